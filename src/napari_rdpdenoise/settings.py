@@ -1,0 +1,177 @@
+"""Settings of one run: frozen, validated once, kept in job files.
+
+The command line and the dock are generated from the fields of `RunSettings`, so each field
+carries a title, a description and its bounds. A settings object never changes; `replace`
+returns a new, validated one.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, field_validator
+
+__all__ = ["RunSettings"]
+
+# The same number as tiles.GRID; modules of the lowest layer do not import one another, a test holds the two equal.
+_GRID = 32
+
+Index = Annotated[int, Field(ge=0)]
+
+
+class RunSettings(BaseModel, frozen=True, extra="forbid"):
+    """Everything that decides how a stack is denoised, apart from the stack and the target.
+
+    Raises:
+        pydantic.ValidationError: (a `ValueError`) naming each field that is not as described.
+    """
+
+    model: str = Field(
+        default="default",
+        min_length=1,
+        title="Model",
+        description="Name of a shipped model, or path of a model folder.",
+    )
+    rate: Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"] = Field(
+        default="auto",
+        title="Rate",
+        description="Bits the image may keep: 0 fewest (strongest denoising), 1 most; "
+        "'auto' chooses from the noise measured in the image.",
+    )
+    realism: float = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        allow_inf_nan=False,
+        title="Realism",
+        description="0 for the lowest error, 1 for the most natural texture.",
+    )
+    axes: str | None = Field(
+        default=None,
+        title="Axes",
+        description="One upper-case letter per axis, e.g. TZCYX; none takes them from the file.",
+    )
+    dtype: Literal["input", "float32"] = Field(
+        default="input",
+        title="Output type",
+        description="'input' keeps the input's number type (clipping is counted), or 'float32'.",
+    )
+    tile: int = Field(
+        default=1024,
+        ge=64,
+        multiple_of=_GRID,
+        title="Tile",
+        description="Edge of the block that one pass writes, in pixels; a multiple of 32.",
+    )
+    halo: int = Field(
+        default=96,
+        ge=0,
+        multiple_of=_GRID,
+        title="Halo",
+        description="Context read on each side of a tile, in pixels; a multiple of 32.",
+    )
+    batch: int | None = Field(
+        default=None,
+        ge=1,
+        title="Batch",
+        description="Tiles computed together; none chooses from the device's memory.",
+    )
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
+        default="auto", title="Device", description="Where to compute; 'auto' takes a GPU where there is one."
+    )
+    channels: tuple[Index, ...] | None = Field(
+        default=None,
+        title="Channels",
+        description="Channels to denoise, counted from 0, in the order of the output; none takes all.",
+    )
+    time: tuple[Index, Index] | None = Field(
+        default=None,
+        title="Time",
+        description="First time point and the one after the last, counted from 0; none takes all.",
+    )
+    seed: int = Field(
+        default=0,
+        ge=0,
+        title="Seed",
+        description="Seed of everything random; the same seed gives the same pixels.",
+    )
+    overwrite: bool = Field(
+        default=False, title="Overwrite", description="Replace a finished result of the same name."
+    )
+    output_format: Literal["ome-zarr", "ome-tiff"] | None = Field(
+        default=None,
+        title="Format",
+        description="File format of the result; none follows the target's ending or the input's family.",
+    )
+
+    @field_validator("rate", mode="wrap")
+    @classmethod
+    def _check_rate(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
+        """One message in place of pydantic's two, one per member of the union."""
+        try:
+            return handler(value)  # type: ignore[no-any-return]
+        except ValueError:
+            raise ValueError(
+                f"rate must be a number from 0 to 1 or 'auto', got {value!r}; "
+                "use 'auto' unless you want to fix the denoising strength"
+            ) from None
+
+    @field_validator("axes")
+    @classmethod
+    def _check_axes(cls, axes: str | None) -> str | None:
+        if axes is None:
+            return None
+        upper = all("A" <= letter <= "Z" for letter in axes)
+        if not upper or len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes):
+            raise ValueError(
+                f"axes must be different upper-case letters with Y and X among them, got {axes!r}; "
+                "write for example 'TZCYX'"
+            )
+        return axes
+
+    @field_validator("channels")
+    @classmethod
+    def _check_channels(cls, channels: tuple[int, ...] | None) -> tuple[int, ...] | None:
+        if channels is not None and (not channels or len(set(channels)) != len(channels)):
+            raise ValueError(
+                f"channels must name at least one channel and none twice, got {channels}; "
+                "leave it out to take all channels"
+            )
+        return channels
+
+    @field_validator("time")
+    @classmethod
+    def _check_time(cls, time: tuple[int, int] | None) -> tuple[int, int] | None:
+        if time is not None and time[0] >= time[1]:
+            raise ValueError(
+                f"time must be (first, one after the last) with first below the second, got {time}; "
+                f"for the one time point {time[0]} give ({time[0]}, {time[0] + 1})"
+            )
+        return time
+
+    def replace(self, **changes: Any) -> RunSettings:
+        """Return a validated copy with some fields changed.
+
+        Args:
+            **changes: new values by field name.
+
+        Raises:
+            pydantic.ValidationError: (a `ValueError`) if a name is unknown or a value is out of range.
+        """
+        return RunSettings(**{**self.model_dump(), **changes})
+
+    def to_json(self) -> str:
+        """Return the settings as one line of JSON; equal settings give equal text."""
+        return self.model_dump_json()
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> RunSettings:
+        """Return the settings that `to_json` wrote.
+
+        Args:
+            text: JSON object; absent fields take their defaults.
+
+        Raises:
+            pydantic.ValidationError: (a `ValueError`) if it is no JSON object or a field is not as described.
+        """
+        return cls.model_validate_json(text)
