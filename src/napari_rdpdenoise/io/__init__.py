@@ -1,0 +1,1 @@
+"""Lazy image input, and output that is complete or absent."""

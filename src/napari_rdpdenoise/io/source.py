@@ -1,0 +1,309 @@
+"""What every image input looks like to the rest of the package, and the checks all readers share.
+
+Axes are upper-case letters, one per dimension: ``Y`` rows and ``X`` columns (both required), ``T`` time,
+``Z`` depth, ``C`` channel, ``S`` colour samples (treated like channels), any other letter once.
+A *source* always presents its axes canonically: the axes other than Y and X in the order they were found,
+then Y, then X, so that ``YXS`` is presented as ``SYX``. An *index* is one integer per leading axis;
+an index and two slices name a block of one plane, the only thing that is ever read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from itertools import product
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+Index = tuple[int, ...]
+
+SUPPORTED_DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64")
+
+DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX"}
+"""Axes assumed for an array that names none, by its number of dimensions."""
+
+_UNITS = {
+    "micrometer": ("µm", "μm", "um", "\\u00b5m", "micron", "microns", "micrometre", "micrometers"),
+    "nanometer": ("nm", "nanometre", "nanometers"),
+    "millimeter": ("mm", "millimetre", "millimeters"),
+    "centimeter": ("cm", "centimetre", "centimeters"),
+    "meter": ("m", "metre", "meters"),
+    "picometer": ("pm", "picometre"),
+    "angstrom": ("Å", "å"),
+    "inch": ("in", "inches"),
+    "second": ("s", "sec", "secs", "seconds"),
+    "millisecond": ("ms", "msec", "milliseconds"),
+    "microsecond": ("µs", "μs", "us", "microseconds"),
+    "nanosecond": ("ns", "nanoseconds"),
+    "minute": ("min", "mins", "minutes"),
+    "hour": ("h", "hr", "hours"),
+    "day": ("d", "days"),
+}
+_UNIT_NAMES = {alias: name for name, aliases in _UNITS.items() for alias in (name, *aliases)}
+
+
+@dataclass(frozen=True)
+class ImageMetadata:
+    """What is known about an image besides its pixels.
+
+    Attributes:
+        axes: Canonical axes, e.g. ``"TCYX"``.
+        scale: Step per axis in the axis' unit, e.g. ``{"X": 0.0885, "T": 0.14}`` (T: time increment).
+            Axes whose step is not known are absent.
+        units: Unit per axis as UDUNITS names, e.g. ``{"X": "micrometer", "T": "second"}``.
+        channel_names: One name per channel (axis C, else S), or empty.
+        name: Short name for people, such as the stem of the file.
+    """
+
+    axes: str
+    scale: Mapping[str, float] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    channel_names: tuple[str, ...] = ()
+    name: str = ""
+
+
+@runtime_checkable
+class ImageSource(Protocol):
+    """A lazily read image of canonical axes; ``read`` may be called from several threads."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Sizes in the order of ``metadata.axes``, in pixels for the last two."""
+
+    @property
+    def dtype(self) -> np.dtype:
+        """Sample type in native byte order."""
+
+    @property
+    def metadata(self) -> ImageMetadata:
+        """Axes, scale, units, channel names and name."""
+
+    def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
+        """Read one block of one plane: shape ``(rows, columns)``, the source's dtype, raw counts."""
+
+    def close(self) -> None:
+        """Release files; reading afterwards is an error."""
+
+    def fingerprint(self) -> str:
+        """Identity of the content as hex text: other content gives another text."""
+
+
+def check_axes(axes: str, ndim: int) -> str:
+    """Check axes given by a user or found in a file, and return them in upper case.
+
+    Raises:
+        ValueError: If they do not name each of ``ndim`` dimensions once or lack Y or X.
+    """
+    found = axes.strip().upper()
+    if ndim < 2:
+        raise ValueError(f"image: expected at least 2 dimensions (Y, X), found {ndim}; give it as a plane")
+    if not found.isascii() or not found.isalpha():
+        raise ValueError(f"axes: expected letters only, such as TZCYX, found {axes!r}")
+    if len(set(found)) != len(found):
+        raise ValueError(f"axes: expected every letter once, found {axes!r}; use another letter")
+    if len(found) != ndim:
+        raise ValueError(
+            f"axes: expected {ndim} letters, one per dimension of the image, found {axes!r} ({len(found)}); "
+            f"for example {DEFAULT_AXES.get(ndim, 'TCZYX')}"
+        )
+    missing = [letter for letter in "YX" if letter not in found]
+    if missing:
+        raise ValueError(
+            f"axes: expected both Y (rows) and X (columns), found {axes!r} without {' and '.join(missing)}; "
+            "say which dimensions they are with axes (--axes)"
+        )
+    return found
+
+
+def default_axes(shape: Sequence[int], dtype: np.dtype) -> str:
+    """Axes of an array that names none: YX, TYX, TZYX or TCZYX; 8-bit with 3 or 4 last is colour (…YXS).
+
+    Raises:
+        ValueError: For fewer than 2 or more than 5 dimensions.
+    """
+    ndim = len(shape)
+    if ndim >= 3 and dtype == np.uint8 and shape[-1] in (3, 4):
+        ndim -= 1
+        if ndim in DEFAULT_AXES:
+            return DEFAULT_AXES[ndim] + "S"
+    if ndim < 2:
+        return check_axes("YX", ndim)
+    if ndim not in DEFAULT_AXES:
+        raise ValueError(f"axes: an image of {len(shape)} dimensions needs axes given (--axes)")
+    return DEFAULT_AXES[ndim]
+
+
+def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape as plain integers.
+
+    Raises:
+        ValueError: If a dimension is empty or there are fewer than two.
+    """
+    sizes = tuple(int(size) for size in shape)
+    if len(sizes) < 2:
+        raise ValueError(f"image: expected at least 2 dimensions (Y, X), found shape {sizes}")
+    if min(sizes) < 1:
+        raise ValueError(f"image: expected at least one pixel along every axis, found shape {sizes}")
+    return sizes
+
+
+def check_dtype(dtype: np.dtype | str) -> np.dtype:
+    """Return the dtype in native byte order.
+
+    Raises:
+        TypeError: If it is not an 8-, 16- or 32-bit integer or a 16-, 32- or 64-bit float.
+    """
+    found = np.dtype(dtype).newbyteorder("=")
+    if found.name not in SUPPORTED_DTYPES:
+        remedy = {
+            "b": "a mask holds no noise to remove; give the image it was made from",
+            "c": "give its real part, magnitude or phase",
+            "i": "convert it to int32 or uint16 first",
+            "u": "convert it to uint32 or uint16 first",
+        }.get(found.kind, "convert it to a numeric type first")
+        raise TypeError(f"image: expected dtype {', '.join(SUPPORTED_DTYPES)}, found {found.name}; {remedy}")
+    return found
+
+
+def unit_name(text: str | None) -> str | None:
+    """UDUNITS name of a unit as files write it (``"µm"`` gives ``"micrometer"``); None for none or pixels."""
+    cleaned = (text or "").strip().rstrip("\0")
+    if not cleaned or cleaned.lower() in ("pixel", "pixels", "none", "reference frame", "px"):
+        return None
+    return _UNIT_NAMES.get(cleaned, _UNIT_NAMES.get(cleaned.lower(), cleaned))
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How an array as stored (any order of axes) maps to the canonical order.
+
+    Attributes:
+        stored_axes: Axes in stored order, e.g. ``"YXS"``.
+        stored_shape: Sizes in stored order.
+    """
+
+    stored_axes: str
+    stored_shape: tuple[int, ...]
+
+    @property
+    def axes(self) -> str:
+        """Canonical axes: the leading axes in stored order, then YX."""
+        return "".join(letter for letter in self.stored_axes if letter not in "YX") + "YX"
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Canonical shape."""
+        return tuple(self.stored_shape[self.stored_axes.index(letter)] for letter in self.axes)
+
+    def key(self, index: Index, y: slice, x: slice) -> tuple[int | slice, ...]:
+        """Selection in stored order for one block.
+
+        Raises:
+            IndexError: If the index does not name a plane.
+        """
+        leading, sizes = self.axes[:-2], self.shape
+        if len(index) != len(leading) or any(not 0 <= i < n for i, n in zip(index, sizes, strict=False)):
+            raise IndexError(f"index: expected one integer per axis {leading!r} below {sizes[:-2]}, found {index}")
+        where: dict[str, int | slice] = {letter: int(i) for letter, i in zip(leading, index, strict=True)}
+        where["Y"], where["X"] = check_slice(y, sizes[-2]), check_slice(x, sizes[-1])
+        return tuple(where[letter] for letter in self.stored_axes)
+
+    def orient(self, block: np.ndarray) -> np.ndarray:
+        """Turn a block read by ``key`` so that rows are Y."""
+        return block.T if self.stored_axes.index("X") < self.stored_axes.index("Y") else block
+
+
+def check_slice(part: slice, size: int) -> slice:
+    """Return the slice with plain bounds inside ``0..size``.
+
+    Raises:
+        IndexError: If it is stepped.
+    """
+    start, stop, step = part.indices(size)
+    if step != 1:
+        raise IndexError(f"slice: expected a step of 1 pixel, found {step}")
+    return slice(start, max(start, stop))
+
+
+def channel_axis(axes: str) -> int | None:
+    """Position of the channel axis (C, else S), None where there is none."""
+    return next((axes.index(letter) for letter in "CS" if letter in axes), None)
+
+
+def planes(
+    source: ImageSource, channels: Sequence[int] | None = None, time: tuple[int, int] | None = None
+) -> list[Index]:
+    """Indices of the planes of a source, last leading axis fastest.
+
+    Args:
+        source: The image.
+        channels: Positions on the channel axis to keep, None for all.
+        time: Half-open range on the time axis, None for all.
+
+    Raises:
+        ValueError: If a channel or the time range is not in the image.
+    """
+    return list(product(*_choices(source, channels, time)))
+
+
+def _choices(
+    source: ImageSource, channels: Sequence[int] | None, time: tuple[int, int] | None
+) -> list[Sequence[int]]:
+    axes, shape = source.metadata.axes, source.shape
+    choices: list[Sequence[int]] = [range(size) for size in shape[:-2]]
+    if channels is not None:
+        axis = channel_axis(axes)
+        count = 1 if axis is None else shape[axis]
+        wrong = [c for c in channels if not 0 <= c < count]
+        if wrong or not channels or len(set(channels)) != len(channels):
+            raise ValueError(
+                f"channels: expected different numbers from 0 to {count - 1}, found {tuple(channels)}; "
+                f"the image has axes {axes} and shape {shape}"
+            )
+        if axis is not None:
+            choices[axis] = list(channels)
+    if time is not None:
+        count = shape[axes.index("T")] if "T" in axes else 1
+        if not 0 <= time[0] < time[1] <= count:
+            raise ValueError(
+                f"time: expected a range A:B with 0 <= A < B <= {count}, found {time[0]}:{time[1]}; "
+                f"the image has axes {axes} and shape {shape}"
+            )
+        if "T" in axes:
+            choices[axes.index("T")] = range(*time)
+    return choices
+
+
+class SelectedSource:
+    """Some channels and time points of a source, itself a source; closing it closes the source."""
+
+    def __init__(
+        self, source: ImageSource, channels: Sequence[int] | None = None, time: tuple[int, int] | None = None
+    ) -> None:
+        self._source = source
+        self._choices = _choices(source, channels, time)
+        names, axis = source.metadata.channel_names, channel_axis(source.metadata.axes)
+        if axis is not None and names:
+            names = tuple(names[c] for c in self._choices[axis])
+        self.metadata = replace(source.metadata, channel_names=names)
+        self.shape = (*(len(choice) for choice in self._choices), *source.shape[-2:])
+        self.dtype = source.dtype
+
+    def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
+        """Read one block; the index counts within the selection."""
+        chosen = tuple(choice[i] for choice, i in zip(self._choices, index, strict=True))
+        return self._source.read(chosen, y, x)
+
+    def close(self) -> None:
+        """Close the underlying source."""
+        self._source.close()
+
+    def fingerprint(self) -> str:
+        """Identity of the source and of the selection."""
+        import hashlib
+
+        parts = (self._source.fingerprint(), *(str(list(choice)) for choice in self._choices))
+        return hashlib.blake2b("|".join(parts).encode(), digest_size=16).hexdigest()
