@@ -1,0 +1,1 @@
+"""The napari dock: state and controller know no Qt, worker and widget do."""
