@@ -1,0 +1,47 @@
+"""How good a result is: against a clean image (fidelity, perceptual) and without one (trust)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from napari_rdpdenoise.metrics.errors import MetricUnavailable
+from napari_rdpdenoise.metrics.fidelity import (
+    FidelityScore,
+    affine_match,
+    data_range,
+    microssim,
+    psnr,
+    score,
+    ssim,
+)
+from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual, standard_residual
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.metrics.perceptual import dists, load_dists, load_lpips, lpips
+
+__all__ = [
+    "FidelityScore",
+    "MetricUnavailable",
+    "ResidualReport",
+    "affine_match",
+    "check_residual",
+    "data_range",
+    "dists",
+    "load_dists",
+    "load_lpips",
+    "lpips",
+    "microssim",
+    "psnr",
+    "score",
+    "ssim",
+    "standard_residual",
+]
+
+_NEED_TORCH = {"dists", "load_dists", "load_lpips", "lpips"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NEED_TORCH:
+        return getattr(import_module("napari_rdpdenoise.metrics.perceptual"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

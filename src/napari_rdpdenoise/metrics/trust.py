@@ -1,0 +1,125 @@
+"""Checks that need no clean image: does what was removed look like noise, and like nothing else?
+
+Symbols: ``y`` noisy plane, ``x`` denoised plane, both in raw counts; ``v`` the noise variance that the noise
+model expects at ``x``; ``z = (y - x) / sqrt(v)`` the standardised residual. If ``x`` were the truth, ``z``
+would have mean square 1, no correlation between neighbours and none with ``x``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from napari_rdpdenoise.noise import NoiseModel
+
+_RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
+_CORRELATED = 0.05
+_MEAN_OFF = 0.5  # percent, the promise of this package
+
+
+@dataclass(frozen=True)
+class ResidualReport:
+    """What the difference between noisy and denoised image tells.
+
+    Attributes:
+        noise_ratio: found over expected noise power, mean(z^2); 1 for the truth, below 1 where noise was
+            kept, above 1 where signal was removed or the model is too small. NaN if no pixel could be used.
+        lag_y: correlation of z with itself one row further, -1..1; 0 for white noise.
+        lag_x: the same one column further.
+        signal_correlation: correlation of z with x, -1..1; 0 where no structure was taken.
+        mean_bias_pct: mean(x) against mean(y), signed, percent.
+        pixels: how many pixels were used (saturated ones are left out).
+    """
+
+    noise_ratio: float
+    lag_y: float
+    lag_x: float
+    signal_correlation: float
+    mean_bias_pct: float
+    pixels: int
+
+    def warnings(self) -> tuple[str, ...]:
+        """What a person should know, in words; empty if nothing stands out."""
+        found = []
+        if self.noise_ratio < 1 - _RATIO_OFF:
+            found.append(
+                f"{self.noise_ratio:.2f} of the expected noise was removed: the rest is still in the image"
+            )
+        if self.noise_ratio > 1 + _RATIO_OFF:
+            found.append(
+                f"{self.noise_ratio:.2f} of the expected noise was removed: signal may be gone with it"
+            )
+        if max(abs(self.lag_y), abs(self.lag_x)) > _CORRELATED:
+            found.append(
+                f"neighbouring residuals are correlated (rows {self.lag_y:+.2f}, columns {self.lag_x:+.2f}): "
+                "structure was removed, or the camera's noise is not white"
+            )
+        if abs(self.signal_correlation) > _CORRELATED:
+            found.append(f"the residual follows the image (correlation {self.signal_correlation:+.2f})")
+        if abs(self.mean_bias_pct) > _MEAN_OFF:
+            found.append(f"the mean intensity changed by {self.mean_bias_pct:+.2f} %")
+        return tuple(found)
+
+
+def standard_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> NDArray[np.float32]:
+    """The standardised residual ``z`` as an image, float32, in noise standard deviations.
+
+    Args:
+        noisy: raw counts, any shape.
+        denoised: raw counts, same shape.
+        noise: noise model of the channel.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    y, x = _pair(noisy, denoised)
+    return ((y - x) / np.sqrt(noise.variance(x))).astype(np.float32)
+
+
+def check_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> ResidualReport:
+    """Judge a denoised image or stack from its residual alone.
+
+    Args:
+        noisy: raw counts in the camera's own dtype, ``(..., Y, X)``.
+        denoised: raw counts, same shape.
+        noise: noise model of the channel.
+
+    Raises:
+        ValueError: shapes differ, fewer than two axes, or no pixel at all.
+    """
+    raw = np.asarray(noisy)
+    y, x = _pair(raw, denoised)
+    if y.ndim < 2 or y.size == 0:
+        raise ValueError(f"noisy must be an image with axes (..., Y, X), found shape {y.shape}")
+    usable = np.isfinite(y) & np.isfinite(x)
+    if np.issubdtype(raw.dtype, np.integer):
+        usable &= raw < np.iinfo(raw.dtype).max  # a saturated pixel's noise was cut off by the camera
+    z = (y - x) / np.sqrt(noise.variance(x))
+    mean = float(y[usable].mean()) if usable.any() else 0.0
+    return ResidualReport(
+        noise_ratio=float(np.mean(z[usable] ** 2)) if usable.any() else float("nan"),
+        lag_y=_correlation(z[..., 1:, :], z[..., :-1, :], usable[..., 1:, :] & usable[..., :-1, :]),
+        lag_x=_correlation(z[..., 1:], z[..., :-1], usable[..., 1:] & usable[..., :-1]),
+        signal_correlation=_correlation(z, x, usable),
+        mean_bias_pct=100.0 * (float(x[usable].mean()) - mean) / abs(mean) if mean else float("nan"),
+        pixels=int(usable.sum()),
+    )
+
+
+def _pair(noisy: ArrayLike, denoised: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    y, x = np.asarray(noisy, dtype=np.float64), np.asarray(denoised, dtype=np.float64)
+    if y.shape != x.shape:
+        raise ValueError(f"noisy and denoised must have one shape, found {y.shape} and {x.shape}")
+    return y, x
+
+
+def _correlation(a: NDArray[np.float64], b: NDArray[np.float64], usable: NDArray[np.bool_]) -> float:
+    """Pearson correlation over the usable pixels; 0 where one side does not vary (nothing to follow)."""
+    first, second = a[usable], b[usable]
+    if first.size < 2:
+        return 0.0
+    first, second = first - first.mean(), second - second.mean()
+    power = float(np.sqrt(np.vdot(first, first) * np.vdot(second, second)))
+    return float(np.vdot(first, second)) / power if power > 0 else 0.0
