@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, field_valid
 
 __all__ = ["RunSettings"]
 
-# The same number as tiles.GRID; modules of the lowest layer do not import one another, a test holds the two equal.
+# Equal to tiles.GRID (a test holds them so): modules of the lowest layer do not import one another.
 _GRID = 32
 
 Index = Annotated[int, Field(ge=0)]

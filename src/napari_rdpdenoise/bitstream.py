@@ -1,0 +1,240 @@
+"""Versioned container of one tile's coded latents: `CodedTile` <-> bytes.
+
+The module knows bytes and numbers, not the model. All numbers are little-endian::
+
+    offset  bytes
+    0       4       magic "RDPD"
+    4       1       version of this layout
+    5       16      digest of the model that coded the tile
+    21      44      rate float32; gain, offset, read_noise, center, scale float64
+    65      varint  height, width, number of payloads, length of each payload
+            ...     payloads, one after the other
+            4       CRC-32 of everything before
+
+Apart from the payloads that is 69 bytes and the varints (7 bits a byte: 2 bytes hold up to 16383), of which
+about 50 are the header: rates are quoted on these real bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+__all__ = ["VERSION", "BitstreamError", "CodedTile", "TileHeader", "pack", "unpack"]
+
+VERSION = 1
+"""Version of the layout that `pack` writes and `unpack` reads."""
+
+_MAGIC = b"RDPD"
+_DIGEST_BYTES = 16
+_RATE = struct.Struct("<f")
+_NUMBERS = struct.Struct("<f5d")
+_CRC = struct.Struct("<I")
+# Five bytes hold 35 bits, more than any tile needs; without a limit altered bytes could make huge integers.
+_VARINT_BYTES = 5
+
+
+class BitstreamError(ValueError):
+    """Bytes that are not a complete, unaltered tile of this version and model."""
+
+
+@dataclass(frozen=True)
+class TileHeader:
+    """What the decoder must know of a tile beside its symbols.
+
+    Attributes:
+        height: of the tile, pixels, at least 1.
+        width: of the tile, pixels, at least 1.
+        rate: position on the gain curve, 0 to 1, rounded to float32 when set, so that what was
+            encoded and what is decoded use the same number.
+        gain: raw counts per detected photon.
+        offset: raw counts without light.
+        read_noise: standard deviation without light, raw counts.
+        center: subtracted after the variance is stabilised, stabilised units.
+        scale: divided by after that, stabilised units.
+
+    Raises:
+        ValueError: if a size is below 1, the rate outside 0 to 1, or a number is not finite.
+    """
+
+    height: int
+    width: int
+    rate: float
+    gain: float
+    offset: float
+    read_noise: float
+    center: float
+    scale: float
+
+    def __post_init__(self) -> None:
+        """Check the numbers and round the rate."""
+        for name in ("height", "width"):
+            size = getattr(self, name)
+            if not 1 <= size < 2**32:
+                raise ValueError(
+                    f"{name} must be 1 or more pixels, got {size}; pass the shape of the coded tile"
+                )
+        if not 0.0 <= self.rate <= 1.0:
+            raise ValueError(
+                f"rate must be a number from 0 to 1, got {self.rate}; resolve 'auto' before coding"
+            )
+        for name in ("gain", "offset", "read_noise", "center", "scale"):
+            number = getattr(self, name)
+            if not math.isfinite(number):
+                raise ValueError(
+                    f"{name} must be finite, got {number}; check the noise estimate of the image"
+                )
+        object.__setattr__(self, "rate", _RATE.unpack(_RATE.pack(self.rate))[0])
+
+
+@dataclass(frozen=True)
+class CodedTile:
+    """One tile as the entropy coder left it.
+
+    Attributes:
+        model_digest: 16 bytes that name the model whose decoder fits.
+        header: size, rate and normalisation of the tile.
+        payloads: the coder's strings, in the order in which the model reads them; each may be empty.
+    """
+
+    model_digest: bytes
+    header: TileHeader
+    payloads: tuple[bytes, ...]
+
+
+def pack(tile: CodedTile) -> bytes:
+    """Return the bytes of a coded tile.
+
+    Args:
+        tile: what to write.
+
+    Raises:
+        ValueError: if the model digest is not 16 bytes long.
+    """
+    if len(tile.model_digest) != _DIGEST_BYTES:
+        raise ValueError(
+            f"model_digest must be {_DIGEST_BYTES} bytes, got {len(tile.model_digest)}; use codec.digest"
+        )
+    header = tile.header
+    numbers = _NUMBERS.pack(
+        header.rate, header.gain, header.offset, header.read_noise, header.center, header.scale
+    )
+    lengths = _varints([header.height, header.width, len(tile.payloads), *map(len, tile.payloads)])
+    body = b"".join([_MAGIC, bytes([VERSION]), tile.model_digest, numbers, lengths, *tile.payloads])
+    return body + _CRC.pack(zlib.crc32(body))
+
+
+def unpack(data: bytes, model_digest: bytes | None = None) -> CodedTile:
+    """Return the coded tile that `pack` wrote.
+
+    Args:
+        data: all bytes of one tile, nothing before or after.
+        model_digest: 16 bytes of the model at hand; None accepts the tile of any model.
+
+    Raises:
+        BitstreamError: if the bytes are foreign, of a newer version, cut short, followed by others,
+            altered, or made by another model. Each has its own message.
+    """
+    data = bytes(data)
+    _check_origin(data)
+    reader = _Reader(data)
+    digest = reader.take(_DIGEST_BYTES)
+    rate, gain, offset, read_noise, center, scale = _NUMBERS.unpack(reader.take(_NUMBERS.size))
+    height, width, count = reader.varint(), reader.varint(), reader.varint()
+    # Each payload has at least one length byte; this bounds the loop for altered counts.
+    reader.need(count)
+    lengths = [reader.varint() for _ in range(count)]
+    reader.need(sum(lengths))
+    payloads = tuple(reader.take(length) for length in lengths)
+    reader.finish()
+    if model_digest is not None and digest != model_digest:
+        raise BitstreamError(
+            f"data must be coded by the model at hand ({model_digest.hex()}), but was made by model "
+            f"{digest.hex()}; load that model or encode the image again"
+        )
+    try:
+        header = TileHeader(height, width, rate, gain, offset, read_noise, center, scale)
+    except ValueError as error:
+        raise BitstreamError(f"data holds an impossible header: {error}") from None
+    return CodedTile(digest, header, payloads)
+
+
+def _check_origin(data: bytes) -> None:
+    """Refuse bytes that this layout does not describe."""
+    start = data[: len(_MAGIC)]
+    if start != _MAGIC[: len(start)]:
+        raise BitstreamError(
+            f"data must be a coded tile that starts with {_MAGIC!r}, got {start!r}; "
+            "pass the bytes that Codec.compress returned"
+        )
+    if len(data) <= len(_MAGIC):
+        raise _truncated(len(data))
+    version = data[len(_MAGIC)]
+    if version > VERSION:
+        raise BitstreamError(
+            f"data has layout version {version}, newer than {VERSION}, the newest known here; "
+            "update napari-rdpdenoise"
+        )
+    if version != VERSION:
+        raise BitstreamError(
+            f"data has layout version {version}, which never existed; the bytes were altered"
+        )
+
+
+def _truncated(length: int) -> BitstreamError:
+    return BitstreamError(
+        f"data is truncated: it ends after {length} bytes, within the tile; copy or encode it again"
+    )
+
+
+def _altered(why: str) -> BitstreamError:
+    return BitstreamError(f"data was altered: {why}; copy or encode it again")
+
+
+def _varints(values: Iterable[int]) -> bytes:
+    """Base-128 bytes of non-negative integers, lowest first, the top bit set on all but the last."""
+    out = bytearray()
+    for value in values:
+        while value > 0x7F:
+            out.append(value & 0x7F | 0x80)
+            value >>= 7
+        out.append(value)
+    return bytes(out)
+
+
+class _Reader:
+    """Takes a tile's bytes from front to back; the checksum stays out of reach until `finish`."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self._position = len(_MAGIC) + 1
+        self._end = len(data) - _CRC.size
+
+    def need(self, size: int) -> None:
+        if self._position + size > self._end:
+            raise _truncated(len(self._data))
+
+    def take(self, size: int) -> bytes:
+        self.need(size)
+        start, self._position = self._position, self._position + size
+        return self._data[start : self._position]
+
+    def varint(self) -> int:
+        value = 0
+        for index in range(_VARINT_BYTES):
+            byte = self.take(1)[0]
+            value |= (byte & 0x7F) << (7 * index)
+            if byte < 0x80:
+                return value
+        raise _altered("a length has too many bytes")
+
+    def finish(self) -> None:
+        if self._position != self._end:
+            raise _altered(f"{self._end - self._position} bytes more than the tile has")
+        (expected,) = _CRC.unpack_from(self._data, self._end)
+        found = zlib.crc32(self._data[: self._end])
+        if found != expected:
+            raise _altered(f"the checksum must be {expected:08x} but is {found:08x}")

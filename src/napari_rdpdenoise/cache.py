@@ -1,0 +1,371 @@
+"""LatentCache: bytes by content key, in memory first, then on disk.
+
+A key names its value for good (`digest` of everything the value depends on), so a value never changes,
+nothing has to be locked between processes, and losing an entry costs time only.
+
+On disk each value is one file, `<folder>/ab/ab12...cd.lat`, named by the digest of its key::
+
+    magic "RDPC", version byte, CRC-32 of name and value (little-endian), value
+
+It is written beside and renamed, so a reader finds a whole file or none. Whatever fails its checksum is
+a miss and is removed. The least recently used files go first when the size limit is reached; the
+file's modification time is the time of its last use.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import struct
+import threading
+import time
+import uuid
+import warnings
+import zlib
+from collections import OrderedDict
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["CacheStats", "LatentCache", "default_folder", "digest"]
+
+MIB = 1024**2
+
+_MAGIC = b"RDPC\x01"
+_CRC = struct.Struct("<I")
+_HEADER_BYTES = len(_MAGIC) + _CRC.size
+# Only files of these names are ever removed, so a cache folder set to a folder with other files is harmless.
+_OURS = re.compile(r"[0-9a-f]{32}\.(lat|tmp)")
+# A write takes milliseconds: a temporary file of this age was left by a process that was killed.
+_STALE_S = 600.0
+
+
+@dataclass(frozen=True)
+class CacheStats:
+    """Counters of one cache object and the sizes it knows of.
+
+    Attributes:
+        hits: `get` calls that returned a value.
+        misses: `get` calls that returned None.
+        memory_bytes: values held in memory.
+        disk_bytes: files on disk, of all processes as of the last look at the folder, and own writes since.
+        entries: values on disk, or in memory where there is no folder.
+    """
+
+    hits: int
+    misses: int
+    memory_bytes: int
+    disk_bytes: int
+    entries: int
+
+
+def digest(*parts: bytes | str | npt.NDArray[Any]) -> str:
+    """Return a key for a list of values: 32 hexadecimal digits (BLAKE2b, 128 bits).
+
+    Each part enters with its kind and length, an array with its dtype and shape, so different lists do
+    not run into each other: ("ab", "c") and ("a", "bc") differ.
+
+    Args:
+        *parts: bytes, text, or arrays of any shape and any dtype without Python objects.
+
+    Raises:
+        TypeError: if a part is anything else.
+    """
+    state = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, bytes):
+            _feed(state, b"b", part)
+        elif isinstance(part, str):
+            _feed(state, b"s", part.encode())
+        elif isinstance(part, np.ndarray) and not part.dtype.hasobject:
+            _feed(state, b"a", f"{part.dtype.str}{part.shape}".encode())
+            _feed(state, b"d", np.ascontiguousarray(part).reshape(-1).view(np.uint8))
+        else:
+            found = f"array of {part.dtype}" if isinstance(part, np.ndarray) else type(part).__name__
+            raise TypeError(
+                f"parts must be bytes, str or numeric arrays, got {found}; convert numbers with repr()"
+            )
+    return state.hexdigest()
+
+
+def _feed(state: Any, kind: bytes, content: bytes | npt.NDArray[np.uint8]) -> None:
+    state.update(kind + len(content).to_bytes(8, "little"))
+    state.update(content)
+
+
+def default_folder() -> Path:
+    """Return the folder of the disk cache: RDPDENOISE_CACHE if set, else in the platform's cache folder."""
+    if chosen := os.environ.get("RDPDENOISE_CACHE"):
+        return Path(chosen).expanduser()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("napari-rdpdenoise", appauthor=False) / "latents"
+
+
+class LatentCache:
+    """Bytes by key with a byte budget in memory and another on disk, least recently used out first.
+
+    Safe to share between threads; any number of processes may use one folder. A folder that cannot be
+    written to costs a warning, never the run.
+
+    Args:
+        memory_bytes: budget for values in memory, bytes; 0 keeps none.
+        disk_bytes: limit of the folder, bytes; 0 keeps none. One process never exceeds it; each
+            further process that writes at the same time may add a sixteenth until it looks again.
+        folder: where the files are; "default" for `default_folder()`, None for memory only.
+
+    Raises:
+        ValueError: if a budget is negative.
+    """
+
+    def __init__(
+        self,
+        memory_bytes: int = 256 * MIB,
+        disk_bytes: int = 2048 * MIB,
+        folder: Path | str | None = "default",
+    ) -> None:
+        for name, value in (("memory_bytes", memory_bytes), ("disk_bytes", disk_bytes)):
+            if value < 0:
+                raise ValueError(f"{name} must be 0 or more bytes, got {value}; use 0 to keep nothing there")
+        if folder is not None:
+            folder = default_folder() if folder == "default" else Path(folder)
+        self.folder: Path | None = folder
+        self._memory = _Memory(memory_bytes)
+        self._disk = None if folder is None else _Disk(folder, disk_bytes)
+        self._lock = threading.Lock()
+        self._hits = 0
+        self._misses = 0
+
+    def get(self, key: str) -> bytes | None:
+        """Return the value of a key, or None if it is not held or its file is damaged."""
+        with self._lock:
+            value = self._memory.values.get(key)
+        if self._disk is not None:
+            if value is None:
+                value = self._disk.read(digest(key))
+            else:
+                self._disk.touch(digest(key))
+        with self._lock:
+            if value is None:
+                self._misses += 1
+            else:
+                self._hits += 1
+                self._memory.put(key, value)
+        return value
+
+    def put(self, key: str, value: bytes) -> None:
+        """Keep a value; one larger than a budget is not kept there.
+
+        Args:
+            key: text that names this value and no other, see `digest`.
+            value: the bytes.
+
+        Raises:
+            TypeError: if the value is not bytes.
+        """
+        if not isinstance(value, bytes):
+            raise TypeError(f"value must be bytes, got {type(value).__name__}; convert it with bytes()")
+        with self._lock:
+            self._memory.put(key, value)
+        if self._disk is not None:
+            self._disk.write(digest(key), value)
+
+    def __contains__(self, key: str) -> bool:
+        """Tell whether a value is held; neither counted nor checked for damage."""
+        with self._lock:
+            if key in self._memory.values:
+                return True
+        return self._disk is not None and self._disk.path(digest(key)).is_file()
+
+    def clear(self) -> None:
+        """Forget all values and remove their files, also those of other processes; the counters stay."""
+        with self._lock:
+            self._memory.clear()
+        if self._disk is not None:
+            self._disk.clear()
+
+    def stats(self) -> CacheStats:
+        """Return the counters and sizes; the first call looks through the folder."""
+        disk_bytes, entries = (0, 0) if self._disk is None else self._disk.usage()
+        with self._lock:
+            if self._disk is None:
+                entries = len(self._memory.values)
+            return CacheStats(self._hits, self._misses, self._memory.bytes, disk_bytes, entries)
+
+    def close(self) -> None:
+        """Release the memory; the files stay for the next run, and the object can be used again."""
+        with self._lock:
+            self._memory.clear()
+
+
+class _Memory:
+    """Values in the order of their last use, within a byte budget. Not thread safe by itself."""
+
+    def __init__(self, limit: int) -> None:
+        self.values: OrderedDict[str, bytes] = OrderedDict()
+        self.bytes = 0
+        self._limit = limit
+
+    def put(self, key: str, value: bytes) -> None:
+        """Make a value the most recently used one, new or not."""
+        self.bytes -= len(self.values.pop(key, b""))
+        if len(value) > self._limit:
+            return
+        self.values[key] = value
+        self.bytes += len(value)
+        while self.bytes > self._limit:
+            self.bytes -= len(self.values.popitem(last=False)[1])
+
+    def clear(self) -> None:
+        self.values.clear()
+        self.bytes = 0
+
+
+class _Disk:
+    """Files by name within a size limit. Reading takes no lock, writing one per object."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        self._folder = folder
+        self._limit = limit
+        self._lock = threading.Lock()
+        self._bytes = 0
+        self._entries = 0
+        # Bytes written since the folder was last looked through; None: never looked.
+        self._unseen: int | None = None
+        self._warned = False
+
+    def path(self, name: str) -> Path:
+        return self._folder / name[:2] / f"{name}.lat"
+
+    def read(self, name: str) -> bytes | None:
+        path = self.path(name)
+        try:
+            data = path.read_bytes()
+        except OSError:
+            return None
+        value = data[_HEADER_BYTES:]
+        if data[:_HEADER_BYTES] != _header(name, value):
+            with suppress(OSError):
+                path.unlink()
+            return None
+        self.touch(name)
+        return value
+
+    def touch(self, name: str) -> None:
+        # Explicit nanoseconds: the kernel's own "now" is too coarse to keep the order of quick hits.
+        now = time.time_ns()
+        with suppress(OSError):
+            os.utime(self.path(name), ns=(now, now))
+
+    def write(self, name: str, value: bytes) -> None:
+        size = _HEADER_BYTES + len(value)
+        if size > self._limit:
+            return
+        with self._lock:
+            try:
+                self._make_room(size)
+                replaced = self._replace(self.path(name), _header(name, value) + value)
+            except OSError as error:
+                # A file that a reader holds open (Windows) cannot be replaced, and has this value already.
+                if not self.path(name).is_file():
+                    self._warn(error)
+                return
+            self._bytes += size - (replaced or 0)
+            self._entries += replaced is None
+            self._unseen = (self._unseen or 0) + size
+
+    def usage(self) -> tuple[int, int]:
+        with self._lock:
+            if self._unseen is None:
+                self._look()
+            return self._bytes, self._entries
+
+    def clear(self) -> None:
+        with self._lock:
+            self._remove(self._look(), 0)
+
+    def _replace(self, path: Path, data: bytes) -> int | None:
+        """Write a file beside and rename it; return the size of the file it replaced, if any."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+        now = time.time_ns()
+        try:
+            temporary.write_bytes(data)
+            os.utime(temporary, ns=(now, now))
+            replaced = path.stat().st_size if path.exists() else None
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+        return replaced
+
+    def _make_room(self, size: int) -> None:
+        """Remove files until `size` more bytes fit.
+
+        The folder is looked through when the own count says it is full, and every sixteenth of the
+        limit, because other processes write too. An eighth is freed at once, so this stays rare.
+        """
+        due = self._unseen is None or self._unseen + size > self._limit // 16
+        if not due and self._bytes + size <= self._limit:
+            return
+        files = self._look()
+        if self._bytes + size > self._limit:
+            self._remove(files, max(self._limit * 7 // 8 - size, 0))
+
+    def _look(self) -> list[tuple[int, str, int]]:
+        """Count the files and sweep stale temporary ones; return (last use in ns, path, bytes) of each value.
+
+        Files and folders that vanish meanwhile were removed by another process.
+        """
+        values: list[tuple[int, str, int]] = []
+        self._bytes = 0
+        stale_ns = time.time_ns() - int(_STALE_S * 1e9)
+        for entry in self._scan():
+            with suppress(OSError):
+                info = entry.stat()
+                if entry.name.endswith(".tmp") and info.st_mtime_ns < stale_ns:
+                    Path(entry.path).unlink()
+                    continue
+                self._bytes += info.st_size
+                if entry.name.endswith(".lat"):
+                    values.append((info.st_mtime_ns, entry.path, info.st_size))
+        self._entries = len(values)
+        self._unseen = 0
+        return values
+
+    def _scan(self) -> list[os.DirEntry[str]]:
+        found: list[os.DirEntry[str]] = []
+        for number in range(256):
+            with suppress(OSError), os.scandir(self._folder / f"{number:02x}") as entries:
+                found.extend(entry for entry in entries if _OURS.fullmatch(entry.name))
+        return found
+
+    def _remove(self, values: list[tuple[int, str, int]], goal: int) -> None:
+        """Remove the least recently used values until the files have at most `goal` bytes."""
+        for _, path, size in sorted(values):
+            if self._bytes <= goal:
+                return
+            with suppress(PermissionError):  # held open by a reader (Windows): the next one, then
+                Path(path).unlink(missing_ok=True)
+                self._bytes -= size
+                self._entries -= 1
+
+    def _warn(self, error: OSError) -> None:
+        """Say once that the folder cannot be used."""
+        if self._warned:
+            return
+        self._warned = True
+        text = f"cache folder {self._folder} cannot be written ({error}); going on without it. "
+        remedy = "Free space there or set RDPDENOISE_CACHE to another folder"
+        warnings.warn(text + remedy, RuntimeWarning, stacklevel=4)
+
+
+def _header(name: str, value: bytes) -> bytes:
+    """First bytes of a file; the name is in the checksum, so a misplaced file is a miss too."""
+    return _MAGIC + _CRC.pack(zlib.crc32(value, zlib.crc32(name.encode())))
