@@ -1,0 +1,122 @@
+"""What all tests share: few threads, a display where there can be one, and the folder of real images."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+# Before numpy and torch are imported: the suite must not take a whole machine.
+for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    os.environ.setdefault(_name, "2")
+
+_QT_PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
+
+
+def _can_import_qt() -> bool:
+    """Whether a Qt binding is installed and finds its system libraries."""
+    if importlib.util.find_spec("pytestqt") is None or importlib.util.find_spec("qtpy") is None:
+        return False
+    code = "import qtpy.QtWidgets, qtpy.QtTest, qtpy.QtGui"
+    return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+_QT = _can_import_qt()
+if _QT:
+    pytest_plugins = ["pytestqt.plugin"]
+
+
+def _start_xvfb() -> subprocess.Popen | None:
+    """Start a virtual display and point DISPLAY at it; None where it is not needed or not installed."""
+    program = shutil.which("Xvfb")
+    shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    if not sys.platform.startswith("linux") or shown or program is None:
+        return None
+    read_end, write_end = os.pipe()
+    command = [program, "-displayfd", str(write_end), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(
+        command, pass_fds=[write_end], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    os.close(write_end)
+    with os.fdopen(read_end) as answer:
+        number = answer.readline().strip()  # empty if the server ends at once
+    if number:
+        os.environ["DISPLAY"] = f":{number}"
+        os.environ.setdefault("QT_QPA_PLATFORM", "xcb")
+    return server
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register marks and start the virtual display."""
+    config.addinivalue_line("markers", "display: needs a display; skipped with the reason where there is none")
+    config.stash[_SERVER] = _start_xvfb() if _QT else None
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Stop the virtual display that was started here."""
+    server = config.stash.get(_SERVER, None)
+    if server is not None:
+        server.terminate()
+        server.wait(timeout=10)
+
+
+_SERVER = pytest.StashKey[subprocess.Popen | None]()
+
+
+@cache
+def _why_no_display() -> str | None:
+    if not _QT:
+        return "no Qt binding can be loaded (on Linux, .ci/run lists the system packages)"
+    if os.environ.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
+        return "QT_QPA_PLATFORM asks for no display, and the viewer needs one"
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no display and no Xvfb to make one"
+    probe = subprocess.run([sys.executable, "-c", _QT_PROBE], capture_output=True, text=True, timeout=120)
+    lines = probe.stderr.strip().splitlines()
+    return None if probe.returncode == 0 else f"Qt opens no window here: {lines[-1] if lines else probe.returncode}"
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip tests of windows where no window can be opened."""
+    if item.get_closest_marker("display") is not None and (reason := _why_no_display()):
+        pytest.skip(reason)
+
+
+def pytest_report_header() -> str:
+    """Say what the run will leave out."""
+    return f"display: {_why_no_display() or 'yes'}; images: {_data_folder() or 'none, tests on real images skip'}"
+
+
+def _data_folder() -> Path | None:
+    given = os.environ.get("RDPDENOISE_DATA")
+    folder = Path(given) if given else Path(__file__).parents[2] / "shared"
+    return folder if (folder / "data").is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data_folder() -> Path:
+    """Folder with `data/` (real images) and `weights/` (published metric backbones)."""
+    folder = _data_folder()
+    if folder is None:
+        pytest.skip("no folder of real images: set RDPDENOISE_DATA to the folder that holds data/")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _few_torch_threads() -> None:
+    """Keep torch, where a test has loaded it, from taking every core."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.get_num_threads() > 2:
+        torch.set_num_threads(2)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never read or fill the user's own latent cache."""
+    monkeypatch.setenv("RDPDENOISE_CACHE", str(tmp_path_factory.getbasetemp() / "latent-cache"))

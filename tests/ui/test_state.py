@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+
+from napari_rdpdenoise.ui import state as dock
+from napari_rdpdenoise.ui.state import DockState, Phase
+
+READY = DockState(layer="cells", realism_note=None)
+
+
+def progress(done, total, **more):
+    values = {"mpps": 1.5, "eta_s": 75.0, "bpp": 0.42, "message": None}
+    return SimpleNamespace(done=done, total=total, **{**values, **more})
+
+
+def test_nothing_starts_without_a_layer():
+    assert not DockState().can_start
+    assert "Open an image" in DockState().hint
+    assert READY.can_start
+
+
+def test_phases_of_a_cancelled_run():
+    running = dock.started(READY)
+    assert (running.can_start, running.can_cancel, running.busy) == (False, True, True)
+    stopping = dock.cancelling(running)
+    assert (stopping.can_start, stopping.can_cancel) == (False, False)
+    late = dock.progressed(stopping, progress(2, 4))
+    assert late.phase is Phase.CANCELLING
+    assert late.status == stopping.status
+    stopped = dock.cancelled(late)
+    assert (stopped.can_start, stopped.done, stopped.total) == (True, 0, 0)
+
+
+def test_settings_follow_the_controls():
+    assert READY.settings().rate == "auto"
+    assert replace(READY, auto_rate=False, rate=0.25).settings().rate == 0.25
+    assert replace(READY, realism=0.75).settings().realism == 0.75
+
+
+def test_realism_that_is_not_offered_is_not_asked_for():
+    assert replace(READY, realism=0.75, realism_note="no such decoder").settings().realism == 0.0
+
+
+def test_progress_line_names_tiles_speed_time_and_bits():
+    line = dock.progressed(dock.started(READY), progress(3, 12)).status
+    assert line == "3 of 12 tiles, 1.50 MP/s, 1 min 15 s left, 0.420 bits/pixel"
+
+
+@pytest.mark.parametrize("unknown", [None, float("nan"), float("inf")])
+def test_progress_line_leaves_out_what_is_not_known(unknown):
+    line = dock.progressed(dock.started(READY), progress(0, 12, mpps=unknown, eta_s=unknown, bpp=unknown)).status
+    assert line == "0 of 12 tiles"
+
+
+def test_message_is_shown_before_tiles_are_counted():
+    assert dock.progressed(dock.started(READY), progress(0, 0, message="Measuring the noise")).status == (
+        "Measuring the noise"
+    )
+
+
+def test_finished_reports_rate_and_bits():
+    report = SimpleNamespace(seconds=2.0, rate=0.625, bpp=0.4)
+    done = dock.finished(dock.started(READY), report)
+    assert done.can_start
+    assert done.status == "Done in 2.0 s, rate 0.62 (auto), 0.400 bits/pixel."
+
+
+def test_an_error_without_words_is_named():
+    assert dock.failed(READY, MemoryError()).status == "Failed: MemoryError"
