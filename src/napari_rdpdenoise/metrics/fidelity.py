@@ -5,7 +5,7 @@ Symbols: ``image`` is what is judged, ``reference`` the clean image, both in the
 over its planes, except PSNR, which takes the mean squared error over everything it is given.
 
 Sources: SSIM, Wang et al., IEEE TIP 2004, with the 11 px Gaussian window of that paper (sigma 1.5 px,
-population covariance). MicroSSIM, Ashesh et al., arXiv:2408.08747: background (3 % percentile) subtracted from
+population covariance). MicroSSIM, Ashesh et al., arXiv:2408.08747: background (3 % percentile) taken from
 each image, both divided by the reference's maximum, and one factor alpha maximising
 SSIM(reference, alpha * image).
 """
