@@ -1,8 +1,8 @@
 """Build hook: editable installs see the top-level `napari.yaml` and `models/` inside the package.
 
-npe2 looks for the manifest inside the package folder only, and the package looks for its models there. Wheels get
-both through `force-include`; an editable install has no wheel content, so links (or copies, where links are not
-possible) stand in for them.
+npe2 looks for the manifest inside the package folder only, and the package looks for its models there. Wheels
+get both through `force-include`; an editable install has no wheel content, so links (or copies, where links
+are not possible) stand in for them.
 """
 
 from __future__ import annotations

@@ -32,11 +32,14 @@ if _QT:
     pytest_plugins = ["pytestqt.plugin"]
 
 
+def _display_named() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
 def _start_xvfb() -> subprocess.Popen | None:
     """Start a virtual display and point DISPLAY at it; None where it is not needed or not installed."""
     program = shutil.which("Xvfb")
-    shown = os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-    if not sys.platform.startswith("linux") or shown or program is None:
+    if not sys.platform.startswith("linux") or _display_named() or program is None:
         return None
     read_end, write_end = os.pipe()
     command = [program, "-displayfd", str(write_end), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"]
@@ -54,7 +57,7 @@ def _start_xvfb() -> subprocess.Popen | None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register marks and start the virtual display."""
-    config.addinivalue_line("markers", "display: needs a display; skipped with the reason where there is none")
+    config.addinivalue_line("markers", "display: needs a display; skips with the reason where there is none")
     config.stash[_SERVER] = _start_xvfb() if _QT else None
 
 
@@ -75,11 +78,13 @@ def _why_no_display() -> str | None:
         return "no Qt binding can be loaded (on Linux, .ci/run lists the system packages)"
     if os.environ.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
         return "QT_QPA_PLATFORM asks for no display, and the viewer needs one"
-    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+    if sys.platform.startswith("linux") and not _display_named():
         return "there is no display and no Xvfb to make one"
     probe = subprocess.run([sys.executable, "-c", _QT_PROBE], capture_output=True, text=True, timeout=120)
-    lines = probe.stderr.strip().splitlines()
-    return None if probe.returncode == 0 else f"Qt opens no window here: {lines[-1] if lines else probe.returncode}"
+    if probe.returncode == 0:
+        return None
+    words = probe.stderr.strip().splitlines() or [f"exit status {probe.returncode}"]
+    return f"Qt opens no window here: {words[-1]}"
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -90,7 +95,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def pytest_report_header() -> str:
     """Say what the run will leave out."""
-    return f"display: {_why_no_display() or 'yes'}; images: {_data_folder() or 'none, tests on real images skip'}"
+    images = _data_folder() or "none, tests on real images skip"
+    return f"display: {_why_no_display() or 'yes'}; images: {images}"
 
 
 def _data_folder() -> Path | None:

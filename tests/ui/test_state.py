@@ -51,7 +51,8 @@ def test_progress_line_names_tiles_speed_time_and_bits():
 
 @pytest.mark.parametrize("unknown", [None, float("nan"), float("inf")])
 def test_progress_line_leaves_out_what_is_not_known(unknown):
-    line = dock.progressed(dock.started(READY), progress(0, 12, mpps=unknown, eta_s=unknown, bpp=unknown)).status
+    report = progress(0, 12, mpps=unknown, eta_s=unknown, bpp=unknown)
+    line = dock.progressed(dock.started(READY), report).status
     assert line == "0 of 12 tiles"
 
 

@@ -1,7 +1,7 @@
 """Runs a denoising job for the dock and keeps its state; knows neither Qt nor napari.
 
-`Controller.run` is a generator that a worker thread drains. It never raises: what happens comes out as events, which
-the dock's own thread hands to `Controller.apply`, so the state is touched by one thread only.
+`Controller.run` is a generator that a worker thread drains. It never raises: what happens comes out as
+events, which the dock's own thread hands to `Controller.apply`, so one thread only touches the state.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ if TYPE_CHECKING:
     Event: TypeAlias = "Progress | Finished | Failed | Cancelled"
     Stream: TypeAlias = Callable[["Job"], Generator[Progress, None, "Finished"]]
 
-__all__ = ["Cancelled", "Controller", "Failed", "Finished", "Job", "denoise_job", "layer_axes", "realism_note"]
+__all__ = [
+    "Cancelled",
+    "Controller",
+    "Failed",
+    "Finished",
+    "Job",
+    "denoise_job",
+    "layer_axes",
+    "realism_note",
+]
 
 _AXES_OF_LABEL = {"time": "T", "channel": "C", "z": "Z", "y": "Y", "x": "X", "t": "T", "c": "C"}
 _DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX"}
@@ -70,7 +79,8 @@ class Controller:
     """Holds the dock's state, starts and cancels runs.
 
     Args:
-        stream: turns a job into a generator of progress that returns what was made; closing it stops the work.
+        stream: turns a job into a generator of progress that returns what was made; closing it stops the
+            work.
         on_change: called with the new state after every change.
     """
 
@@ -111,8 +121,8 @@ class Controller:
         """
         stream = None
         try:
-            # An error is an event, not an exception: the thread worker turns a RuntimeError of its generator, which
-            # is what torch raises, into a warning that nobody sees.
+            # An error is an event, not an exception: the thread worker turns a RuntimeError of its generator,
+            # which is what torch raises, into a warning that nobody sees.
             stream = self._stream(job)
             while not self._stop.is_set():
                 try:
@@ -149,8 +159,8 @@ class Controller:
 def layer_axes(ndim: int, labels: Sequence[str], *, rgb: bool) -> str:
     """Return the axes of a layer's array, one letter per axis.
 
-    Labels that name all axes are believed (napari's own defaults, like "-1", name none); otherwise the usual order
-    for that many axes is taken, time before depth.
+    Labels that name all axes are believed (napari's own defaults, like "-1", name none); otherwise the
+    usual order for that many axes is taken, time before depth.
 
     Args:
         ndim: number of axes without the colour axis.
@@ -164,8 +174,8 @@ def layer_axes(ndim: int, labels: Sequence[str], *, rgb: bool) -> str:
     named = len(letters) == ndim == len(set(letters)) and "?" not in letters and {"Y", "X"} <= set(letters)
     if not named and ndim not in _DEFAULT_AXES:
         raise ValueError(
-            f"axis_labels must name the axes of a layer with {ndim} axes, found {tuple(labels)}; set the layer's "
-            "axis labels to letters such as t, c, z, y, x"
+            f"axis_labels must name the axes of a layer with {ndim} axes, found {tuple(labels)}; "
+            "set the layer's axis labels to letters such as t, c, z, y, x"
         )
     return (letters if named else _DEFAULT_AXES[ndim]) + ("S" if rgb else "")
 
@@ -198,8 +208,9 @@ def _check_memory(needed: int) -> None:
     free = psutil.virtual_memory().available
     if needed > 0.8 * free:
         raise MemoryError(
-            f"the denoised layer must fit into memory: it needs {needed / 2**30:.1f} GiB, {free / 2**30:.1f} GiB are "
-            "free; denoise the file to disk with `napari-rdpdenoise denoise IN OUT` and open the result"
+            f"the denoised layer must fit into memory: it needs {needed / 2**30:.1f} GiB, "
+            f"{free / 2**30:.1f} GiB are free; denoise the file to disk with "
+            "`napari-rdpdenoise denoise IN OUT` and open the result"
         )
 
 
@@ -211,4 +222,4 @@ def realism_note() -> str | None:
         offered = load_model("default", device="cpu").card.realism
     except (ImportError, OSError, ValueError) as error:
         return f"The model could not be loaded: {error}"
-    return None if offered else "This model has no realism decoder: it gives the result with the lowest error."
+    return None if offered else "This model has no realism decoder: it gives the result of lowest error."

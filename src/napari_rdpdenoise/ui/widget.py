@@ -186,7 +186,8 @@ class DenoiseDock(QWidget):
         _name(
             self._realism,
             "Realism",
-            state.realism_note or "0 for the lowest error, 1 for the most natural texture, which is no measurement.",
+            state.realism_note
+            or "0 for the lowest error, 1 for the most natural texture, which is no measurement.",
         )
         self._denoise.setEnabled(state.can_start)
         self._cancel.setEnabled(state.can_cancel)
