@@ -206,7 +206,8 @@ class Layout:
         """
         leading, sizes = self.axes[:-2], self.shape
         if len(index) != len(leading) or any(not 0 <= i < n for i, n in zip(index, sizes, strict=False)):
-            raise IndexError(f"index: expected one integer per axis {leading!r} below {sizes[:-2]}, found {index}")
+            expected = f"one integer per axis {leading!r} below {sizes[:-2]}"
+            raise IndexError(f"index: expected {expected}, found {index}")
         where: dict[str, int | slice] = {letter: int(i) for letter, i in zip(leading, index, strict=True)}
         where["Y"], where["X"] = check_slice(y, sizes[-2]), check_slice(x, sizes[-1])
         return tuple(where[letter] for letter in self.stored_axes)

@@ -1,0 +1,44 @@
+"""Output into memory."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .sink import OutputSpec
+from .source import Index
+
+
+class ArraySink:
+    """A NumPy array as output.
+
+    Attributes:
+        spec: What it holds.
+        array: The result, canonical axes, zero where nothing was written.
+    """
+
+    def __init__(self, spec: OutputSpec) -> None:
+        self.spec = spec
+        self.array = np.zeros(spec.shape, spec.dtype)
+        self._done: set[tuple[Index, int, int]] = set()
+
+    def write(self, index: Index, y: slice, x: slice, block: np.ndarray) -> None:
+        """Write one block of one plane."""
+        self.spec.check_block(index, y, x, block)
+        self.array[(*index, y, x)] = block
+
+    def is_done(self, index: Index, y0: int, x0: int) -> bool:
+        """Whether that block was marked."""
+        return (tuple(index), y0, x0) in self._done
+
+    def mark_done(self, index: Index, y0: int, x0: int) -> None:
+        """Mark that block."""
+        self._done.add((tuple(index), y0, x0))
+
+    def finish(self) -> None:
+        """Nothing to complete."""
+
+    def abort(self) -> None:
+        """Nothing to release."""
+
+    def discard(self) -> None:
+        """Nothing to remove."""

@@ -1,0 +1,55 @@
+"""Keeps the last decoded chunks of a TIFF, so that neighbouring tiles do not decode a strip again."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from zarr.storage import WrapperStore
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
+
+
+class ChunkCacheStore(WrapperStore[Any]):
+    """Read-only wrapper around tifffile's store with a least-recently-used cache of decoded chunks.
+
+    A tile and its halo touch a strip or file tile that its neighbours touch too, and each colour of an
+    interleaved image needs the same chunk, so without this every chunk would be decoded several times.
+    Chunks larger than the whole budget are not kept.
+    """
+
+    def __init__(self, store: Any, limit_bytes: int = 64 * 2**20) -> None:
+        super().__init__(store)
+        self._limit = limit_bytes
+        self._chunks: OrderedDict[str, Buffer] = OrderedDict()
+        self._used = 0
+        self._lock = threading.Lock()
+        self.decoded = 0
+        """Number of chunks decoded so far (diagnostic)."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Decoded chunk of that key, None where the file has none."""
+        with self._lock:
+            kept = self._chunks.get(key)
+            if kept is not None:
+                self._chunks.move_to_end(key)
+                return kept
+        value: Buffer | None = await self._store.get(key, prototype, byte_range)
+        if value is not None and not key.endswith((".zarray", ".zattrs", ".zgroup")):
+            self._keep(key, value)
+        return value
+
+    def _keep(self, key: str, value: Buffer) -> None:
+        with self._lock:
+            self.decoded += 1
+            if len(value) > self._limit or key in self._chunks:
+                return
+            self._chunks[key] = value
+            self._used += len(value)
+            while self._used > self._limit:
+                self._used -= len(self._chunks.popitem(last=False)[1])

@@ -1,0 +1,39 @@
+"""From computed float values to the dtype of the output, counting what did not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .source import check_dtype
+
+
+def to_output(block: np.ndarray, dtype: np.dtype | str) -> tuple[np.ndarray, int]:
+    """Round (integers) and clip values to the range of a dtype.
+
+    Args:
+        block: Raw counts, any shape, floating.
+        dtype: Output dtype, one of the supported ones.
+
+    Returns:
+        The block in that dtype, and how many values were clipped or not a number (these become 0).
+
+    Raises:
+        TypeError: If the dtype is not supported.
+    """
+    target = check_dtype(dtype)
+    if target.kind == "f":
+        if target.itemsize >= block.dtype.itemsize:
+            return block.astype(target), 0
+        high = float(np.finfo(target).max)
+        clipped = int(np.count_nonzero(np.abs(block) > high))
+        return np.clip(block, -high, high).astype(target), clipped
+    # float32 cannot hold the bounds of 32-bit integers, so 4294967295 would wrap around to 0
+    values = np.rint(block, dtype=np.float64 if target.itemsize == 4 else None)
+    limits = np.iinfo(target)
+    outside = ~((values >= limits.min) & (values <= limits.max))  # also true for NaN
+    clipped = int(np.count_nonzero(outside))
+    if clipped:
+        values = np.clip(
+            np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), limits.min, limits.max
+        )
+    return values.astype(target), clipped

@@ -1,0 +1,147 @@
+"""OME-Zarr 0.5 output: zarr v3, sharded, with a pyramid of 2x2 means."""
+
+from __future__ import annotations
+
+import json
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .sink import OutputSpec
+from .staging import MAX_CHUNK, Staging, create_array, sync
+from .storage import store_layout
+
+_COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
+_RGB = ("FF0000", "00FF00", "0000FF", "FFFFFF")
+_AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+
+
+class ZarrSink(Staging):
+    """An OME-Zarr 0.5 image that appears at its path when finished.
+
+    Args:
+        target: Path of the OME-Zarr folder.
+        spec: What it holds; axes are stored in the order T, C (or another), Z, Y, X.
+    """
+
+    def __init__(self, target: Path, spec: OutputSpec) -> None:
+        super().__init__(target, spec, store_layout(spec, time_channel_depth=True))
+
+    def finish(self) -> Path:
+        """Add the pyramid and the metadata, then move the image to its path."""
+        import zarr
+
+        self.abort()  # brings all blocks to the disk
+        group = zarr.open_group(self.image, mode="r+")
+        levels = [self.array]
+        while max(levels[-1].shape[-2:]) > MAX_CHUNK:
+            levels.append(self._halve(group, str(len(levels)), levels[-1]))
+        group.update_attributes(
+            {
+                "ome": self._ome_attributes(levels),
+                "napari_rdpdenoise": {"job": _json_or_text(self.spec.job)},
+            }
+        )
+        sync(self.image / "zarr.json")
+        return self.publish(self.image)
+
+    def _halve(self, group: Any, name: str, level: Any) -> Any:
+        """Half the resolution, one shard at a time, so that memory does not grow with the plane."""
+        rows, columns = ((size + 1) // 2 for size in level.shape[-2:])
+        half = create_array(group, name, self.layout, self.spec, (rows, columns))
+        step_y, step_x = half.shards[-2:]
+        for index in np.ndindex(*half.shape[:-2]):
+            for y0, x0 in product(range(0, rows, step_y), range(0, columns, step_x)):
+                y, x = slice(y0, min(y0 + step_y, rows)), slice(x0, min(x0 + step_x, columns))
+                double = (slice(2 * y.start, 2 * y.stop), slice(2 * x.start, 2 * x.stop))
+                half[(*index, y, x)] = mean_2x2(level[(*index, *double)])
+        return half
+
+    def _ome_attributes(self, levels: list[Any]) -> dict[str, Any]:
+        axes, metadata = self.layout.axes, self.spec.metadata
+        entries: list[dict[str, str]] = []
+        for axis in axes:
+            entry = {"name": axis.lower()}
+            if axis in _AXIS_TYPES:
+                entry["type"] = _AXIS_TYPES[axis]
+            if axis in metadata.units and axis in "TZYX":
+                entry["unit"] = metadata.units[axis]
+            entries.append(entry)
+        multiscale = {
+            "name": metadata.name or self.target.name.split(".")[0],
+            "type": "mean",
+            "axes": entries,
+            "datasets": [self._dataset(number) for number in range(len(levels))],
+        }
+        attributes: dict[str, Any] = {"version": "0.5", "multiscales": [multiscale]}
+        if "C" in axes:
+            attributes["omero"] = {"channels": self._channels(levels[-1])}
+        return attributes
+
+    def _dataset(self, number: int) -> dict[str, Any]:
+        steps = [float(self.spec.metadata.scale.get(axis, 1.0)) for axis in self.layout.axes]
+        factors = [2.0**number if axis in "YX" else 1.0 for axis in self.layout.axes]
+        transforms: list[dict[str, Any]] = [
+            {"type": "scale", "scale": [step * factor for step, factor in zip(steps, factors, strict=True)]}
+        ]
+        if number:
+            # the middle of the first coarse pixel lies between the fine pixels it is the mean of
+            shift = [step * (factor - 1) / 2 for step, factor in zip(steps, factors, strict=True)]
+            transforms.append({"type": "translation", "translation": shift})
+        return {"path": str(number), "coordinateTransformations": transforms}
+
+    def _channels(self, coarsest: Any) -> list[dict[str, Any]]:
+        """Name, colour and range of values (of the coarsest resolution) per channel."""
+        axis = self.layout.axes.index("C")
+        count = coarsest.shape[axis]
+        low, high = np.full(count, np.inf), np.full(count, -np.inf)
+        for index in np.ndindex(*coarsest.shape[:-2]):
+            plane = coarsest[index]
+            finite = plane[np.isfinite(plane)]
+            if finite.size:
+                low[index[axis]] = min(low[index[axis]], float(finite.min()))
+                high[index[axis]] = max(high[index[axis]], float(finite.max()))
+        colored = "S" in self.spec.axes and "C" not in self.spec.axes and count <= 4
+        colors = _RGB if colored else _COLORS if count > 1 else ("FFFFFF",)
+        names = self.layout.channel_names
+        channels = []
+        for number in range(count):
+            window = {"min": float(low[number]), "max": float(high[number])}
+            if not np.isfinite(list(window.values())).all():
+                window = {"min": 0.0, "max": 1.0}
+            channels.append(
+                {
+                    **({"label": names[number]} if names else {}),
+                    "color": colors[number % len(colors)],
+                    "active": True,
+                    "window": {**window, "start": window["min"], "end": window["max"]},
+                }
+            )
+        return channels
+
+
+def mean_2x2(plane: np.ndarray) -> np.ndarray:
+    """Mean of 2x2 pixels, of those that exist at an odd edge; integers are rounded to the nearest.
+
+    Args:
+        plane: Shape ``(rows, columns)``.
+
+    Returns:
+        Shape ``((rows + 1) // 2, (columns + 1) // 2)``, the same dtype.
+    """
+    odd = [(0, size % 2) for size in plane.shape]
+    # repeating the edge gives the mean of the pixels that exist
+    values: np.ndarray = np.pad(plane, odd, mode="edge").astype(
+        np.float64 if plane.dtype.itemsize > 2 else np.float32
+    )
+    mean = (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4
+    return (np.rint(mean) if plane.dtype.kind in "iu" else mean).astype(plane.dtype)
+
+
+def _json_or_text(job: str) -> Any:
+    try:
+        return json.loads(job)
+    except ValueError:
+        return job
