@@ -111,7 +111,7 @@ def simulate_timelapse(
     for t in range(frames):
         layers = {name: _draw(name, cells, t, (height, width)) for name in _STRUCTURES}
         for c, names in enumerate(groups):
-            light[t, c] = _optics(sum((_WEIGHTS[n] * layers[n] for n in names), np.float32(0)))
+            light[t, c] = _optics(np.sum([_WEIGHTS[n] * layers[n] for n in names], axis=0))
         light[t] *= (1 - _BLEACHING) ** t
     peak = np.maximum(np.quantile(light[0], 0.999, axis=(1, 2), keepdims=True), 1e-6)
     electrons = (photons * (light / peak + _BACKGROUND)).astype(np.float32)
