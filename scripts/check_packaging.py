@@ -57,7 +57,7 @@ def new_environment(folder: Path) -> Path:
     """Make an environment that borrows this one's packages; returns its Python."""
     venv.create(folder, with_pip=True, symlinks=True)
     paths = sysconfig.get_paths(vars={"base": str(folder), "platbase": str(folder)})
-    # A .pth file adds the folder, but does not follow the .pth files in it: an editable install of the package
+    # A .pth file adds the folder but does not follow the .pth files in it: an editable install of the package
     # over there stays out of sight.
     borrowed = sysconfig.get_paths()["purelib"]
     (Path(paths["purelib"]) / "borrowed.pth").write_text(borrowed + "\n")

@@ -1,12 +1,21 @@
 from __future__ import annotations
 
+import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.controller import Cancelled, Controller, Failed, Finished, Job, layer_axes
+from napari_rdpdenoise.ui.controller import (
+    Cancelled,
+    Controller,
+    Failed,
+    Finished,
+    Job,
+    denoise_job,
+    layer_axes,
+)
 from napari_rdpdenoise.ui.state import Phase
 
 REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=())
@@ -139,3 +148,37 @@ def test_layer_axes(ndim, labels, rgb, axes):
             layer_axes(ndim, labels, rgb=rgb)
     else:
         assert layer_axes(ndim, labels, rgb=rgb) == axes
+
+
+@pytest.fixture
+def copying_stream(monkeypatch):
+    """In place of the engine: copies every plane."""
+
+    def denoise_stream(source, sink, settings):
+        rows, columns = (slice(0, size) for size in source.shape[-2:])
+        for number, index in enumerate(np.ndindex(source.shape[:-2]), start=1):
+            block = source.read(index, rows, columns).astype(sink.spec.dtype)
+            sink.write(index, rows, columns, block)
+            yield tile(number)
+        return REPORT
+
+    module = SimpleNamespace(denoise_stream=denoise_stream)
+    monkeypatch.setitem(sys.modules, "napari_rdpdenoise.stream", module)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((5, 7), "YX"), ((5, 7, 3), "YXS"), ((2, 5, 7), "TYX"), ((7, 2, 5), "XTY")]
+)
+@pytest.mark.parametrize("dtype", ["input", "float32"])
+def test_denoise_job_keeps_axes_and_type(copying_stream, shape, axes, dtype):
+    data = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint8)
+    controller, _ = ready(denoise_job)
+    last = drain(controller, Job(data, axes, RunSettings(dtype=dtype)))[-1]
+    np.testing.assert_array_equal(last.data, data)
+    assert last.data.dtype == (np.float32 if dtype == "float32" else np.uint8)
+
+
+def test_denoise_job_refuses_what_does_not_fit_into_memory(copying_stream, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100))
+    with pytest.raises(MemoryError, match="denoise IN OUT"):
+        next(denoise_job(Job(np.zeros((20, 20), np.uint8), "YX", RunSettings())))

@@ -91,6 +91,31 @@ def test_cancel_leaves_no_layer(open_dock, qtbot):
     assert len(viewer.layers) == 1
 
 
+def test_closing_the_dock_stops_the_run(open_dock, qtbot):
+    closed = threading.Event()
+
+    def endless(job):
+        try:
+            while not closed.wait(0.01):
+                yield tile(1)
+        finally:
+            closed.set()
+
+    viewer, dock = open_dock(endless)
+    dock._denoise.click()
+    qtbot.waitUntil(lambda: dock._controller.state.done == 1)
+    viewer.window.remove_dock_widget(dock)
+    assert closed.wait(10)
+    qtbot.waitUntil(lambda: not dock._controller.state.busy)
+
+
+def test_a_renamed_layer_is_offered_by_its_new_name(open_dock):
+    viewer, dock = open_dock()
+    viewer.layers["cells"].name = "nuclei"
+    assert dock._layers.native.currentText() == "nuclei"
+    assert dock._controller.state.layer == "nuclei"
+
+
 def test_an_error_is_notified_and_clears(open_dock, qtbot):
     from napari.utils.notifications import notification_manager
 

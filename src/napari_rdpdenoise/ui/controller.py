@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from ..io.source import DEFAULT_AXES
 from . import state as transitions
 from .state import DockState
 
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 _AXES_OF_LABEL = {"time": "T", "channel": "C", "z": "Z", "y": "Y", "x": "X", "t": "T", "c": "C"}
-_DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX"}
 
 
 @dataclass(frozen=True)
@@ -172,12 +172,12 @@ def layer_axes(ndim: int, labels: Sequence[str], *, rgb: bool) -> str:
     """
     letters = "".join(_AXES_OF_LABEL.get(label.lower(), "?") for label in labels)
     named = len(letters) == ndim == len(set(letters)) and "?" not in letters and {"Y", "X"} <= set(letters)
-    if not named and ndim not in _DEFAULT_AXES:
+    if not named and ndim not in DEFAULT_AXES:
         raise ValueError(
             f"axis_labels must name the axes of a layer with {ndim} axes, found {tuple(labels)}; "
             "set the layer's axis labels to letters such as t, c, z, y, x"
         )
-    return (letters if named else _DEFAULT_AXES[ndim]) + ("S" if rgb else "")
+    return (letters if named else DEFAULT_AXES[ndim]) + ("S" if rgb else "")
 
 
 def denoise_job(job: Job) -> Generator[Progress, None, Finished]:
@@ -189,16 +189,17 @@ def denoise_job(job: Job) -> Generator[Progress, None, Finished]:
     """
     import numpy as np
 
-    from ..io import ArraySink, open_image
+    from ..io import ArraySink, OutputSpec, open_image
     from ..stream import denoise_stream
 
     source = open_image(job.data, axes=job.axes)
     dtype = np.dtype(np.float32) if job.settings.dtype == "float32" else source.dtype
     _check_memory(int(np.prod(source.shape, dtype=np.int64)) * dtype.itemsize)
-    sink = ArraySink(source.shape, dtype)
+    axes = source.metadata.axes
+    sink = ArraySink(OutputSpec(source.shape, axes, dtype, source.metadata, job.settings.tile))
     report = yield from denoise_stream(source, sink, job.settings)
     # Sources present Y and X last; the layer has its axes in its own order.
-    order = [source.metadata.axes.index(axis) for axis in job.axes]
+    order = [axes.index(axis) for axis in job.axes]
     return Finished(np.transpose(sink.array, order), report)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import napari
 from magicgui.widgets import create_widget
 from napari.utils.notifications import show_error, show_warning
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
     QFormLayout,
@@ -120,7 +120,7 @@ class DenoiseDock(QWidget):
 
     def _listen(self) -> None:
         events = self._viewer.layers.events
-        for event in (events.inserted, events.removed, events.reordered):
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._refresh_layers)
         self._layers.changed.connect(self._choose_layer)
         self._auto.toggled.connect(lambda on: self._controller.edit(auto_rate=on))
@@ -167,10 +167,11 @@ class DenoiseDock(QWidget):
         elif isinstance(event, Failed):
             show_error(f"Denoising failed: {describe(event.error)}")
 
-    def closeEvent(self, event: Any) -> None:
-        """Stop the run when the dock is closed."""
-        self._controller.cancel()
-        super().closeEvent(event)
+    def event(self, event: QEvent) -> bool:
+        """Stop the run when the dock is closed: napari then takes this widget out of its dock."""
+        if event.type() == QEvent.Type.ParentChange and self.parent() is None:
+            self._controller.cancel()
+        return bool(super().event(event))
 
     # What it shows
 
