@@ -178,9 +178,9 @@ def _read(path: Path, known: Backbone) -> Tensors:
 
 def _from_bare(path: Path) -> Tensors:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
-    except (ValueError, OSError, EOFError, BadZipFile) as error:
+    except (ValueError, TypeError, OSError, EOFError, BadZipFile) as error:  # TypeError: a lone array
         raise MetricUnavailable(f"{path} cannot be read ({error}): remove it and fetch it again") from error
 
 

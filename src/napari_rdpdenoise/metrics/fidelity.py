@@ -142,8 +142,10 @@ def ssim(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:
 def microssim(image: ArrayLike, reference: ArrayLike) -> float:
     """MicroSSIM, mean over pixels and planes: SSIM that forgives a background and one global factor.
 
-    Background, maximum and factor are taken once for the whole stack; each plane keeps its own range, as in
-    the authors' package (sample covariance included).
+    Background, maximum and factor are taken once for the whole stack; each plane keeps its own range, and the
+    covariance is the sample's, as in the authors' package (``microssim`` 0.0.2). One difference: the package
+    fits the factor under another window (7 px, uniform) than it scores with; here the factor maximises the
+    very figure that is returned, as the paper defines it. Ours is never lower, and within 0.003.
 
     Args:
         image: what is judged, ``(..., Y, X)``, any positive scale.
