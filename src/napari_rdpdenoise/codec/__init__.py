@@ -1,0 +1,17 @@
+"""The codec: normalisation, encoding to integer latents, decoding, bytes, pretrained models."""
+
+from napari_rdpdenoise.codec.codec import Codec, Decoded
+from napari_rdpdenoise.codec.latents import Latents
+from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
+from napari_rdpdenoise.codec.pretrained import choose_device, list_models, load_model
+
+__all__ = [
+    "Codec",
+    "Decoded",
+    "Latents",
+    "Normalization",
+    "choose_device",
+    "fit_normalization",
+    "list_models",
+    "load_model",
+]

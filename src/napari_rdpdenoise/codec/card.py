@@ -1,0 +1,48 @@
+"""Model cards: what a model is, what it was trained on, under which licences, and what it measured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_rdpdenoise.nn.config import NetworkConfig
+
+
+class ModelCard(BaseModel):
+    """The ``card.yaml`` of a model folder."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    description: str
+    licence: str = Field(description="of the weights")
+    format_version: int = Field(1, description="version of the network code the weights need")
+    sha256: str = Field(description="of model.safetensors, hexadecimal")
+    network: NetworkConfig
+    training: dict[str, Any] = Field(default_factory=dict, description="data, licences, steps, hours, commands")
+    measured: dict[str, Any] = Field(default_factory=dict, description="figures, each with its command")
+    limitations: tuple[str, ...] = ()
+
+    @property
+    def realism(self) -> bool:
+        """Whether the model has a realism decoder."""
+        return self.network.realism
+
+
+def read_card(folder: Path) -> ModelCard:
+    """Read a model folder's card.
+
+    Raises:
+        FileNotFoundError: if the folder has no card.
+        ValueError: if the card is not valid; the message names the field.
+    """
+    path = folder / "card.yaml"
+    if not path.is_file():
+        raise FileNotFoundError(f"model: {folder} has no card.yaml; a model is a folder with that and model.safetensors")
+    try:
+        return ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        raise ValueError(f"model: {path} is not a valid card: {error}") from error

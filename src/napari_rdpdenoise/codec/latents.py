@@ -1,0 +1,114 @@
+"""What is kept of one tile: integer symbols and block means, with all that decoding needs."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.codec.normalization import UNIT, Normalization
+from napari_rdpdenoise.noise import NoiseModel
+
+MEAN_STEP = 1 / (64 * UNIT)  # network units: a 64th of the pixel noise
+_HEAD = struct.Struct("<10I7d")
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Integer latents of one tile.
+
+    Attributes:
+        y: latents, int16 (channels, h, w).
+        z: hyper-latents, int16 (channels, h/2, w/2).
+        means: block means in steps of ``MEAN_STEP`` normalised units, int32 (blocks down, blocks across).
+        shape: height and width of the tile, px.
+        rate: position on the gain curve, [0, 1].
+        normalization: raw counts <-> network units.
+        bits: what the tile takes when entropy-coded, container included, as the entropy model estimates it.
+    """
+
+    y: NDArray[np.int16]
+    z: NDArray[np.int16]
+    means: NDArray[np.int32]
+    shape: tuple[int, int]
+    rate: float
+    normalization: Normalization
+    bits: float
+
+    @property
+    def bpp(self) -> float:
+        """Bits per pixel of the tile, estimated."""
+        return self.bits / (self.shape[0] * self.shape[1])
+
+    def to_bytes(self) -> bytes:
+        """Fast, compressed form for the cache (not the entropy-coded bitstream)."""
+        n = self.normalization
+        head = _HEAD.pack(
+            *self.y.shape,
+            *self.z.shape,
+            *self.means.shape,
+            *self.shape,
+            *(self.rate, n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, self.bits),
+        )
+        body = self.y.tobytes() + self.z.tobytes() + self.means.tobytes()
+        return head + _compress(body)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Latents:
+        """Inverse of :meth:`to_bytes`; the cache has already checked that the bytes are whole."""
+        numbers = _HEAD.unpack_from(data)
+        y_shape, z_shape, m_shape, shape = numbers[0:3], numbers[3:6], numbers[6:8], numbers[8:10]
+        rate, gain, offset, read_noise, center, scale, bits = numbers[10:]
+        body = _decompress(data[_HEAD.size :])
+        y_end = 2 * int(np.prod(y_shape))
+        z_end = y_end + 2 * int(np.prod(z_shape))
+        return cls(
+            np.frombuffer(body, np.int16, int(np.prod(y_shape))).reshape(y_shape),
+            np.frombuffer(body[y_end:z_end], np.int16).reshape(z_shape),
+            np.frombuffer(body[z_end:], np.int32).reshape(m_shape),
+            (int(shape[0]), int(shape[1])),
+            rate,
+            Normalization(NoiseModel(gain, offset, read_noise), center, scale),
+            bits,
+        )
+
+
+def pack_means(means: NDArray[np.int32]) -> bytes:
+    """Block means as few bytes: differences to the left neighbour, deflated."""
+    steps = np.diff(means, axis=1, prepend=np.int32(0)).astype(np.int32)
+    zigzag = ((steps << 1) ^ (steps >> 31)).astype(np.uint32)
+    planes = zigzag.astype("<u4").reshape(-1, 1).view(np.uint8).T  # bytes of equal weight together
+    return zlib.compress(planes.tobytes(), 9)
+
+
+def unpack_means(data: bytes, shape: tuple[int, int]) -> NDArray[np.int32]:
+    """Inverse of :func:`pack_means`.
+
+    Raises:
+        ValueError: if the bytes do not hold ``shape`` means.
+    """
+    try:
+        planes = np.frombuffer(zlib.decompress(data), np.uint8)
+    except zlib.error as error:
+        raise ValueError(f"block means: expected deflated bytes, found damaged ones ({error})") from error
+    if planes.size != 4 * shape[0] * shape[1]:
+        raise ValueError(f"block means: expected {shape[0]} x {shape[1]} values, found {planes.size / 4:g}")
+    zigzag = np.ascontiguousarray(planes.reshape(4, -1).T).view("<u4").reshape(shape).astype(np.uint32)
+    steps = (zigzag >> 1).astype(np.int32) ^ -(zigzag & 1).astype(np.int32)
+    return np.cumsum(steps, axis=1).astype(np.int32)
+
+
+def _compress(body: bytes) -> bytes:
+    from numcodecs import Blosc
+
+    # byte shuffle: the upper bytes of int16 symbols are nearly all equal
+    return Blosc("zstd", 3, Blosc.SHUFFLE).encode(np.frombuffer(body, np.int16))
+
+
+def _decompress(data: bytes) -> bytes:
+    from numcodecs import Blosc
+
+    return bytes(Blosc().decode(data))

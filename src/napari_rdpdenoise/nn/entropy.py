@@ -1,0 +1,146 @@
+"""Mean-scale hyperprior and real entropy coding, on CompressAI's entropy models.
+
+The one module that imports compressai (3 s), so it is imported only when a network is built.
+
+Symbols: ``y`` gained latents (b, c, h, w); ``z`` hyper-latents at half that resolution; ``mu``, ``sigma`` mean
+and scale of y given z. ``y_sym = round(y - mu)`` and ``z_sym = round(z - median)`` are the integers that are kept;
+both sides recompute mu and sigma from ``z_sym``, so nothing else has to be stored.
+
+Source: Minnen, Balle, Toderici, "Joint autoregressive and hierarchical priors", NeurIPS 2018 (mean-scale part).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional
+from torch import Tensor, nn
+
+from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.layers import conv
+
+_SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256.0), 64)).tolist()
+
+
+class Symbols(NamedTuple):
+    """Integer latents of one batch: y (b, c, h, w) and z (b, k, h/2, w/2), int32, on the CPU or the device."""
+
+    y: Tensor
+    z: Tensor
+
+
+class Hyperprior(nn.Module):
+    """Entropy model of the latents.
+
+    The hyper-latents are at 1/16 of the image only: every level more would widen the context that a tile needs
+    to give the same numbers as the whole image.
+    """
+
+    def __init__(self, config: NetworkConfig) -> None:
+        super().__init__()
+        latent, hyper = config.latent_channels, config.hyper_channels
+        self.analysis = nn.Sequential(
+            conv(latent, hyper), nn.LeakyReLU(0.1, inplace=True), conv(hyper, hyper, stride=2)
+        )
+        self.synthesis = nn.Sequential(
+            conv(hyper, 4 * hyper, kernel=1),
+            nn.PixelShuffle(2),
+            nn.LeakyReLU(0.1, inplace=True),
+            conv(hyper, 2 * latent),
+        )
+        self.bottleneck = EntropyBottleneck(hyper)
+        self.conditional = GaussianConditional(_SCALES)
+
+    def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Training pass: straight-through rounded latents and bits per sample (b,)."""
+        z = self.analysis(y)
+        _, z_likelihood = self.bottleneck(z)
+        median = self._medians()
+        z_hat = _round_through(z - median) + median
+        mu, sigma = self._moments(z_hat)
+        _, y_likelihood = self.conditional(y, sigma, means=mu, training=self.training)
+        y_hat = _round_through(y - mu) + mu
+        return y_hat, _bits(y_likelihood) + _bits(z_likelihood)
+
+    def quantize(self, y: Tensor) -> Symbols:
+        """Integer symbols of gained latents."""
+        median = self._medians()
+        z_sym = torch.round(self.analysis(y) - median)
+        mu, _ = self._moments(z_sym + median)
+        return Symbols(torch.round(y - mu).to(torch.int32), z_sym.to(torch.int32))
+
+    def dequantize(self, symbols: Symbols) -> Tensor:
+        """Latents (float32) that the symbols stand for; the inverse of :meth:`quantize` up to the rounding."""
+        mu, _ = self._moments(symbols.z.to(self._medians().dtype) + self._medians())
+        return symbols.y.to(mu.dtype) + mu
+
+    def estimated_bits(self, symbols: Symbols) -> Tensor:
+        """Bits (b,) that the entropy model expects the symbols to take, without coding them."""
+        z_hat = symbols.z.to(self._medians().dtype) + self._medians()
+        mu, sigma = self._moments(z_hat)
+        _, z_likelihood = self.bottleneck(z_hat, training=False)
+        y_likelihood = self.conditional._likelihood(symbols.y.to(sigma.dtype), sigma)
+        return _bits(self.conditional.likelihood_lower_bound(y_likelihood)) + _bits(z_likelihood)
+
+    def encode(self, symbols: Symbols) -> list[tuple[bytes, bytes]]:
+        """Entropy-code each sample of a batch to (y bytes, z bytes)."""
+        out = []
+        for y, z in zip(symbols.y.cpu()[:, None], symbols.z.cpu()[:, None], strict=True):
+            medians = self._cpu_medians()
+            z_bytes = self.bottleneck.compress(z.float() + medians)[0]
+            y_bytes = self.conditional.compress(y.float(), self._scale_indexes(z))[0]
+            out.append((y_bytes, z_bytes))
+        return out
+
+    def decode(self, y_bytes: bytes, z_bytes: bytes, shape: tuple[int, int]) -> Symbols:
+        """Symbols (batch of one) from bytes; ``shape`` is that of the hyper-latents, (h/2, w/2)."""
+        z_hat = self.bottleneck.decompress([z_bytes], list(shape))
+        z = torch.round(z_hat - self._cpu_medians()).to(torch.int32)
+        y = self.conditional.decompress([y_bytes], self._scale_indexes(z))
+        return Symbols(torch.round(y).to(torch.int32), z)
+
+    def prepare_coder(self) -> None:
+        """Build the coder's tables; needed once after the weights are loaded, on the CPU."""
+        self.conditional.update_scale_table(_SCALES, force=True)
+        self.bottleneck.update(force=True)
+
+    def aux_loss(self) -> Tensor:
+        """Loss of the bottleneck's quantiles (medians and tails of z)."""
+        return self.bottleneck.loss()
+
+    def _moments(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
+        mu, raw = self.synthesis(z_hat).chunk(2, 1)
+        return mu, nn.functional.softplus(raw) + 0.05
+
+    def _medians(self) -> Tensor:
+        return self.bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach()
+
+    def _cpu_medians(self) -> Tensor:
+        return self._medians().cpu()
+
+    def _scale_indexes(self, z_sym: Tensor) -> Tensor:
+        """Table index of every latent's scale, from z alone.
+
+        In float64: writer and reader must agree on every index, whatever the batch size, threads or machine;
+        differences in the last bit of float32 would not.
+        """
+        net = self._double_synthesis()
+        with torch.no_grad():
+            z_hat = z_sym.double() + self._medians().double().cpu()
+            sigma = nn.functional.softplus(net(z_hat).chunk(2, 1)[1]) + 0.05
+        return self.conditional.build_indexes(sigma.float())
+
+    def _double_synthesis(self) -> nn.Module:
+        import copy
+
+        return copy.deepcopy(self.synthesis).double().cpu()
+
+
+def _round_through(x: Tensor) -> Tensor:
+    return x + (torch.round(x) - x).detach()
+
+
+def _bits(likelihood: Tensor) -> Tensor:
+    return -torch.log2(likelihood).flatten(1).sum(1)

@@ -1,0 +1,50 @@
+"""Building blocks: residual block and the gains that make one network cover every rate."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+
+def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
+    """Convolution that keeps the size (divided by ``stride``)."""
+    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
+
+
+class ResidualBlock(nn.Module):
+    """``x + conv(act(conv(x)))`` without normalisation: absolute intensity must survive."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first = conv(channels, channels)
+        self.act = nn.LeakyReLU(0.1, inplace=True)
+        self.second = conv(channels, channels)
+        with torch.no_grad():  # start as the identity, so that depth costs nothing at the first steps
+            self.second.weight.mul_(0.1)
+            self.second.bias.zero_()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.second(self.act(self.first(x))).add_(x)
+
+
+class RateGains(nn.Module):
+    """Per-channel gain and inverse gain, continuous in the rate q in [0, 1].
+
+    Anchor vectors are interpolated exponentially (AG-VAE, Cui et al. 2020, arXiv 2003.02012, eq. 7): a larger
+    gain means finer quantisation. The inverse gain is learned apart from the gain.
+    """
+
+    def __init__(self, channels: int, anchors: int) -> None:
+        super().__init__()
+        start = torch.linspace(-1.0, 1.5, anchors)[:, None].repeat(1, channels)
+        self.log_gain = nn.Parameter(start.clone())
+        self.log_inverse = nn.Parameter(-start.clone())
+
+    def forward(self, rate: Tensor) -> tuple[Tensor, Tensor]:
+        """Gain and inverse gain, each (batch, channels, 1, 1), for ``rate`` of shape (batch,)."""
+        position = rate.clamp(0.0, 1.0) * (self.log_gain.shape[0] - 1)
+        low = position.floor().long().clamp(max=self.log_gain.shape[0] - 2)
+        share = (position - low)[:, None]
+        gain = torch.lerp(self.log_gain[low], self.log_gain[low + 1], share)
+        inverse = torch.lerp(self.log_inverse[low], self.log_inverse[low + 1], share)
+        return gain.exp()[:, :, None, None], inverse.exp()[:, :, None, None]

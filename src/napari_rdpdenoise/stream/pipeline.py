@@ -1,0 +1,223 @@
+"""The tile loop: a thread reads ahead, the caller's thread computes, a thread writes behind.
+
+::
+
+    source --reader thread--> queue --caller: encode | cache -> decode -> blend--> writer thread --> sink
+
+Every pixel is written by exactly one tile, whose halo covers what the network sees: no blending across tiles, so
+tiles may come in any order and an interrupted run can go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import Codec, Decoded, load_model
+from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink, to_output
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.prepare import Order, Plan, make_plan
+from napari_rdpdenoise.stream.reader import Item, ReadAhead
+from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
+
+# Pixels per batch. On a CPU more than a megapixel only costs memory; a GPU wants to be full.
+_BATCH_PIXELS = {"cpu": 1_600_000}
+_GPU_BATCH_PIXELS = 16_000_000
+_WRITES_PENDING = 4
+
+
+def denoise_stream(
+    source: ImageSource,
+    sink: Sink,
+    settings: RunSettings,
+    *,
+    codec: Codec | None = None,
+    cache: LatentCache | None = None,
+    order: Order | None = None,
+) -> Generator[Progress, None, RunReport]:
+    """Denoise ``source`` into ``sink`` tile by tile, yielding progress; the report is the return value.
+
+    Closing the generator stops within a batch of tiles; the sink keeps what is done, so that the same run
+    continues there later.
+
+    Args:
+        source: the whole image; ``settings.channels`` and ``settings.time`` choose from it.
+        sink: made for ``output_spec(source, settings)``.
+        settings: of the run.
+        codec: a loaded model, None to load ``settings.model``.
+        cache: of latents, None for none.
+        order: puts the tiles in the order they are done, for example nearest to the viewer first.
+
+    Raises:
+        ValueError: if the sink does not fit, or realism is asked of a model without a realism decoder.
+        FileNotFoundError: if there is no such model.
+    """
+    began = time.monotonic()
+    codec = codec or load_model(settings.model, settings.device)
+    chosen = SelectedSource(source, settings.channels, settings.time)
+    _check(chosen, sink, settings, codec)
+    run = _Run(chosen, sink, settings, codec, cache)
+    try:
+        plan = yield from _prepare(source, settings, codec, order)
+        yield from run.tiles(plan)
+        path = sink.finish()
+    except BaseException:
+        sink.abort()
+        raise
+    tally = run.tally
+    return RunReport(
+        plan.reports(),
+        tally.bpp,
+        tally.clipped,
+        tally.total,
+        tally.cache_hits,
+        tally.encoder_calls,
+        time.monotonic() - began,
+        tally.mpps,
+        tuple(tally.messages),
+        path,
+    )
+
+
+def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Codec) -> None:
+    if tuple(sink.spec.shape) != tuple(source.shape):
+        raise ValueError(
+            f"sink: expected shape {source.shape}, that of the chosen channels and times, found {sink.spec.shape}; "
+            "make it with output_spec(source, settings)"
+        )
+    if settings.realism > 0 and not codec.has_realism:
+        raise ValueError(
+            f"realism: model {codec.card.name} has no realism decoder, expected 0, found {settings.realism}; "
+            "use realism 0 or a model with that decoder (napari-rdpdenoise models)"
+        )
+
+
+def _prepare(
+    source: ImageSource, settings: RunSettings, codec: Codec, order: Order | None
+) -> Generator[Progress, None, Plan]:
+    for step in make_plan(source, settings, codec, order):
+        if isinstance(step, Plan):
+            return step
+        yield Progress(0, 0, 0.0, float("nan"), float("nan"), 0, 0, step)
+    raise AssertionError("make_plan ends with a plan")
+
+
+class _Run:
+    """One run's state between batches."""
+
+    def __init__(
+        self, source: SelectedSource, sink: Sink, settings: RunSettings, codec: Codec, cache: LatentCache | None
+    ) -> None:
+        self._source, self._sink, self._settings = source, sink, settings
+        self._codec, self._cache = codec, cache
+        self._limit = settings.batch
+        self.tally = Tally(0)
+
+    def tiles(self, plan: Plan) -> Generator[Progress, None, None]:
+        """Do all works that the sink does not have yet."""
+        tally = self.tally
+        left = [w for w in plan.works if not self._sink.is_done(w.index, w.tile.y0, w.tile.x0)]
+        tally.total, tally.done = len(plan.works), len(plan.works) - len(left)
+        left_pixels = sum(int(np.prod(w.tile.core_shape)) for w in left)
+        tally.restart_clock()
+        for message in plan.messages:
+            yield tally.progress(left_pixels, message)
+        if tally.done:
+            yield tally.progress(left_pixels, f"continuing: {tally.done} of {tally.total} tiles are done already")
+        reader = ReadAhead(self._source, left, plan, self._codec.digest, self._cache)
+        pending: list[Future[int]] = []
+        with ThreadPoolExecutor(1, "write-behind") as writer:
+            try:
+                for batch in reader.batches(self._batch_size):
+                    message = self._do(batch, writer, pending)
+                    while len(pending) > _WRITES_PENDING:
+                        tally.clipped += pending.pop(0).result()
+                    left_pixels -= sum(int(np.prod(item.work.tile.core_shape)) for item in batch)
+                    yield tally.progress(left_pixels, message)
+                for future in pending:
+                    tally.clipped += future.result()
+            finally:
+                reader.close()
+                for future in pending:
+                    future.cancel()
+
+    def _batch_size(self, shape: tuple[int, int]) -> int:
+        if self._limit is not None:
+            return self._limit
+        return max(1, _BATCH_PIXELS.get(self._codec.device, _GPU_BATCH_PIXELS) // (shape[0] * shape[1]))
+
+    def _do(self, batch: Sequence[Item], writer: ThreadPoolExecutor, pending: list[Future[int]]) -> str | None:
+        """Compute a batch and hand it to the writer; a message if memory made it change its ways."""
+        message = None
+        start = 0
+        while start < len(batch):
+            size = min(self._limit or len(batch), len(batch) - start)
+            part = batch[start : start + size]
+            try:
+                decoded = self._compute(part)
+            except (MemoryError, RuntimeError) as error:
+                message = self._smaller(size, error)
+                continue
+            for item, result in zip(part, decoded, strict=True):
+                pending.append(writer.submit(self._write, item, result.blend(self._settings.realism)))
+            start += size
+            self.tally.done += size
+            self.tally.pixels += sum(int(np.prod(item.work.tile.core_shape)) for item in part)
+        return message
+
+    def _compute(self, part: Sequence[Item]) -> list[Decoded]:
+        tally, plan = self.tally, part[0].plan
+        missing = [item for item in part if item.latents is None]
+        if missing:
+            fresh = self._codec.encode([item.raw for item in missing], plan.normalization, plan.rate)
+            tally.encoder_calls += 1
+            for item, latents in zip(missing, fresh, strict=True):
+                item.latents = latents
+                item.fresh = True
+        latents = [item.latents for item in part if item.latents is not None]
+        decoded = self._codec.decode(latents)
+        tally.cache_hits += sum(not item.fresh for item in part)
+        tally.bits += sum(item.bits for item in latents)
+        tally.coded_pixels += sum(item.raw.size for item in part)
+        return decoded
+
+    def _smaller(self, size: int, error: BaseException) -> str:
+        """After a lack of memory: half the batch, then the CPU; anything else is raised."""
+        text = str(error).lower()
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not (
+            "out of memory" in text or "can't allocate" in text or "not enough memory" in text
+        ):
+            raise error
+        if self._codec.device.startswith("cuda"):
+            torch.cuda.empty_cache()
+        if size > 1:
+            self._limit = size // 2
+            return f"not enough memory for {size} tiles at once, going on with {self._limit}"
+        if self._codec.device != "cpu":
+            device = self._codec.device
+            self._codec.to("cpu")
+            return f"not enough memory on {device} for one tile, going on with the CPU; a smaller --tile avoids this"
+        raise MemoryError(
+            f"not enough memory for one tile of {self._settings.tile} px; use a smaller one (--tile)"
+        ) from error
+
+    def _write(self, item: Item, image: NDArray[np.float32]) -> int:
+        """In the writer thread: cache the latents, write the core; the number of clipped values."""
+        if self._cache is not None and item.fresh and item.latents is not None:
+            self._cache.put(item.key, item.latents.to_bytes())
+        tile = item.work.tile
+        core = image[tile.core_in_outer]
+        block, clipped = to_output(core, self._sink.spec.dtype)
+        if item.missing is not None and block.dtype.kind == "f":
+            block[item.missing[tile.core_in_outer]] = np.nan
+        self._sink.write(item.work.index, *tile.core, block)
+        self._sink.mark_done(item.work.index, tile.y0, tile.x0)
+        return clipped
+
+

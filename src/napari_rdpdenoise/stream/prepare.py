@@ -1,0 +1,159 @@
+"""Before the first tile: what is to be done, and the statistics of the series. Once per channel, never per tile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.autorate import RateChoice, choose_rate
+from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
+from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
+from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.noise import estimate_noise
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.report import ChannelReport
+from napari_rdpdenoise.tiles import Tile, plan_tiles
+
+_WINDOW = 512  # px, edge of a sample window
+_SAMPLE_PLANES = 8  # per channel, spread over the series
+_SAMPLE_PIXELS = 2_000_000  # per channel
+_RATE_PIXELS = 500_000  # of those, for the choice of the rate
+
+Order = Callable[[Iterable["Work"]], Iterable["Work"]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One tile of one plane; ``channel`` counts on the input's channel axis."""
+
+    index: Index
+    tile: Tile
+    channel: int
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """Normalisation and rate of one channel; ``choice`` is None where the rate was given."""
+
+    normalization: Normalization
+    rate: float
+    choice: RateChoice | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run needs to know before its first tile."""
+
+    works: tuple[Work, ...]
+    channels: dict[int, ChannelPlan]
+    messages: tuple[str, ...]
+
+    def reports(self) -> tuple[ChannelReport, ...]:
+        """How each channel will be treated."""
+        return tuple(
+            ChannelReport(
+                channel,
+                plan.normalization.noise,
+                plan.rate,
+                plan.choice.expected if plan.choice else None,
+                plan.choice.found if plan.choice else None,
+            )
+            for channel, plan in sorted(self.channels.items())
+        )
+
+
+def output_spec(source: ImageSource, settings: RunSettings) -> OutputSpec:
+    """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata."""
+    chosen = SelectedSource(source, settings.channels, settings.time)
+    dtype = np.dtype(np.float32) if settings.dtype == "float32" else source.dtype
+    # what does not change the result must not keep an interrupted run from being continued
+    same = settings.replace(device="auto", batch=None, overwrite=False, output_format=None)
+    job = f"{same.to_json()}|{source.fingerprint()}"
+    return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
+
+
+def make_plan(
+    source: ImageSource, settings: RunSettings, codec: Codec, order: Order | None = None
+) -> Iterator[str | Plan]:
+    """Yield lines about the preparation and, last, the plan.
+
+    Args:
+        source: the whole series; the statistics are taken from all of it, whatever part is denoised, so that
+            parts agree.
+        settings: of the run.
+        codec: loaded model.
+        order: puts the works in the order they are done; None for plane after plane.
+    """
+    chosen = SelectedSource(source, settings.channels, settings.time)
+    axis = channel_axis(source.metadata.axes)
+    count = 1 if axis is None else source.shape[axis]
+    numbers = list(settings.channels) if settings.channels is not None else list(range(count))
+    tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
+    works: Iterable[Work] = [
+        Work(index, tile, numbers[index[axis]] if axis is not None else 0)
+        for index in planes(chosen)
+        for tile in tiles
+    ]
+    if order is not None:
+        works = order(works)
+    channels, messages = {}, []
+    for number in numbers if axis is not None else [0]:
+        name = f"channel {number}: " if axis is not None and count > 1 else ""
+        yield f"{name}measuring the noise"
+        channels[number] = _prepare_channel(source, number if axis is not None else None, settings, codec)
+        plan = channels[number]
+        messages += [f"{name}noise estimate: {note}" for note in plan.normalization.noise.notes]
+        if plan.choice and plan.choice.message:
+            messages.append(f"{name}{plan.choice.message}")
+    yield Plan(tuple(works), channels, tuple(messages))
+
+
+def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[np.generic]]:
+    """Blocks of up to 512x512 px spread over planes and places of one channel; all of it where it is small."""
+    indices = planes(source, None if channel is None else (channel,))
+    height, width = source.shape[-2:]
+    picked = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, _SAMPLE_PLANES).astype(int))]
+    size = (min(height, _WINDOW), min(width, _WINDOW))
+    per_plane = max(1, min(_SAMPLE_PIXELS // (size[0] * size[1] * len(picked)), height * width // (size[0] * size[1])))
+    windows = []
+    for number, index in enumerate(picked):
+        for k in range(per_plane):
+            # a low-discrepancy walk (golden ratios) spreads the windows evenly, whatever their number
+            step = number * per_plane + k + 0.5
+            y = int((step * 0.7548776662) % 1 * (height - size[0] + 1))
+            x = int((step * 0.5698402910) % 1 * (width - size[1] + 1))
+            windows.append(source.read(index, slice(y, y + size[0]), slice(x, x + size[1])))
+    return windows
+
+
+def _prepare_channel(
+    source: ImageSource, channel: int | None, settings: RunSettings, codec: Codec
+) -> ChannelPlan:
+    windows = sample_windows(source, channel)
+    normalization = fit_normalization(windows, estimate_noise(windows))
+    if settings.rate != "auto":
+        return ChannelPlan(normalization, float(settings.rate), None)
+    choice = choose_rate(codec, _liveliest(windows, normalization), normalization)
+    return ChannelPlan(normalization, choice.rate, choice)
+
+
+def _liveliest(windows: list[NDArray[np.generic]], normalization: Normalization) -> list[NDArray[np.generic]]:
+    """The windows with most structure, within a pixel budget: empty ones say nothing about the rate."""
+    filled = [fill_missing(w)[0] for w in windows]
+    filled.sort(key=lambda w: -float(normalization.forward(w).std()))
+    most = max(1, _RATE_PIXELS // filled[0].size)
+    return filled[:most]
+
+
+def fill_missing(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+    """Replace NaN and infinities by the block's median; also where they were, None if nowhere."""
+    if block.dtype.kind != "f":
+        return block, None
+    missing = ~np.isfinite(block)
+    if not missing.any():
+        return block, None
+    level = np.median(block[~missing]) if not missing.all() else block.dtype.type(0)
+    return np.where(missing, level, block).astype(block.dtype), missing

@@ -1,0 +1,124 @@
+"""What a run tells while it works and when it is done."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from napari_rdpdenoise.noise import NoiseModel
+
+
+@dataclass(frozen=True)
+class Progress:
+    """State of a run after a batch of tiles.
+
+    Attributes:
+        done, total: tiles finished (earlier runs included) and planned.
+        mpps: megapixels of result per second of this run; 0 before the first tile.
+        eta_s: seconds left; NaN while unknown.
+        bpp: bits per pixel so far; NaN before the first tile.
+        cache_hits: tiles whose latents were cached.
+        encoder_calls: batches that went through the encoder.
+        message: something the user should know, else None.
+    """
+
+    done: int
+    total: int
+    mpps: float
+    eta_s: float
+    bpp: float
+    cache_hits: int
+    encoder_calls: int
+    message: str | None = None
+
+
+@dataclass(frozen=True)
+class ChannelReport:
+    """How one channel was treated.
+
+    Attributes:
+        channel: number on the channel axis, 0 where there is none.
+        noise: its noise model.
+        rate: rate used, [0, 1].
+        expected_residual, found_residual: in noise variances; None where the rate was given.
+    """
+
+    channel: int
+    noise: NoiseModel
+    rate: float
+    expected_residual: float | None
+    found_residual: float | None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """Summary of a finished run.
+
+    Attributes:
+        channels: per channel.
+        bpp: bits per pixel over the tiles of this run; NaN if none was left to do.
+        clipped: output values that did not fit the dtype.
+        tiles: tiles of the result.
+        cache_hits: tiles whose latents were cached.
+        encoder_calls: batches that went through the encoder.
+        seconds: wall time of this run.
+        mpps: megapixels of result per second, without preparation.
+        messages: what the user should know.
+        path: the finished file, None for outputs in memory.
+    """
+
+    channels: tuple[ChannelReport, ...]
+    bpp: float
+    clipped: int
+    tiles: int
+    cache_hits: int
+    encoder_calls: int
+    seconds: float
+    mpps: float
+    messages: tuple[str, ...]
+    path: Path | None
+
+    @property
+    def rate(self) -> float:
+        """Rate used, the mean over the channels."""
+        return sum(c.rate for c in self.channels) / len(self.channels)
+
+
+@dataclass
+class Tally:
+    """Counters of a running job; belongs to the thread that drains the stream."""
+
+    total: int
+    done: int = 0
+    pixels: int = 0
+    coded_pixels: int = 0
+    bits: float = 0.0
+    clipped: int = 0
+    cache_hits: int = 0
+    encoder_calls: int = 0
+    messages: list[str] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+
+    def restart_clock(self) -> None:
+        """Start timing tiles, after the preparation."""
+        self.started = time.monotonic()
+
+    @property
+    def bpp(self) -> float:
+        """Bits per coded pixel so far; NaN before the first tile."""
+        return self.bits / self.coded_pixels if self.coded_pixels else float("nan")
+
+    @property
+    def mpps(self) -> float:
+        """Megapixels of result per second so far."""
+        return self.pixels / 1e6 / max(time.monotonic() - self.started, 1e-9)
+
+    def progress(self, left_pixels: int, message: str | None = None) -> Progress:
+        """A report; ``left_pixels`` are still to be written."""
+        if message is not None:
+            self.messages.append(message)
+        eta = left_pixels / 1e6 / self.mpps if self.pixels else float("nan")
+        return Progress(
+            self.done, self.total, self.mpps, eta, self.bpp, self.cache_hits, self.encoder_calls, message
+        )

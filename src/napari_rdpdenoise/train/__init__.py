@@ -1,0 +1,1 @@
+"""Training: settings, data, losses and the trainer (a generator)."""
