@@ -24,6 +24,7 @@ import uuid
 import warnings
 import zlib
 from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,8 +68,7 @@ class CacheStats:
 def digest(*parts: bytes | str | npt.NDArray[Any]) -> str:
     """Return a key for a list of values: 32 hexadecimal digits (BLAKE2b, 128 bits).
 
-    Each part enters with its kind and length, an array with its dtype and shape, so different lists do
-    not run into each other: ("ab", "c") and ("a", "bc") differ.
+    Each part enters with its kind and length, an array with dtype and shape: ("ab", "c") is not ("a", "bc").
 
     Args:
         *parts: bytes, text, or arrays of any shape and any dtype without Python objects.
@@ -86,9 +86,9 @@ def digest(*parts: bytes | str | npt.NDArray[Any]) -> str:
             _feed(state, b"a", f"{part.dtype.str}{part.shape}".encode())
             _feed(state, b"d", np.ascontiguousarray(part).reshape(-1).view(np.uint8))
         else:
-            found = f"array of {part.dtype}" if isinstance(part, np.ndarray) else type(part).__name__
+            found = getattr(part, "dtype", type(part).__name__)
             raise TypeError(
-                f"parts must be bytes, str or numeric arrays, got {found}; convert numbers with repr()"
+                f"parts must be bytes, str or numeric arrays, got {found}; use repr() for numbers"
             )
     return state.hexdigest()
 
@@ -159,11 +159,7 @@ class LatentCache:
         return value
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a value; one larger than a budget is not kept there.
-
-        Args:
-            key: text that names this value and no other, see `digest`.
-            value: the bytes.
+        """Keep a value under a key that names no other, see `digest`; one above a budget is not kept there.
 
         Raises:
             TypeError: if the value is not bytes.
@@ -177,15 +173,13 @@ class LatentCache:
 
     def __contains__(self, key: str) -> bool:
         """Tell whether a value is held; neither counted nor checked for damage."""
-        with self._lock:
-            if key in self._memory.values:
-                return True
-        return self._disk is not None and self._disk.path(digest(key)).is_file()
+        return key in self._memory.values or (
+            self._disk is not None and self._disk.path(digest(key)).is_file()
+        )
 
     def clear(self) -> None:
         """Forget all values and remove their files, also those of other processes; the counters stay."""
-        with self._lock:
-            self._memory.clear()
+        self.close()
         if self._disk is not None:
             self._disk.clear()
 
@@ -200,7 +194,7 @@ class LatentCache:
     def close(self) -> None:
         """Release the memory; the files stay for the next run, and the object can be used again."""
         with self._lock:
-            self._memory.clear()
+            self._memory = _Memory(self._memory.limit)
 
 
 class _Memory:
@@ -209,21 +203,17 @@ class _Memory:
     def __init__(self, limit: int) -> None:
         self.values: OrderedDict[str, bytes] = OrderedDict()
         self.bytes = 0
-        self._limit = limit
+        self.limit = limit
 
     def put(self, key: str, value: bytes) -> None:
         """Make a value the most recently used one, new or not."""
         self.bytes -= len(self.values.pop(key, b""))
-        if len(value) > self._limit:
+        if len(value) > self.limit:
             return
         self.values[key] = value
         self.bytes += len(value)
-        while self.bytes > self._limit:
+        while self.bytes > self.limit:
             self.bytes -= len(self.values.popitem(last=False)[1])
-
-    def clear(self) -> None:
-        self.values.clear()
-        self.bytes = 0
 
 
 class _Disk:
@@ -233,8 +223,7 @@ class _Disk:
         self._folder = folder
         self._limit = limit
         self._lock = threading.Lock()
-        self._bytes = 0
-        self._entries = 0
+        self._bytes = self._entries = 0
         # Bytes written since the folder was last looked through; None: never looked.
         self._unseen: int | None = None
         self._warned = False
@@ -264,19 +253,18 @@ class _Disk:
 
     def write(self, name: str, value: bytes) -> None:
         size = _HEADER_BYTES + len(value)
-        if size > self._limit:
+        # A whole file of this name has this value, whoever wrote it; reading it also removes a damaged one.
+        if size > self._limit or self.read(name) is not None:
             return
         with self._lock:
             try:
                 self._make_room(size)
-                replaced = self._replace(self.path(name), _header(name, value) + value)
+                _write_beside(self.path(name), _header(name, value) + value)
             except OSError as error:
-                # A file that a reader holds open (Windows) cannot be replaced, and has this value already.
-                if not self.path(name).is_file():
-                    self._warn(error)
+                self._warn(error)
                 return
-            self._bytes += size - (replaced or 0)
-            self._entries += replaced is None
+            self._bytes += size
+            self._entries += 1
             self._unseen = (self._unseen or 0) + size
 
     def usage(self) -> tuple[int, int]:
@@ -289,22 +277,6 @@ class _Disk:
         with self._lock:
             self._remove(self._look(), 0)
 
-    def _replace(self, path: Path, data: bytes) -> int | None:
-        """Write a file beside and rename it; return the size of the file it replaced, if any."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
-        now = time.time_ns()
-        try:
-            temporary.write_bytes(data)
-            os.utime(temporary, ns=(now, now))
-            replaced = path.stat().st_size if path.exists() else None
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
-        return replaced
-
     def _make_room(self, size: int) -> None:
         """Remove files until `size` more bytes fit.
 
@@ -312,22 +284,18 @@ class _Disk:
         limit, because other processes write too. An eighth is freed at once, so this stays rare.
         """
         due = self._unseen is None or self._unseen + size > self._limit // 16
-        if not due and self._bytes + size <= self._limit:
-            return
-        files = self._look()
-        if self._bytes + size > self._limit:
-            self._remove(files, max(self._limit * 7 // 8 - size, 0))
+        if due or self._bytes + size > self._limit:
+            files = self._look()
+            if self._bytes + size > self._limit:
+                self._remove(files, max(self._limit * 7 // 8 - size, 0))
 
     def _look(self) -> list[tuple[int, str, int]]:
-        """Count the files and sweep stale temporary ones; return (last use in ns, path, bytes) of each value.
-
-        Files and folders that vanish meanwhile were removed by another process.
-        """
+        """Count the files, sweep stale temporary ones, return (last use in ns, path, bytes) of each value."""
         values: list[tuple[int, str, int]] = []
         self._bytes = 0
         stale_ns = time.time_ns() - int(_STALE_S * 1e9)
-        for entry in self._scan():
-            with suppress(OSError):
+        for entry in self._files():
+            with suppress(OSError):  # another process removed it
                 info = entry.stat()
                 if entry.name.endswith(".tmp") and info.st_mtime_ns < stale_ns:
                     Path(entry.path).unlink()
@@ -339,12 +307,10 @@ class _Disk:
         self._unseen = 0
         return values
 
-    def _scan(self) -> list[os.DirEntry[str]]:
-        found: list[os.DirEntry[str]] = []
+    def _files(self) -> Iterator[os.DirEntry[str]]:
         for number in range(256):
             with suppress(OSError), os.scandir(self._folder / f"{number:02x}") as entries:
-                found.extend(entry for entry in entries if _OURS.fullmatch(entry.name))
-        return found
+                yield from (entry for entry in entries if _OURS.fullmatch(entry.name))
 
     def _remove(self, values: list[tuple[int, str, int]], goal: int) -> None:
         """Remove the least recently used values until the files have at most `goal` bytes."""
@@ -358,12 +324,25 @@ class _Disk:
 
     def _warn(self, error: OSError) -> None:
         """Say once that the folder cannot be used."""
-        if self._warned:
-            return
-        self._warned = True
         text = f"cache folder {self._folder} cannot be written ({error}); going on without it. "
-        remedy = "Free space there or set RDPDENOISE_CACHE to another folder"
-        warnings.warn(text + remedy, RuntimeWarning, stacklevel=4)
+        text += "Free space there or set RDPDENOISE_CACHE to another folder"
+        if not self._warned:
+            self._warned = True
+            warnings.warn(text, RuntimeWarning, stacklevel=4)
+
+
+def _write_beside(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it; its last use is now."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
+    now = time.time_ns()
+    try:
+        temporary.write_bytes(data)
+        os.utime(temporary, ns=(now, now))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _header(name: str, value: bytes) -> bytes:

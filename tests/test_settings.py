@@ -1,0 +1,110 @@
+"""Run settings: validated once, replaced and written without loss."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_rdpdenoise import settings, tiles
+from napari_rdpdenoise.settings import RunSettings
+
+grid = st.integers(2, 64).map(lambda n: n * tiles.GRID)
+valid = st.fixed_dictionaries(
+    {},
+    optional={
+        "model": st.text(min_size=1, max_size=12),
+        "rate": st.floats(0, 1) | st.just("auto"),
+        "realism": st.floats(0, 1),
+        "axes": st.none() | st.permutations("TZCYX").map("".join),
+        "dtype": st.sampled_from(["input", "float32"]),
+        "tile": grid,
+        "halo": grid,
+        "batch": st.none() | st.integers(1, 64),
+        "device": st.sampled_from(["auto", "cpu", "cuda", "mps"]),
+        "channels": st.none() | st.lists(st.integers(0, 9), min_size=1, unique=True).map(tuple),
+        "time": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 20)),
+        "seed": st.integers(0, 2**31),
+        "overwrite": st.booleans(),
+        "output_format": st.sampled_from([None, "ome-zarr", "ome-tiff"]),
+    },
+)
+
+
+@given(valid)
+def test_json_keeps_all_values(values: dict) -> None:
+    made = RunSettings(**values)
+    assert {name: getattr(made, name) for name in values} == values
+    assert RunSettings.from_json(made.to_json()) == made
+
+
+@given(valid, valid)
+def test_equal_settings_give_equal_text(first: dict, second: dict) -> None:
+    one, two = RunSettings(**first), RunSettings(**second)
+    assert (one.to_json() == two.to_json()) == (one == two)
+
+
+@given(valid, valid)
+def test_replace_changes_what_is_named_and_nothing_else(values: dict, changes: dict) -> None:
+    before = RunSettings(**values)
+    after = before.replace(**changes)
+    assert after == RunSettings(**{**values, **changes})
+    assert before == RunSettings(**values)
+
+
+def test_settings_are_frozen() -> None:
+    with pytest.raises(ValueError, match="frozen"):
+        RunSettings().rate = 0.5  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("rate", -0.1, r"rate must be a number from 0 to 1 or 'auto', got -0.1; use 'auto'"),
+        ("rate", "best", r"rate must be .* got 'best'"),
+        ("rate", float("nan"), r"rate must be .* got nan"),
+        ("realism", 1.5, r"realism\n.*less than or equal to 1"),
+        ("realism", float("nan"), r"realism\n"),
+        ("axes", "TYY", r"axes must be different upper-case letters .* got 'TYY'; write"),
+        ("axes", "tyx", r"axes must be .* got 'tyx'"),
+        ("axes", "TZC", r"axes must be .* got 'TZC'"),
+        ("axes", "", r"axes must be .* got ''"),
+        ("dtype", "uint8", r"dtype\n.*'input' or 'float32'"),
+        ("tile", 100, r"tile\n.*multiple of 32"),
+        ("tile", 32, r"tile\n.*greater than or equal to 64"),
+        ("halo", -32, r"halo\n.*greater than or equal to 0"),
+        ("halo", 40, r"halo\n.*multiple of 32"),
+        ("batch", 0, r"batch\n"),
+        ("device", "tpu", r"device\n.*'auto', 'cpu', 'cuda' or 'mps'"),
+        ("channels", (), r"channels must name at least one .* got \(\)"),
+        ("channels", (1, 1), r"channels must .* none twice, got \(1, 1\)"),
+        ("channels", (-1,), r"channels.0\n"),
+        ("time", (3, 3), r"time must be .* got \(3, 3\); for the one time point 3 give \(3, 4\)"),
+        ("time", (-2, 3), r"time.0\n"),
+        ("output_format", "png", r"output_format\n"),
+        ("model", "", r"model\n"),
+        ("sharpness", 1, r"sharpness\n.*not permitted"),
+    ],
+)
+def test_refusals_name_the_field(name: str, value: object, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        RunSettings(**{name: value})
+    with pytest.raises(ValueError, match=message):
+        RunSettings().replace(**{name: value})
+
+
+def test_text_that_is_no_settings_object_is_refused() -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        RunSettings.from_json("{rate")
+
+
+def test_every_field_can_be_shown_in_a_form() -> None:
+    for name, field in RunSettings.model_fields.items():
+        assert field.title, name
+        assert field.description, name
+        assert field.description.endswith("."), name
+
+
+def test_the_grid_is_that_of_the_tiles() -> None:
+    assert settings._GRID == tiles.GRID
+    assert RunSettings().tile % tiles.GRID == RunSettings().halo % tiles.GRID == 0

@@ -1,0 +1,152 @@
+"""The tile plan covers every plane, and the blend weights sum to one."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from napari_rdpdenoise.tiles import GRID, Tile, blend_window, order_tiles, plan_tiles
+
+edges = st.integers(1, 330)
+shapes = st.tuples(edges, edges)
+tile_sizes = st.integers(1, 5).map(lambda n: n * GRID)
+halos = st.integers(0, 4).map(lambda n: n * GRID)
+
+
+@settings(deadline=None)
+@given(shapes, tile_sizes, halos)
+@example((1, 1), 64, 96)
+def test_cores_cover_every_pixel_once(shape: tuple[int, int], tile: int, halo: int) -> None:
+    count = np.zeros(shape, np.uint8)
+    for part in plan_tiles(shape, tile, halo):
+        count[part.core] += 1
+    assert (count == 1).all()
+
+
+@settings(deadline=None)
+@given(shapes, tile_sizes, halos)
+def test_outer_is_the_core_and_its_halo_within_the_plane(
+    shape: tuple[int, int], tile: int, halo: int
+) -> None:
+    plane = np.arange(shape[0] * shape[1]).reshape(shape)
+    padded = np.pad(plane, halo, constant_values=-1)
+    for part in plan_tiles(shape, tile, halo):
+        grown = padded[part.y0 : part.y1 + 2 * halo, part.x0 : part.x1 + 2 * halo]
+        np.testing.assert_array_equal(plane[part.outer].ravel(), grown[grown >= 0])
+        assert plane[part.outer].shape == part.outer_shape
+        np.testing.assert_array_equal(plane[part.outer][part.core_in_outer], plane[part.core])
+        assert plane[part.core].shape == part.core_shape
+
+
+@given(shapes, tile_sizes, halos)
+def test_origins_lie_on_the_grid(shape: tuple[int, int], tile: int, halo: int) -> None:
+    for part in plan_tiles(shape, tile, halo):
+        assert [n % GRID for n in (part.y0, part.x0, part.oy0, part.ox0)] == [0, 0, 0, 0]
+
+
+@given(shapes, tile_sizes)
+def test_there_are_no_slivers_and_no_giants(shape: tuple[int, int], tile: int) -> None:
+    for part in plan_tiles(shape, tile, 0):
+        for size, length in zip(part.core_shape, shape, strict=True):
+            assert size >= min(tile / 4, length)
+            assert size < 1.25 * tile
+
+
+@pytest.mark.parametrize(
+    ("width", "cores"), [(271, [128, 143]), (288, [128, 128, 32]), (128, [128]), (7, [7])]
+)
+def test_a_narrow_rest_joins_its_neighbour(width: int, cores: list[int]) -> None:
+    assert [part.core_shape[1] for part in plan_tiles((9, width), 128, 0)] == cores
+
+
+@given(shapes, tile_sizes, halos)
+def test_index_counts_row_by_row(shape: tuple[int, int], tile: int, halo: int) -> None:
+    parts = plan_tiles(shape, tile, halo)
+    assert [part.index for part in parts] == list(range(len(parts)))
+    assert list(parts) == sorted(parts, key=lambda part: (part.y0, part.x0))
+
+
+@settings(deadline=None)
+@given(shapes, tile_sizes, halos, st.floats(0, 1))
+@example((1, 1), 64, 96, 1.0)
+@example((33, 300), 32, 96, 1.0)
+def test_blend_weights_sum_to_one(shape: tuple[int, int], tile: int, halo: int, part_of_halo: float) -> None:
+    ramp = round(2 * halo * part_of_halo)
+    total = np.zeros(shape, np.float64)
+    for part in plan_tiles(shape, tile, halo):
+        window = blend_window(part, shape, ramp)
+        assert window.dtype == np.float32
+        assert window.shape == part.outer_shape
+        assert window.min() >= 0
+        assert window.max() <= 1
+        total[part.outer] += window
+    np.testing.assert_allclose(total, 1, rtol=0, atol=1e-6)
+
+
+@settings(deadline=None)
+@given(shapes, tile_sizes, halos)
+def test_without_a_ramp_the_window_is_the_core(shape: tuple[int, int], tile: int, halo: int) -> None:
+    for part in plan_tiles(shape, tile, halo):
+        expected = np.zeros(part.outer_shape, np.float32)
+        expected[part.core_in_outer] = 1
+        np.testing.assert_array_equal(blend_window(part, shape, 0), expected)
+
+
+def test_the_transition_is_as_wide_as_asked_and_smooth() -> None:
+    left, right = plan_tiles((8, 256), 128, 32)
+    row = blend_window(left, (8, 256), 20)[0]
+    changing = np.flatnonzero((row > 0) & (row < 1))
+    assert changing.tolist() == list(range(118, 138))
+    np.testing.assert_allclose(row[118:138], 1 - row[118:138][::-1], atol=1e-6)
+    assert (np.diff(row) <= 0).all()
+    assert np.abs(np.diff(row)).max() < 1.6 / 20
+    assert blend_window(right, (8, 256), 20)[0, -1] == 1
+
+
+@given(shapes, tile_sizes, st.floats(-50, 400), st.floats(-50, 400))
+def test_order_starts_at_the_centre_and_goes_outwards(
+    shape: tuple[int, int], tile: int, y: float, x: float
+) -> None:
+    parts = plan_tiles(shape, tile, 0)
+    ordered = order_tiles(parts, (y, x))
+    assert sorted(part.index for part in ordered) == [part.index for part in parts]
+
+    def gap(part: Tile) -> float:
+        nearest = (min(max(y, part.y0), part.y1), min(max(x, part.x0), part.x1))
+        return math.dist((y, x), nearest)
+
+    gaps = [gap(part) for part in ordered]
+    np.testing.assert_allclose(gaps, sorted(gaps), atol=1e-9)
+    assert order_tiles(reversed(ordered), (y, x)) == ordered
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (((0, 5), 64, 0), r"shape must be \(height, width\) .* got \(0, 5\)"),
+        (((5,), 64, 0), r"shape must be"),
+        (((5, 5), 0, 0), r"tile must be a multiple of 32 .* at least 32, got 0; the nearest is 32"),
+        (((5, 5), 100, 0), r"tile must be .* got 100; the nearest is 96"),
+        (((5, 5), 64, 50), r"halo must be .* got 50; the nearest is 64"),
+        (((5, 5), 64, -32), r"halo must be .* at least 0, got -32"),
+    ],
+)
+def test_impossible_plans_are_refused(arguments: tuple, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        plan_tiles(*arguments)
+
+
+def test_impossible_blends_and_orders_are_refused() -> None:
+    parts = plan_tiles((200, 200), 64, 32)
+    with pytest.raises(ValueError, match=r"ramp must be at most twice the halo, got 65 .* larger halo"):
+        blend_window(parts[0], (200, 200), 65)
+    with pytest.raises(ValueError, match="ramp must be 0 or more pixels, got -1"):
+        blend_window(parts[0], (200, 200), -1)
+    with pytest.raises(ValueError, match="shape must be that of the planned plane"):
+        blend_window(parts[-1], (100, 200), 8)
+    with pytest.raises(ValueError, match="centre must be two finite numbers"):
+        order_tiles(parts, (math.nan, 0))
