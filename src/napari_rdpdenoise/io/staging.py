@@ -178,10 +178,14 @@ class Staging:
         self.discard()
         return self.target
 
-    def abort(self) -> None:
-        """Stop; what was marked done stays for a later run of the same job."""
+    def flush(self) -> None:
+        """Bring everything to the disk."""
         with self._lock:
             self._flush()
+
+    def abort(self) -> None:
+        """Stop; what was marked done stays for a later run of the same job."""
+        self.flush()
 
     def discard(self) -> None:
         """Stop and remove what was written."""

@@ -77,8 +77,11 @@ class TiffSource:
                 stacklevel=4,
             )
         self.dtype = check_dtype(series.dtype)
-        squeezed, stored_axes = _resolve_axes(series, axes, self._path.name)
-        self._layout = Layout(stored_axes, check_shape(series.get_shape(squeezed)))
+        stored_axes, stored_shape = _resolve_axes(series, axes, self._path.name)
+        self._layout = Layout(stored_axes, check_shape(stored_shape))
+        self._stored_dtype = series.dtype.newbyteorder(self._tif.byteorder)
+        self._stored_shape = tuple(series.get_shape(True))
+        self._kept = _kept(stored_axes, stored_shape) if len(stored_shape) > len(self._stored_shape) else None
         self.shape = self._layout.shape
         self._missing = _warn_missing(series, self._path.name)
         self.metadata = self._describe()
@@ -86,17 +89,18 @@ class TiffSource:
         self._array: Any = None
         self._store: Any = None
         if self._run_offset is None:
-            self._open_chunks(series, squeezed)
+            self._open_chunks(series)
 
-    def _open_chunks(self, series: Any, squeezed: bool) -> None:
+    def _open_chunks(self, series: Any) -> None:
         import zarr
 
         from .chunk_cache import ChunkCacheStore
 
-        # A page of one pixel has no unambiguous strip number in tifffile's view; whole pages have one.
-        whole_page = series.keyframe.size == 1
-        store = series.aszarr(level=0, squeeze=squeezed, chunkmode="page" if whole_page else None)
-        self._store = ChunkCacheStore(store)
+        if self.shape[-1] == 1:
+            # tifffile's view takes other axes for the plane's where rows are one pixel long
+            self._array = series.asarray().reshape(self._stored_shape)
+            return
+        self._store = ChunkCacheStore(series.aszarr(level=0, squeeze=True))
         self._array = zarr.open_array(store=self._store, mode="r", zarr_format=2)
 
     def _describe(self) -> ImageMetadata:
@@ -118,13 +122,13 @@ class TiffSource:
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block of one plane: shape ``(rows, columns)``, raw counts in the file's dtype."""
         key = self._layout.key(index, y, x)
+        if self._kept is not None:
+            key = tuple(key[position] for position in self._kept)
         if self._run_offset is None:
             block = np.asarray(self._array[key])
         else:
             # Mapped anew for each read: pages of a lasting map would count as memory of this process.
-            stored = self._tif.series[0].dtype.newbyteorder(self._tif.byteorder)
-            shape = self._layout.stored_shape
-            mapped = np.memmap(self._path, stored, "r", offset=self._run_offset, shape=shape)
+            mapped = np.memmap(self._path, self._stored_dtype, "r", self._run_offset, self._stored_shape)
             block = np.array(mapped[key])
         return np.ascontiguousarray(self._layout.orient(block), dtype=self.dtype)
 
@@ -146,17 +150,35 @@ class TiffSource:
         return digest.hexdigest()
 
 
-def _resolve_axes(series: Any, axes: str | None, name: str) -> tuple[bool, str]:
-    """Whether dimensions of length 1 are dropped, and the axes as stored."""
-    short, full = series.get_shape(True), series.get_shape(False)
+def _resolve_axes(series: Any, axes: str | None, name: str) -> tuple[str, tuple[int, ...]]:
+    """Axes as stored and their sizes, with the dimensions of length 1 only if ``axes`` counts them."""
+    short = tuple(series.get_shape(True))
     if axes is not None:
-        squeezed = len(axes.strip()) != len(full) or len(short) == len(full)
-        return squeezed, check_axes(axes, len(short if squeezed else full))
+        letters, whole = _whole_shape(series)
+        if len(axes.strip()) == len(whole) > len(short):
+            given = check_axes(axes, len(whole))
+            if [given.index(axis) for axis in "YX"] == [letters.index(axis) for axis in "YX"]:
+                return given, whole
+        return check_axes(axes, len(short)), short
     found = series.get_axes(True).upper()
     unknown = [letter for letter in found if letter in UNKNOWN_AXES]
     if unknown:
         found = _name_unknown(found, len(unknown), name)
-    return True, check_axes(found, len(short))
+    return check_axes(found, len(short)), short
+
+
+def _whole_shape(series: Any) -> tuple[str, tuple[int, ...]]:
+    """Axes and sizes with the dimensions of length 1, but for one sample per pixel, which means nothing."""
+    pairs = zip(series.get_axes(False), series.get_shape(False), strict=True)
+    kept = [(letter, size) for letter, size in pairs if letter != "S" or size > 1]
+    return "".join(letter for letter, _ in kept), tuple(size for _, size in kept)
+
+
+def _kept(axes: str, whole: tuple[int, ...]) -> tuple[int, ...]:
+    """Positions of the dimensions that are not of length 1 or are Y or X."""
+    return tuple(
+        i for i, (axis, size) in enumerate(zip(axes, whole, strict=True)) if size > 1 or axis in "YX"
+    )
 
 
 def _name_unknown(found: str, count: int, name: str) -> str:

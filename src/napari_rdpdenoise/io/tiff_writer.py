@@ -59,7 +59,7 @@ class TiffSink(Staging):
         """Stream the blocks into the file, then move it to its path."""
         import tifffile
 
-        self.abort()  # brings all blocks to the disk
+        self.flush()
         staged = self.folder / "image.ome.tif"
         remove(staged)
         rows, columns = (self._tile_edge(size) for size in self.array.chunks[-2:])

@@ -33,7 +33,7 @@ class ZarrSink(Staging):
         """Add the pyramid and the metadata, then move the image to its path."""
         import zarr
 
-        self.abort()  # brings all blocks to the disk
+        self.flush()
         group = zarr.open_group(self.image, mode="r+")
         levels = [self.array]
         while max(levels[-1].shape[-2:]) > MAX_CHUNK:

@@ -1,0 +1,185 @@
+"""OME-Zarr of every version and plain zarr, read lazily."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import zarr
+from zarr.storage import MemoryStore, WrapperStore, ZipStore
+
+from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io.source import SUPPORTED_DTYPES
+
+AXES = [
+    {"name": "t", "type": "time", "unit": "second"},
+    {"name": "c", "type": "channel"},
+    {"name": "y", "type": "space", "unit": "micrometer"},
+    {"name": "x", "type": "space", "unit": "micrometer"},
+]
+
+
+def multiscales(axes=AXES, scale=(0.5, 1.0, 0.1, 0.2), **more):
+    transforms = [{"type": "scale", "scale": list(scale)}] if scale else []
+    return [{"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": transforms}], **more}]
+
+
+def write_image(path, array, zarr_format, attributes):
+    group = zarr.create_group(path, zarr_format=zarr_format)
+    chunks = tuple(min(size, 16) if n >= array.ndim - 2 else 1 for n, size in enumerate(array.shape))
+    group.create_array("0", data=array, chunks=chunks)
+    group.create_array("1", data=array[..., ::2, ::2])
+    group.update_attributes(attributes)
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_any_region_equals_that_of_the_whole(tmp_path, version, image, same_pixels):
+    array = image((3, 2, 45, 37))
+    ome = {
+        "multiscales": multiscales(coordinateTransformations=[{"type": "scale", "scale": [2, 1, 1, 1]}]),
+        "omero": {"channels": [{"label": "DAPI"}, {"label": "GFP"}]},
+    }
+    attributes = {"ome": {"version": "0.5", **ome}} if version == "0.5" else ome
+    path = write_image(tmp_path / "cell.ome.zarr", array, 3 if version == "0.5" else 2, attributes)
+    source = open_image(path)
+    same_pixels(source, array, "TCYX")
+    found = source.metadata
+    assert found.scale == pytest.approx({"T": 1.0, "Y": 0.1, "X": 0.2})
+    assert found.units == {"T": "second", "Y": "micrometer", "X": "micrometer"}
+    assert found.channel_names == ("DAPI", "GFP")
+    assert found.name == "cell"
+
+
+@pytest.mark.parametrize(
+    ("axes", "shape", "expected"),
+    [
+        (None, (2, 1, 3, 9, 8), "TCZYX"),  # 0.1, 0.2: not written
+        (["z", "y", "x"], (3, 9, 8), "ZYX"),  # 0.3: names only
+        (
+            [{"name": "angle"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}],
+            (3, 9, 8),
+            "QYX",
+        ),
+        ([{"name": "channel", "type": "channel"}, {"name": "y"}, {"name": "x"}], (3, 9, 8), "CYX"),
+        ([{"name": "y"}, {"name": "x"}], (9, 8), "YX"),
+    ],
+)
+def test_axes_as_versions_declare_them(tmp_path, axes, shape, expected, image, same_pixels):
+    array = image(shape)
+    described = multiscales(axes, None)
+    if axes is None:
+        del described[0]["axes"]
+    path = write_image(tmp_path / "a.zarr", array, 2, {"multiscales": described})
+    same_pixels(open_image(path), array, expected)
+    assert open_image(path).metadata.scale == {}
+
+
+def test_image_inside_a_bioformats2raw_folder_is_found(tmp_path, image, same_pixels):
+    array = image((3, 2, 9, 8))
+    zarr.create_group(tmp_path / "a.zarr", zarr_format=2, attributes={"bioformats2raw.layout": 3})
+    write_image(tmp_path / "a.zarr" / "0", array, 2, {"multiscales": multiscales()})
+    same_pixels(open_image(tmp_path / "a.zarr"), array, "TCYX")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("dtype", SUPPORTED_DTYPES)
+def test_plain_array_of_every_dtype(tmp_path, zarr_format, dtype, image, same_pixels):
+    array = image((3, 20, 17), dtype)
+    zarr.create_array(tmp_path / "a.zarr", data=array, chunks=(1, 8, 8), zarr_format=zarr_format)
+    same_pixels(open_image(tmp_path / "a.zarr"), array, "TYX", regions=4)
+    same_pixels(open_image(str(tmp_path / "a.zarr"), "ZYX"), array, "ZYX", regions=4)
+
+
+def test_plain_array_takes_the_names_of_its_dimensions(tmp_path, image, same_pixels):
+    array = image((20, 3, 17))
+    zarr.create_array(tmp_path / "a.zarr", data=array, dimension_names=("y", "z", "x"))
+    same_pixels(open_image(tmp_path / "a.zarr"), array, "YZX")
+    old = zarr.create_array(tmp_path / "b.zarr", data=array, zarr_format=2)
+    old.update_attributes({"_ARRAY_DIMENSIONS": ["y", "channel", "x"]})
+    same_pixels(open_image(tmp_path / "b.zarr"), array, "YCX")
+
+
+def test_names_that_tell_no_rows_and_columns_are_passed_over(tmp_path, image, same_pixels):
+    array = image((3, 20, 17))
+    zarr.create_array(tmp_path / "a.zarr", data=array, dimension_names=("a", "lat", "lon"))
+    same_pixels(open_image(tmp_path / "a.zarr"), array, "TYX")
+
+
+def test_group_of_one_array_is_that_array(tmp_path, image, same_pixels):
+    array = image((20, 17))
+    zarr.create_group(tmp_path / "a.zarr").create_array("data", data=array)
+    same_pixels(open_image(tmp_path / "a.zarr"), array, "YX")
+    same_pixels(open_image(zarr.open_group(tmp_path / "a.zarr")), array, "YX")
+
+
+def test_group_of_several_arrays_is_refused(tmp_path, image):
+    group = zarr.create_group(tmp_path / "a.zarr")
+    for name in ("one", "two"):
+        group.create_array(name, data=image((5, 6)))
+    with pytest.raises(ValueError, match=r"found 2 arrays \(one, two\).*give the path"):
+        open_image(tmp_path / "a.zarr")
+
+
+def test_plate_is_refused_with_the_way_on(tmp_path):
+    group = zarr.create_group(tmp_path / "a.zarr", attributes={"ome": {"plate": {}}})
+    group.create_group("A")
+    with pytest.raises(ValueError, match=r"plate or well.*one field.*below A"):
+        open_image(tmp_path / "a.zarr")
+
+
+def test_zip_file(tmp_path, image, same_pixels):
+    array = image((20, 17))
+    with ZipStore(tmp_path / "a.zarr.zip", mode="w") as store:
+        zarr.create_array(store, data=array)
+    source = open_image(tmp_path / "a.zarr.zip")
+    same_pixels(source, array, "YX")
+    assert source.metadata.name == "a"
+    source.close()
+
+
+class CountingStore(WrapperStore):
+    """Remembers which chunks were asked for."""
+
+    def __init__(self, store):
+        super().__init__(store)
+        self.asked = []
+
+    async def get(self, key, prototype, byte_range=None):
+        self.asked.append(key)
+        return await self._store.get(key, prototype, byte_range)
+
+
+def test_only_the_chunks_touched_are_read():
+    memory = MemoryStore()
+    zarr.create_array(memory, data=np.ones((5, 64, 64), np.uint16), chunks=(1, 16, 16))
+    store = CountingStore(memory)
+    source = open_image(zarr.open_array(store))
+    store.asked.clear()
+    source.read((3,), slice(15, 17), slice(32, 48))
+    assert sorted(store.asked) == ["c/3/0/2", "c/3/1/2"]
+
+
+def test_axes_that_do_not_fit_are_refused(tmp_path, image):
+    path = write_image(tmp_path / "a.zarr", image((3, 2, 9, 8)), 2, {"multiscales": multiscales()})
+    for axes in ("TYX", "TTYX", "TCZX"):
+        with pytest.raises(ValueError, match="axes"):
+            open_image(path, axes)
+
+
+def test_missing_and_mask_are_refused(tmp_path):
+    with pytest.raises(FileNotFoundError, match="found nothing"):
+        open_image(tmp_path / "none.zarr")
+    zarr.create_array(tmp_path / "mask.zarr", data=np.zeros((5, 6), bool))
+    with pytest.raises(TypeError, match="found bool"):
+        open_image(tmp_path / "mask.zarr")
+    zarr.create_array(tmp_path / "empty.zarr", shape=(0, 6), chunks=(1, 1), dtype="u2")
+    with pytest.raises(ValueError, match="at least one pixel"):
+        open_image(tmp_path / "empty.zarr")
+
+
+def test_fingerprint_follows_the_files(tmp_path, image):
+    path = write_image(tmp_path / "a.zarr", image((3, 2, 9, 8)), 2, {"multiscales": multiscales()})
+    first = open_image(path).fingerprint()
+    assert open_image(path).fingerprint() == first
+    zarr.open_group(path)["0"][1, 1] = 7
+    assert open_image(path).fingerprint() != first
