@@ -55,23 +55,22 @@ class ReadAhead:
         self._thread.start()
 
     def batches(self, size_of: Callable[[tuple[int, int]], int]) -> Iterator[list[Item]]:
-        """Lists of consecutive tiles of one channel and outer shape, at most ``size_of(shape)`` long."""
-        batch: list[Item] = []
+        """Lists of tiles of one channel and outer shape, ``size_of(shape)`` long but for the last of a kind.
+
+        Channels often alternate from plane to plane, so each kind of tile waits in a list of its own.
+        """
+        waiting: dict[tuple[int, tuple[int, ...]], list[Item]] = {}
         while True:
             item = self._queue.get()
             if isinstance(item, BaseException):
                 raise item
-            if batch and (
-                item is None
-                or item.work.channel != batch[0].work.channel
-                or item.raw.shape != batch[0].raw.shape
-                or len(batch) >= size_of(batch[0].work.tile.outer_shape)
-            ):
-                yield batch
-                batch = []
             if item is None:
-                return
+                break
+            batch = waiting.setdefault((item.work.channel, item.raw.shape), [])
             batch.append(item)
+            if len(batch) >= size_of(item.work.tile.outer_shape):
+                yield waiting.pop((item.work.channel, item.raw.shape))
+        yield from waiting.values()
 
     def close(self) -> None:
         """Stop the thread and wait for it."""
