@@ -1,4 +1,4 @@
-"""What outputs to files promise: complete or absent, continued after an interruption, nothing lost on the way."""
+"""What outputs to files promise: complete or absent, continued after an interruption, nothing lost."""
 
 from __future__ import annotations
 
