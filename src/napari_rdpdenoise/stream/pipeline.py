@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
-from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink, to_output
+from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.prepare import Order, Plan, make_plan
 from napari_rdpdenoise.stream.reader import Item, ReadAhead
@@ -212,12 +212,7 @@ class _Run:
         if self._cache is not None and item.fresh and item.latents is not None:
             self._cache.put(item.key, item.latents.to_bytes())
         tile = item.work.tile
-        core = image[tile.core_in_outer]
-        block, clipped = to_output(core, self._sink.spec.dtype)
-        if item.missing is not None and block.dtype.kind == "f":
-            block[item.missing[tile.core_in_outer]] = np.nan
+        block, clipped = item.core(image, self._sink.spec.dtype)
         self._sink.write(item.work.index, *tile.core, block)
         self._sink.mark_done(item.work.index, tile.y0, tile.x0)
         return clipped
-
-

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Latents
-from napari_rdpdenoise.io import ImageSource
+from napari_rdpdenoise.io import ImageSource, to_output
 from napari_rdpdenoise.stream.prepare import ChannelPlan, Plan, Work, fill_missing
 
 CACHE_VERSION = "1"  # of what is cached under a key
@@ -33,6 +33,29 @@ class Item:
     key: str
     latents: Latents | None
     fresh: bool = False
+
+    def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
+        """The part of the denoised ``image`` that is written, as ``dtype``, and how many values were clipped."""
+        place = self.work.tile.core_in_outer
+        block, clipped = to_output(image[place], dtype)
+        if self.missing is not None and block.dtype.kind == "f":
+            block[self.missing[place]] = np.nan
+        return block, clipped
+
+
+def read_item(
+    source: ImageSource, work: Work, plan: Plan, model_digest: bytes, cache: LatentCache | None
+) -> Item:
+    """Read one tile with its halo, and its latents where they are cached."""
+    raw, missing = fill_missing(source.read(work.index, *work.tile.outer))
+    channel = plan.channels[work.channel]
+    n = channel.normalization
+    numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, channel.rate)
+    key = digest(CACHE_VERSION, model_digest, np.array(numbers), raw)
+    latents = None
+    if cache is not None and (data := cache.get(key)) is not None:
+        latents = Latents.from_bytes(data)
+    return Item(work, channel, raw, missing, key, latents)
 
 
 class ReadAhead:
@@ -85,7 +108,10 @@ class ReadAhead:
     def _read_all(self) -> None:
         try:
             for work in self._works:
-                if self._stop.is_set() or not self._put(self._read(work)):
+                if self._stop.is_set():
+                    return
+                item = read_item(self._source, work, self._plan, self._digest, self._cache)
+                if not self._put(item):
                     return
             self._put(None)
         except BaseException as error:  # raised again in the thread that computes
@@ -99,14 +125,3 @@ class ReadAhead:
             except queue.Full:
                 continue
         return False
-
-    def _read(self, work: Work) -> Item:
-        raw, missing = fill_missing(self._source.read(work.index, *work.tile.outer))
-        plan = self._plan.channels[work.channel]
-        n = plan.normalization
-        numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, plan.rate)
-        key = digest(CACHE_VERSION, self._digest, np.array(numbers), raw)
-        latents = None
-        if self._cache is not None and (data := self._cache.get(key)) is not None:
-            latents = Latents.from_bytes(data)
-        return Item(work, plan, raw, missing, key, latents)
