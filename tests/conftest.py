@@ -9,8 +9,12 @@ import subprocess
 import sys
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.codec import Codec
 
 # Before numpy and torch are imported: the suite must not take a whole machine.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -126,3 +130,44 @@ def _few_torch_threads() -> None:
 def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Never read or fill the user's own latent cache."""
     monkeypatch.setenv("RDPDENOISE_CACHE", str(tmp_path_factory.getbasetemp() / "latent-cache"))
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small model with random weights: not good, but fast and always the same."""
+    import hashlib
+
+    import torch
+    import yaml
+    from safetensors.torch import save
+
+    from napari_rdpdenoise.codec.card import ModelCard
+    from napari_rdpdenoise.codec.pretrained import network_tensors
+    from napari_rdpdenoise.nn.config import NetworkConfig
+    from napari_rdpdenoise.nn.network import RdpNetwork
+
+    small = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
+    config = NetworkConfig(**small, encoder_blocks=(1, 1), decoder_blocks=(1, 1))
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(7)
+        weights = save(network_tensors(RdpNetwork(config)))
+    card = ModelCard(
+        name="tiny",
+        description="random weights, for tests",
+        licence="BSD-3-Clause",
+        sha256=hashlib.sha256(weights).hexdigest(),
+        network=config,
+    )
+    folder = tmp_path_factory.mktemp("models") / "tiny"
+    folder.mkdir()
+    (folder / "model.safetensors").write_bytes(weights)
+    (folder / "card.yaml").write_text(yaml.safe_dump(card.model_dump(mode="json")), encoding="utf-8")
+    return folder
+
+
+@pytest.fixture
+def tiny_codec(tiny_model: Path) -> Codec:
+    """A freshly loaded `tiny_model` on the CPU."""
+    from napari_rdpdenoise.codec import load_model
+
+    return load_model(tiny_model, "cpu")
