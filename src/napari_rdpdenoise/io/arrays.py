@@ -53,6 +53,11 @@ class ArraySource:
         self._array = array
         self._identity = identity
 
+    @property
+    def stored_axes(self) -> str:
+        """Axes of the array as it is, such as ``"YXS"``; ``metadata.axes`` are the canonical ones."""
+        return self._layout.stored_axes
+
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block of one plane: shape ``(rows, columns)``, raw counts in the array's dtype."""
         block = np.asarray(self._array[self._layout.key(index, y, x)])

@@ -22,7 +22,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.prepare import Order, Plan, make_plan
+from napari_rdpdenoise.stream.prepare import Order, Plan, check_realism, make_plan
 from napari_rdpdenoise.stream.reader import Item, ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
 
@@ -91,11 +91,7 @@ def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Cod
             f"sink: expected shape {source.shape}, that of the chosen channels and times, found {sink.spec.shape}; "
             "make it with output_spec(source, settings)"
         )
-    if settings.realism > 0 and not codec.has_realism:
-        raise ValueError(
-            f"realism: model {codec.card.name} has no realism decoder, expected 0, found {settings.realism}; "
-            "use realism 0 or a model with that decoder (napari-rdpdenoise models)"
-        )
+    check_realism(settings, codec)
 
 
 def _prepare(

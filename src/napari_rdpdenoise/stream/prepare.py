@@ -75,6 +75,19 @@ def output_spec(source: ImageSource, settings: RunSettings) -> OutputSpec:
     return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
 
 
+def check_realism(settings: RunSettings, codec: Codec) -> None:
+    """Refuse realism of a model that cannot give it.
+
+    Raises:
+        ValueError: if ``settings.realism`` is above 0 and the model has no realism decoder.
+    """
+    if settings.realism > 0 and not codec.has_realism:
+        raise ValueError(
+            f"realism: model {codec.card.name} has no realism decoder, expected 0, found {settings.realism}; "
+            "use realism 0 or a model with that decoder (napari-rdpdenoise models)"
+        )
+
+
 def make_plan(
     source: ImageSource, settings: RunSettings, codec: Codec, order: Order | None = None
 ) -> Iterator[str | Plan]:

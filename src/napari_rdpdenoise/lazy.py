@@ -1,0 +1,154 @@
+"""The result as a dask array: a block is denoised when it is asked for.
+
+One block is the core of one tile. It reads the tile with its halo from the source by itself, so blocks do not
+depend on one another and any scheduler may compute any of them, in any order. Noise model, normalisation and
+rate are found once, before the graph is built: blocks agree with one another and with the streamed result.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+import warnings
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import Codec, choose_device, load_model
+from napari_rdpdenoise.io import ImageSource, SelectedSource
+from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import Plan, Work, make_plan
+from napari_rdpdenoise.stream.prepare import check_realism
+from napari_rdpdenoise.stream.reader import read_item
+from napari_rdpdenoise.tiles import Tile, plan_tiles
+
+if TYPE_CHECKING:
+    import dask.array
+
+_CODECS: dict[tuple[str, str], Codec] = {}
+_LOADING = threading.Lock()
+# One computation per device at a time: more would only multiply the memory, a device is filled by one.
+_DEVICE_LOCKS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+
+def denoise_lazy(
+    source: ImageSource,
+    settings: RunSettings,
+    *,
+    codec: Codec | None = None,
+    cache: LatentCache | None = None,
+) -> dask.array.Array:
+    """Denoise ``source`` block by block, when blocks are computed.
+
+    Args:
+        source: the whole image; some windows of it are read at once, for the statistics.
+        settings: of the run; ``batch``, ``overwrite`` and ``output_format`` have no meaning here.
+        codec: a loaded model, None to load ``settings.model`` once in every process that computes.
+        cache: of latents, None for none. With it, the array can be computed in this process only.
+
+    Returns:
+        Lazy array of the chosen channels and times in the source's axes; its chunks are single planes along
+        the leading axes and the cores of the tiles in Y and X.
+
+    Raises:
+        ValueError: if realism is asked of a model without a realism decoder, or a channel or time is missing.
+        FileNotFoundError: if there is no such model.
+    """
+    import dask.array as da
+
+    chosen = SelectedSource(source, settings.channels, settings.time)
+    planning = codec or shared_codec(settings.model, settings.device)
+    check_realism(settings, planning)
+    plan = next(step for step in make_plan(source, settings, planning) if isinstance(step, Plan))
+    for message in plan.messages:
+        warnings.warn(message, UserWarning, stacklevel=3)
+    tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
+    dtype = np.dtype(np.float32) if settings.dtype == "float32" else chosen.dtype
+    # all works of a long series would travel with every block
+    block = _Block(chosen, settings, replace(plan, works=()), tiles, dtype, codec, cache)
+    return da.map_blocks(
+        block,
+        chunks=(*((1,) * size for size in chosen.shape[:-2]), *_chunks(tiles)),
+        dtype=dtype,
+        meta=np.empty((0,) * len(chosen.shape), dtype),
+        name=f"denoise-{uuid.uuid4().hex}",  # a name by content would have to read the whole series
+    )
+
+
+def shared_codec(model: str | Path, device: str) -> Codec:
+    """The one codec of this process for a model and a device; loaded on first use."""
+    device = choose_device(device)
+    with _LOADING:
+        codec = _CODECS.get((str(model), device))
+        if codec is None or codec.device != device:  # a run that lacked memory may have moved it to the CPU
+            codec = _CODECS[str(model), device] = load_model(model, device)
+        return codec
+
+
+class ComputedArray:
+    """A dask array whose slices come as NumPy arrays, computed in the thread that asks.
+
+    A block that reads its source runs inside a scheduler already; a second pool of threads in each of them
+    would be too many.
+
+    Args:
+        array: the dask array.
+    """
+
+    def __init__(self, array: dask.array.Array) -> None:
+        self._array = array
+        self.shape, self.dtype = array.shape, array.dtype
+
+    def __getitem__(self, key: Any) -> NDArray[np.generic]:
+        """Compute a slice."""
+        return np.asarray(self._array[key].compute(scheduler="synchronous"))
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Computes the block at a place of the chunk grid."""
+
+    source: SelectedSource
+    settings: RunSettings
+    plan: Plan
+    tiles: tuple[Tile, ...]
+    dtype: np.dtype
+    codec: Codec | None
+    cache: LatentCache | None
+
+    def __call__(self, block_id: tuple[int, ...]) -> NDArray[np.generic]:
+        """Denoise one core; float or integer array of one chunk's shape."""
+        *index, row, column = block_id
+        work = self._work(tuple(index), row, column)
+        codec = self.codec or shared_codec(self.settings.model, self.settings.device)
+        item = read_item(self.source, work, self.plan, codec.digest, self.cache)
+        with _DEVICE_LOCKS[codec.device]:
+            if item.latents is None:
+                item.latents = codec.encode([item.raw], item.plan.normalization, item.plan.rate)[0]
+                item.fresh = True
+            decoded = codec.decode([item.latents])[0]
+        if self.cache is not None and item.fresh:
+            self.cache.put(item.key, item.latents.to_bytes())
+        core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)
+        return core[(None,) * len(index)]
+
+    def _work(self, index: tuple[int, ...], row: int, column: int) -> Work:
+        axis = channel_axis(self.source.metadata.axes)
+        channel = 0 if axis is None else index[axis]
+        if axis is not None and self.settings.channels is not None:
+            channel = self.settings.channels[channel]
+        columns = len(_chunks(self.tiles)[1])
+        return Work(index, self.tiles[row * columns + column], channel)
+
+
+def _chunks(tiles: tuple[Tile, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """Heights of the rows and widths of the columns of tiles, px."""
+    rows = tuple(t.y1 - t.y0 for t in tiles if t.x0 == 0)
+    columns = tuple(t.x1 - t.x0 for t in tiles if t.y0 == 0)
+    return rows, columns
