@@ -19,7 +19,7 @@ halos = st.integers(0, 4).map(lambda n: n * GRID)
 
 @settings(deadline=None)
 @given(shapes, tile_sizes, halos)
-@example((1, 1), 64, 96)
+@example((1, 1), 64, 128)
 def test_cores_cover_every_pixel_once(shape: tuple[int, int], tile: int, halo: int) -> None:
     count = np.zeros(shape, np.uint8)
     for part in plan_tiles(shape, tile, halo):
@@ -72,8 +72,8 @@ def test_index_counts_row_by_row(shape: tuple[int, int], tile: int, halo: int) -
 
 @settings(deadline=None)
 @given(shapes, tile_sizes, halos, st.floats(0, 1))
-@example((1, 1), 64, 96, 1.0)
-@example((33, 300), 32, 96, 1.0)
+@example((1, 1), 64, 128, 1.0)
+@example((33, 300), 64, 128, 1.0)
 def test_blend_weights_sum_to_one(shape: tuple[int, int], tile: int, halo: int, part_of_halo: float) -> None:
     ramp = round(2 * halo * part_of_halo)
     total = np.zeros(shape, np.float64)
@@ -97,7 +97,7 @@ def test_without_a_ramp_the_window_is_the_core(shape: tuple[int, int], tile: int
 
 
 def test_the_transition_is_as_wide_as_asked_and_smooth() -> None:
-    left, right = plan_tiles((8, 256), 128, 32)
+    left, right = plan_tiles((8, 256), 128, 64)
     row = blend_window(left, (8, 256), 20)[0]
     changing = np.flatnonzero((row > 0) & (row < 1))
     assert changing.tolist() == list(range(118, 138))
@@ -129,10 +129,10 @@ def test_order_starts_at_the_centre_and_goes_outwards(
     [
         (((0, 5), 64, 0), r"shape must be \(height, width\) .* got \(0, 5\)"),
         (((5,), 64, 0), r"shape must be"),
-        (((5, 5), 0, 0), r"tile must be a multiple of 32 .* at least 32, got 0; the nearest is 32"),
-        (((5, 5), 100, 0), r"tile must be .* got 100; the nearest is 96"),
+        (((5, 5), 0, 0), r"tile must be a multiple of 64 .* at least 64, got 0; the nearest is 64"),
+        (((5, 5), 100, 0), r"tile must be .* got 100; the nearest is 128"),
         (((5, 5), 64, 50), r"halo must be .* got 50; the nearest is 64"),
-        (((5, 5), 64, -32), r"halo must be .* at least 0, got -32"),
+        (((5, 5), 64, -64), r"halo must be .* at least 0, got -64"),
     ],
 )
 def test_impossible_plans_are_refused(arguments: tuple, message: str) -> None:
@@ -141,9 +141,9 @@ def test_impossible_plans_are_refused(arguments: tuple, message: str) -> None:
 
 
 def test_impossible_blends_and_orders_are_refused() -> None:
-    parts = plan_tiles((200, 200), 64, 32)
-    with pytest.raises(ValueError, match=r"ramp must be at most twice the halo, got 65 .* larger halo"):
-        blend_window(parts[0], (200, 200), 65)
+    parts = plan_tiles((200, 200), 64, 64)
+    with pytest.raises(ValueError, match=r"ramp must be at most twice the halo, got 129 .* larger halo"):
+        blend_window(parts[0], (200, 200), 129)
     with pytest.raises(ValueError, match="ramp must be 0 or more pixels, got -1"):
         blend_window(parts[0], (200, 200), -1)
     with pytest.raises(ValueError, match="shape must be that of the planned plane"):

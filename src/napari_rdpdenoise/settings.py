@@ -14,7 +14,7 @@ from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, field_valid
 __all__ = ["RunSettings"]
 
 # Equal to tiles.GRID (a test holds them so): modules of the lowest layer do not import one another.
-_GRID = 32
+_GRID = 64
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -57,18 +57,18 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
         description="'input' keeps the input's number type (clipping is counted), or 'float32'.",
     )
     tile: int = Field(
-        default=1024,
+        default=1536,
         ge=64,
         multiple_of=_GRID,
         title="Tile",
-        description="Edge of the block that one pass writes, in pixels; a multiple of 32.",
+        description="Edge of the block that one pass writes, in pixels; a multiple of 64.",
     )
     halo: int = Field(
-        default=96,
+        default=128,
         ge=0,
         multiple_of=_GRID,
         title="Halo",
-        description="Context read on each side of a tile, in pixels; a multiple of 32.",
+        description="Context read on each side of a tile, in pixels; a multiple of 64.",
     )
     batch: int | None = Field(
         default=None,

@@ -25,8 +25,8 @@ import numpy.typing as npt
 
 __all__ = ["GRID", "Tile", "blend_window", "order_tiles", "plan_tiles"]
 
-GRID = 32
-"""Pixels; the largest stride of the networks. Tile and halo are multiples of it."""
+GRID = 64
+"""Pixels; the blocks whose means the codec keeps. Tile and halo are multiples of it, so the blocks of all tiles agree."""
 
 
 @dataclass(frozen=True)
