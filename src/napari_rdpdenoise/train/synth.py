@@ -37,10 +37,10 @@ def expose(image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Gene
         electrons = np.where(electrons > 0, rng.gamma(np.maximum(electrons, 1e-9)), 0.0)
         factor = 2.0
     electrons += rng.normal(0.0, read, image.shape)
-    counts, offset = _digital_scale(electrons, settings, rng)
-    noisy = np.round(electrons * counts + offset)
-    if counts * photons < 250:  # 8-bit files are stretched until some pixels clip
-        noisy = np.clip(noisy, 0, 255)
+    eight_bit = bool(rng.random() < settings.eight_bit)
+    counts, offset = _stretched(electrons, rng) if eight_bit else _camera(rng)
+    # 8-bit files are stretched until some pixels clip; cameras have room for any light that is drawn here
+    noisy = np.clip(np.round(electrons * counts + offset), 0, 255 if eight_bit else 65535)
     gain = factor * counts
     read_counts = np.sqrt((read * counts) ** 2 + 1 / 12)
     return Exposure(
@@ -50,9 +50,13 @@ def expose(image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Gene
     )
 
 
-def _digital_scale(electrons: NDArray, settings: NoiseRange, rng: np.random.Generator) -> tuple[float, float]:
-    if rng.random() >= settings.eight_bit:
-        return float(_log_uniform((0.5, 8.0), rng)), float(rng.uniform(0, 500))
+def _camera(rng: np.random.Generator) -> tuple[float, float]:
+    """Counts per photo-electron and offset of a 16-bit camera."""
+    return float(_log_uniform((0.5, 8.0), rng)), float(rng.uniform(0, 500))
+
+
+def _stretched(electrons: NDArray, rng: np.random.Generator) -> tuple[float, float]:
+    """Counts per photo-electron and offset that stretch the values to 8 bits, a few of them beyond."""
     low, high = np.percentile(electrons, [rng.uniform(0.0, 0.1), rng.uniform(99.5, 99.99)])
     counts = rng.uniform(180, 255) / max(high - low, 1e-3)
     return float(counts), float(-low * counts)
