@@ -19,7 +19,7 @@ from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 
-_CONTAINER_BYTES = 76  # of one coded tile beside its payloads
+_CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
 
 
 @dataclass(frozen=True)
@@ -185,8 +185,8 @@ class Codec:
         return self._network.analysis(torch.from_numpy(u)[:, None].to(self._device))
 
     def _quantize(self, features: Tensor, rate: float) -> tuple[Symbols, NDArray[np.float64]]:
-        symbols = self._network.quantize(features, self._rates(len(features), rate))
-        return symbols, self._network.hyperprior.estimated_bits(symbols).double().cpu().numpy()
+        symbols, bits = self._network.quantize_and_count(features, self._rates(len(features), rate))
+        return symbols, bits.double().cpu().numpy()
 
     def _rates(self, count: int, rate: float) -> Tensor:
         return torch.full((count,), rate, dtype=torch.float32, device=self._device)

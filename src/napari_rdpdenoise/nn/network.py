@@ -54,6 +54,11 @@ class RdpNetwork(nn.Module):
         gain, _ = self.gains(rate)
         return self.hyperprior.quantize(features * gain)
 
+    def quantize_and_count(self, features: Tensor, rate: Tensor) -> tuple[Symbols, Tensor]:
+        """:meth:`quantize`, and the bits (b,) that the symbols will take when entropy-coded."""
+        gain, _ = self.gains(rate)
+        return self.hyperprior.quantize_and_count(features * gain)
+
     def latents(self, symbols: Symbols, rate: Tensor) -> Tensor:
         """Decoder input (b, c, h, w) of symbols."""
         _, inverse = self.gains(rate)

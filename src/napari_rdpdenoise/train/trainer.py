@@ -103,6 +103,7 @@ class Trainer:
     def validate(self, images: list[ValidationImage], rates: tuple[float, ...] = (0.25, 0.6, 1.0)) -> dict[str, float]:
         """PSNR (dB, of the averaged weights) and bpp on held-out images, per source and rate."""
         rows: dict[str, list[float]] = {}
+        self.average.hyperprior.prepare_coder()
         for image in images:
             cut = tuple(slice(0, min(n, _VALIDATION_CROP) // 16 * 16) for n in image.noisy.shape)
             noisy, clean = image.noisy[cut], image.clean[cut]
