@@ -177,8 +177,7 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     for plane in planes:
         if plane.ndim != 2:
             raise ValueError(f"planes must hold 2-D arrays, found shape {plane.shape}; pass plane by plane")
-    low, top = _range(planes)
-    windows = _thinned(planes, max_pixels)
+    (low, top), windows = _range(planes), _thinned(planes, max_pixels)
     sample = _sample(windows, low, top)
     noise, reason = _line_model(sample)
     if noise is None and sample.dark_end:
@@ -245,7 +244,7 @@ def _gaussian(planes: Sequence[NDArray], sample: _Sample) -> NoiseModel:
 
 def _range(planes: Sequence[NDArray]) -> tuple[float, float]:
     """Smallest and largest finite value; (0, 0) if there is none."""
-    finite = [p[np.isfinite(p)] if p.dtype.kind == "f" else p for p in planes]
+    finite = [p[np.isfinite(p)] for p in planes]
     ends = [(float(f.min()), float(f.max())) for f in finite if f.size]
     return min((e[0] for e in ends), default=0.0), max((e[1] for e in ends), default=0.0)
 
