@@ -1,0 +1,98 @@
+"""How commands talk: results on standard output; progress, messages and errors on standard error."""
+
+from __future__ import annotations
+
+import os
+import traceback
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from rich.console import Console
+
+DEBUG = "RDPDENOISE_DEBUG"
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+
+# What wrong input raises; the same errors in the middle of the work mean that the work failed.
+_WRONG_INPUT = (
+    ValueError,
+    TypeError,
+    FileNotFoundError,
+    FileExistsError,
+    IsADirectoryError,
+    NotADirectoryError,
+)
+# Their warnings are about calls among libraries, not about the user's image.
+_CHATTY = r"(torch|compressai|torchvision|torch_geometric|torchmetrics|zarr|numcodecs|tifffile)(\.|$)"
+
+stdout = Console(highlight=False)
+stderr = Console(stderr=True, highlight=False)
+
+
+class Stage:
+    """How far a command has come; decides whether an error is wrong use or a failure."""
+
+    def __init__(self) -> None:
+        self.working = False
+
+
+def say(text: str) -> None:
+    """A line for the person who waits."""
+    stderr.print(text, markup=False, soft_wrap=True)
+
+
+def result(text: str) -> None:
+    """A line of the result."""
+    stdout.print(text, markup=False, soft_wrap=True)
+
+
+def message_of(error: BaseException) -> str:
+    """An error in words, with its kind only where the words alone say little."""
+    text = str(error).strip()
+    told = isinstance(error, (OSError, ValueError, TypeError, MemoryError, RuntimeError)) and text
+    return text if told else f"{type(error).__name__}: {text}".rstrip(": ")
+
+
+def show_error(error: BaseException, name: str = "") -> None:
+    """Print an error, with its traceback only if RDPDENOISE_DEBUG is set."""
+    if os.environ.get(DEBUG):
+        traceback.print_exception(error)
+    stderr.print(f"error: {name}{message_of(error)}", style="bold red", markup=False, soft_wrap=True)
+
+
+@contextmanager
+def guarded() -> Iterator[Stage]:
+    """Turn errors of a command's body into one readable message and an exit code."""
+    stage = Stage()
+    with _quiet():
+        try:
+            yield stage
+        except KeyboardInterrupt:
+            say("interrupted")
+            raise typer.Exit(INTERRUPTED) from None
+        except (typer.Exit, typer.Abort):
+            raise
+        except Exception as error:
+            show_error(error)
+            wrong_use = isinstance(error, _WRONG_INPUT) and not stage.working
+            raise typer.Exit(WRONG_USE if wrong_use else FAILED) from None
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Show warnings about the image as one line each, and none that libraries give one another."""
+    with warnings.catch_warnings():
+        for category in (FutureWarning, DeprecationWarning, PendingDeprecationWarning):
+            warnings.simplefilter("ignore", category)
+        warnings.filterwarnings("default", category=UserWarning)
+        warnings.filterwarnings("ignore", module=_CHATTY)
+        warnings.showwarning = _show_warning  # type: ignore[assignment]
+        yield
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *_where: Any) -> None:
+    # torch's compiled part warns in the name of whoever called it
+    if not issubclass(category, ResourceWarning) and "Triggered internally" not in str(message):
+        say(f"warning: {message}")

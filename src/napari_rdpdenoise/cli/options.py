@@ -1,0 +1,137 @@
+"""Command line options made from the fields of `RunSettings`: name, type, default and help."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from enum import Enum
+from functools import wraps
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+import typer
+from pydantic import ValidationError
+
+from napari_rdpdenoise.settings import RunSettings
+
+Command = Callable[..., None]
+
+_FLAGS = {"channels": "--channel", "output_format": "--format"}
+_EXPERT = ("halo", "batch")
+# What a command line writes in another way than Python: type and placeholder.
+_WRITTEN: dict[str, tuple[Any, str]] = {
+    "rate": (str, "auto|0..1"),
+    "channels": (list[int] | None, "C"),
+    "time": (str | None, "A:B"),
+}
+
+
+def flag(field: str) -> str:
+    """The option of a settings field, such as ``--rate``."""
+    return _FLAGS.get(field, f"--{field}")
+
+
+def with_settings(*fields: str) -> Callable[[Command], Command]:
+    """Give a command the options of some fields of `RunSettings`, all of them if none is named.
+
+    The command takes their values by field name as its first argument, for `make_settings`.
+    """
+    chosen = fields or tuple(RunSettings.model_fields)
+
+    def decorate(command: Command) -> Command:
+        own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
+        parameters = [*own, *(_parameter(field) for field in chosen)]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            given = {field: values.pop(field) for field in chosen}
+            command(given, **values)
+
+        keyword_only = [p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters]
+        run.__signature__ = inspect.Signature(keyword_only)  # type: ignore[attr-defined]
+        run.__annotations__ = {p.name: p.annotation for p in parameters}
+        return run
+
+    return decorate
+
+
+def make_settings(given: dict[str, Any]) -> RunSettings:
+    """Validated settings from option values by field name.
+
+    Raises:
+        ValueError: naming each option that is not as described.
+    """
+    values = {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
+    if values.get("time") is not None:
+        values["time"] = parse_range(values["time"])
+    if "channels" in values:
+        values["channels"] = tuple(values["channels"]) if values["channels"] else None
+    if values.get("axes"):
+        values["axes"] = values["axes"].upper()
+    try:
+        return RunSettings(**values)
+    except ValidationError as error:
+        raise ValueError(describe(error)) from None
+
+
+def parse_range(text: str) -> tuple[int, int]:
+    """``"3:7"`` as (3, 7), ``":7"`` as (0, 7).
+
+    Raises:
+        ValueError: if it is anything else.
+    """
+    first, colon, last = text.partition(":")
+    try:
+        if colon:
+            return int(first or 0), int(last)
+    except ValueError:
+        pass
+    raise ValueError(
+        f"--time: expected A:B, the first time point and the one after the last, found {text!r}; "
+        "write for example 0:10"
+    )
+
+
+def describe(error: ValidationError) -> str:
+    """One line per setting that was refused: the option, what was expected, what was found, what it means."""
+    lines = []
+    for item in error.errors():
+        place = ".".join(str(part) for part in item["loc"])
+        field = RunSettings.model_fields.get(str(item["loc"][0])) if item["loc"] else None
+        if error.title != RunSettings.__name__ or field is None:
+            lines.append(f"{place}: {item['msg']}, found {item['input']!r}")
+        elif item["type"] == "value_error":
+            lines.append(f"{flag(str(item['loc'][0]))}: {item['msg'].removeprefix('Value error, ')}")
+        else:
+            name = flag(str(item["loc"][0]))
+            lines.append(f"{name}: {item['msg']}, found {item['input']!r}; {field.description}")
+    return "\n".join(lines)
+
+
+def _parameter(name: str) -> inspect.Parameter:
+    field = RunSettings.model_fields[name]
+    annotation, metavar = _WRITTEN.get(name, (None, None))
+    if annotation is None:
+        annotation = _simple(name, field.annotation)
+    default = field.default
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        default = annotation(default)
+    option = typer.Option(
+        default,
+        flag(name),
+        help=field.description,
+        metavar=metavar,
+        rich_help_panel="Expert options" if name in _EXPERT else None,
+    )
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation)
+
+
+def _simple(name: str, annotation: Any) -> Any:
+    """The annotation as typer knows it: a choice of texts becomes an enumeration."""
+    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
+    kinds = [part for part in parts if part is not NoneType]
+    if get_origin(kinds[0]) is Literal:
+        texts = get_args(kinds[0])
+        choice = Enum(name, {text: text for text in texts})  # type: ignore[misc]
+        return choice | None if NoneType in parts else choice
+    return annotation
