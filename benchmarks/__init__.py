@@ -1,0 +1,1 @@
+"""Measurements of speed, memory and quality, beside peers; see ``run.py``."""

@@ -1,0 +1,111 @@
+"""The classical methods beside ours. All take raw counts and give raw counts (float)."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise import noise as noise_module
+from napari_rdpdenoise.metrics import affine_match
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
+
+Plane = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One method.
+
+    Attributes:
+        name: as in the tables.
+        denoise: of (noisy, clean, threads); only a method that is told the truth looks at the clean image.
+        few: whether only some images are done, because it is slow.
+        version: other text, other results: kept ones are not used.
+    """
+
+    name: str
+    denoise: Callable[[Plane, Plane, int], Plane]
+    few: bool
+    version: str
+
+
+def _gaussian(sigma: float) -> Callable[[Plane, Plane, int], Plane]:
+    def denoise(noisy: Plane, _clean: Plane, _threads: int) -> Plane:
+        from scipy.ndimage import gaussian_filter
+
+        return gaussian_filter(noisy.astype(np.float64), sigma)
+
+    return denoise
+
+
+def _nlm(noisy: Plane, _clean: Plane, _threads: int) -> Plane:
+    """Non-local means where our estimate makes the noise's sigma 1; h = 0.8 sigma as skimage advises."""
+    from skimage.restoration import denoise_nl_means
+
+    model = estimate_noise([noisy])
+    t = stabilize(noisy, model).astype(np.float64)
+    smooth = denoise_nl_means(t, patch_size=5, patch_distance=6, h=0.8, sigma=1.0, fast_mode=True)
+    return unstabilize(smooth, model)
+
+
+def _bm3d_blind(noisy: Plane, _clean: Plane, threads: int) -> Plane:
+    model = estimate_noise([noisy])
+    return unstabilize(_bm3d(stabilize(noisy, model).astype(np.float64), threads), model)
+
+
+def _bm3d_told(noisy: Plane, clean: Plane, threads: int) -> Plane:
+    """The noise line is fitted from the pair itself, which nobody has in practice."""
+    model = true_line(noisy.astype(np.float64), affine_match(clean, noisy))
+    # the asymptotic inverse: the exact one needs a read noise, which a fitted line need not have
+    a, t = model[0], _bm3d(_stabilize_line(noisy.astype(np.float64), model), threads)
+    return ((a * t / 2) ** 2 - 0.375 * a * a - model[1]) / a + a / 4
+
+
+def true_line(noisy: NDArray[np.float64], clean: NDArray[np.float64]) -> tuple[float, float]:
+    """Slope and intercept of the variance over the clean value, in 40 bins of equal filling, counts."""
+    edges = np.quantile(clean, np.linspace(0, 1, 41))
+    means, variances = [], []
+    for low, high in pairwise(edges):
+        inside = (clean >= low) & (clean <= high)
+        if inside.sum() > 500:
+            means.append(clean[inside].mean())
+            variances.append(((noisy - clean)[inside] ** 2).mean())
+    slope, intercept = np.polyfit(means, variances, 1, w=1 / np.sqrt(np.array(variances) + 1e-9))
+    return max(float(slope), 1e-3), float(intercept)
+
+
+def _stabilize_line(noisy: NDArray[np.float64], line: tuple[float, float]) -> NDArray[np.float64]:
+    a, b = line
+    return 2 / a * np.sqrt(np.maximum(a * noisy + 0.375 * a * a + b, 0))
+
+
+def _bm3d(t: NDArray[np.float64], threads: int) -> NDArray[np.float64]:
+    """BM3D of an image whose noise has variance 1."""
+    from bm3d import BM3DProfile, bm3d
+
+    profile = BM3DProfile()
+    profile.num_threads = threads
+    low, span = t.min(), np.ptp(t) + 1e-9
+    return np.asarray(bm3d((t - low) / span, 1 / span, profile)) * span + low
+
+
+def model_line(model: NoiseModel) -> tuple[float, float]:
+    """Slope and intercept of a noise model's variance line."""
+    return model.gain, model.read_noise**2 - model.gain * model.offset
+
+
+_OURS = blake2b(inspect.getsource(noise_module).encode(), digest_size=4).hexdigest()
+PEERS = (
+    Peer("noisy", lambda noisy, _clean, _threads: noisy.astype(np.float64), False, "1"),
+    Peer("Gaussian, sigma 1", _gaussian(1), False, "1"),
+    Peer("Gaussian, sigma 2", _gaussian(2), False, "1"),
+    Peer("NLM, our noise estimate", _nlm, False, f"1 {_OURS}"),
+    Peer("VST+BM3D, our noise estimate", _bm3d_blind, False, f"1 {_OURS}"),
+    Peer("VST+BM3D, told the true noise line", _bm3d_told, True, "1"),
+)

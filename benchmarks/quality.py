@@ -1,0 +1,199 @@
+"""PSNR, SSIM and LPIPS on published test images, beside classical methods; and what the automatic rate loses.
+
+The protocol: the clean image is mapped by its least-squares line onto the noisy one's scale and scored there;
+8-bit images have the range 255. Results of the peers are kept in ``peers.json`` and not computed again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.common import RESULTS, data_folder, execute, load, load_codec, markdown, parser, save
+from benchmarks.images import SETS, TestSet
+from benchmarks.peers import PEERS, Peer
+from napari_rdpdenoise import RunSettings, denoise_stream, open_image
+from napari_rdpdenoise.autorate import RATES
+from napari_rdpdenoise.codec import Codec, fit_normalization
+from napari_rdpdenoise.codec.means import block_means, correct_means
+from napari_rdpdenoise.io import ArraySink
+from napari_rdpdenoise.metrics import MetricUnavailable, affine_match, lpips, psnr, score
+from napari_rdpdenoise.noise import estimate_noise
+from napari_rdpdenoise.stream import RunReport, output_spec
+
+OURS = "ours, rate auto, realism 0"
+Scores = dict[str, dict[str, float]]  # of images by name
+Plane = NDArray[np.generic]
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Scores of every method and image; see ``table``."""
+    codec = load_codec(options)
+    result: dict[str, Any] = {"ours": {}, "best_rate": {}, "peers": {}}
+    for images in SETS:
+        result["ours"][images.name] = _ours(codec, images, options.limit)
+        result["best_rate"][images.name] = _best_rate(codec, images, options.limit)
+    kept_file = options.out / "peers.json"
+    for images in SETS:
+        rows = {peer.name: _peer(peer, images, options, kept_file) for peer in PEERS if not options.ours_only}
+        result["peers"][images.name] = rows
+    return result
+
+
+def judge(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
+    """All scores of one image; LPIPS is left out where its backbone is not on this machine."""
+    fidelity = score(image, clean, noisy)
+    row = {"psnr": fidelity.psnr, "ssim": fidelity.ssim, "mean_bias_pct": fidelity.mean_bias_pct}
+    with suppress(MetricUnavailable):
+        row["lpips"] = lpips(image, affine_match(clean, noisy), folder=_backbones())
+    return row
+
+
+def _backbones() -> Path | None:
+    folder = data_folder()
+    return folder / "weights" if folder and (folder / "weights").is_dir() else None
+
+
+def _ours(codec: Codec, images: TestSet, limit: int | None) -> Scores:
+    rows: Scores = {}
+    for name, noisy, clean in images.pairs(images.names(limit)):
+        image, report = denoise_one(codec, noisy)
+        channel = report.channels[0]
+        rows[name] = judge(image, clean, noisy) | {
+            "rate": report.rate,
+            "bpp": report.bpp,
+            "seconds": report.seconds,
+            "expected_residual": channel.expected_residual or float("nan"),
+            "found_residual": channel.found_residual or float("nan"),
+        }
+        print(images.name, name, {k: round(v, 3) for k, v in rows[name].items()}, flush=True)
+    return rows
+
+
+def denoise_one(codec: Codec, noisy: Plane) -> tuple[Plane, RunReport]:
+    """One plane through the stream as a series of its own, in float32 so that no method gains by rounding."""
+    source, settings = open_image(noisy, "YX"), RunSettings(model=codec.card.name, dtype="float32")
+    sink = ArraySink(output_spec(source, settings))
+    run = denoise_stream(source, sink, settings, codec=codec)
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            return sink.array, end.value
+
+
+def _best_rate(codec: Codec, images: TestSet, limit: int | None) -> Scores:
+    """PSNR at every rate, which needs the clean image: how much better could a choice of the rate be?"""
+    rows: Scores = {}
+    names = images.few() if limit is None else images.names(limit)
+    for name, noisy, clean in images.pairs(names):
+        normalization = fit_normalization([noisy], estimate_noise([noisy]))
+        means, matched = block_means(noisy), affine_match(clean, noisy)
+        rows[name] = {
+            f"{rate:g}": psnr(correct_means(normalization.inverse(u), means), matched, 255.0)
+            for rate, (u, _) in zip(RATES, codec.sweep(noisy, normalization, RATES), strict=True)
+        }
+        print(images.name, name, {k: round(v, 2) for k, v in rows[name].items()}, flush=True)
+    return rows
+
+
+def _peer(peer: Peer, images: TestSet, options: argparse.Namespace, file: Path) -> Scores:
+    kept = load(file) or load(RESULTS / "peers.json") or {}
+    names = images.few() if peer.few else images.names()
+    if options.limit:
+        names = images.names(options.limit)
+    found = kept.setdefault(images.name, {}).setdefault(peer.name, {})
+    if found.get("version") != peer.version:
+        found = kept[images.name][peer.name] = {"version": peer.version, "images": {}}
+    for name, noisy, clean in images.pairs([n for n in names if n not in found["images"]]):
+        began = time.monotonic()
+        image = peer.denoise(noisy, clean, options.threads)
+        row = {"seconds": time.monotonic() - began} | judge(image, clean, noisy)
+        found["images"][name] = row
+        print(images.name, peer.name, name, f"{row['psnr']:.2f} dB, {row['seconds']:.1f} s", flush=True)
+        if not options.limit:
+            save(file, kept)
+    return {name: found["images"][name] for name in names}
+
+
+def _mean(rows: Scores, key: str, digits: int) -> str:
+    values = [row[key] for row in rows.values() if key in row]
+    return f"{np.mean(values):.{digits}f}" if values else "unavailable"
+
+
+def table(record: dict[str, Any]) -> str:
+    """The result in Markdown."""
+    result = record["result"]
+    parts = []
+    for images in SETS:
+        ours = result["ours"][images.name]
+        methods = {**result["peers"].get(images.name, {}), OURS: ours}
+        few = next((set(m) for m in methods.values() if set(m) < set(ours)), None)
+        rows = [_row(name, scores) for name, scores in methods.items()]
+        if few:
+            rows += [
+                _row(f"{name}, the same images", {k: v for k, v in scores.items() if k in few})
+                for name, scores in methods.items()
+                if name == OURS or ("BM3D" in name and not set(scores) < set(ours))
+            ]
+        parts.append(
+            f"**{images.name}**\n\n" + markdown(("method", "images", "PSNR dB", "SSIM", "LPIPS"), rows)
+        )
+    return "\n\n".join([*parts, _rates(result)])
+
+
+def _row(name: str, scores: Scores) -> tuple[str, ...]:
+    return (
+        name,
+        str(len(scores)),
+        _mean(scores, "psnr", 2),
+        _mean(scores, "ssim", 4),
+        _mean(scores, "lpips", 3),
+    )
+
+
+def _rates(result: dict[str, Any]) -> str:
+    head = (
+        "ours, rate auto", "rate", "rates", "bpp", "mean kept within", "below the best rate: mean", "most",
+        "on", "s per image",
+    )  # fmt: skip
+    rows = []
+    for name, ours in result["ours"].items():
+        gaps = rate_gaps(ours, result["best_rate"][name])
+        rates = [row["rate"] for row in ours.values()]
+        rows.append(
+            (
+                name,
+                _mean(ours, "rate", 2),
+                f"{min(rates):g} to {max(rates):g}",
+                _mean(ours, "bpp", 3),
+                f"{max(row['mean_bias_pct'] for row in ours.values()):.3f} %",
+                f"{np.mean(gaps):.3f} dB",
+                f"{max(gaps):.3f} dB",
+                f"{len(gaps)} images",
+                _mean(ours, "seconds", 2),
+            )
+        )
+    return markdown(head, rows)
+
+
+def rate_gaps(ours: Scores, curves: Scores) -> list[float]:
+    """How far below the best rate's PSNR the automatic one's lies, dB, per image."""
+    return [max(curve.values()) - curve[f"{ours[name]['rate']:g}"] for name, curve in curves.items()]
+
+
+def main() -> None:
+    """Measure and keep the result."""
+    options = parser(__doc__)
+    options.add_argument("--ours-only", action="store_true", help="leave the peers out")
+    execute("quality", measure, options.parse_args())
+
+
+if __name__ == "__main__":
+    main()

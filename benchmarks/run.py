@@ -1,0 +1,70 @@
+"""Run benchmarks, each in its own process, and write ``results/<name>.json`` and ``results/tables.md``.
+
+    python benchmarks/run.py [speed] [memory] [quality] [seams] [--limit 3] [--threads 2] ...
+
+Without names all are run. ``--limit`` makes a short run; give it another ``--out`` to keep the real results.
+Images: the folder that RDPDENOISE_DATA names (with ``data/test`` and, for LPIPS, ``weights``).
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.common import load, parser  # noqa: E402
+
+NAMES = ("speed", "memory", "quality", "seams")
+
+
+def write_tables(folder: Path) -> Path:
+    """Collect the tables of all results in the folder."""
+    parts = ["# Measured\n"]
+    for name in NAMES:
+        record = load(folder / f"{name}.json")
+        if record is None:
+            continue
+        machine = record["machine"]
+        versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
+        gpu = f", {machine['gpu']}" if machine["gpu"] else ""
+        parts.append(
+            f"## {name.capitalize()}\n\n{import_module(f'benchmarks.{name}').table(record)}\n\n"
+            f"{record['date']}, `{record['command']}`, model {record['model']}, {machine['cpu']}: "
+            f"{machine['cores']} cores, {machine['memory_gib']} GiB{gpu}, "
+            f"{record['threads']} threads; {versions}.\n"
+        )
+    target = folder / "tables.md"
+    target.write_text("\n".join(parts), encoding="utf-8")
+    return target
+
+
+def main() -> int:
+    """Run what the command line names."""
+    options = parser(__doc__.splitlines()[0])
+    options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; none for all")
+    options.add_argument("--ours-only", action="store_true", help="quality: leave the peers out")
+    given = options.parse_args()
+    if unknown := set(given.names) - set(NAMES):
+        options.error(f"expected names among {', '.join(NAMES)}, found {', '.join(sorted(unknown))}")
+    threads = str(given.threads)
+    shared = ["--model", given.model, "--device", given.device, "--threads", threads, "--out", str(given.out)]
+    shared += ["--limit", str(given.limit)] if given.limit else []
+    environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    failed = []
+    for name in [n for n in NAMES if n in given.names or not given.names]:
+        own = ["--ours-only"] if name == "quality" and given.ours_only else []
+        command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *shared, *own]
+        if subprocess.run(command, cwd=ROOT, env=environment).returncode:
+            failed.append(name)
+    given.out.mkdir(parents=True, exist_ok=True)
+    print(write_tables(given.out), *(f"failed: {name}" for name in failed), sep="\n")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
