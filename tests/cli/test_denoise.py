@@ -98,14 +98,18 @@ def test_axes_and_dtype(denoise, tmp_path):
     result.close()
 
 
-def test_clipped_values_are_counted(denoise, tmp_path):
-    noisy = np.where(np.random.default_rng(0).random((64, 64)) < 0.5, 0, 255).astype(np.uint8)
+def test_clipped_values_are_counted(denoise, tmp_path, monkeypatch):
+    from napari_rdpdenoise.codec import Decoded
+
+    # a decode that overshoots in one column
+    monkeypatch.setattr(Decoded, "blend", lambda self, _: np.where(np.arange(72) == 5, 300.5, self.fidelity))
+    noisy = np.random.default_rng(0).poisson(50, (64, 72)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "n.tif", noisy)
     answer = denoise(tmp_path / "n.tif", tmp_path / "o.ome.tif")
-    clipped = json.loads((tmp_path / "o.ome.tif.job.json").read_text())["report"]["clipped"]
-    told = f"{clipped} values did not fit uint8 and were clipped"
-    assert (told in answer.stderr) == (clipped > 0)
-    assert clipped > 0
+    assert "64 values did not fit uint8 and were clipped" in answer.stderr
+    assert json.loads((tmp_path / "o.ome.tif.job.json").read_text())["report"]["clipped"] == 64
+    assert (pixels(tmp_path / "o.ome.tif")[:, 5] == 255).all()
+    assert "clipped" not in denoise(tmp_path / "n.tif", tmp_path / "f.ome.tif", "--dtype", "float32").stderr
 
 
 def test_a_finished_result_is_kept_unless_overwrite(denoise, stack, tmp_path):

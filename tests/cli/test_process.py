@@ -13,7 +13,7 @@ import tifffile
 
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such signals")
 TILES = ("--tile", "64", "--halo", "0", "--batch", "1", "--no-cache")
-SHAPE = (60, 256, 256)  # many tiles: some seconds of work
+SHAPE = (12, 256, 256)  # many tiles: some seconds of work
 
 
 def in_the_middle(process, target) -> None:
@@ -34,30 +34,21 @@ def long_stack(tmp_path, write_stack):
     return write_stack(tmp_path / "long.tif", SHAPE)
 
 
-@pytest.fixture
-def options():
-    """Where tiles are 64 px only if the settings allow them so small."""
-    from napari_rdpdenoise.settings import RunSettings
-
-    RunSettings(tile=64, halo=0)
-    return TILES
-
-
 @POSIX
 def test_killed_in_the_middle_a_rerun_completes_and_equals_an_undisturbed_run(
-    start, quick, options, long_stack, tmp_path
+    start, quick, long_stack, tmp_path
 ):
     killed, whole = tmp_path / "killed.ome.tif", tmp_path / "whole.ome.tif"
-    process = start("denoise", long_stack, killed, *quick, *options)
+    process = start("denoise", long_stack, killed, *quick, *TILES)
     in_the_middle(process, killed)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert not killed.exists()
-    again = start("denoise", long_stack, killed, *quick, *options)
+    again = start("denoise", long_stack, killed, *quick, *TILES)
     _, told = again.communicate(timeout=300)
     assert again.returncode == 0, told
     assert "continuing: " in told
-    undisturbed = start("denoise", long_stack, whole, *quick, *options)
+    undisturbed = start("denoise", long_stack, whole, *quick, *TILES)
     assert undisturbed.wait(300) == 0
     assert killed.read_bytes() == whole.read_bytes()
     assert tifffile.imread(killed).shape == SHAPE
@@ -66,9 +57,9 @@ def test_killed_in_the_middle_a_rerun_completes_and_equals_an_undisturbed_run(
 
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupted_in_the_middle(start, quick, options, long_stack, tmp_path, number):
+def test_interrupted_in_the_middle(start, quick, long_stack, tmp_path, number):
     out = tmp_path / "out.ome.zarr"
-    process = start("denoise", long_stack, out, *quick, *options)
+    process = start("denoise", long_stack, out, *quick, *TILES)
     in_the_middle(process, out)
     process.send_signal(number)
     stdout, told = process.communicate(timeout=60)
