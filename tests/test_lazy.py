@@ -16,7 +16,7 @@ from napari_rdpdenoise.lazy import ComputedArray, denoise_lazy, shared_codec
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, output_spec
 
-SETTINGS = RunSettings(rate=0.5, tile=64, halo=96, batch=1, device="cpu")
+SETTINGS = RunSettings(rate=0.5, tile=64, halo=128, batch=1, device="cpu")
 
 
 def streamed(source, settings, codec):
@@ -60,10 +60,10 @@ def test_a_block_reads_only_its_halo_and_nothing_is_encoded_before(movie, tiny_c
             return super().read(index, y, x)
 
     source = Counting(movie, "TCYX")
-    result = denoise_lazy(source, SETTINGS.replace(halo=32), codec=tiny_codec)
+    result = denoise_lazy(source, SETTINGS.replace(halo=64), codec=tiny_codec)
     source.reads, before = (), tiny_codec.encoder_calls
     result.blocks[1, 0, 1, 0].compute(scheduler="synchronous")
-    assert source.reads == (((1, 0), slice(32, 150), slice(0, 96)),)
+    assert source.reads == (((1, 0), slice(0, 150), slice(0, 128)),)
     assert tiny_codec.encoder_calls == before + 1
 
 
