@@ -1,15 +1,18 @@
 """The rate that the measured noise asks for, without any clean image.
 
-A codec trained noisy-to-clean denoises in its encoder: with growing rate its residual ``mean((t_y - t_x)**2)``, in
-the stabilised domain where the noise has variance 1, falls and then settles near the noise variance instead
-of crossing it. So the answer is the smallest rate beyond which the residual no longer falls. Rates are compared
-pixel by pixel on the same tiles: the noise is common to both, so a tenth of a percent of its variance shows.
+A codec trained noisy-to-clean denoises in its encoder: with growing rate its residual ``mean((t_y - t_x)**2)``
+, in the stabilised domain where the noise has variance 1, falls and then settles near the
+noise variance instead of crossing it. So the answer is the smallest rate beyond which the residual no
+longer falls. Rates are compared pixel by pixel on the same tiles: the noise is common to both, so a
+tenth of a percent of its variance shows.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +22,8 @@ from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.noise import stabilized_variance
 
 RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 11), 2))
-# Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth more
-# residual is a few percent more error, 0.1 dB.
+# Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth
+# more residual is a few percent more error, 0.1 dB.
 TOLERANCE = 0.001
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
 
@@ -45,6 +48,16 @@ class RateChoice:
     curve: tuple[tuple[float, float, float], ...]
     message: str | None
 
+    def to_json(self) -> bytes:
+        """The choice as JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> RateChoice:
+        """Inverse of :meth:`to_json`."""
+        fields = json.loads(data)
+        return cls(**{**fields, "curve": tuple((a, b, c) for a, b, c in fields["curve"])})
+
 
 def choose_rate(
     codec: Codec,
@@ -61,10 +74,14 @@ def choose_rate(
         rates: candidates in ascending order.
 
     Raises:
-        ValueError: if there is no tile or fewer than two rates.
+        ValueError: if there is no tile, or fewer than two rates or not in ascending order.
     """
     if not tiles or len(rates) < 2:
-        raise ValueError(f"tiles and rates: expected at least 1 tile and 2 rates, found {len(tiles)} and {len(rates)}")
+        raise ValueError(
+            f"tiles and rates: expected at least 1 tile and 2 rates, found {len(tiles)} and {len(rates)}"
+        )
+    if any(b <= a for a, b in pairwise(rates)):
+        raise ValueError(f"rates: expected ascending numbers from 0 to 1, found {tuple(rates)}")
     residual, bpp, pixels, expected = np.zeros(len(rates)), np.zeros(len(rates)), 0, 0.0
     to_noise = UNIT / normalization.scale
     for tile in tiles:

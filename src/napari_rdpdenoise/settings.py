@@ -109,7 +109,7 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
     def _check_rate(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
         """One message in place of pydantic's two, one per member of the union."""
         try:
-            return handler(value)  # type: ignore[no-any-return]
+            return handler(value)
         except ValueError:
             raise ValueError(
                 f"rate must be a number from 0 to 1 or 'auto', got {value!r}; "

@@ -22,7 +22,9 @@ class ModelCard(BaseModel):
     format_version: int = Field(1, description="version of the network code the weights need")
     sha256: str = Field(description="of model.safetensors, hexadecimal")
     network: NetworkConfig
-    training: dict[str, Any] = Field(default_factory=dict, description="data, licences, steps, hours, commands")
+    training: dict[str, Any] = Field(
+        default_factory=dict, description="data, licences, steps, hours, commands"
+    )
     measured: dict[str, Any] = Field(default_factory=dict, description="figures, each with its command")
     limitations: tuple[str, ...] = ()
 
@@ -41,8 +43,10 @@ def read_card(folder: Path) -> ModelCard:
     """
     path = folder / "card.yaml"
     if not path.is_file():
-        raise FileNotFoundError(f"model: {folder} has no card.yaml; a model is a folder with that and model.safetensors")
+        raise FileNotFoundError(
+            f"model: {folder} has no card.yaml; a model is a folder with that and model.safetensors"
+        )
     try:
         return ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except ValidationError as error:
+    except (ValidationError, yaml.YAMLError) as error:
         raise ValueError(f"model: {path} is not a valid card: {error}") from error

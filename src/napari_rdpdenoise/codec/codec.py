@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,11 +16,13 @@ from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.latents import MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import BLOCK, block_means, correct_means
 from napari_rdpdenoise.codec.normalization import Normalization
+from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 
 _CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
+_MEAN_LIMIT = 2.0**30  # steps of a block mean
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Codec:
         return self
 
     def encode(
-        self, tiles: Sequence[NDArray[np.generic]], normalization: Normalization, rate: float
+        self, tiles: Sequence[NDArray[Any]], normalization: Normalization, rate: float
     ) -> list[Latents]:
         """Encode tiles of equal shape.
 
@@ -91,7 +94,8 @@ class Codec:
             rate: position on the gain curve in [0, 1], 0 fewest bits.
 
         Raises:
-            ValueError: if there is no tile, a tile is not 2-D, shapes differ, or the rate is out of range.
+            ValueError: if there is no tile, a tile is not 2-D, shapes differ, a value is not finite, or the
+                rate is out of range.
         """
         _check(tiles, rate)
         self.encoder_calls += 1
@@ -104,10 +108,11 @@ class Codec:
         ]
 
     def sweep(
-        self, tile: NDArray[np.generic], normalization: Normalization, rates: Sequence[float]
+        self, tile: NDArray[Any], normalization: Normalization, rates: Sequence[float]
     ) -> Iterator[tuple[NDArray[np.float32], float]]:
         """Fidelity decode in network units (2-D) and bpp of one tile at several rates, analysed only once."""
         _check([tile], 0.0)
+        self.encoder_calls += 1
         height, width = tile.shape
         with torch.inference_mode():
             features = self._features([tile], normalization)
@@ -117,9 +122,14 @@ class Codec:
                 yield image[0, 0, :height, :width].cpu().numpy(), float(bits[0]) / tile.size
 
     def decode(self, latents: Sequence[Latents]) -> list[Decoded]:
-        """Decode latents of equal shape and rate to raw counts."""
+        """Decode latents of equal shape to raw counts.
+
+        Raises:
+            ValueError: if shapes differ, or the latents are another network's.
+        """
         if not latents:
             return []
+        _check_latents(latents, self._network.config)
         with torch.inference_mode():
             y, z = (
                 torch.from_numpy(np.stack([getattr(item, name) for item in latents]).astype(np.int32))
@@ -129,11 +139,11 @@ class Codec:
             hat = self._network.latents(Symbols(y.to(self._device), z.to(self._device)), rates)
             hat = hat.contiguous(memory_format=torch.channels_last)
             fidelity = self._network.fidelity(hat)[:, 0].cpu().numpy()
-            realism = None if self._network.realism is None else self._network.realism(hat)[:, 0].cpu().numpy()
-        return [
-            Decoded(
-                _to_counts(fidelity[i], item), None if realism is None else _to_counts(realism[i], item)
+            realism = (
+                None if self._network.realism is None else self._network.realism(hat)[:, 0].cpu().numpy()
             )
+        return [
+            Decoded(_to_counts(fidelity[i], item), None if realism is None else _to_counts(realism[i], item))
             for i, item in enumerate(latents)
         ]
 
@@ -149,9 +159,9 @@ class Codec:
             center=n.center,
             scale=n.scale,
         )
-        symbols = Symbols(torch.from_numpy(latents.y.astype(np.int32))[None], torch.from_numpy(latents.z.astype(np.int32))[None])
+        y, z = (torch.from_numpy(part.astype(np.int32))[None] for part in (latents.y, latents.z))
         with torch.inference_mode():
-            y_bytes, z_bytes = self._network.hyperprior.encode(symbols)[0]
+            y_bytes, z_bytes = self._network.hyperprior.encode(Symbols(y, z))[0]
         return pack(CodedTile(self.digest, header, (y_bytes, z_bytes, pack_means(latents.means))))
 
     def decompress(self, data: bytes) -> Latents:
@@ -168,17 +178,16 @@ class Codec:
         with torch.inference_mode():
             symbols = self._network.hyperprior.decode(tile.payloads[0], tile.payloads[1], (rows, columns))
         blocks = (-(-head.height // BLOCK), -(-head.width // BLOCK))
-        return Latents(
-            symbols.y[0].numpy().astype(np.int16),
-            symbols.z[0].numpy().astype(np.int16),
-            unpack_means(tile.payloads[2], blocks),
-            (head.height, head.width),
-            head.rate,
-            Normalization(NoiseModel(head.gain, head.offset, head.read_noise), head.center, head.scale),
-            8.0 * len(data),
-        )
+        try:
+            means = unpack_means(tile.payloads[2], blocks)
+            noise = NoiseModel(head.gain, head.offset, head.read_noise)
+        except ValueError as error:
+            raise BitstreamError(f"data: {error}; copy or encode it again") from error
+        y, z = (part[0].numpy().astype(np.int16) for part in symbols)
+        normalization = Normalization(noise, head.center, head.scale)
+        return Latents(y, z, means, (head.height, head.width), head.rate, normalization, 8.0 * len(data))
 
-    def _features(self, tiles: Sequence[NDArray[np.generic]], normalization: Normalization) -> Tensor:
+    def _features(self, tiles: Sequence[NDArray[Any]], normalization: Normalization) -> Tensor:
         height, width = tiles[0].shape
         pad = [(0, 0), (0, -height % STRIDE), (0, -width % STRIDE)]
         u = np.pad(np.stack([normalization.forward(tile) for tile in tiles]), pad, mode="symmetric")
@@ -193,20 +202,20 @@ class Codec:
 
     def _latents(
         self,
-        tile: NDArray[np.generic],
+        tile: NDArray[Any],
         normalization: Normalization,
         rate: float,
         symbols: Symbols,
         bits: NDArray[np.float64],
         place: int,
     ) -> Latents:
-        means = np.rint(normalization.target(block_means(tile)).astype(np.float64) / MEAN_STEP).astype(np.int32)
+        steps = normalization.target(block_means(tile)).astype(np.float64) / MEAN_STEP
+        means = np.rint(np.clip(steps, -_MEAN_LIMIT, _MEAN_LIMIT)).astype(np.int32)
         overhead = 8 * (_CONTAINER_BYTES + len(pack_means(means)))
-        limit = np.iinfo(np.int16)
-        y, z = (
-            part[place].clamp(limit.min, limit.max).to(torch.int16).cpu().numpy() for part in (symbols.y, symbols.z)
-        )
-        return Latents(y, z, means, tile.shape, rate, normalization, float(bits[place]) + overhead)  # type: ignore[arg-type]
+        short = torch.iinfo(torch.int16)
+        y, z = (part[place].clamp(short.min, short.max).to(torch.int16).cpu().numpy() for part in symbols)
+        height, width = tile.shape
+        return Latents(y, z, means, (height, width), rate, normalization, float(bits[place]) + overhead)
 
 
 def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
@@ -216,7 +225,20 @@ def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
     return correct_means(counts, means)
 
 
-def _check(tiles: Sequence[NDArray[np.generic]], rate: float) -> None:
+def _check_latents(latents: Sequence[Latents], config: NetworkConfig) -> None:
+    expected = (config.latent_channels, config.hyper_channels)
+    for item in latents:
+        found = (len(item.y), len(item.z))
+        if found != expected:
+            raise ValueError(
+                f"latents must have {expected} channels (y, z) for this model, found {found}; "
+                "decode them with the model that encoded them"
+            )
+        if item.shape != latents[0].shape:
+            raise ValueError(f"latents must be of one shape, found {item.shape} beside {latents[0].shape}")
+
+
+def _check(tiles: Sequence[NDArray[Any]], rate: float) -> None:
     if not tiles:
         raise ValueError("tiles must hold at least one 2-D array, found none")
     for tile in tiles:
@@ -224,5 +246,7 @@ def _check(tiles: Sequence[NDArray[np.generic]], rate: float) -> None:
             raise ValueError(
                 f"tiles must be 2-D, not empty and of one shape, found {tile.shape} beside {tiles[0].shape}"
             )
+        if tile.dtype.kind == "f" and not np.isfinite(tile).all():
+            raise ValueError("tiles must be finite, found NaN or infinity; fill those pixels first")
     if not 0.0 <= rate <= 1.0:
         raise ValueError(f"rate must be a number from 0 to 1, found {rate}; resolve 'auto' with choose_rate")

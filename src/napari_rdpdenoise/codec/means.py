@@ -1,12 +1,15 @@
 """Local mean intensity as side information: what is bright stays exactly as bright.
 
 Denoising must not change how much light a place received. A trained decoder keeps the mean only as well as
-it learned to, so the encoder also stores the mean of every 64x64 block of raw counts (0.003 bits per pixel), and the
-decoder adds the smoothly interpolated difference. The mean of 4096 noisy pixels carries a 64th of the pixel
-noise, so this costs no visible noise. Blocks lie on the plane's absolute grid, so tiles agree.
+it learned to, so the encoder also stores the mean of every 64x64 block of raw counts (0.003 bits per
+pixel), and the decoder adds the smoothly interpolated difference. The mean of 4096 noisy pixels carries a
+64th of the pixel noise, so this costs no visible noise. Blocks lie on the plane's absolute grid, so tiles
+agree.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +17,7 @@ from numpy.typing import NDArray
 BLOCK = 64  # px
 
 
-def block_means(image: NDArray[np.floating]) -> NDArray[np.float64]:
+def block_means(image: NDArray[Any]) -> NDArray[np.float64]:
     """Means of the blocks of a 2-D image from its origin; blocks at the far edges may be smaller."""
     rows, columns = (np.arange(0, n, BLOCK) for n in image.shape)
     sums = np.add.reduceat(np.add.reduceat(image, columns, axis=1, dtype=np.float64), rows, axis=0)
@@ -30,7 +33,7 @@ def correct_means(image: NDArray[np.float32], means: NDArray[np.floating]) -> ND
 
 
 def _interpolation(length: int, blocks: int) -> NDArray[np.float32]:
-    """Linear interpolation from block centres to pixels, constant beyond the outer centres: (length, blocks)."""
+    """Linear from block centres to pixels, constant beyond the outer centres: (length, blocks)."""
     ends = np.minimum(np.arange(1, blocks + 1) * BLOCK, length)
     centres = (np.arange(blocks) * BLOCK + ends - 1) / 2
     pixels = np.arange(length)

@@ -1,14 +1,15 @@
 """Raw counts <-> the units the network works in: unit noise, centred, bounded.
 
-``u = (t - center) * scale / 4`` with ``t`` the stabilised value (noise variance 1, see ``noise.py``). One network
-then serves every camera, gain and bit depth: it always meets noise of the same strength. ``scale`` is 1, and
-below 1 only for images so clean that their range exceeds 64 noise standard deviations.
+``u = (t - center) * scale / 4`` with ``t`` the stabilised value (noise variance 1, see ``noise.py``). One
+network then serves every camera, gain and bit depth: it always meets noise of the same strength. ``scale``
+is 1, and below 1 only for images so clean that their range exceeds 64 noise standard deviations.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,26 +34,26 @@ class Normalization:
     center: float
     scale: float
 
-    def forward(self, z: NDArray[np.generic]) -> NDArray[np.float32]:
+    def forward(self, z: NDArray[Any]) -> NDArray[np.float32]:
         """Raw counts to network units, same shape."""
         return (stabilize(z, self.noise) - np.float32(self.center)) * np.float32(self.scale / UNIT)
 
-    def target(self, x: NDArray[np.generic]) -> NDArray[np.float32]:
+    def target(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Noise-free counts to the network output that :meth:`inverse` turns back into them."""
         t = expected_stabilized(x, self.noise)
         return (t - np.float32(self.center)) * np.float32(self.scale / UNIT)
 
-    def inverse(self, u: NDArray[np.generic]) -> NDArray[np.float32]:
+    def inverse(self, u: NDArray[Any]) -> NDArray[np.float32]:
         """Denoised network units to unbiased counts (float32)."""
         t = np.asarray(u, dtype=np.float32) * np.float32(UNIT / self.scale) + np.float32(self.center)
         return unstabilize(t, self.noise)
 
 
-def fit_normalization(planes: Sequence[NDArray[np.generic]], noise: NoiseModel) -> Normalization:
+def fit_normalization(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Normalization:
     """Centre and scale from a sample of one channel's planes (2-D arrays, raw counts)."""
     step = max(1, int(sum(p.size for p in planes) // 1_000_000))
-    values = np.concatenate([stabilize(np.ravel(p)[::step], noise) for p in planes])
-    values = values[np.isfinite(values)]
+    values = np.concatenate([np.ravel(p)[::step] for p in planes])
+    values = stabilize(values[np.isfinite(values)], noise)
     if values.size == 0:
         return Normalization(noise, 0.0, 1.0)
     low, center, high = np.percentile(values, [0.1, 50.0, 99.9])

@@ -1,4 +1,4 @@
-"""Models on disk: a folder with ``card.yaml`` (what, from what, licence, figures) and ``model.safetensors``."""
+"""Models on disk: a folder with ``card.yaml`` (what, from what, licence) and ``model.safetensors``."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
     """Load a shipped model by name, or one from a folder.
 
     Args:
-        name: ``"default"``, a shipped model's name, or the path of a folder with card.yaml and model.safetensors.
+        name: ``"default"``, a shipped model's name, or a folder with card.yaml and model.safetensors.
         device: ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
@@ -43,8 +43,8 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
     card = read_card(folder)
     if card.format_version > FORMAT_VERSION:
         raise ValueError(
-            f"model: {card.name} needs format {card.format_version}, this version reads up to {FORMAT_VERSION}; "
-            "update napari-rdpdenoise"
+            f"model: {card.name} needs format {card.format_version}, this version reads up to "
+            f"{FORMAT_VERSION}; update napari-rdpdenoise"
         )
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -61,14 +61,22 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
 
 
 def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwork:
-    """A network of ``config`` with shipped tensors in single precision, its coder ready."""
+    """A network of ``config`` with shipped tensors in single precision, its coder ready.
+
+    Raises:
+        ValueError: if the tensors are not those of such a network.
+    """
     network = RdpNetwork(config)
     state = {k: v.float() for k, v in tensors.items()}
-    missing, unexpected = network.load_state_dict(state, strict=False)
+    try:
+        missing, unexpected = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # a tensor of another size
+        raise ValueError(f"model: the weights do not fit the card's network; {error}") from error
     missing = [k for k in missing if not k.endswith(_REBUILT)]
     if missing or unexpected:
         raise ValueError(
-            f"model: the weights do not fit the card's network; missing {missing[:3]}, unexpected {unexpected[:3]}"
+            f"model: the weights do not fit the card's network; missing {missing[:3]}, "
+            f"unexpected {unexpected[:3]}"
         )
     network.eval()
     network.hyperprior.prepare_coder()
@@ -107,5 +115,6 @@ def _folder(name: str | Path) -> Path:
             return folder
     shipped = ", ".join(card.name for card in list_models()) or "none"
     raise FileNotFoundError(
-        f"model: no model {str(name)!r}; expected one of the shipped ones ({shipped}) or a folder with card.yaml"
+        f"model: no model {str(name)!r}; expected one of the shipped ones ({shipped}) or a folder "
+        "with card.yaml"
     )

@@ -30,6 +30,6 @@ SIZES: dict[Literal["light", "base"], NetworkConfig] = {
         latent_channels=96,
         hyper_channels=96,
         encoder_blocks=(4, 3),
-        decoder_blocks=(3, 3),
+        decoder_blocks=(3, 2),
     ),
 }

@@ -2,11 +2,12 @@
 
 The one module that imports compressai (3 s), so it is imported only when a network is built.
 
-Symbols: ``y`` gained latents (b, c, h, w); ``z`` hyper-latents at half that resolution; ``mu``, ``sigma`` mean
-and scale of y given z. ``y_sym = round(y - mu)`` and ``z_sym = round(z - median)`` are the integers that are kept;
-both sides recompute mu and sigma from ``z_sym``, so nothing else has to be stored.
+Symbols: ``y`` gained latents (b, c, h, w); ``z`` hyper-latents at half that resolution; ``mu``, ``sigma``
+mean and scale of y given z. ``y_sym = round(y - mu)`` and ``z_sym = round(z - median)`` are the integers
+that are kept; both sides recompute mu and sigma from ``z_sym``, so nothing else has to be stored.
 
-Source: Minnen, Balle, Toderici, "Joint autoregressive and hierarchical priors", NeurIPS 2018 (mean-scale part).
+Source: Minnen, Balle, Toderici, "Joint autoregressive and hierarchical priors", NeurIPS 2018 (mean-scale
+part).
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ _SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256.0), 64)).tolist(
 
 
 class Symbols(NamedTuple):
-    """Integer latents of one batch: y (b, c, h, w) and z (b, k, h/2, w/2), int32, on the CPU or the device."""
+    """Integer latents of one batch: y (b, c, h, w) and z (b, k, h/2, w/2), int32, on any device."""
 
     y: Tensor
     z: Tensor
@@ -37,8 +38,8 @@ class Symbols(NamedTuple):
 class Hyperprior(nn.Module):
     """Entropy model of the latents.
 
-    The hyper-latents are at 1/16 of the image only: every level more would widen the context that a tile needs
-    to give the same numbers as the whole image.
+    The hyper-latents are at 1/16 of the image only: every level more would widen the context that a tile
+    needs to give the same numbers as the whole image.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -56,6 +57,7 @@ class Hyperprior(nn.Module):
         self.bottleneck = EntropyBottleneck(hyper)
         self.conditional = GaussianConditional(_SCALES)
         self._edges = torch.tensor(_SCALES[:-1])
+        self._coder: _Coder | None = None
 
     def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
         """Training pass: straight-through rounded latents and bits per sample (b,)."""
@@ -73,7 +75,7 @@ class Hyperprior(nn.Module):
         return self._symbols(y)[0]
 
     def dequantize(self, symbols: Symbols) -> Tensor:
-        """Latents (float32) that the symbols stand for; the inverse of :meth:`quantize` up to the rounding."""
+        """Latents (float32) that the symbols stand for; inverts :meth:`quantize` up to the rounding."""
         mu, _ = self._moments(symbols.z.to(self._medians().dtype) + self._medians())
         return symbols.y.to(mu.dtype) + mu
 
@@ -97,35 +99,28 @@ class Hyperprior(nn.Module):
         return Symbols(torch.round(y - mu).to(torch.int32), z_sym.to(torch.int32)), sigma
 
     def _cost(self, symbols: Symbols, sigma: Tensor) -> Tensor:
-        scale = torch.bucketize(sigma, self._edges.to(sigma.device), out_int32=True)
-        channel = torch.arange(symbols.z.shape[1], device=sigma.device, dtype=torch.int32)[None, :, None, None]
-        bits = (self._y_cost(scale, symbols.y), self._z_cost(channel, symbols.z))
-        return bits[0].flatten(1).sum(1) + bits[1].flatten(1).sum(1)
+        coder = self._prepared()
+        scale = torch.bucketize(sigma.contiguous(), self._edges.to(sigma.device), out_int32=True)
+        channel = torch.arange(symbols.z.shape[1], device=sigma.device, dtype=torch.int32)[:, None, None]
+        y, z = coder.y_cost(scale, symbols.y), coder.z_cost(channel[None], symbols.z)
+        return y.flatten(1).sum(1) + z.flatten(1).sum(1)
 
     def encode(self, symbols: Symbols) -> list[tuple[bytes, bytes]]:
         """Entropy-code each sample of a batch to (y bytes, z bytes)."""
-        out = []
-        for y, z in zip(symbols.y.cpu()[:, None], symbols.z.cpu()[:, None], strict=True):
-            medians = self._cpu_medians()
-            z_bytes = self.bottleneck.compress(z.float() + medians)[0]
-            y_bytes = self.conditional.compress(y.float(), self._scale_indexes(z))[0]
-            out.append((y_bytes, z_bytes))
-        return out
+        return self._prepared().encode(symbols)
 
     def decode(self, y_bytes: bytes, z_bytes: bytes, shape: tuple[int, int]) -> Symbols:
-        """Symbols (batch of one) from bytes; ``shape`` is that of the hyper-latents, (h/2, w/2)."""
-        z_hat = self.bottleneck.decompress([z_bytes], list(shape))
-        z = torch.round(z_hat - self._cpu_medians()).to(torch.int32)
-        y = self.conditional.decompress([y_bytes], self._scale_indexes(z))
-        return Symbols(torch.round(y).to(torch.int32), z)
+        """Symbols (batch of one, CPU) from bytes; ``shape`` is that of the hyper-latents, (h/2, w/2)."""
+        return self._prepared().decode(y_bytes, z_bytes, shape)
 
     def prepare_coder(self) -> None:
-        """Build the coder's tables; needed once after the weights are loaded or have changed."""
-        self.conditional.update_scale_table(_SCALES, force=True)
-        self.bottleneck.update(force=True)
-        self._y_cost, self._z_cost = _CostTable(self.conditional), _CostTable(self.bottleneck)
-        self._double = copy.deepcopy(self.synthesis).double().cpu()
-        self._double_medians = self._medians().double().cpu()
+        """Build the coder and its tables; needed once after the weights are loaded or have changed."""
+        self._coder = _Coder(self)
+
+    def _prepared(self) -> _Coder:
+        if self._coder is None:
+            raise RuntimeError("the entropy coder has no tables yet: call prepare_coder() first")
+        return self._coder
 
     def aux_loss(self) -> Tensor:
         """Loss of the bottleneck's quantiles (medians and tails of z)."""
@@ -138,8 +133,35 @@ class Hyperprior(nn.Module):
     def _medians(self) -> Tensor:
         return self.bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach()
 
-    def _cpu_medians(self) -> Tensor:
-        return self._medians().cpu()
+
+class _Coder:
+    """Range coder and tables of a hyperprior, on the CPU wherever the network is.
+
+    Holds copies, and is no module: neither the network's parameters nor its state know of it.
+    """
+
+    def __init__(self, hyperprior: Hyperprior) -> None:
+        self._bottleneck = copy.deepcopy(hyperprior.bottleneck).cpu()
+        self._conditional = copy.deepcopy(hyperprior.conditional).cpu()
+        self._bottleneck.update(force=True)
+        self._conditional.update_scale_table(_SCALES, force=True)
+        self._synthesis = copy.deepcopy(hyperprior.synthesis).double().cpu()
+        self._medians = hyperprior._medians().cpu()
+        self.y_cost, self.z_cost = _CostTable(self._conditional), _CostTable(self._bottleneck)
+
+    def encode(self, symbols: Symbols) -> list[tuple[bytes, bytes]]:
+        out = []
+        for y, z in zip(symbols.y.cpu()[:, None], symbols.z.cpu()[:, None], strict=True):
+            z_bytes = self._bottleneck.compress(z.float() + self._medians)[0]
+            y_bytes = self._conditional.compress(y.float(), self._scale_indexes(z))[0]
+            out.append((y_bytes, z_bytes))
+        return out
+
+    def decode(self, y_bytes: bytes, z_bytes: bytes, shape: tuple[int, int]) -> Symbols:
+        z_hat = self._bottleneck.decompress([z_bytes], list(shape))
+        z = torch.round(z_hat - self._medians).to(torch.int32)
+        y = self._conditional.decompress([y_bytes], self._scale_indexes(z))
+        return Symbols(torch.round(y).to(torch.int32), z)
 
     def _scale_indexes(self, z_sym: Tensor) -> Tensor:
         """Table index of every latent's scale, from z alone.
@@ -148,9 +170,9 @@ class Hyperprior(nn.Module):
         differences in the last bit of float32 would not.
         """
         with torch.no_grad():
-            raw = self._double(z_sym.double().cpu() + self._double_medians).chunk(2, 1)[1]
+            raw = self._synthesis(z_sym.double() + self._medians.double()).chunk(2, 1)[1]
         sigma = nn.functional.softplus(raw) + _SCALE_FLOOR
-        return torch.bucketize(sigma.float(), self._edges.cpu()).to(torch.int32)
+        return torch.bucketize(sigma.float().contiguous(), torch.tensor(_SCALES[:-1])).to(torch.int32)
 
 
 class _CostTable:

@@ -21,7 +21,7 @@ class ResidualBlock(nn.Module):
         self.second = conv(channels, channels)
         with torch.no_grad():  # start as the identity, so that depth costs nothing at the first steps
             self.second.weight.mul_(0.1)
-            self.second.bias.zero_()
+            nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         return self.second(self.act(self.first(x))).add_(x)

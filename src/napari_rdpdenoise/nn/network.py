@@ -1,4 +1,4 @@
-"""The codec network: one encoder, gains, entropy model, a fidelity decoder and optionally a realism decoder."""
+"""The codec network: one encoder, gains, entropy model, a fidelity decoder, perhaps a realism decoder."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RdpNetwork(nn.Module):
         return TrainOutput(self.fidelity(latents * inverse), bits)
 
     def quantize(self, features: Tensor, rate: Tensor) -> Symbols:
-        """Symbols of analysis features (from ``self.analysis``) at ``rate``; several rates share one analysis."""
+        """Symbols of features (from ``self.analysis``) at ``rate``; several rates share one analysis."""
         gain, _ = self.gains(rate)
         return self.hyperprior.quantize(features * gain)
 

@@ -4,14 +4,14 @@
 
     source --reader thread--> queue --caller: encode | cache -> decode -> blend--> writer thread --> sink
 
-Every pixel is written by exactly one tile, whose halo covers what the network sees: no blending across tiles, so
-tiles may come in any order and an interrupted run can go on.
+Every pixel is written by exactly one tile, whose halo covers what the network sees: no blending across
+tiles, so tiles may come in any order and an interrupted run can go on.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import numpy as np
@@ -30,6 +30,8 @@ from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
 _BATCH_PIXELS = {"cpu": 1_600_000}
 _GPU_BATCH_PIXELS = 16_000_000
 _WRITES_PENDING = 4
+# What a device without memory says where it has no error class of its own.
+_MEMORY_WORDS = ("out of memory", "can't allocate", "not enough memory", "alloc_failed")
 
 
 def denoise_stream(
@@ -59,12 +61,12 @@ def denoise_stream(
         FileNotFoundError: if there is no such model.
     """
     began = time.monotonic()
-    codec = codec or load_model(settings.model, settings.device)
-    chosen = SelectedSource(source, settings.channels, settings.time)
-    _check(chosen, sink, settings, codec)
-    run = _Run(chosen, sink, settings, codec, cache)
     try:
-        plan = yield from _prepare(source, settings, codec, order)
+        codec = codec or load_model(settings.model, settings.device)
+        chosen = SelectedSource(source, settings.channels, settings.time)
+        _check(chosen, sink, settings, codec)
+        run = _Run(chosen, sink, settings, codec, cache)
+        plan = yield from _prepare(make_plan(source, settings, codec, order, cache))
         yield from run.tiles(plan)
         path = sink.finish()
     except BaseException:
@@ -88,16 +90,14 @@ def denoise_stream(
 def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Codec) -> None:
     if tuple(sink.spec.shape) != tuple(source.shape):
         raise ValueError(
-            f"sink: expected shape {source.shape}, that of the chosen channels and times, found {sink.spec.shape}; "
-            "make it with output_spec(source, settings)"
+            f"sink: expected shape {source.shape}, that of the chosen channels and times, "
+            f"found {sink.spec.shape}; make it with output_spec(source, settings)"
         )
     check_realism(settings, codec)
 
 
-def _prepare(
-    source: ImageSource, settings: RunSettings, codec: Codec, order: Order | None
-) -> Generator[Progress, None, Plan]:
-    for step in make_plan(source, settings, codec, order):
+def _prepare(steps: Iterator[str | Plan]) -> Generator[Progress, None, Plan]:
+    for step in steps:
         if isinstance(step, Plan):
             return step
         yield Progress(0, 0, 0.0, float("nan"), float("nan"), 0, 0, step)
@@ -108,7 +108,12 @@ class _Run:
     """One run's state between batches."""
 
     def __init__(
-        self, source: SelectedSource, sink: Sink, settings: RunSettings, codec: Codec, cache: LatentCache | None
+        self,
+        source: SelectedSource,
+        sink: Sink,
+        settings: RunSettings,
+        codec: Codec,
+        cache: LatentCache | None,
     ) -> None:
         self._source, self._sink, self._settings = source, sink, settings
         self._codec, self._cache = codec, cache
@@ -125,17 +130,18 @@ class _Run:
         for message in plan.messages:
             yield tally.progress(left_pixels, message)
         if tally.done:
-            yield tally.progress(left_pixels, f"continuing: {tally.done} of {tally.total} tiles are done already")
+            message = f"continuing: {tally.done} of {tally.total} tiles are done already"
+            yield tally.progress(left_pixels, message)
         reader = ReadAhead(self._source, left, plan, self._codec.digest, self._cache)
         pending: list[Future[int]] = []
         with ThreadPoolExecutor(1, "write-behind") as writer:
             try:
                 for batch in reader.batches(self._batch_size):
-                    message = self._do(batch, writer, pending)
+                    changed = self._do(batch, writer, pending)
                     while len(pending) > _WRITES_PENDING:
                         tally.clipped += pending.pop(0).result()
                     left_pixels -= sum(int(np.prod(item.work.tile.core_shape)) for item in batch)
-                    yield tally.progress(left_pixels, message)
+                    yield tally.progress(left_pixels, changed)
                 for future in pending:
                     tally.clipped += future.result()
             finally:
@@ -148,9 +154,11 @@ class _Run:
             return self._limit
         return max(1, _BATCH_PIXELS.get(self._codec.device, _GPU_BATCH_PIXELS) // (shape[0] * shape[1]))
 
-    def _do(self, batch: Sequence[Item], writer: ThreadPoolExecutor, pending: list[Future[int]]) -> str | None:
+    def _do(
+        self, batch: Sequence[Item], writer: ThreadPoolExecutor, pending: list[Future[int]]
+    ) -> str | None:
         """Compute a batch and hand it to the writer; a message if memory made it change its ways."""
-        message = None
+        messages: list[str] = []
         start = 0
         while start < len(batch):
             size = min(self._limit or len(batch), len(batch) - start)
@@ -158,14 +166,17 @@ class _Run:
             try:
                 decoded = self._compute(part)
             except (MemoryError, RuntimeError) as error:
-                message = self._smaller(size, error)
+                messages.append(self._smaller(size, error))
+                decoded = None
+            if decoded is None:  # not while the error holds on to the tensors of the failed attempt
+                _free_device_memory()
                 continue
             for item, result in zip(part, decoded, strict=True):
                 pending.append(writer.submit(self._write, item, result.blend(self._settings.realism)))
             start += size
             self.tally.done += size
             self.tally.pixels += sum(int(np.prod(item.work.tile.core_shape)) for item in part)
-        return message
+        return "; ".join(messages) or None
 
     def _compute(self, part: Sequence[Item]) -> list[Decoded]:
         tally, plan = self.tally, part[0].plan
@@ -173,9 +184,8 @@ class _Run:
         if missing:
             fresh = self._codec.encode([item.raw for item in missing], plan.normalization, plan.rate)
             tally.encoder_calls += 1
-            for item, latents in zip(missing, fresh, strict=True):
-                item.latents = latents
-                item.fresh = True
+            for item, coded in zip(missing, fresh, strict=True):
+                item.latents, item.fresh = coded, True
         latents = [item.latents for item in part if item.latents is not None]
         decoded = self._codec.decode(latents)
         tally.cache_hits += sum(not item.fresh for item in part)
@@ -186,19 +196,17 @@ class _Run:
     def _smaller(self, size: int, error: BaseException) -> str:
         """After a lack of memory: half the batch, then the CPU; anything else is raised."""
         text = str(error).lower()
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not (
-            "out of memory" in text or "can't allocate" in text or "not enough memory" in text
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not any(
+            words in text for words in _MEMORY_WORDS
         ):
             raise error
-        if self._codec.device.startswith("cuda"):
-            torch.cuda.empty_cache()
         if size > 1:
             self._limit = size // 2
             return f"not enough memory for {size} tiles at once, going on with {self._limit}"
         if self._codec.device != "cpu":
             device = self._codec.device
             self._codec.to("cpu")
-            return f"not enough memory on {device} for one tile, going on with the CPU; a smaller --tile avoids this"
+            return f"not enough memory on {device} for one tile, going on with the CPU; try a smaller --tile"
         raise MemoryError(
             f"not enough memory for one tile of {self._settings.tile} px; use a smaller one (--tile)"
         ) from error
@@ -212,3 +220,8 @@ class _Run:
         self._sink.write(item.work.index, *tile.core, block)
         self._sink.mark_done(item.work.index, tile.y0, tile.x0)
         return clipped
+
+
+def _free_device_memory() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()

@@ -1,14 +1,16 @@
-"""Before the first tile: what is to be done, and the statistics of the series. Once per channel, never per tile."""
+"""Before the first tile: what is to be done, and the statistics of each channel of the series."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.autorate import RateChoice, choose_rate
+from napari_rdpdenoise.autorate import RATES, TOLERANCE, RateChoice, choose_rate
+from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
@@ -21,6 +23,8 @@ _WINDOW = 512  # px, edge of a sample window
 _SAMPLE_PLANES = 8  # per channel, spread over the series
 _SAMPLE_PIXELS = 2_000_000  # per channel
 _RATE_PIXELS = 500_000  # of those, for the choice of the rate
+
+_CHOICE_VERSION = "rate 1"  # of what is cached of a choice
 
 Order = Callable[[Iterable["Work"]], Iterable["Work"]]
 
@@ -89,7 +93,11 @@ def check_realism(settings: RunSettings, codec: Codec) -> None:
 
 
 def make_plan(
-    source: ImageSource, settings: RunSettings, codec: Codec, order: Order | None = None
+    source: ImageSource,
+    settings: RunSettings,
+    codec: Codec,
+    order: Order | None = None,
+    cache: LatentCache | None = None,
 ) -> Iterator[str | Plan]:
     """Yield lines about the preparation and, last, the plan.
 
@@ -99,6 +107,7 @@ def make_plan(
         settings: of the run.
         codec: loaded model.
         order: puts the works in the order they are done; None for plane after plane.
+        cache: keeps the choice of the rate, which takes the encoder, for the next run over the same series.
     """
     chosen = SelectedSource(source, settings.channels, settings.time)
     axis = channel_axis(source.metadata.axes)
@@ -116,21 +125,41 @@ def make_plan(
     for number in numbers if axis is not None else [0]:
         name = f"channel {number}: " if axis is not None and count > 1 else ""
         yield f"{name}measuring the noise"
-        channels[number] = _prepare_channel(source, number if axis is not None else None, settings, codec)
-        plan = channels[number]
+        windows = sample_windows(source, number if axis is not None else None)
+        plan = channels[number] = _plan_channel(windows, settings, codec, cache)
         messages += [f"{name}noise estimate: {note}" for note in plan.normalization.noise.notes]
         if plan.choice and plan.choice.message:
             messages.append(f"{name}{plan.choice.message}")
     yield Plan(tuple(works), channels, tuple(messages))
 
 
-def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[np.generic]]:
-    """Blocks of up to 512x512 px spread over planes and places of one channel; all of it where it is small."""
+def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[Any]]:
+    """Blocks of up to 512x512 px spread over planes and places of one channel; all of it where small.
+
+    Where all of them are blank (padded mosaics, a lamp that comes on late) more places are tried.
+    """
+    windows = _windows(source, channel, _SAMPLE_PLANES)
+    for effort in (4, 16):
+        if not all(_blank(window) for window in windows):
+            break
+        windows = _windows(source, channel, effort * _SAMPLE_PLANES)
+    return windows
+
+
+def _blank(window: NDArray[Any]) -> bool:
+    finite = window[np.isfinite(window)]
+    return finite.size == 0 or bool(finite.min() == finite.max())
+
+
+def _windows(source: ImageSource, channel: int | None, count: int) -> list[NDArray[Any]]:
+    """At least ``count`` windows, on as many planes where there are."""
     indices = planes(source, None if channel is None else (channel,))
     height, width = source.shape[-2:]
-    picked = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, _SAMPLE_PLANES).astype(int))]
+    picked = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, count).astype(int))]
     size = (min(height, _WINDOW), min(width, _WINDOW))
-    per_plane = max(1, min(_SAMPLE_PIXELS // (size[0] * size[1] * len(picked)), height * width // (size[0] * size[1])))
+    area = size[0] * size[1]
+    wanted = max(_SAMPLE_PIXELS // area, count) if count > _SAMPLE_PLANES else _SAMPLE_PIXELS // area
+    per_plane = max(1, min(wanted // len(picked), height * width // area))
     windows = []
     for number, index in enumerate(picked):
         for k in range(per_plane):
@@ -142,18 +171,25 @@ def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDAr
     return windows
 
 
-def _prepare_channel(
-    source: ImageSource, channel: int | None, settings: RunSettings, codec: Codec
+def _plan_channel(
+    windows: list[NDArray[Any]], settings: RunSettings, codec: Codec, cache: LatentCache | None
 ) -> ChannelPlan:
-    windows = sample_windows(source, channel)
     normalization = fit_normalization(windows, estimate_noise(windows))
     if settings.rate != "auto":
         return ChannelPlan(normalization, float(settings.rate), None)
-    choice = choose_rate(codec, _liveliest(windows, normalization), normalization)
+    tiles = _liveliest(windows, normalization)
+    terms = repr((normalization, RATES, TOLERANCE))
+    key = digest(_CHOICE_VERSION, codec.digest, terms, *tiles) if cache is not None else ""
+    if cache is not None and (known := cache.get(key)) is not None:
+        choice = RateChoice.from_json(known)
+    else:
+        choice = choose_rate(codec, tiles, normalization)
+        if cache is not None:
+            cache.put(key, choice.to_json())
     return ChannelPlan(normalization, choice.rate, choice)
 
 
-def _liveliest(windows: list[NDArray[np.generic]], normalization: Normalization) -> list[NDArray[np.generic]]:
+def _liveliest(windows: list[NDArray[Any]], normalization: Normalization) -> list[NDArray[Any]]:
     """The windows with most structure, within a pixel budget: empty ones say nothing about the rate."""
     filled = [fill_missing(w)[0] for w in windows]
     filled.sort(key=lambda w: -float(normalization.forward(w).std()))
@@ -161,7 +197,7 @@ def _liveliest(windows: list[NDArray[np.generic]], normalization: Normalization)
     return filled[:most]
 
 
-def fill_missing(block: NDArray[np.generic]) -> tuple[NDArray[np.generic], NDArray[np.bool_] | None]:
+def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
     """Replace NaN and infinities by the block's median; also where they were, None if nowhere."""
     if block.dtype.kind != "f":
         return block, None

@@ -1,4 +1,4 @@
-"""Reading ahead: raw tiles, their cache keys and cached latents, made in a thread and grouped into batches."""
+"""Reading ahead: raw tiles, their cache keys and cached latents, in a thread, grouped into batches."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ _QUEUE_PIXELS = 8_000_000
 class Item:
     """A tile that was read, on its way through the run.
 
-    ``latents`` come from the cache or, with ``fresh`` set, from the encoder; ``missing`` marks NaN of the input.
+    ``latents`` come from the cache or, with ``fresh`` set, from the encoder; ``missing`` marks NaN of the
+    input.
     """
 
     work: Work
@@ -35,7 +36,7 @@ class Item:
     fresh: bool = False
 
     def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
-        """The part of the denoised ``image`` that is written, as ``dtype``, and how many values were clipped."""
+        """The part of the denoised ``image`` that is written, as ``dtype``; how many values were clipped."""
         place = self.work.tile.core_in_outer
         block, clipped = to_output(image[place], dtype)
         if self.missing is not None and block.dtype.kind == "f":
@@ -51,10 +52,11 @@ def read_item(
     channel = plan.channels[work.channel]
     n = channel.normalization
     numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, channel.rate)
-    key = digest(CACHE_VERSION, model_digest, np.array(numbers), raw)
-    latents = None
-    if cache is not None and (data := cache.get(key)) is not None:
-        latents = Latents.from_bytes(data)
+    key, latents = "", None
+    if cache is not None:
+        key = digest(CACHE_VERSION, model_digest, np.array(numbers), raw)
+        data = cache.get(key)
+        latents = Latents.from_bytes(data) if data is not None else None
     return Item(work, channel, raw, missing, key, latents)
 
 

@@ -21,7 +21,8 @@ from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 from napari_rdpdenoise.train.synth import Exposure, expose
 
 _SUFFIXES = (".png", ".tif", ".tiff")
-_CENTER_JITTER = 2.0  # noise standard deviations: tiles of one image differ in level, the network must not care
+# Noise standard deviations: tiles of one image differ in level, and the network must not care.
+_CENTER_JITTER = 2.0
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,7 @@ class TrainingData:
 
     Raises:
         FileNotFoundError: if a folder is missing or holds no image.
-        ValueError: if a pair's images differ in shape.
+        ValueError: if a pair's images differ in shape or nothing is left to train on.
     """
 
     def __init__(self, settings: TrainSettings, folder: Path) -> None:
@@ -83,6 +84,8 @@ class TrainingData:
             held = [f for f in files if f.stem.startswith(source.hold_out)] if source.hold_out else []
             self._held += [(source, f) for f in held]
             used = [f for f in files if f not in held]
+            if not used:
+                raise ValueError(f"hold_out: nothing of {source.folder} is left to train on; hold out less")
             self._clean.append([read_plane(f) for f in used] if source.kind == "clean" else [])
             self._pairs.append([self._pair(source, f) for f in used] if source.kind == "pairs" else [])
 
@@ -104,8 +107,12 @@ class TrainingData:
         """The batch of one step."""
         rng = np.random.default_rng([self.settings.seed, step])
         weights = np.array([s.weight for s in self.settings.sources])
-        rows = [self._sample(int(rng.choice(len(weights), p=weights / weights.sum())), rng) for _ in self._range()]
-        noisy, target, weight = (torch.from_numpy(np.stack(part)[:, None]) for part in zip(*rows, strict=True))
+        rows = [
+            self._sample(int(rng.choice(len(weights), p=weights / weights.sum())), rng) for _ in self._range()
+        ]
+        noisy, target, weight = (
+            torch.from_numpy(np.stack(part)[:, None]) for part in zip(*rows, strict=True)
+        )
         return Batch(noisy, target, weight)
 
     def validation(self, per_source: int = 4) -> list[ValidationImage]:
@@ -120,10 +127,15 @@ class TrainingData:
                     exposure = Exposure(pair.noisy.astype(np.float32), pair.clean, pair.noise)
                 else:
                     exposure = expose(read_plane(file).astype(np.float32), self.settings.noise, rng)
+                if min(exposure.noisy.shape) < 16:
+                    continue  # less than the network's stride
                 noise = estimate_noise([exposure.noisy])
                 out.append(
                     ValidationImage(
-                        source.folder, exposure.noisy, exposure.clean, fit_normalization([exposure.noisy], noise)
+                        source.folder,
+                        exposure.noisy,
+                        exposure.clean,
+                        fit_normalization([exposure.noisy], noise),
                     )
                 )
         return out
@@ -136,7 +148,9 @@ class TrainingData:
         noisy = read_plane(file)
         clean = read_plane(_partner(self._root / source.clean_folder, file)).astype(np.float64)
         if noisy.shape != clean.shape:
-            raise ValueError(f"pair {file.name}: noisy is {noisy.shape}, clean {clean.shape}; they must be equal")
+            raise ValueError(
+                f"pair {file.name}: noisy is {noisy.shape}, clean {clean.shape}; they must be equal"
+            )
         slope, level = np.polyfit(clean.ravel(), noisy.ravel().astype(np.float64), 1)
         return _Pair(noisy, (slope * clean + level).astype(np.float32), estimate_noise([noisy]))
 
@@ -149,7 +163,7 @@ class TrainingData:
         else:
             image = self._clean[number][rng.integers(len(self._clean[number]))]
             factor = float(rng.choice(source.downscale))
-            (patch,) = _crop([image], int(round(size / factor)), rng)
+            (patch,) = _crop([image], round(size / factor), rng)
             exposure = expose(_shrink(patch.astype(np.float32), size), self.settings.noise, rng)
         return self._normalized(exposure, rng)
 
@@ -202,7 +216,7 @@ def _partner(folder: Path, file: Path) -> Path:
 
 
 def _crop(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray]:
-    """The same random window of all images; of two windows the livelier one; padded where an image is smaller."""
+    """The same random window of all images, of two the livelier one; padded where an image is smaller."""
     need = [max(0, size - n) for n in images[0].shape]
     if any(need):
         images = [np.pad(i, [(0, n) for n in need], mode="symmetric") for i in images]

@@ -26,13 +26,19 @@ class SourceSettings(BaseModel):
     folder: str = Field(description="relative to the data folder; images are found by suffix")
     clean_folder: str | None = Field(None, description="pairs only")
     weight: float = Field(1.0, gt=0, description="share of the samples, relative to the other sources")
-    downscale: tuple[float, ...] = Field((1.0,), description="clean only: area factors to choose from at random")
+    downscale: tuple[float, ...] = Field(
+        (1.0,), description="clean only: area factors to choose from at random"
+    )
     hold_out: tuple[str, ...] = Field((), description="file stems that start so are used for validation only")
 
     @model_validator(mode="after")
     def _pairs_have_clean(self) -> SourceSettings:
         if (self.kind == "pairs") != (self.clean_folder is not None):
             raise ValueError("clean_folder must be given for kind 'pairs' and only there")
+        if not self.downscale or min(self.downscale) <= 0:
+            raise ValueError(
+                f"downscale must hold factors above 0, found {self.downscale}; use [1.0] for none"
+            )
         return self
 
 
@@ -41,12 +47,24 @@ class NoiseRange(BaseModel):
 
     model_config = _FROZEN
 
-    photons: tuple[float, float] = Field((6.0, 5000.0), description="photo-electrons at the image's bright end")
+    photons: tuple[float, float] = Field(
+        (6.0, 5000.0), description="photo-electrons at the image's bright end"
+    )
     read_electrons: tuple[float, float] = Field((0.05, 6.0), description="read noise, photo-electrons rms")
     background: float = Field(0.3, description="largest share of the bright end that lies under everything")
-    excess: float = Field(0.3, description="share of samples with an electron-multiplying register's excess noise")
+    excess: float = Field(
+        0.3, description="share of samples with an electron-multiplying register's excess noise"
+    )
     eight_bit: float = Field(0.5, description="share of samples stretched to 8 bits")
     mismatch: float = Field(0.1, description="log standard deviation of the error of the noise estimate")
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> NoiseRange:
+        for name in ("photons", "read_electrons"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} must be two ascending numbers above 0, found {low} and {high}")
+        return self
 
 
 class TrainSettings(BaseModel):
@@ -60,15 +78,19 @@ class TrainSettings(BaseModel):
     noise: NoiseRange = NoiseRange()
     steps: int = Field(40_000, ge=1)
     batch: int = Field(8, ge=1)
-    crop: int = Field(128, multiple_of=32, description="training crop edge, px")
+    crop: int = Field(128, ge=32, multiple_of=32, description="training crop edge, px")
     learning_rate: float = Field(1e-3, gt=0)
     final_rate: float = Field(0.02, gt=0, le=1, description="learning rate at the end, share of the start")
     warm_up: int = Field(300, ge=1, description="steps")
     tradeoff: tuple[float, float] = Field(
         (0.2, 60.0), description="lambda at rate 0 and 1: loss = MSE / noise variance + bpp / lambda"
     )
-    rate_power: float = Field(0.5, gt=0, description="q = uniform ** power: below 1 favours the top of the range")
-    counts_share: float = Field(0.5, ge=0, le=1, description="share of the loss weighted as error in raw counts")
+    rate_power: float = Field(
+        0.5, gt=0, description="q = uniform ** power: below 1 favours the top of the range"
+    )
+    counts_share: float = Field(
+        0.5, ge=0, le=1, description="share of the loss weighted as error in raw counts"
+    )
     ema: float = Field(0.9995, gt=0, lt=1, description="decay of the averaged weights that are shipped")
     validate_every: int = Field(1000, ge=1, description="steps")
     seed: int = 0
@@ -84,4 +106,7 @@ def load_settings(path: Path) -> TrainSettings:
     """
     if not path.is_file():
         raise FileNotFoundError(f"config: no file {path}; models/fluo-light/train.yaml is a working example")
-    return TrainSettings.model_validate(yaml.safe_load(path.read_text()))
+    try:
+        return TrainSettings.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except yaml.YAMLError as error:
+        raise ValueError(f"config: {path} is not valid YAML: {error}") from error

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.train.settings import NoiseRange
 
-# Read noise in photo-electrons is drawn from a fixed grid, because each value costs a table of the inverse transform.
+# Read noise in photo-electrons is drawn from a fixed grid, because each value costs a table of the inverse
+# transform.
 _READ_GRID = 40
 
 
 @dataclass(frozen=True)
 class Exposure:
-    """One simulated exposure: counts, the exact noise-free counts, and the noise as an estimator would see it."""
+    """One simulated exposure: counts, noise-free counts, and the noise as an estimator would see it."""
 
     noisy: NDArray[np.float32]
     clean: NDArray[np.float32]

@@ -1,15 +1,15 @@
 """The trainer of encoder and fidelity decoder: a generator, so that command line, dock and tests share it.
 
-Loss per sample: ``w * (D + bpp / lambda(q))`` with ``D = MSE / noise variance``, lambda log-linear in the rate q.
-Dividing by lambda keeps every rate's gradient of the same size; ``w = 1 / (D + 0.05)``, not differentiated, makes
-a tenth of a decibel worth the same in a bright and in a dim image, where D differs a hundredfold. Rounding is
-straight-through, the rate is estimated with uniform noise (CompressAI's convention).
+Loss per sample: ``w * (D + bpp / lambda(q))`` with ``D = MSE / noise variance``, lambda log-linear in the
+rate q. Dividing by lambda keeps every rate's gradient of the same size; ``w = 1 / (D + 0.05)``, not
+differentiated, makes a tenth of a decibel worth the same in a bright and in a dim image, where D differs a
+hundredfold. Rounding is straight-through, the rate is estimated with uniform noise (CompressAI's
+convention).
 """
 
 from __future__ import annotations
 
 import copy
-import os
 import time
 from collections.abc import Generator
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class TrainProgress:
         step, steps: done and planned.
         loss, distortion, bpp: means since the last report; distortion in noise variances.
         seconds: training time of this process.
-        validation: per source "psnr@rate" in dB over the noisy file's range, and bpp; empty between validations.
+        validation: per source "psnr@rate" in dB over the noisy file's range, and bpp; empty in between.
     """
 
     step: int
@@ -54,7 +54,9 @@ class TrainProgress:
 class Trainer:
     """Trains one network; every checkpoint resumes to the same curve (data are seeded by the step number)."""
 
-    def __init__(self, settings: TrainSettings, data: TrainingData, folder: Path, device: str = "cpu") -> None:
+    def __init__(
+        self, settings: TrainSettings, data: TrainingData, folder: Path, device: str = "cpu"
+    ) -> None:
         self.settings, self.data, self.folder, self.device = settings, data, folder, device
         torch.manual_seed(settings.seed)
         if settings.threads is not None:
@@ -81,26 +83,30 @@ class Trainer:
         if self.checkpoint.is_file():
             self._load()
         validation = self.data.validation()
-        start, sums = time.monotonic(), np.zeros(3)
+        start, sums, count = time.monotonic(), np.zeros(3), 0
         batches = self.data.batches(self.step)
         try:
             while self.step < self.settings.steps:
                 sums += self._train_step(next(batches))
+                count += 1
                 due = self.step % self.settings.validate_every == 0 or self.step == self.settings.steps
                 if self.step % report_every == 0 or due:
-                    count = self.step % report_every or report_every
                     loss, distortion, bpp = (float(v) for v in sums / count)
-                    sums[:] = 0
+                    sums[:], count = 0, 0
                     scores = self.validate(validation) if due else {}
                     if due:
                         self.save()
                     seconds = time.monotonic() - start
-                    yield TrainProgress(self.step, self.settings.steps, loss, distortion, bpp, seconds, scores)
+                    yield TrainProgress(
+                        self.step, self.settings.steps, loss, distortion, bpp, seconds, scores
+                    )
         finally:
             batches.close()  # type: ignore[attr-defined]
             self.save()
 
-    def validate(self, images: list[ValidationImage], rates: tuple[float, ...] = (0.25, 0.6, 1.0)) -> dict[str, float]:
+    def validate(
+        self, images: list[ValidationImage], rates: tuple[float, ...] = (0.25, 0.6, 1.0)
+    ) -> dict[str, float]:
         """PSNR (dB, of the averaged weights) and bpp on held-out images, per source and rate."""
         rows: dict[str, list[float]] = {}
         self.average.hyperprior.prepare_coder()
@@ -135,10 +141,10 @@ class Trainer:
         }
         beside = self.checkpoint.with_suffix(".tmp")
         torch.save(state, beside)
-        os.replace(beside, self.checkpoint)
+        beside.replace(self.checkpoint)
         beside = self.folder / "model.tmp"
         save_file(network_tensors(self.average), beside)
-        os.replace(beside, self.folder / "model.safetensors")
+        beside.replace(self.folder / "model.safetensors")
 
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
@@ -159,7 +165,8 @@ class Trainer:
         settings = self.settings
         for group in self.optimizer.param_groups:
             group["lr"] = settings.learning_rate * _schedule(self.step, settings)
-        torch.manual_seed(settings.seed * 1_000_003 + self.step)  # a resumed run draws what an unbroken one drew
+        # a resumed run draws what an unbroken one drew
+        torch.manual_seed(settings.seed * 1_000_003 + self.step)
         rate = torch.rand(batch.noisy.shape[0]) ** settings.rate_power
         loss, distortion, bpp = rate_distortion(self.network, batch, rate, settings, self.device)
         self.optimizer.zero_grad(set_to_none=True)
