@@ -94,7 +94,7 @@ def test_interrupted_leaves_a_model_too(train, tmp_path, monkeypatch):
         ({"steps": 0}, "steps"),
         ({"stepz": 3}, "stepz"),
         ({"sources": [{"kind": "clean", "folder": "nothing"}]}, "nothing"),
-        ("a: [", "expected YAML"),
+        ("a: [", "not valid YAML"),
         ("", "CONFIG"),
     ],
 )

@@ -58,7 +58,6 @@ def train(
 
 
 def _settings(config: Path, steps: int | None, threads: int | None) -> TrainSettings:
-    import yaml
     from pydantic import ValidationError
 
     from napari_rdpdenoise.train.settings import TrainSettings, load_settings
@@ -67,8 +66,6 @@ def _settings(config: Path, steps: int | None, threads: int | None) -> TrainSett
     try:
         settings = load_settings(config)
         return TrainSettings.model_validate({**settings.model_dump(), **changes})
-    except yaml.YAMLError as error:
-        raise ValueError(f"CONFIG: expected YAML, found something else in {config}: {error}") from error
     except ValidationError as error:
         raise ValueError(f"CONFIG: {config} is not as expected\n{describe(error)}") from error
 
