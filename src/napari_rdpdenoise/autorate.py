@@ -2,9 +2,9 @@
 
 A codec trained noisy-to-clean denoises in its encoder. With growing rate its residual, the mean of
 ``(t_y - t_x)**2`` in the stabilised domain where the noise has variance 1, falls and then settles near
-the noise variance instead of crossing it. So the answer is the smallest rate beyond which the residual no longer
-falls. Rates are compared pixel by pixel on the same tiles: the noise is common to both, so a tenth of a
-percent of its variance shows.
+the noise variance instead of crossing it. So the answer is the smallest rate beyond which the residual no
+longer falls. Rates are compared pixel by pixel on the same tiles: the noise is common to both, so a
+tenth of a percent of its variance shows.
 """
 
 from __future__ import annotations
