@@ -231,14 +231,14 @@ def _gaussian(planes: Sequence[NDArray], sample: _Sample) -> NoiseModel:
     values = np.concatenate([np.ravel(p).astype(np.float64) for p in planes]) if mean.size == 0 else mean
     values = values[np.isfinite(values)]
     if high.size < 1024:
-        twice = [np.diff(p.astype(np.float64), 2, axis).ravel() for p in planes for axis in (0, 1)]
-        high = np.concatenate(twice) / np.sqrt(6)
+        finite = [np.where(np.isfinite(p), p, np.nan).astype(np.float64) for p in planes]
+        high = np.concatenate([np.diff(p, 2, axis).ravel() / np.sqrt(6) for p in finite for axis in (0, 1)])
         high = high[np.isfinite(high)]
-    sigma = float(np.sqrt(_trimmed_variance(high)))
-    if sigma == 0.0 and high.size:
-        sigma = float(np.std(high))
+    sigma = max(float(np.sqrt(_trimmed_variance(high))), float(np.sqrt(sample.floor)))
     offset = float(np.percentile(values, 1)) if values.size else 0.0
-    sigma = max(sigma, float(np.sqrt(sample.floor)), 1e-6 * max(abs(offset), 1e-6)) if values.size else 1.0
+    if sigma == 0.0 and values.size:
+        sigma = float(np.std(high)) if high.any() else 1e-6 * max(abs(offset), 1e-6)
+    sigma = sigma or 1.0
     return NoiseModel(0.0, offset, sigma, (*sample.notes, "a single Gaussian noise level is used"))
 
 
