@@ -67,6 +67,18 @@ def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwo
         ValueError: if the tensors are not those of such a network.
     """
     network = RdpNetwork(config)
+    load_tensors(network, tensors)
+    network.eval()
+    network.hyperprior.prepare_coder()
+    return network
+
+
+def load_tensors(network: RdpNetwork, tensors: dict[str, Tensor]) -> None:
+    """Put shipped tensors into a network, in single precision.
+
+    Raises:
+        ValueError: if the tensors are not those of such a network.
+    """
     state = {k: v.float() for k, v in tensors.items()}
     try:
         missing, unexpected = network.load_state_dict(state, strict=False)
@@ -78,9 +90,6 @@ def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwo
             f"model: the weights do not fit the card's network; missing {missing[:3]}, "
             f"unexpected {unexpected[:3]}"
         )
-    network.eval()
-    network.hyperprior.prepare_coder()
-    return network
 
 
 def network_tensors(network: RdpNetwork) -> dict[str, Tensor]:

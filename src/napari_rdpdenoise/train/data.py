@@ -78,7 +78,7 @@ class TrainingData:
         self._clean: list[list[NDArray[np.generic]]] = []
         self._pairs: list[list[_Pair]] = []
         self._held: list[tuple[SourceSettings, Path]] = []
-        self._root = folder
+        self.root = folder
         for source in settings.sources:
             files = _files(folder / source.folder)
             held = [f for f in files if f.stem.startswith(source.hold_out)] if source.hold_out else []
@@ -146,7 +146,7 @@ class TrainingData:
     def _pair(self, source: SourceSettings, file: Path) -> _Pair:
         assert source.clean_folder is not None
         noisy = read_plane(file)
-        clean = read_plane(_partner(self._root / source.clean_folder, file)).astype(np.float64)
+        clean = read_plane(_partner(self.root / source.clean_folder, file)).astype(np.float64)
         if noisy.shape != clean.shape:
             raise ValueError(
                 f"pair {file.name}: noisy is {noisy.shape}, clean {clean.shape}; they must be equal"

@@ -56,11 +56,15 @@ class NoiseRange(BaseModel):
         0.3, description="share of samples with an electron-multiplying register's excess noise"
     )
     eight_bit: float = Field(0.5, description="share of samples stretched to 8 bits")
+    correlated: float = Field(0.2, description="share of samples with noise that neighbouring pixels share")
+    correlation: tuple[float, float] = Field(
+        (0.4, 1.2), description="sigma of the Gaussian that such noise went through (interpolation), px"
+    )
     mismatch: float = Field(0.1, description="log standard deviation of the error of the noise estimate")
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> NoiseRange:
-        for name in ("photons", "read_electrons"):
+        for name in ("photons", "read_electrons", "correlation"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(f"{name} must be two ascending numbers above 0, found {low} and {high}")
@@ -93,6 +97,9 @@ class TrainSettings(BaseModel):
     )
     ema: float = Field(0.9995, gt=0, lt=1, description="decay of the averaged weights that are shipped")
     validate_every: int = Field(1000, ge=1, description="steps")
+    start_from: str | None = Field(
+        None, description="weights (a model.safetensors) to start from, else random ones; relative to the data folder"
+    )
     seed: int = 0
     threads: int | None = Field(None, description="CPU threads; None leaves torch's choice")
 

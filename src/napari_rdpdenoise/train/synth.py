@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.train.settings import NoiseRange
@@ -38,6 +39,8 @@ def expose(image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Gene
         electrons = np.where(electrons > 0, rng.gamma(np.maximum(electrons, 1e-9)), 0.0)
         factor = 2.0
     electrons += rng.normal(0.0, read, image.shape)
+    if rng.random() < settings.correlated:
+        electrons = light + _share_with_neighbours(electrons - light, rng.uniform(*settings.correlation))
     eight_bit = bool(rng.random() < settings.eight_bit)
     counts, offset = _stretched(electrons, rng) if eight_bit else _camera(rng)
     # 8-bit files are stretched until some pixels clip; cameras have room for any light that is drawn here
@@ -49,6 +52,14 @@ def expose(image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Gene
         (light * counts + offset).astype(np.float32),
         _as_estimated(gain, offset, read_counts, settings, rng),
     )
+
+
+def _share_with_neighbours(noise: NDArray, sigma: float) -> NDArray:
+    """Noise after a Gaussian blur of ``sigma`` px, with the variance it had; resampled images have such noise."""
+    impulse = np.zeros(33)
+    impulse[16] = 1.0
+    kept = float(np.square(ndimage.gaussian_filter1d(impulse, sigma)).sum())
+    return ndimage.gaussian_filter(noise, sigma) / kept
 
 
 def _camera(rng: np.random.Generator) -> tuple[float, float]:

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.codec.normalization import UNIT
-from napari_rdpdenoise.codec.pretrained import network_tensors
+from napari_rdpdenoise.codec.pretrained import load_tensors, network_tensors
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import TrainSettings
@@ -62,6 +62,8 @@ class Trainer:
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         self.network = RdpNetwork(settings.network).to(device).to(memory_format=torch.channels_last)
+        if settings.start_from is not None:
+            self._start_from(data.root / settings.start_from)
         self.average = copy.deepcopy(self.network).eval()
         quantiles = [p for n, p in self.network.named_parameters() if n.endswith("quantiles")]
         main = [p for n, p in self.network.named_parameters() if not n.endswith("quantiles")]
@@ -146,6 +148,13 @@ class Trainer:
         save_file(network_tensors(self.average), beside)
         beside.replace(self.folder / "model.safetensors")
 
+    def _start_from(self, path: Path) -> None:
+        from safetensors.torch import load_file
+
+        if not path.is_file():
+            raise FileNotFoundError(f"start_from: no file {path}; give a model.safetensors or leave it out")
+        load_tensors(self.network, load_file(path))
+
     def _load(self) -> None:
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         kept = TrainSettings.model_validate_json(state["settings"])
@@ -171,7 +180,8 @@ class Trainer:
         loss, distortion, bpp = rate_distortion(self.network, batch, rate, settings, self.device)
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), _CLIP)
+        # not of the quantiles: theirs are of another loss, and a hundred times larger
+        nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], _CLIP)
         self.optimizer.step()
         self.aux_optimizer.zero_grad(set_to_none=True)
         self.network.hyperprior.aux_loss().backward()
