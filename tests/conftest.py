@@ -132,9 +132,8 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("RDPDENOISE_CACHE", str(tmp_path_factory.getbasetemp() / "latent-cache"))
 
 
-@pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of a small model with random weights: not good, but fast and always the same."""
+def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
+    """Write a small model with random weights to a new folder: not good, but fast and always the same."""
     import hashlib
 
     import torch
@@ -147,22 +146,33 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from napari_rdpdenoise.nn.network import RdpNetwork
 
     small = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
-    config = NetworkConfig(**small, encoder_blocks=(1, 1), decoder_blocks=(1, 1))
+    config = NetworkConfig(**small, encoder_blocks=(1, 1), decoder_blocks=(1, 1), realism=realism)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         weights = save(network_tensors(RdpNetwork(config)))
     card = ModelCard(
-        name="tiny",
+        name=folder.name,
         description="random weights, for tests",
         licence="BSD-3-Clause",
         sha256=hashlib.sha256(weights).hexdigest(),
         network=config,
     )
-    folder = tmp_path_factory.mktemp("models") / "tiny"
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(weights)
     (folder / "card.yaml").write_text(yaml.safe_dump(card.model_dump(mode="json")), encoding="utf-8")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small model with random weights, without a realism decoder."""
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def tiny_realism_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small model with random weights and both decoders."""
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny-realism", realism=True)
 
 
 @pytest.fixture
@@ -171,3 +181,11 @@ def tiny_codec(tiny_model: Path) -> Codec:
     from napari_rdpdenoise.codec import load_model
 
     return load_model(tiny_model, "cpu")
+
+
+@pytest.fixture
+def tiny_realism_codec(tiny_realism_model: Path) -> Codec:
+    """A freshly loaded `tiny_realism_model` on the CPU."""
+    from napari_rdpdenoise.codec import load_model
+
+    return load_model(tiny_realism_model, "cpu")

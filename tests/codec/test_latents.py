@@ -1,0 +1,74 @@
+"""Latents: their two byte forms, for the cache and for block means."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from napari_rdpdenoise.codec import Latents, Normalization
+from napari_rdpdenoise.codec.latents import pack_means, unpack_means
+from napari_rdpdenoise.noise import NoiseModel
+
+means = hnp.arrays(
+    np.int32, hnp.array_shapes(min_dims=2, max_dims=2, max_side=9), elements=st.integers(-(2**30), 2**30)
+)
+
+
+@given(means)
+def test_block_means_come_back(values):
+    again = unpack_means(pack_means(values), values.shape)
+    assert again.dtype == np.int32
+    assert np.array_equal(again, values)
+
+
+def test_smooth_means_take_few_bytes():
+    field = np.add.outer(np.arange(16), np.arange(16)).astype(np.int32) * 3 + 5000
+    assert len(pack_means(field)) < 0.4 * field.size
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [(b"no", "damaged"), (pack_means(np.zeros((2, 3), np.int32)), "expected 2 x 2 values, found 6")],
+)
+def test_damaged_means_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        unpack_means(data, (2, 2))
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (17, 65), (512, 480)])
+def test_cache_bytes_come_back(shape):
+    rng = np.random.default_rng(0)
+    high, wide = (-(-n // 16) for n in shape)
+    latents = Latents(
+        rng.integers(-32768, 32767, (16, 2 * high, 2 * wide)).astype(np.int16),
+        rng.integers(-5, 5, (8, high, wide)).astype(np.int16),
+        rng.integers(-(2**20), 2**20, (-(-shape[0] // 64), -(-shape[1] // 64))).astype(np.int32),
+        shape,
+        0.25,
+        Normalization(NoiseModel(1.5, 100.0, 3.0), -2.0, 0.5),
+        1234.5,
+    )
+    again = Latents.from_bytes(latents.to_bytes())
+    for name in ("y", "z", "means"):
+        assert np.array_equal(getattr(again, name), getattr(latents, name))
+        assert getattr(again, name).dtype == getattr(latents, name).dtype
+    assert (again.shape, again.rate, again.normalization, again.bits) == (
+        shape,
+        0.25,
+        latents.normalization,
+        1234.5,
+    )
+    assert again.bpp == pytest.approx(1234.5 / np.prod(shape))
+
+
+def test_cache_bytes_decode_alike_and_are_small(tiny_codec):
+    tile = np.random.default_rng(0).poisson(50, (256, 256)).astype(np.uint16)
+    norm = Normalization(NoiseModel(1.0, 0.0, 0.3), 14.0, 1.0)
+    (latents,) = tiny_codec.encode([tile], norm, 0.3)
+    data = latents.to_bytes()
+    assert len(data) < latents.y.nbytes / 1.5
+    again = tiny_codec.decode([Latents.from_bytes(data)])[0].fidelity
+    assert np.array_equal(again, tiny_codec.decode([latents])[0].fidelity)

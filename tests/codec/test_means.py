@@ -1,0 +1,43 @@
+"""Block means: exact on any shape, and a correction that keeps them without a seam."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise import tiles
+from napari_rdpdenoise.codec.means import BLOCK, block_means, correct_means
+
+SHAPES = [(1, 1), (1, 200), (64, 64), (65, 63), (130, 257)]
+
+
+def test_blocks_lie_on_the_grid_of_tiles():
+    assert tiles.GRID % BLOCK == 0
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16, np.int32, np.float64])
+def test_means_are_those_of_the_blocks(shape, dtype):
+    image = (np.random.default_rng(0).random(shape) * 200).astype(dtype)
+    found = block_means(image)
+    assert found.shape == tuple(-(-n // BLOCK) for n in shape)
+    for (row, column), mean in np.ndenumerate(found):
+        block = image[row * BLOCK : (row + 1) * BLOCK, column * BLOCK : (column + 1) * BLOCK]
+        assert mean == pytest.approx(block.mean(dtype=np.float64), rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_constant_loss_is_put_back_exactly(shape):
+    image = np.random.default_rng(0).random(shape).astype(np.float32)
+    corrected = correct_means(image, block_means(image) + 7.5)
+    np.testing.assert_allclose(corrected, image + 7.5, rtol=1e-5)
+
+
+def test_the_correction_is_smooth_and_keeps_the_mean():
+    image = np.zeros((256, 320), np.float32)
+    wanted = np.random.default_rng(0).normal(100, 5, (4, 5))
+    corrected = correct_means(image, wanted)
+    assert corrected.dtype == np.float32
+    assert corrected.mean() == pytest.approx(wanted.mean(), rel=0.01)
+    steps = max(np.abs(np.diff(corrected, axis=axis)).max() for axis in (0, 1))
+    assert steps <= np.ptp(wanted) / BLOCK
