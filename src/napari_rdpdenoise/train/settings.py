@@ -98,7 +98,8 @@ class TrainSettings(BaseModel):
     ema: float = Field(0.9995, gt=0, lt=1, description="decay of the averaged weights that are shipped")
     validate_every: int = Field(1000, ge=1, description="steps")
     start_from: str | None = Field(
-        None, description="weights (a model.safetensors) to start from, else random ones; relative to the data folder"
+        None,
+        description="weights (a model.safetensors) to start from, else random ones; relative to the data folder",
     )
     seed: int = 0
     threads: int | None = Field(None, description="CPU threads; None leaves torch's choice")

@@ -1,0 +1,111 @@
+"""Noise that neighbouring pixels share: after interpolation, stage correction, demosaicing or compression.
+
+A filter that rejects structure sees the finest noise only, so of shared noise it sees a small part. Here the same
+filter looks at the stabilised image, at its 2x2 and at its 4x4 means, each scaled so that white noise gives 1. The
+flattest blocks of the image (the lowest tenth) tell the noise apart from structure. Noise that went through a
+Gaussian blur has a known relation between the three scales; structure rises faster with scale, and is left alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_rdpdenoise.noise.model import NoiseModel, stabilize
+
+_BLOCK = 32  # px
+_FLAT = 10.0  # percentile of the blocks that counts as free of structure
+_WHITE = (
+    0.93,
+    0.85,
+)  # what the lowest tenth of white noise's blocks shows at scales 2 and 4, relative to scale 1
+_LEAST = 1.25  # ratio of scale 2 to scale 1 below which noise is called white; white noise stays under 1.1
+_STRUCTURE = 2.0  # times the ratio at scale 4 that blurred noise would have: from there on it is structure
+_STRONGEST = 30.0  # largest factor on the variance that is believed
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """Shared noise.
+
+    Attributes:
+        sigma: of the Gaussian blur that white noise would have gone through, px.
+        factor: the noise variance over what the finest scale shows, above 1.
+    """
+
+    sigma: float
+    factor: float
+
+
+def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Correlation | None:
+    """Correlation of the noise of 2-D planes, raw counts; None if it is white or cannot be told from structure.
+
+    Args:
+        planes: of one channel.
+        noise: the estimate that takes the noise as white.
+    """
+    energies = [_energies(stabilize(plane, noise).astype(np.float64)) for plane in planes]
+    fine, middle, coarse = (np.concatenate(parts) for parts in zip(*energies, strict=True))
+    alive = np.isfinite(fine + middle + coarse) & (fine > 0)
+    if alive.any():
+        alive &= fine > 0.2 * np.median(fine[alive])  # blocks of clipped pixels show nothing
+    if alive.sum() < 16:
+        return None
+    floor = [float(np.percentile(part[alive], _FLAT)) for part in (fine, middle, coarse)]
+    ratio = floor[1] / floor[0] / _WHITE[0]
+    if ratio < _LEAST:
+        return None
+    sigmas, visible, at_two, at_four = _blurred_noise()
+    sigma = float(np.interp(ratio, at_two, sigmas))
+    factor = float(1 / np.interp(sigma, sigmas, visible))
+    if (
+        floor[2] / floor[0] / _WHITE[1] > _STRUCTURE * np.interp(sigma, sigmas, at_four)
+        or factor > _STRONGEST
+    ):
+        return None
+    return Correlation(sigma, factor)
+
+
+def _energies(t: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+    """Mean square of the second difference per block at scales 1, 2 and 4; white noise of variance 1 gives 1."""
+    parts = []
+    rows, columns = (n // _BLOCK * _BLOCK for n in t.shape)
+    image = t[:rows, :columns]
+    for scale in (1, 2, 4):
+        if image.size == 0:
+            return np.empty(0), np.empty(0), np.empty(0)
+        high = ndimage.convolve1d(ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1) / 6.0
+        edge = _BLOCK // scale
+        blocks = np.square(high * scale).reshape(high.shape[0] // edge, edge, high.shape[1] // edge, edge)
+        parts.append(blocks.mean((1, 3)).ravel())
+        image = image.reshape(image.shape[0] // 2, 2, image.shape[1] // 2, 2).mean((1, 3))
+    return parts[0], parts[1], parts[2]
+
+
+@lru_cache(maxsize=1)
+def _blurred_noise() -> tuple[NDArray, NDArray, NDArray, NDArray]:
+    """Blur sigmas (px), share of the variance that scale 1 shows, and ratios of scales 2 and 4 to scale 1."""
+    sigmas = np.linspace(0.0, 1.5, 151)
+    rows = []
+    for sigma in sigmas:
+        kernel = np.zeros(129)
+        kernel[64] = 1.0
+        if sigma > 0:
+            kernel = ndimage.gaussian_filter1d(kernel, sigma)
+        kernel /= np.sqrt(np.square(kernel).sum())
+        line = []
+        for scale in (1, 2, 4):
+            mean = np.convolve(kernel, np.full(scale, 1 / scale))
+            difference = np.zeros(2 * scale + 1)
+            difference[[0, scale, 2 * scale]] = (1, -2, 1)
+            # both axes are alike, so the energy of the 2-D filter is the square of the 1-D one's
+            line.append((scale * np.square(np.convolve(mean, difference)).sum() / 6.0) ** 2)
+        rows.append((line[0], line[1] / line[0], line[2] / line[0]))
+    visible, at_two, at_four = np.array(rows).T
+    return sigmas, visible, np.maximum.accumulate(at_two), np.maximum.accumulate(at_four)

@@ -1,0 +1,59 @@
+"""Noise that neighbouring pixels share is found, white noise and structure are left alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise
+from napari_rdpdenoise.noise.correlation import measure_correlation
+
+NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=4.0)
+
+
+def scene(seed: int, size: int = 384) -> np.ndarray:
+    """Smooth cells on a dark ground, counts."""
+    rng = np.random.default_rng(seed)
+    cells = ndimage.gaussian_filter(rng.standard_normal((size, size)), 12)
+    texture = ndimage.gaussian_filter(rng.standard_normal((size, size)), 2)
+    inside = np.clip(cells / cells.std() - 0.5, 0, None)
+    return 110 + 400 * inside * (1 + 0.3 * texture / texture.std())
+
+
+def exposed(seed: int, sigma: float) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy and clean image; the noise went through a blur of ``sigma`` px and kept its variance."""
+    clean = scene(seed)
+    white = np.random.default_rng(seed + 1).standard_normal(clean.shape)
+    shared = ndimage.gaussian_filter(white, sigma) if sigma else white
+    return clean + shared / shared.std() * np.sqrt(NOISE.variance(clean)), clean
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_white_noise_is_called_white(seed: int) -> None:
+    noisy, _ = exposed(seed, 0.0)
+    assert measure_correlation([noisy], estimate_noise([noisy])) is None
+    assert estimate_noise([noisy]).notes == ()
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.6, 0.7])
+@pytest.mark.parametrize("seed", range(2))
+def test_shared_noise_is_measured(seed: int, sigma: float) -> None:
+    noisy, clean = exposed(seed, sigma)
+    found = estimate_noise([noisy])
+    assert "share their noise" in found.notes[-1]
+    true = np.mean((noisy - clean) ** 2)
+    assert 0.65 < found.variance(clean).mean() / true < 1.35
+
+
+def test_dense_structure_is_no_noise() -> None:
+    rng = np.random.default_rng(0)
+    texture = ndimage.gaussian_filter(rng.standard_normal((384, 384)), 3)
+    image = 1000 + 200 * texture / texture.std() + rng.standard_normal(texture.shape)
+    found = estimate_noise([image])
+    assert found.variance(1000.0) < 3.0
+
+
+def test_too_small_or_blank_images_say_nothing() -> None:
+    assert measure_correlation([np.full((20, 20), 7.0)], NOISE) is None
+    assert measure_correlation([np.full((256, 256), 7.0)], NOISE) is None
