@@ -1,9 +1,10 @@
 """Noise that neighbouring pixels share: after interpolation, stage correction, demosaicing or compression.
 
-A filter that rejects structure sees the finest noise only, so of shared noise it sees a small part. Here the same
-filter looks at the stabilised image, at its 2x2 and at its 4x4 means, each scaled so that white noise gives 1. The
-flattest blocks of the image (the lowest tenth) tell the noise apart from structure. Noise that went through a
-Gaussian blur has a known relation between the three scales; structure rises faster with scale, and is left alone.
+A filter that rejects structure sees the finest noise only, so of shared noise it sees a small part. Here the
+same filter looks at the stabilised image, at its 2x2 and at its 4x4 means, each scaled so that white noise
+gives 1. The flattest blocks of the image (the lowest tenth) tell the noise apart from structure. Noise that
+went through a Gaussian blur has a known relation between the three scales; structure rises faster with scale,
+and is left alone.
 """
 
 from __future__ import annotations
@@ -21,10 +22,8 @@ from napari_rdpdenoise.noise.model import NoiseModel, stabilize
 
 _BLOCK = 32  # px
 _FLAT = 10.0  # percentile of the blocks that counts as free of structure
-_WHITE = (
-    0.93,
-    0.85,
-)  # what the lowest tenth of white noise's blocks shows at scales 2 and 4, relative to scale 1
+# What the lowest tenth of white noise's blocks shows at scales 2 and 4, relative to scale 1.
+_WHITE = (0.93, 0.85)
 _LEAST = 1.25  # ratio of scale 2 to scale 1 below which noise is called white; white noise stays under 1.1
 _STRUCTURE = 2.0  # times the ratio at scale 4 that blurred noise would have: from there on it is structure
 _STRONGEST = 30.0  # largest factor on the variance that is believed
@@ -44,7 +43,7 @@ class Correlation:
 
 
 def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Correlation | None:
-    """Correlation of the noise of 2-D planes, raw counts; None if it is white or cannot be told from structure.
+    """Correlation of the noise of 2-D planes, raw counts; None if white or not told from structure.
 
     Args:
         planes: of one channel.
@@ -64,16 +63,12 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
     sigmas, visible, at_two, at_four = _blurred_noise()
     sigma = float(np.interp(ratio, at_two, sigmas))
     factor = float(1 / np.interp(sigma, sigmas, visible))
-    if (
-        floor[2] / floor[0] / _WHITE[1] > _STRUCTURE * np.interp(sigma, sigmas, at_four)
-        or factor > _STRONGEST
-    ):
-        return None
-    return Correlation(sigma, factor)
+    structured = floor[2] / floor[0] / _WHITE[1] > _STRUCTURE * np.interp(sigma, sigmas, at_four)
+    return None if structured or factor > _STRONGEST else Correlation(sigma, factor)
 
 
 def _energies(t: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
-    """Mean square of the second difference per block at scales 1, 2 and 4; white noise of variance 1 gives 1."""
+    """Mean square of the second difference per block at scales 1, 2 and 4; 1 for white noise of variance 1."""
     parts = []
     rows, columns = (n // _BLOCK * _BLOCK for n in t.shape)
     image = t[:rows, :columns]

@@ -31,7 +31,7 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     A second-difference filter removes structure; in bins of equal local mean its trimmed variance is the
     noise variance; a robust line through the bins gives gain and intercept. Clipped pixels are left out.
     Where no line can be seen (flat, empty, saturated images) ``notes`` says so, and the noise is Gaussian.
-    The filter sees fine noise only: where neighbouring pixels share theirs, the variance is raised accordingly.
+    The filter sees fine noise only: where neighbouring pixels share theirs, the variance is raised.
 
     Args:
         planes: 2-D arrays of one channel, raw counts, any real dtype; NaN is left out.

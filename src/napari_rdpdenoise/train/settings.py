@@ -99,7 +99,7 @@ class TrainSettings(BaseModel):
     validate_every: int = Field(1000, ge=1, description="steps")
     start_from: str | None = Field(
         None,
-        description="weights (a model.safetensors) to start from, else random ones; relative to the data folder",
+        description="model.safetensors to start from, relative to the data folder; None: random",
     )
     seed: int = 0
     threads: int | None = Field(None, description="CPU threads; None leaves torch's choice")

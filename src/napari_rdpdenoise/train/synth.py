@@ -55,7 +55,7 @@ def expose(image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Gene
 
 
 def _share_with_neighbours(noise: NDArray, sigma: float) -> NDArray:
-    """Noise after a Gaussian blur of ``sigma`` px, with the variance it had; resampled images have such noise."""
+    """Noise after a Gaussian blur of ``sigma`` px, with the variance it had, as in resampled images."""
     impulse = np.zeros(33)
     impulse[16] = 1.0
     kept = float(np.square(ndimage.gaussian_filter1d(impulse, sigma)).sum())
