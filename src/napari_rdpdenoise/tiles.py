@@ -26,7 +26,7 @@ import numpy.typing as npt
 __all__ = ["GRID", "Tile", "blend_window", "order_tiles", "plan_tiles"]
 
 GRID = 64
-"""Pixels; the blocks whose means the codec keeps. Tile and halo are multiples, so the blocks of tiles agree."""
+"""Pixels; the blocks whose means the codec keeps. Tile and halo are multiples, so all tiles share them."""
 
 
 @dataclass(frozen=True)

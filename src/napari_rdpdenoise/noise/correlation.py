@@ -68,7 +68,7 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
 
 
 def _energies(t: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
-    """Mean square of the second difference per block at scales 1, 2 and 4; 1 for white noise of variance 1."""
+    """Mean square second difference per block at scales 1, 2 and 4; 1 for white noise of variance 1."""
     parts = []
     rows, columns = (n // _BLOCK * _BLOCK for n in t.shape)
     image = t[:rows, :columns]
