@@ -119,11 +119,15 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _few_torch_threads() -> None:
-    """Keep torch, where a test has loaded it, from taking every core."""
+def _one_torch_thread() -> None:
+    """Keep torch, where a test has loaded it, to one thread.
+
+    The networks here are tiny: more threads gain nothing, and on a busy machine each of thousands of small
+    convolutions waits for a thread that is not scheduled (measured: a hundred times the time).
+    """
     torch = sys.modules.get("torch")
-    if torch is not None and torch.get_num_threads() > 2:
-        torch.set_num_threads(2)
+    if torch is not None and torch.get_num_threads() > 1:
+        torch.set_num_threads(1)
 
 
 @pytest.fixture(autouse=True)
@@ -145,6 +149,7 @@ def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
     from napari_rdpdenoise.nn.config import NetworkConfig
     from napari_rdpdenoise.nn.network import RdpNetwork
 
+    torch.set_num_threads(1)
     small = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
     config = NetworkConfig(**small, encoder_blocks=(1, 1), decoder_blocks=(1, 1), realism=realism)
     with torch.random.fork_rng(devices=[]):

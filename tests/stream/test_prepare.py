@@ -1,0 +1,116 @@
+"""Preparation: what is done, and statistics that are taken once per channel from the whole series."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import Plan, make_plan, output_spec, prepare, sample_windows
+
+BASE = RunSettings(device="cpu", rate=0.4, tile=64, halo=64)
+
+
+def movie(shape, seed=0):
+    return np.random.default_rng(seed).poisson(50, shape).astype(np.uint16)
+
+
+def plan_of(array, settings, codec, axes=None, **options):
+    *lines, plan = make_plan(open_image(array, axes), settings, codec, **options)
+    assert isinstance(plan, Plan)
+    return plan, lines
+
+
+def test_works_cover_every_chosen_plane_once(tiny_codec):
+    settings = BASE.replace(channels=(1,), time=(1, 3))
+    plan, _ = plan_of(movie((4, 2, 130, 70)), settings, tiny_codec, "TCYX")
+    assert {w.channel for w in plan.works} == {1}
+    assert {w.index for w in plan.works} == {(0, 0), (1, 0)}
+    covered = np.zeros((2, 1, 130, 70), int)
+    for work in plan.works:
+        covered[(*work.index, *work.tile.core)] += 1
+    assert (covered == 1).all()
+
+
+def test_statistics_are_taken_once_per_channel(tiny_codec, monkeypatch):
+    calls = []
+    estimate = prepare.estimate_noise
+    monkeypatch.setattr(
+        prepare, "estimate_noise", lambda planes: (calls.append(len(planes)), estimate(planes))[1]
+    )
+    plan, lines = plan_of(movie((20, 2, 70, 70)), BASE, tiny_codec, "TCYX")
+    assert calls == [8, 8]
+    assert lines == ["channel 0: measuring the noise", "channel 1: measuring the noise"]
+    assert sorted(plan.channels) == [0, 1]
+
+
+def test_parts_of_a_series_are_treated_as_in_the_whole(tiny_codec):
+    array = movie((10, 70, 70)) * np.arange(1, 11, dtype=np.uint16)[:, None, None]
+    whole, _ = plan_of(array, BASE, tiny_codec)
+    part, _ = plan_of(array, BASE.replace(time=(0, 2)), tiny_codec)
+    assert part.channels == whole.channels
+
+
+def test_windows_are_spread_over_planes_and_places():
+    array = np.arange(40, dtype=np.uint16)[:, None, None] + np.zeros((40, 600, 1400), np.uint16)
+    array[:, :, :700] += 1000
+    windows = sample_windows(open_image(array))
+    assert {w.shape for w in windows} == {(512, 512)}
+    assert len({int(w.min()) % 1000 for w in windows}) == 8
+    assert len({bool((w > 999).all()) for w in windows}) == 2 or any(np.ptp(w) for w in windows)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (1, 2000), (2, 513)])
+def test_windows_of_small_planes_are_inside(shape):
+    for window in sample_windows(open_image(movie(shape))):
+        assert 0 < window.size <= np.prod(shape)
+
+
+def test_blank_samples_are_taken_again_at_more_places():
+    array = np.zeros((300, 64, 64), np.uint16)
+    array[100:130] = movie((30, 64, 64))  # between the first eight planes that are looked at
+    assert any(w.any() for w in sample_windows(open_image(array)))
+    assert not any(w.any() for w in sample_windows(open_image(np.zeros((30, 64, 64), np.uint16))))
+
+
+def test_notes_reach_the_user(tiny_codec):
+    plan, _ = plan_of(np.full((2, 64, 64), 9, np.uint8), BASE, tiny_codec)
+    assert plan.messages
+    assert all(message.startswith("noise estimate: ") for message in plan.messages)
+
+
+def test_the_choice_of_the_rate_is_kept(tiny_codec):
+    cache, settings = LatentCache(folder=None), BASE.replace(rate="auto")
+    first, _ = plan_of(movie((2, 64, 64)), settings, tiny_codec, cache=cache)
+    calls = tiny_codec.encoder_calls
+    assert calls > 0
+    again, _ = plan_of(movie((2, 64, 64)), settings, tiny_codec, cache=cache)
+    assert again.channels == first.channels
+    assert tiny_codec.encoder_calls == calls
+    plan_of(movie((2, 64, 64), seed=1), settings, tiny_codec, cache=cache)
+    assert tiny_codec.encoder_calls > calls
+
+
+def test_the_job_names_what_changes_the_result():
+    source = open_image(movie((2, 64, 64)))
+    job = output_spec(source, BASE).job
+    assert output_spec(source, BASE.replace(batch=3, overwrite=True, device="auto")).job == job
+    for change in ({"rate": 0.5}, {"realism": 0.5}, {"tile": 128}, {"model": "other"}):
+        assert output_spec(source, BASE.replace(**change)).job != job
+    assert output_spec(open_image(movie((2, 64, 64), seed=1)), BASE).job != job
+
+
+def test_missing_values_are_filled_and_marked():
+    block = np.array([[1.0, 3.0], [np.nan, np.inf]], np.float16)
+    filled, missing = prepare.fill_missing(block)
+    assert filled.dtype == np.float16
+    assert filled.tolist() == [[1, 3], [2, 2]]
+    assert missing.tolist() == [[False, False], [True, True]]
+    filled, missing = prepare.fill_missing(np.full((2, 2), np.nan))
+    assert filled.tolist() == [[0, 0], [0, 0]]
+    assert missing.all()
+    whole = np.ones((2, 2), np.uint8)
+    assert prepare.fill_missing(whole)[0] is whole
+    assert prepare.fill_missing(whole)[1] is None

@@ -1,0 +1,38 @@
+"""Progress figures."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.stream import ChannelReport, RunReport
+from napari_rdpdenoise.stream.report import Tally
+
+
+def test_before_the_first_tile_nothing_is_known():
+    step = Tally(5).progress(1_000_000, "hello")
+    assert (step.done, step.total, step.mpps, step.message) == (0, 5, 0.0, "hello")
+    assert math.isnan(step.eta_s)
+    assert math.isnan(step.bpp)
+
+
+def test_speed_and_time_left_follow_from_the_pixels(monkeypatch):
+    from napari_rdpdenoise.stream import report
+
+    now = [100.0]
+    monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
+    tally = Tally(4)
+    tally.restart_clock()
+    tally.done, tally.pixels, tally.coded_pixels, tally.bits = 2, 3_000_000, 4_000_000, 2e6
+    now[0] = 106.0
+    step = tally.progress(1_000_000)
+    assert (step.mpps, step.eta_s, step.bpp) == pytest.approx((0.5, 2.0, 0.5))
+    assert tally.messages == []
+
+
+def test_the_rate_of_a_run_is_the_mean_of_its_channels():
+    noise = NoiseModel(1.0, 0.0, 1.0)
+    channels = tuple(ChannelReport(c, noise, rate, None, None) for c, rate in enumerate((0.2, 0.6)))
+    assert RunReport(channels, 0.1, 0, 1, 0, 1, 1.0, 1.0, (), None).rate == pytest.approx(0.4)

@@ -1,0 +1,78 @@
+"""Training settings: what a config file may say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from napari_rdpdenoise.nn.config import SIZES
+from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings, TrainSettings, load_settings
+
+SOURCE = {"kind": "clean", "folder": "clean"}
+
+
+def test_the_shipped_config_is_valid_and_trains_light():
+    path = Path(__file__).parents[2] / "models" / "fluo-light" / "train.yaml"
+    settings = load_settings(path)
+    assert settings.name == "fluo-light"
+    assert settings.network == SIZES["light"]
+    assert all(not Path(source.folder).is_absolute() for source in settings.sources)
+    assert not any("test" in source.folder for source in settings.sources)
+
+
+def test_settings_survive_json():
+    settings = TrainSettings(name="a", sources=(SOURCE,), tradeoff=(0.1, 7.0))
+    assert TrainSettings.model_validate_json(settings.model_dump_json()) == settings
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"sources": ()}, "sources"),
+        ({"steps": 0}, "steps"),
+        ({"crop": 100}, "crop"),
+        ({"crop": 0}, "crop"),
+        ({"learning_rate": 0}, "learning_rate"),
+        ({"ema": 1.0}, "ema"),
+        ({"colour": 1}, "colour"),
+        ({"network": {"quarter_channels": 33}}, "quarter_channels"),
+    ],
+)
+def test_wrong_settings_are_named(changes, field):
+    with pytest.raises(ValueError, match=field):
+        TrainSettings(**{"name": "a", "sources": (SOURCE,), **changes})
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ({**SOURCE, "kind": "pairs"}, "clean_folder must be given for kind 'pairs'"),
+        ({**SOURCE, "clean_folder": "b"}, "clean_folder must be given for kind 'pairs' and only there"),
+        ({**SOURCE, "downscale": (0.0,)}, "downscale must hold factors above 0"),
+        ({**SOURCE, "weight": 0}, "weight"),
+    ],
+)
+def test_wrong_sources_are_named(source, message):
+    with pytest.raises(ValueError, match=message):
+        SourceSettings(**source)
+
+
+@pytest.mark.parametrize("field", ["photons", "read_electrons"])
+@pytest.mark.parametrize("bounds", [(0.0, 1.0), (5.0, 1.0)])
+def test_noise_ranges_ascend(field, bounds):
+    with pytest.raises(ValueError, match=f"{field} must be two ascending numbers above 0"):
+        NoiseRange(**{field: bounds})
+
+
+def test_files_that_are_no_settings_are_refused(tmp_path):
+    path = tmp_path / "train.yaml"
+    with pytest.raises(FileNotFoundError, match=re.escape(f"config: no file {path}")):
+        load_settings(path)
+    path.write_text("{steps: [", encoding="utf-8")
+    with pytest.raises(ValueError, match="is not valid YAML"):
+        load_settings(path)
+    path.write_text("", encoding="utf-8")
+    with pytest.raises(ValueError, match="TrainSettings"):
+        load_settings(path)

@@ -1,0 +1,124 @@
+"""Trainer: it learns, and an interrupted run goes on as if it had not been interrupted."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from napari_rdpdenoise.codec.pretrained import build_network
+from napari_rdpdenoise.train.data import TrainingData
+from napari_rdpdenoise.train.trainer import Trainer, rate_distortion
+
+
+@pytest.fixture(scope="module")
+def data(settings, folder) -> TrainingData:
+    return TrainingData(settings, folder)
+
+
+@pytest.fixture(scope="module")
+def finished(settings, data, tmp_path_factory):
+    """A run without interruption: its reports, its folder as it was at step 5, and its trainer."""
+    out = tmp_path_factory.mktemp("run")
+    trainer, steps, kept = Trainer(settings, data, out / "out"), [], out / "killed"
+    for step in trainer.run(report_every=1):
+        steps.append(step)
+        if step.step == 5:  # what a SIGKILL between two checkpoints would leave
+            shutil.copytree(out / "out", kept)
+    return steps, kept, trainer
+
+
+def losses(steps):
+    return [(s.step, s.loss, s.distortion, s.bpp) for s in steps]
+
+
+def test_training_lowers_the_error(settings, data, finished, tmp_path):
+    """Not the loss itself: its weight ``1 / (D + 0.05)`` holds it near 1 while the error D is large."""
+
+    def error(trainer):
+        rates = torch.tensor([0.3, 0.9])
+        with torch.no_grad():
+            rows = [
+                rate_distortion(trainer.network.train(), data.batch(k), rates, settings, "cpu")[1]
+                for k in range(5)
+            ]
+        return float(torch.stack(rows).mean())
+
+    assert error(finished[2]) < 0.7 * error(Trainer(settings, data, tmp_path))
+
+
+def test_progress_is_reported(settings, finished):
+    steps = finished[0]
+    assert [s.step for s in steps] == list(range(1, 21))
+    assert all(np.isfinite([s.loss, s.distortion, s.bpp]).all() for s in steps)
+    assert [s.step for s in steps if s.validation] == [5, 10, 15, 20]
+    scores = steps[-1].validation
+    assert {"clean psnr@0.25", "noisy psnr@1.0", "noisy bpp@0.6"} <= set(scores)
+    assert scores["noisy bpp@1.0"] > scores["noisy bpp@0.25"] > 0
+
+
+def test_a_killed_run_repeats_the_curve(settings, data, finished, tmp_path):
+    steps, kept, trainer = finished
+    resumed = Trainer(settings, data, shutil.copytree(kept, tmp_path / "out"))
+    again = list(resumed.run(report_every=1))
+    assert losses(again) == losses(steps[5:])
+    assert again[-1].validation == steps[-1].validation
+    for a, b in zip(resumed.average.parameters(), trainer.average.parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+def test_a_closed_run_goes_on_at_its_step(settings, data, finished, tmp_path):
+    run = Trainer(settings, data, tmp_path).run(report_every=1)
+    for _ in range(7):
+        next(run)
+    run.close()
+    again = list(Trainer(settings, data, tmp_path).run(report_every=1))
+    assert losses(again) == losses(finished[0][7:])
+
+
+def test_means_between_reports_are_means(settings, data, finished, tmp_path):
+    steps = list(Trainer(settings.model_copy(update={"steps": 8}), data, tmp_path).run(report_every=3))
+    assert [s.step for s in steps] == [3, 5, 6, 8]  # 5 and 8 validate
+    # the schedule ends earlier than that of the finished run, so only the warm-up is the same
+    expected = np.mean([s.loss for s in finished[0][:3]])
+    assert steps[0].loss == pytest.approx(expected, rel=1e-6)
+    assert 0.3 * expected < steps[2].loss < 3 * expected
+
+
+def test_shipped_weights_are_the_average_and_nothing_else(settings, finished):
+    trainer = finished[2]
+    tensors = load_file(trainer.folder / "model.safetensors")
+    assert {t.dtype for t in tensors.values()} == {torch.float16}
+    assert not any("_double" in name or "cdf" in name for name in tensors)
+    network = build_network(settings.network, tensors)
+    for a, b in zip(network.parameters(), trainer.average.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-2, rtol=2e-3)
+
+
+def test_other_settings_do_not_continue_a_checkpoint(settings, data, finished):
+    other = settings.model_copy(update={"learning_rate": 1e-4})
+    with pytest.raises(ValueError, match="was made with other settings; give another --out folder"):
+        next(Trainer(other, data, finished[2].folder).run())
+
+
+def test_more_steps_continue_a_finished_run(settings, data, finished, tmp_path):
+    shutil.copytree(finished[1], tmp_path / "out")
+    longer = settings.model_copy(update={"steps": 6})
+    assert [s.step for s in Trainer(longer, data, tmp_path / "out").run(report_every=1)] == [6]
+    assert list(Trainer(longer, data, tmp_path / "out").run()) == []
+
+
+def test_weights_to_start_from(settings, folder, finished, tmp_path):
+    weights = finished[2].folder / "model.safetensors"
+    started = settings.model_copy(update={"start_from": str(weights)})
+    trainer = Trainer(started, TrainingData(started, folder), tmp_path)
+    for a, b in zip(trainer.network.parameters(), finished[2].average.parameters(), strict=True):
+        torch.testing.assert_close(a, b, atol=1e-2, rtol=2e-3)
+    for a, b in zip(trainer.network.parameters(), trainer.average.parameters(), strict=True):
+        assert torch.equal(a, b)
+    missing = settings.model_copy(update={"start_from": "nowhere"})
+    with pytest.raises(FileNotFoundError, match="start_from: no file"):
+        Trainer(missing, TrainingData(missing, folder), tmp_path)
