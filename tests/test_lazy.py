@@ -80,6 +80,16 @@ def test_rate_is_chosen_once_before_the_graph(movie, tiny_codec, monkeypatch):
     assert len(calls) == 2
 
 
+@pytest.mark.filterwarnings("ignore:channel.*:UserWarning")
+def test_the_choice_of_the_rate_is_cached(movie, tiny_codec):
+    cache, settings = LatentCache(folder=None), SETTINGS.replace(rate="auto")
+    denoise_lazy(open_image(movie, "TCYX"), settings, codec=tiny_codec, cache=cache)
+    calls = tiny_codec.encoder_calls
+    denoise_lazy(open_image(movie, "TCYX"), settings, codec=tiny_codec, cache=cache)
+    assert calls > 0
+    assert tiny_codec.encoder_calls == calls
+
+
 def test_cached_tiles_are_not_encoded_again(movie, tiny_codec):
     cache = LatentCache(folder=None)
     source = open_image(movie[0, 0])

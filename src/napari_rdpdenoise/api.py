@@ -127,7 +127,7 @@ def _streamed(
 ) -> np.ndarray:
     from napari_rdpdenoise.stream import denoise_stream, output_spec
 
-    sink = ArraySink(output_spec(source, settings))
+    sink = ArraySink(output_spec(source, settings, codec))
     report = _drain(denoise_stream(source, sink, settings, codec=codec, cache=cache))
     messages = list(report.messages)
     if report.clipped > _CLIPPED_SHARE * sink.array.size:

@@ -65,7 +65,7 @@ def denoise_lazy(
     chosen = SelectedSource(source, settings.channels, settings.time)
     planning = codec or shared_codec(settings.model, settings.device)
     check_realism(settings, planning)
-    plan = next(step for step in make_plan(source, settings, planning) if isinstance(step, Plan))
+    plan = next(step for step in make_plan(source, settings, planning, cache=cache) if isinstance(step, Plan))
     for message in plan.messages:
         warnings.warn(message, UserWarning, stacklevel=3)
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)

@@ -57,3 +57,13 @@ def test_dense_structure_is_no_noise() -> None:
 def test_too_small_or_blank_images_say_nothing() -> None:
     assert measure_correlation([np.full((20, 20), 7.0)], NOISE) is None
     assert measure_correlation([np.full((256, 256), 7.0)], NOISE) is None
+
+
+def test_infinities_say_nothing_and_do_not_warn() -> None:
+    noisy, _ = exposed(0, 0.6)
+    expected = measure_correlation([noisy], NOISE)
+    noisy[40, 50:52] = np.inf, -np.inf
+    found = measure_correlation([noisy], NOISE)
+    assert expected is not None
+    assert found is not None
+    assert found.sigma == pytest.approx(expected.sigma, abs=0.05)

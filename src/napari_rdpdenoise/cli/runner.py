@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -121,9 +121,7 @@ class Runner:
     def _spec(self, source: ImageSource) -> OutputSpec:
         from napari_rdpdenoise.stream import output_spec
 
-        spec = output_spec(source, self._settings)
-        # another model under the same name must not continue what this one began
-        return replace(spec, job=f"{spec.job}|{self.codec.digest.hex()}")
+        return output_spec(source, self._settings, self.codec)
 
     def _refuse_finished(self, job: Job) -> None:
         if job.target.exists() and not self._settings.overwrite:

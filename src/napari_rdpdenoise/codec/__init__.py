@@ -3,7 +3,7 @@
 from napari_rdpdenoise.codec.codec import Codec, Decoded
 from napari_rdpdenoise.codec.latents import Latents
 from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
-from napari_rdpdenoise.codec.pretrained import choose_device, list_models, load_model
+from napari_rdpdenoise.codec.pretrained import choose_device, list_models, load_model, model_digest
 
 __all__ = [
     "Codec",
@@ -14,4 +14,5 @@ __all__ = [
     "fit_normalization",
     "list_models",
     "load_model",
+    "model_digest",
 ]

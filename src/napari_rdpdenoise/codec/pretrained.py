@@ -60,6 +60,14 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
     return Codec(network, card, bytes.fromhex(found)[:16], choose_device(device))
 
 
+def model_digest(name: str | Path = "default") -> str:
+    """`Codec.digest` of a model as hex text, from its card alone; empty if there is no such model."""
+    try:
+        return read_card(_folder(name)).sha256[:32]
+    except FileNotFoundError:
+        return ""
+
+
 def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwork:
     """A network of ``config`` with shipped tensors in single precision, its coder ready.
 

@@ -71,7 +71,7 @@ def _energies(t: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
     """Mean square second difference per block at scales 1, 2 and 4; 1 for white noise of variance 1."""
     parts = []
     rows, columns = (n // _BLOCK * _BLOCK for n in t.shape)
-    image = t[:rows, :columns]
+    image = np.where(np.isfinite(t), t, np.nan)[:rows, :columns]  # infinities would warn in every sum
     for scale in (1, 2, 4):
         if image.size == 0:
             return np.empty(0), np.empty(0), np.empty(0)

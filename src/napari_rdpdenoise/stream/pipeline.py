@@ -50,7 +50,7 @@ def denoise_stream(
 
     Args:
         source: the whole image; ``settings.channels`` and ``settings.time`` choose from it.
-        sink: made for ``output_spec(source, settings)``.
+        sink: made for ``output_spec(source, settings, codec)``.
         settings: of the run.
         codec: a loaded model, None to load ``settings.model``.
         cache: of latents, None for none.

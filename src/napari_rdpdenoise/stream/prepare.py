@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.autorate import RATES, TOLERANCE, RateChoice, choose_rate
 from napari_rdpdenoise.cache import LatentCache, digest
-from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
+from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, model_digest
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import estimate_noise
@@ -69,13 +69,21 @@ class Plan:
         )
 
 
-def output_spec(source: ImageSource, settings: RunSettings) -> OutputSpec:
-    """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata."""
+def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None = None) -> OutputSpec:
+    """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata.
+
+    Args:
+        source: the whole image.
+        settings: of the run.
+        codec: what will denoise, None for ``settings.model``. Its digest is in the job, so that another model
+            under the same name does not continue what this one began.
+    """
     chosen = SelectedSource(source, settings.channels, settings.time)
     dtype = np.dtype(np.float32) if settings.dtype == "float32" else source.dtype
     # what does not change the result must not keep an interrupted run from being continued
     same = settings.replace(device="auto", batch=None, overwrite=False, output_format=None)
-    job = f"{same.to_json()}|{source.fingerprint()}"
+    model = codec.digest.hex() if codec is not None else model_digest(settings.model)
+    job = f"{same.to_json()}|{source.fingerprint()}|{model}"
     return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
 
 
@@ -197,12 +205,17 @@ def _liveliest(windows: list[NDArray[Any]], normalization: Normalization) -> lis
     return filled[:most]
 
 
-def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Replace NaN and infinities by the block's median; also where they were, None if nowhere."""
+def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Replace NaN and infinities by the block's median.
+
+    Returns:
+        The filled block, and as floats of its shape what was replaced, 0 elsewhere; None if nothing was.
+    """
     if block.dtype.kind != "f":
         return block, None
     missing = ~np.isfinite(block)
     if not missing.any():
         return block, None
     level = np.median(block[~missing]) if not missing.all() else block.dtype.type(0)
-    return np.where(missing, level, block).astype(block.dtype), missing
+    filled = np.where(missing, level, block).astype(block.dtype)
+    return filled, np.where(missing, block, 0).astype(block.dtype)

@@ -6,6 +6,7 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +24,14 @@ _QUEUE_PIXELS = 8_000_000
 class Item:
     """A tile that was read, on its way through the run.
 
-    ``latents`` come from the cache or, with ``fresh`` set, from the encoder; ``missing`` marks NaN of the
-    input.
+    ``latents`` come from the cache or, with ``fresh`` set, from the encoder; ``missing`` holds NaN and
+    infinities of the input, 0 elsewhere.
     """
 
     work: Work
     plan: ChannelPlan
     raw: NDArray[np.generic]
-    missing: NDArray[np.bool_] | None
+    missing: NDArray[Any] | None
     key: str
     latents: Latents | None
     fresh: bool = False
@@ -40,7 +41,8 @@ class Item:
         place = self.work.tile.core_in_outer
         block, clipped = to_output(image[place], dtype)
         if self.missing is not None and block.dtype.kind == "f":
-            block[self.missing[place]] = np.nan
+            lost = self.missing[place]
+            np.copyto(block, lost, where=~np.isfinite(lost), casting="same_kind")
         return block, clipped
 
 
