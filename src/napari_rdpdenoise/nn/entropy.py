@@ -17,11 +17,14 @@ import math
 from typing import NamedTuple
 
 import torch
-from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.graphics import keep_triton_out
 from napari_rdpdenoise.nn.layers import conv
+
+keep_triton_out()
+from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional  # noqa: E402
 
 _SCALE_FLOOR = 0.05
 _WIDEST = 4096  # symbols to each side in the tables of costs
