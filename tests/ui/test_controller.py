@@ -13,6 +13,7 @@ from napari_rdpdenoise.ui.controller import (
     Failed,
     Finished,
     Job,
+    axes_note,
     denoise_job,
     layer_axes,
 )
@@ -148,6 +149,12 @@ def test_layer_axes(ndim, labels, rgb, axes):
             layer_axes(ndim, labels, rgb=rgb)
     else:
         assert layer_axes(ndim, labels, rgb=rgb) == axes
+
+
+def test_assumed_axes_are_told_where_channels_could_be_mixed():
+    assert "TCZYX" in axes_note(5, ("-5", "-4", "-3", "-2", "-1"))
+    assert axes_note(5, ("t", "z", "c", "y", "x")) is None
+    assert axes_note(3, ("-3", "-2", "-1")) is None
 
 
 @pytest.fixture

@@ -72,6 +72,19 @@ def test_denoise_adds_a_layer_in_the_same_place(open_dock, qtbot):
     assert dock._denoise.isEnabled()
 
 
+def test_axes_that_are_not_named_are_told(open_dock, qtbot, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari_rdpdenoise.ui.widget.show_info", told.append)
+    viewer, dock = open_dock()
+    dock._denoise.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    assert told == []
+    dock._layers.value = viewer.add_image(np.ones((2, 3, 4, 40, 50), np.uint16))
+    dock._denoise.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 4)
+    assert [note for note in told if "TCZYX" in note] == told != []
+
+
 def test_cancel_leaves_no_layer(open_dock, qtbot):
     go_on = threading.Event()
 

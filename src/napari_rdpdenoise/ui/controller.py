@@ -32,6 +32,7 @@ __all__ = [
     "Failed",
     "Finished",
     "Job",
+    "axes_note",
     "denoise_job",
     "layer_axes",
     "realism_note",
@@ -170,14 +171,29 @@ def layer_axes(ndim: int, labels: Sequence[str], *, rgb: bool) -> str:
     Raises:
         ValueError: more axes than the usual orders cover, and the labels do not name them.
     """
-    letters = "".join(_AXES_OF_LABEL.get(label.lower(), "?") for label in labels)
-    named = len(letters) == ndim == len(set(letters)) and "?" not in letters and {"Y", "X"} <= set(letters)
-    if not named and ndim not in DEFAULT_AXES:
+    named = _named_axes(ndim, labels)
+    if named is None and ndim not in DEFAULT_AXES:
         raise ValueError(
             f"axis_labels must name the axes of a layer with {ndim} axes, found {tuple(labels)}; "
             "set the layer's axis labels to letters such as t, c, z, y, x"
         )
-    return (letters if named else DEFAULT_AXES[ndim]) + ("S" if rgb else "")
+    return (named or DEFAULT_AXES[ndim]) + ("S" if rgb else "")
+
+
+def axes_note(ndim: int, labels: Sequence[str]) -> str | None:
+    """Return what to tell of axes that had to be assumed where a wrong guess mixes channels; else None."""
+    if ndim < 4 or ndim not in DEFAULT_AXES or _named_axes(ndim, labels) is not None:
+        return None
+    return (
+        f"The layer does not name its axes; they are taken as {DEFAULT_AXES[ndim]}. Noise and rate are found "
+        "per channel (C), so if that is wrong, set the layer's axis labels, such as t, z, c, y, x."
+    )
+
+
+def _named_axes(ndim: int, labels: Sequence[str]) -> str | None:
+    letters = "".join(_AXES_OF_LABEL.get(label.lower(), "?") for label in labels)
+    named = len(letters) == ndim == len(set(letters)) and "?" not in letters and {"Y", "X"} <= set(letters)
+    return letters if named else None
 
 
 def denoise_job(job: Job) -> Generator[Progress, None, Finished]:

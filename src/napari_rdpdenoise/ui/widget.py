@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import napari
 from magicgui.widgets import create_widget
-from napari.utils.notifications import show_error, show_warning
+from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtWidgets import (
     QCheckBox,
@@ -23,7 +23,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from .controller import Controller, Failed, Finished, Job, denoise_job, layer_axes, realism_note
+from .controller import Controller, Failed, Finished, Job, axes_note, denoise_job, layer_axes, realism_note
 from .state import DockState, describe
 from .worker import look_up, run_job
 
@@ -151,6 +151,8 @@ class DenoiseDock(QWidget):
         except ValueError as error:
             show_error(str(error))
             return
+        if note := axes_note(layer.ndim, layer.axis_labels):
+            show_info(note)
         data = layer.data[0] if layer.multiscale else layer.data
         self._look = _look_of(layer)
         self._controller.start()
