@@ -127,11 +127,12 @@ def test_plate_is_refused_with_the_way_on(tmp_path):
         open_image(tmp_path / "a.zarr")
 
 
-def test_zip_file(tmp_path, image, same_pixels):
+@pytest.mark.parametrize("name", ["a.zarr.zip", "a.ozx"])
+def test_zip_file(tmp_path, image, same_pixels, name):
     array = image((20, 17))
-    with ZipStore(tmp_path / "a.zarr.zip", mode="w") as store:
+    with ZipStore(tmp_path / name, mode="w") as store:
         zarr.create_array(store, data=array)
-    source = open_image(tmp_path / "a.zarr.zip")
+    source = open_image(tmp_path / name)
     same_pixels(source, array, "YX")
     assert source.metadata.name == "a"
     source.close()

@@ -51,7 +51,7 @@ def _open_node(location: str | Path) -> Any:
     import zarr
     from zarr.storage import ZipStore
 
-    is_zip = str(location).lower().endswith(".zip")
+    is_zip = str(location).lower().endswith((".zip", ".ozx"))
     store = ZipStore(Path(location), mode="r") if is_zip else str(location)
     try:
         return zarr.open(store=store, mode="r")
@@ -61,7 +61,7 @@ def _open_node(location: str | Path) -> Any:
 
 def _stem(location: str) -> str:
     name = location.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-    for ending in (".zip", ".zarr", ".ome"):
+    for ending in (".ozx", ".zip", ".zarr", ".ome"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name
 
