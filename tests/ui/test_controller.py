@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.controller import (
     Cancelled,
@@ -161,7 +162,8 @@ def test_assumed_axes_are_told_where_channels_could_be_mixed():
 def copying_stream(monkeypatch):
     """In place of the engine: copies every plane."""
 
-    def denoise_stream(source, sink, settings):
+    def denoise_stream(source, sink, settings, cache):
+        assert isinstance(cache, LatentCache)
         rows, columns = (slice(0, size) for size in source.shape[-2:])
         for number, index in enumerate(np.ndindex(source.shape[:-2]), start=1):
             block = source.read(index, rows, columns).astype(sink.spec.dtype)

@@ -205,6 +205,7 @@ def denoise_job(job: Job) -> Generator[Progress, None, Finished]:
     """
     import numpy as np
 
+    from ..cache import LatentCache
     from ..io import ArraySink, OutputSpec, open_image
     from ..stream import denoise_stream
 
@@ -213,7 +214,7 @@ def denoise_job(job: Job) -> Generator[Progress, None, Finished]:
     _check_memory(int(np.prod(source.shape, dtype=np.int64)) * dtype.itemsize)
     axes = source.metadata.axes
     sink = ArraySink(OutputSpec(source.shape, axes, dtype, source.metadata, job.settings.tile))
-    report = yield from denoise_stream(source, sink, job.settings)
+    report = yield from denoise_stream(source, sink, job.settings, cache=LatentCache())
     # Sources present Y and X last; the layer has its axes in its own order.
     order = [axes.index(axis) for axis in job.axes]
     return Finished(np.transpose(sink.array, order), report)
