@@ -101,3 +101,12 @@ def test_a_real_codec_gives_a_choice_that_survives_json(tiny_codec, tile):
 def test_wrong_arguments_are_refused(tiny_codec, tiles, rates, message):
     with pytest.raises(ValueError, match=message):
         choose_rate(tiny_codec, tiles, NORM, rates)
+
+
+def test_a_flat_image_is_called_flat() -> None:
+    from napari_rdpdenoise.autorate import _doubt
+
+    assert "blank or flat" in str(_doubt(found=0.0, expected=1.0))
+    assert "weaker than estimated" in str(_doubt(found=0.5, expected=1.0))
+    assert "stronger than estimated" in str(_doubt(found=2.0, expected=1.0))
+    assert _doubt(found=1.1, expected=1.0) is None

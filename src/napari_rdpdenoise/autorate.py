@@ -25,6 +25,7 @@ RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 11), 2))
 # Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth
 # more residual is a few percent more error, 0.1 dB.
 TOLERANCE = 0.001
+_BLANK = 0.01  # share of the expected residual below which nothing at all was removed
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
 
 
@@ -104,8 +105,10 @@ def _doubt(found: float, expected: float) -> str | None:
     ratio = found / max(expected, 1e-6)
     if abs(ratio - 1) <= _FAR:
         return None
+    if ratio < _BLANK:
+        return "the sample is blank or flat: there is no noise to choose a rate by"
     reason = (
-        "structure is being removed, or the noise is stronger than estimated"
+        "structure is being removed, or the noise is stronger than estimated (as in compressed files)"
         if ratio > 1
         else "the noise is weaker than estimated, or correlated between pixels"
     )
