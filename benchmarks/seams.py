@@ -10,10 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.common import data_folder, execute, load_codec, markdown, parser
-from napari_rdpdenoise import RunSettings, denoise_stream, open_image
-from napari_rdpdenoise.codec import Codec
-from napari_rdpdenoise.io import ArraySink
-from napari_rdpdenoise.stream import output_spec
+from benchmarks.quality import denoise_one
 
 CROP, GRID = 480, 3  # px; no multiple of a tile, so that the mosaic's own joints are not where tiles meet
 SMALL, LARGE = 256, 1024
@@ -25,14 +22,14 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     plane, kind = mosaic()
     codec = load_codec(options)
     span = float(np.ptp(plane)) if plane.dtype != np.uint8 else 255.0
-    small, rate = _denoise(codec, plane, SMALL)
-    large, _ = _denoise(codec, plane, LARGE)
-    whole, _ = _denoise(codec, plane, 2048)
+    small, report = denoise_one(codec, plane, tile=SMALL)
+    large, _ = denoise_one(codec, plane, tile=LARGE)
+    whole, _ = denoise_one(codec, plane, tile=2048)
     _picture(options.out / "seams.png", plane, small, large)
     return {
         "images": kind,
         "shape": list(plane.shape),
-        "rate": rate,
+        "rate": report.rate,
         "small_large": float(np.abs(small - large).max() / span),
         "small_whole": float(np.abs(small - whole).max() / span),
         "mean_small_large": float(np.abs(small - large).mean() / span),
@@ -59,18 +56,6 @@ def edge_step(image: NDArray[np.generic]) -> float:
     at = np.arange(SMALL, min(image.shape) - SMALL // 4, SMALL)
     rows, columns = image[at] - image[at - 1], image[:, at] - image[:, at - 1]
     return float(np.abs(rows).mean() + np.abs(columns).mean()) / 2
-
-
-def _denoise(codec: Codec, plane: NDArray[np.generic], tile: int) -> tuple[NDArray[np.generic], float]:
-    settings = RunSettings(model=codec.card.name, dtype="float32", tile=tile)
-    source = open_image(plane, "YX")
-    sink = ArraySink(output_spec(source, settings))
-    run = denoise_stream(source, sink, settings, codec=codec)
-    while True:
-        try:
-            next(run)
-        except StopIteration as end:
-            return sink.array, end.value.rate
 
 
 def _picture(
