@@ -186,7 +186,7 @@ def _rates(result: dict[str, Any]) -> str:
 
 
 def _against_gaussian(ours: Scores, peers: dict[str, Scores]) -> tuple[str, str]:
-    """On how many images a Gaussian filter, its sigma chosen with the clean image, does better; by how much."""
+    """Images on which a Gaussian filter, its sigma chosen with the clean image, does better; by how much."""
     blurred = [scores for name, scores in peers.items() if name.startswith("Gaussian")]
     if not blurred:
         return "not run", ""
