@@ -95,6 +95,11 @@ class TrainSettings(BaseModel):
     counts_share: float = Field(
         0.5, ge=0, le=1, description="share of the loss weighted as error in raw counts"
     )
+    balance: float = Field(
+        0.01,
+        gt=0,
+        description="noise variances; an image denoised better than this does not gain more weight in the loss",
+    )
     ema: float = Field(0.9995, gt=0, lt=1, description="decay of the averaged weights that are shipped")
     validate_every: int = Field(1000, ge=1, description="steps")
     start_from: str | None = Field(

@@ -1,7 +1,7 @@
 """The trainer of encoder and fidelity decoder: a generator, so that command line, dock and tests share it.
 
 Loss per sample: ``w * (D + bpp / lambda(q))`` with ``D = MSE / noise variance``, lambda log-linear in the
-rate q. Dividing by lambda keeps every rate's gradient of the same size; ``w = 1 / (D + 0.05)``, not
+rate q. Dividing by lambda keeps every rate's gradient of the same size; ``w = 1 / (D + balance)``, not
 differentiated, makes a tenth of a decibel worth the same in a bright and in a dim image, where D differs a
 hundredfold. Rounding is straight-through, the rate is estimated with uniform noise (CompressAI's
 convention).
@@ -28,7 +28,6 @@ from napari_rdpdenoise.train.settings import TrainSettings
 
 _VALIDATION_CROP = 384  # px
 _CLIP = 1.0  # gradient norm
-_BALANCE = 0.05  # noise variances; an image denoised better than this does not gain more weight
 
 
 @dataclass(frozen=True)
@@ -208,7 +207,7 @@ def rate_distortion(
     bpp = out.bits / noisy[0].numel()
     low, high = (float(np.log(v)) for v in settings.tradeoff)
     tradeoff = torch.exp(low + (high - low) * q)
-    balance = 1 / (distortion.detach() + _BALANCE)
+    balance = 1 / (distortion.detach() + settings.balance)
     return (balance * (distortion + bpp / tradeoff)).mean(), distortion.mean(), bpp.mean()
 
 
