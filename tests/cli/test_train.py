@@ -16,7 +16,7 @@ CONFIG = {
         "encoder_blocks": [1, 1], "decoder_blocks": [1, 1],
     },
     "sources": [{"kind": "clean", "folder": "cells", "hold_out": ["b"]}],
-    "steps": 3, "batch": 2, "crop": 64, "validate_every": 2, "threads": 1,
+    "stages": [{"kind": "high-rate", "steps": 3}], "batch": 2, "crop": 64, "validate_every": 2, "threads": 1,
 }  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def test_ends_with_a_model_that_loads_and_goes_on_where_it_was(train, tmp_path):
     out = tmp_path / "out"
     assert first.stdout.strip() == str(out)
     card = yaml.safe_load((out / "card.yaml").read_text())
-    assert card["training"]["steps"] == 2
+    assert card["training"]["steps"] == {"1-high-rate": 2}
     assert card["training"]["images"] == [{"kind": "clean", "folder": "cells", "hold_out": ["b"]}]
     assert any("psnr" in name for name in card["measured"]["held-out training images"])
     codec = load_model(out, "cpu")
@@ -62,36 +62,37 @@ def test_ends_with_a_model_that_loads_and_goes_on_where_it_was(train, tmp_path):
     steps = [json.loads(line)["step"] for line in (out / "training.jsonl").read_text().splitlines()]
     assert steps == [2, 3]
     kept = load_model(out, "cpu").card
-    assert kept.training["steps"] == 3
+    assert kept.training["steps"] == {"1-high-rate": 3}
     assert (kept.description, kept.licence, kept.limitations) == (
         "cells of mine",
         "CC0-1.0",
         ("one microscope",),
     )
     assert kept.sha256 != codec.card.sha256
-    assert "step 3 of 3" in second.stderr
+    assert "high-rate 3 of 3" in second.stderr
 
 
 def test_interrupted_leaves_a_model_too(train, tmp_path, monkeypatch):
-    from napari_rdpdenoise.train.trainer import Trainer
+    from napari_rdpdenoise.train.fidelity import FidelityLoop
 
-    real = Trainer._train_step
+    real = FidelityLoop.train_step
 
     def step(self, batch):
         if self.step == 1:
             raise KeyboardInterrupt
         return real(self, batch)
 
-    monkeypatch.setattr(Trainer, "_train_step", step)
+    monkeypatch.setattr(FidelityLoop, "train_step", step)
     answer = train()
     assert answer.exit_code == 130, answer.stderr
-    assert load_model(tmp_path / "out", "cpu").card.training["steps"] == 1
+    assert load_model(tmp_path / "out", "cpu").card.training["steps"] == {"1-high-rate": 1}
 
 
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"steps": 0}, "steps"),
+        ({"stages": [{"kind": "high-rate", "steps": 0}]}, "steps"),
+        ({"stages": []}, "stages"),
         ({"stepz": 3}, "stepz"),
         ({"sources": [{"kind": "clean", "folder": "nothing"}]}, "nothing"),
         ("a: [", "not valid YAML"),

@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def settings() -> TrainSettings:
-    """Twenty steps of a tiny network on both kinds of sources."""
+    """Twenty steps at all rates of a tiny network on both kinds of sources."""
     small = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
     return TrainSettings(
         name="tiny",
@@ -43,11 +43,8 @@ def settings() -> TrainSettings:
             {"kind": "clean", "folder": "clean", "downscale": (1.0, 0.5), "hold_out": ("a4",)},
             {"kind": "pairs", "folder": "noisy", "clean_folder": "truth", "hold_out": ("a3", "a4")},
         ),
-        steps=20,
+        stages=({"kind": "all-rates", "steps": 20, "warm_up": 3, "learning_rate": 2e-3, "ema": 0.9},),
         batch=2,
         crop=64,
-        warm_up=3,
         validate_every=5,
-        learning_rate=2e-3,
-        ema=0.9,
     )

@@ -11,6 +11,8 @@ from napari_rdpdenoise.nn.config import SIZES
 from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings, TrainSettings, load_settings
 
 SOURCE = {"kind": "clean", "folder": "clean"}
+STAGE = {"kind": "all-rates", "steps": 5}
+REALISM = {"kind": "realism", "steps": 5}
 
 
 def test_the_shipped_config_is_valid_and_trains_light():
@@ -23,7 +25,7 @@ def test_the_shipped_config_is_valid_and_trains_light():
 
 
 def test_settings_survive_json():
-    settings = TrainSettings(name="a", sources=(SOURCE,), tradeoff=(0.1, 7.0))
+    settings = TrainSettings(name="a", sources=(SOURCE,), stages=({**STAGE, "tradeoff": (0.1, 7.0)}, REALISM))
     assert TrainSettings.model_validate_json(settings.model_dump_json()) == settings
 
 
@@ -31,18 +33,23 @@ def test_settings_survive_json():
     ("changes", "field"),
     [
         ({"sources": ()}, "sources"),
-        ({"steps": 0}, "steps"),
+        ({"stages": ()}, "stages"),
+        ({"stages": ({**STAGE, "steps": 0},)}, "steps"),
+        ({"stages": ({**STAGE, "learning_rate": 0},)}, "learning_rate"),
+        ({"stages": ({**STAGE, "ema": 1.0},)}, "ema"),
+        ({"stages": ({**STAGE, "lpips": 1.0},)}, "lpips"),
+        ({"stages": ({**STAGE, "tradeoff": (2.0, 1.0)},)}, "tradeoff must be two ascending numbers"),
+        ({"stages": (REALISM, STAGE)}, "realism must be the last one"),
+        ({"stages": (REALISM,)}, "realism needs a trained codec"),
         ({"crop": 100}, "crop"),
         ({"crop": 0}, "crop"),
-        ({"learning_rate": 0}, "learning_rate"),
-        ({"ema": 1.0}, "ema"),
         ({"colour": 1}, "colour"),
         ({"network": {"quarter_channels": 33}}, "quarter_channels"),
     ],
 )
 def test_wrong_settings_are_named(changes, field):
     with pytest.raises(ValueError, match=field):
-        TrainSettings(**{"name": "a", "sources": (SOURCE,), **changes})
+        TrainSettings(**{"name": "a", "sources": (SOURCE,), "stages": (STAGE,), **changes})
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec.pretrained import build_network
 from napari_rdpdenoise.train.data import TrainingData
-from napari_rdpdenoise.train.trainer import Trainer, rate_distortion
+from napari_rdpdenoise.train.fidelity import rate_distortion
+from napari_rdpdenoise.train.trainer import Trainer
 
 
 @pytest.fixture(scope="module")
@@ -32,19 +33,26 @@ def finished(settings, data, tmp_path_factory):
 
 
 def losses(steps):
-    return [(s.step, s.loss, s.distortion, s.bpp) for s in steps]
+    return [(s.step, s.values) for s in steps]
+
+
+def with_steps(settings, steps, **changes):
+    stage = settings.stages[0].model_copy(update={"steps": steps, **changes})
+    return settings.model_copy(update={"stages": (stage,)})
+
+
+def network_of(trainer, settings):
+    return trainer.loop.network if trainer.loop else trainer._loop(0, None).network
 
 
 def test_training_lowers_the_error(settings, data, finished, tmp_path):
-    """Not the loss itself: its weight ``1 / (D + 0.05)`` holds it near 1 while the error D is large."""
+    """Not the loss itself: its weight ``1 / (D + balance)`` holds it near 1 while the error D is large."""
 
     def error(trainer):
         rates = torch.tensor([0.3, 0.9])
         with torch.no_grad():
-            rows = [
-                rate_distortion(trainer.network.train(), data.batch(k), rates, settings, "cpu")[1]
-                for k in range(5)
-            ]
+            network = network_of(trainer, settings).train()
+            rows = [rate_distortion(network, data.batch(k), rates, settings.stages[0])[1] for k in range(5)]
         return float(torch.stack(rows).mean())
 
     assert error(finished[2]) < 0.7 * error(Trainer(settings, data, tmp_path))
@@ -53,7 +61,7 @@ def test_training_lowers_the_error(settings, data, finished, tmp_path):
 def test_progress_is_reported(settings, finished):
     steps = finished[0]
     assert [s.step for s in steps] == list(range(1, 21))
-    assert all(np.isfinite([s.loss, s.distortion, s.bpp]).all() for s in steps)
+    assert all(np.isfinite([s.values[n] for n in ("loss", "distortion", "bpp")]).all() for s in steps)
     assert [s.step for s in steps if s.validation] == [5, 10, 15, 20]
     scores = steps[-1].validation
     assert {"clean psnr@0.25", "noisy psnr@1.0", "noisy bpp@0.6"} <= set(scores)
@@ -66,7 +74,7 @@ def test_a_killed_run_repeats_the_curve(settings, data, finished, tmp_path):
     again = list(resumed.run(report_every=1))
     assert losses(again) == losses(steps[5:])
     assert again[-1].validation == steps[-1].validation
-    for a, b in zip(resumed.average.parameters(), trainer.average.parameters(), strict=True):
+    for a, b in zip(resumed.loop.average.parameters(), trainer.loop.average.parameters(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -80,12 +88,12 @@ def test_a_closed_run_goes_on_at_its_step(settings, data, finished, tmp_path):
 
 
 def test_means_between_reports_are_means(settings, data, finished, tmp_path):
-    steps = list(Trainer(settings.model_copy(update={"steps": 8}), data, tmp_path).run(report_every=3))
+    steps = list(Trainer(with_steps(settings, 8), data, tmp_path).run(report_every=3))
     assert [s.step for s in steps] == [3, 5, 6, 8]  # 5 and 8 validate
     # the schedule ends earlier than that of the finished run, so only the warm-up is the same
-    expected = np.mean([s.loss for s in finished[0][:3]])
-    assert steps[0].loss == pytest.approx(expected, rel=1e-6)
-    assert 0.3 * expected < steps[2].loss < 3 * expected
+    expected = np.mean([s.values["loss"] for s in finished[0][:3]])
+    assert steps[0].values["loss"] == pytest.approx(expected, rel=1e-6)
+    assert 0.3 * expected < steps[2].values["loss"] < 3 * expected
 
 
 def test_shipped_weights_are_the_average_and_nothing_else(settings, finished):
@@ -94,19 +102,19 @@ def test_shipped_weights_are_the_average_and_nothing_else(settings, finished):
     assert {t.dtype for t in tensors.values()} == {torch.float16}
     assert not any("_double" in name or "cdf" in name for name in tensors)
     network = build_network(settings.network, tensors)
-    for a, b in zip(network.parameters(), trainer.average.parameters(), strict=True):
+    for a, b in zip(network.parameters(), trainer.loop.average.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-2, rtol=2e-3)
 
 
 def test_other_settings_do_not_continue_a_checkpoint(settings, data, finished):
-    other = settings.model_copy(update={"learning_rate": 1e-4})
+    other = with_steps(settings, 20, learning_rate=1e-4)
     with pytest.raises(ValueError, match="was made with other settings; give another --out folder"):
         next(Trainer(other, data, finished[2].folder).run())
 
 
 def test_more_steps_continue_a_finished_run(settings, data, finished, tmp_path):
     shutil.copytree(finished[1], tmp_path / "out")
-    longer = settings.model_copy(update={"steps": 6})
+    longer = with_steps(settings, 6)
     assert [s.step for s in Trainer(longer, data, tmp_path / "out").run(report_every=1)] == [6]
     assert list(Trainer(longer, data, tmp_path / "out").run()) == []
 
@@ -115,9 +123,10 @@ def test_weights_to_start_from(settings, folder, finished, tmp_path):
     weights = finished[2].folder / "model.safetensors"
     started = settings.model_copy(update={"start_from": str(weights)})
     trainer = Trainer(started, TrainingData(started, folder), tmp_path)
-    for a, b in zip(trainer.network.parameters(), finished[2].average.parameters(), strict=True):
+    loop = trainer._loop(0, weights)
+    for a, b in zip(loop.network.parameters(), finished[2].loop.average.parameters(), strict=True):
         torch.testing.assert_close(a, b, atol=1e-2, rtol=2e-3)
-    for a, b in zip(trainer.network.parameters(), trainer.average.parameters(), strict=True):
+    for a, b in zip(loop.network.parameters(), loop.average.parameters(), strict=True):
         assert torch.equal(a, b)
     missing = settings.model_copy(update={"start_from": "nowhere"})
     with pytest.raises(FileNotFoundError, match="start_from: no file"):

@@ -13,8 +13,6 @@ from napari_rdpdenoise.cli.progress import bar, duration
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
-
     from napari_rdpdenoise.train.settings import TrainSettings
     from napari_rdpdenoise.train.trainer import Trainer, TrainProgress
 
@@ -25,7 +23,9 @@ def train(
         Path, typer.Option(metavar="FOLDER", help="Folder that the config's source folders are relative to.")
     ],
     out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the new model and its checkpoint.")],
-    steps: Annotated[int | None, typer.Option(min=1, help="Steps, in place of the config's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps of every stage, in place of the config's.")
+    ] = None,
     threads: Annotated[int | None, typer.Option(min=1, help="CPU threads, in place of the config's.")] = None,
     device: Annotated[
         str, typer.Option(flag("device"), help=str(RunSettings.model_fields["device"].description))
@@ -39,7 +39,7 @@ def train(
         settings = _settings(config, steps, threads)
         if not data.is_dir():
             raise FileNotFoundError(f"--data: expected a folder, found none at {data}")
-        from napari_rdpdenoise.cli.training_log import TrainingLog, write_card
+        from napari_rdpdenoise.cli.training_log import TrainingLog, draw_curves, write_card
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.train.data import TrainingData
         from napari_rdpdenoise.train.trainer import Trainer
@@ -48,12 +48,14 @@ def train(
         say("reading the images")
         trainer = Trainer(settings, TrainingData(settings, data), out, where)
         log = TrainingLog(out / "training.jsonl")
-        say(f"training {settings.name} on {where}: {settings.steps} steps of {settings.batch} crops")
+        plan = ", ".join(f"{part.kind} {part.steps} steps" for part in settings.stages)
+        say(f"training {settings.name} on {where}: {plan} of {settings.batch} crops")
         try:
             _run(trainer, log, stage)
         finally:
-            if trainer.step and (out / "model.safetensors").is_file():
+            if trainer.loop is not None and (out / "model.safetensors").is_file():
                 write_card(out, trainer, log)
+                draw_curves(log, out / "training.png")
         result(str(out.resolve()))
 
 
@@ -62,10 +64,13 @@ def _settings(config: Path, steps: int | None, threads: int | None) -> TrainSett
 
     from napari_rdpdenoise.train.settings import TrainSettings, load_settings
 
-    changes = {key: value for key, value in (("steps", steps), ("threads", threads)) if value is not None}
     try:
-        settings = load_settings(config)
-        return TrainSettings.model_validate({**settings.model_dump(), **changes})
+        settings = load_settings(config).model_dump()
+        if threads is not None:
+            settings["threads"] = threads
+        if steps is not None:
+            settings["stages"] = [{**stage, "steps": steps} for stage in settings["stages"]]
+        return TrainSettings.model_validate(settings)
     except ValidationError as error:
         raise ValueError(f"CONFIG: {config} is not as expected\n{describe(error)}") from error
 
@@ -74,17 +79,19 @@ def _run(trainer: Trainer, log: Any, stage: Any) -> None:
     from contextlib import closing
 
     with closing(trainer.run()) as running, bar("steps") as progress:
-        task = progress.add_task(trainer.settings.name, total=trainer.settings.steps, state="")
+        total = sum(part.steps for part in trainer.settings.stages)
+        task = progress.add_task(trainer.settings.name, total=total, state="")
         for state in running:
             stage.working = True
             log.add(state)
-            _show(state, progress, task)
+            progress.update(task, completed=sum(trainer.steps.values()), state=_words(state))
+            if progress.disable or state.validation:
+                place = f"{state.stage} {state.step} of {state.steps}"
+                say(f"{place}: {_words(state)}, {duration(state.seconds)}")
+            for name, value in state.validation.items():
+                say(f"    {name}: {value:.3f}")
 
 
-def _show(state: TrainProgress, progress: Progress, task: TaskID) -> None:
-    text = f"loss {state.loss:.3f}, error {state.distortion:.4f} noise variances, {state.bpp:.3f} bpp"
-    progress.update(task, completed=state.step, state=text)
-    if progress.disable or state.validation:
-        say(f"step {state.step} of {state.steps}: {text}, {duration(state.seconds)}")
-    for name, value in state.validation.items():
-        say(f"    {name}: {value:.3f}")
+def _words(state: TrainProgress) -> str:
+    names = {"distortion": "error in noise variances"}
+    return ", ".join(f"{names.get(name, name)} {value:.4g}" for name, value in state.values.items())

@@ -27,24 +27,30 @@ class TrainingLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seconds = 0.0
+        self.seconds_by_stage: dict[str, float] = {}
         self.validation: dict[str, float] = {}
-        for entry in self._entries():
+        for entry in self.entries():
             self._take(entry)
-        self._before = self.seconds
+        self._before = dict(self.seconds_by_stage)
+
+    @property
+    def seconds(self) -> float:
+        """Training time of all stages and runs."""
+        return sum(self.seconds_by_stage.values())
 
     def add(self, state: TrainProgress) -> None:
         """Append a report; its seconds count from the start of this process."""
-        entry = {**asdict(state), "seconds": self._before + state.seconds}
+        entry = {**asdict(state), "seconds": self._before.get(state.stage, 0.0) + state.seconds}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         self._take(entry)
 
     def _take(self, entry: dict[str, Any]) -> None:
-        self.seconds = float(entry["seconds"])
+        self.seconds_by_stage[entry["stage"]] = float(entry["seconds"])
         self.validation = entry["validation"] or self.validation
 
-    def _entries(self) -> list[dict[str, Any]]:
+    def entries(self) -> list[dict[str, Any]]:
+        """All reports so far, each as ``TrainProgress`` has it."""
         if not self.path.is_file():
             return []
         entries = []
@@ -76,9 +82,9 @@ def write_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
         or f"trained on {', '.join(s.folder for s in settings.sources)}",
         licence=before.get("licence") or _LICENCE,
         sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
-        network=settings.network,
+        network=trainer.network_config,
         training={
-            "steps": trainer.step,
+            "steps": trainer.steps,
             "hours": round(log.seconds / 3600, 3),
             "device": trainer.device,
             "finished": datetime.now(UTC).date().isoformat(),
@@ -94,6 +100,43 @@ def write_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
         yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
     )
     beside.replace(folder / "card.yaml")
+
+
+def draw_curves(log: TrainingLog, path: Path) -> bool:
+    """Plot every reported value and the validation scores over the steps, if matplotlib is there to do it."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    curves = _curves(log.entries())
+    if not curves:
+        return False
+    columns = 3
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(4.5 * columns, 2.6 * rows), layout="constrained")
+    for number, (title, lines) in enumerate(curves.items()):
+        axes = figure.add_subplot(rows, columns, number + 1, title=title)
+        for label, points in lines.items():
+            axes.plot(*zip(*points, strict=True), marker="." if len(points) < 40 else "", label=label)
+        if any(lines):
+            axes.legend(fontsize="x-small")
+    figure.savefig(path, dpi=80)
+    return True
+
+
+def _curves(entries: list[dict[str, Any]]) -> dict[str, dict[str, list[tuple[int, float]]]]:
+    """Points by plot (stage and value; source and score) and line."""
+    curves: dict[str, dict[str, list[tuple[int, float]]]] = {}
+    for entry in entries:
+        for name, value in entry["values"].items():
+            lines = curves.setdefault(f"{entry['stage']}: {name}", {})
+            lines.setdefault("", []).append((entry["step"], value))
+        for name, value in entry["validation"].items():
+            source, score = name.split(" ", 1)
+            score, rate = score.rsplit("@", 1)
+            lines = curves.setdefault(f"{entry['stage']}: {source} {score}", {})
+            lines.setdefault(f"rate {rate}", []).append((entry["step"], value))
+    return curves
 
 
 def _earlier(path: Path) -> dict[str, Any]:

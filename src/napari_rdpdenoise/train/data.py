@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.source import planes as plane_indices
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, expected_stabilized
+from napari_rdpdenoise.train.display import tone_curve
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 from napari_rdpdenoise.train.synth import Exposure, expose
 
@@ -27,11 +28,21 @@ _CENTER_JITTER = 2.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Network input and target (b, 1, crop, crop), pixel weights of the same shape."""
+    """Network input and target (b, 1, crop, crop), pixel weights alike, and curves to display them.
+
+    Attributes:
+        tone: (b, 2 + ``display.POINTS``), see ``display.tone_curve``.
+    """
 
     noisy: Tensor
     target: Tensor
     weight: Tensor
+    tone: Tensor
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        parts = (self.noisy, self.target, self.weight, self.tone)
+        return Batch(*(part.to(device, non_blocking=True) for part in parts))
 
 
 @dataclass(frozen=True)
@@ -89,31 +100,29 @@ class TrainingData:
             self._clean.append([read_plane(f) for f in used] if source.kind == "clean" else [])
             self._pairs.append([self._pair(source, f) for f in used] if source.kind == "pairs" else [])
 
-    def batches(self, start: int = 0) -> Iterator[Batch]:
-        """Endless batches from step ``start``, made ahead of time in a process of their own.
+    def batches(self, start: int = 0, stage: int = 0) -> Iterator[Batch]:
+        """Endless batches from step ``start``, made ahead of time in processes of their own.
 
         A thread would fight the training loop for the interpreter lock: measured, half the speed.
         """
         loader = DataLoader(
-            _Steps(self, start),
+            _Steps(self, start, stage),
             batch_size=None,
-            num_workers=1,
+            num_workers=self.settings.workers,
             prefetch_factor=4,
             worker_init_fn=_one_thread,
         )
         yield from loader
 
-    def batch(self, step: int) -> Batch:
+    def batch(self, step: int, stage: int = 0) -> Batch:
         """The batch of one step."""
-        rng = np.random.default_rng([self.settings.seed, step])
+        rng = np.random.default_rng([self.settings.seed, stage, step])
         weights = np.array([s.weight for s in self.settings.sources])
         rows = [
             self._sample(int(rng.choice(len(weights), p=weights / weights.sum())), rng) for _ in self._range()
         ]
-        noisy, target, weight = (
-            torch.from_numpy(np.stack(part)[:, None]) for part in zip(*rows, strict=True)
-        )
-        return Batch(noisy, target, weight)
+        noisy, target, weight, tone = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
+        return Batch(noisy[:, None], target[:, None], weight[:, None], tone)
 
     def validation(self, per_source: int = 4) -> list[ValidationImage]:
         """Held-out images, the same ones and the same noise every time."""
@@ -154,7 +163,7 @@ class TrainingData:
         slope, level = np.polyfit(clean.ravel(), noisy.ravel().astype(np.float64), 1)
         return _Pair(noisy, (slope * clean + level).astype(np.float32), estimate_noise([noisy]))
 
-    def _sample(self, number: int, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+    def _sample(self, number: int, rng: np.random.Generator) -> tuple[NDArray, ...]:
         source, size = self.settings.sources[number], self.settings.crop
         if source.kind == "pairs":
             pair = self._pairs[number][rng.integers(len(self._pairs[number]))]
@@ -167,7 +176,7 @@ class TrainingData:
             exposure = expose(_shrink(patch.astype(np.float32), size), self.settings.noise, rng)
         return self._normalized(exposure, rng)
 
-    def _normalized(self, exposure: Exposure, rng: np.random.Generator) -> tuple[NDArray, NDArray, NDArray]:
+    def _normalized(self, exposure: Exposure, rng: np.random.Generator) -> tuple[NDArray, ...]:
         fitted = fit_normalization([exposure.noisy], exposure.noise)
         center = fitted.center + float(rng.normal(0.0, _CENTER_JITTER))
         normalization = Normalization(fitted.noise, center, fitted.scale)
@@ -181,18 +190,21 @@ class TrainingData:
         turn, flip = int(rng.integers(4)), bool(rng.integers(2))
         parts = [np.rot90(p, turn) for p in parts]
         noisy, target, weight = (np.ascontiguousarray(p[:, ::-1] if flip else p) for p in parts)
-        return noisy, target, weight
+        tone = tone_curve(normalization, target, exposure.clean, float(rng.random()))
+        return noisy, target, weight, tone
 
 
 class _Steps(IterableDataset):
     """The batches of the steps from ``start`` on."""
 
-    def __init__(self, data: TrainingData, start: int) -> None:
-        self._data, self._start = data, start
+    def __init__(self, data: TrainingData, start: int, stage: int) -> None:
+        self._data, self._start, self._stage = data, start, stage
 
     def __iter__(self) -> Iterator[Batch]:
-        for step in count(self._start):
-            yield self._data.batch(step)
+        worker = get_worker_info()  # the loader takes from its workers in turn
+        first, stride = (0, 1) if worker is None else (worker.id, worker.num_workers)
+        for step in count(self._start + first, stride):
+            yield self._data.batch(step, self._stage)
 
 
 def _one_thread(_worker: int) -> None:

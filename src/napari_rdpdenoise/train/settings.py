@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -11,35 +11,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from napari_rdpdenoise.nn.config import NetworkConfig
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
-
-
-class SourceSettings(BaseModel):
-    """One folder of training images.
-
-    ``clean``: noise is synthesised on the fly. ``pairs``: ``clean_folder`` holds a file of the same name for
-    every file of ``folder``; the clean image is mapped onto the noisy one's scale by its least-squares line.
-    """
-
-    model_config = _FROZEN
-
-    kind: Literal["clean", "pairs"]
-    folder: str = Field(description="relative to the data folder; images are found by suffix")
-    clean_folder: str | None = Field(None, description="pairs only")
-    weight: float = Field(1.0, gt=0, description="share of the samples, relative to the other sources")
-    downscale: tuple[float, ...] = Field(
-        (1.0,), description="clean only: area factors to choose from at random"
-    )
-    hold_out: tuple[str, ...] = Field((), description="file stems that start so are used for validation only")
-
-    @model_validator(mode="after")
-    def _pairs_have_clean(self) -> SourceSettings:
-        if (self.kind == "pairs") != (self.clean_folder is not None):
-            raise ValueError("clean_folder must be given for kind 'pairs' and only there")
-        if not self.downscale or min(self.downscale) <= 0:
-            raise ValueError(
-                f"downscale must hold factors above 0, found {self.downscale}; use [1.0] for none"
-            )
-        return self
 
 
 class NoiseRange(BaseModel):
@@ -71,8 +42,149 @@ class NoiseRange(BaseModel):
         return self
 
 
+class SourceSettings(BaseModel):
+    """One folder of training images, and what is made of them.
+
+    ``clean``: noise is synthesised on the fly; with ``noisy_target`` the target is a second exposure, never the
+    clean image (Noise2Noise, Lehtinen et al. 2018).
+
+    ``pairs``: ``clean_folder`` holds a file of the same name for every file of ``folder``; the clean image is
+    mapped onto the noisy one's scale by its least-squares line.
+
+    ``noisy``: the target is what ``teacher`` makes of the image.
+
+    ``identity``: clean images to themselves, their noise as estimated. Only images whose range exceeds 64
+    standard deviations of it are used: the others look like noisy ones, and would teach to keep noise.
+
+    The last three and ``min_ms_ssim`` are how JDC is trained (Brummer and De Vleeschouwer 2023,
+    doi:10.1109/ICIP49359.2023.10222047): N is ``pairs``, UD is ``noisy``, CN four of ``pairs`` to one of
+    ``identity``, and Cn.8 that with ``min_ms_ssim`` 0.8.
+    """
+
+    model_config = _FROZEN
+
+    kind: Literal["clean", "pairs", "noisy", "identity"]
+    folder: str = Field(description="relative to the data folder; images are found by suffix")
+    clean_folder: str | None = Field(
+        None, description="pairs only; with a teacher it serves validation alone and may be left out"
+    )
+    weight: float = Field(1.0, gt=0, description="share of the samples, relative to the other sources")
+    downscale: tuple[float, ...] = Field(
+        (1.0,), description="clean and identity only: area factors to choose from at random"
+    )
+    hold_out: tuple[str, ...] = Field((), description="file stems that start so are used for validation only")
+    min_ms_ssim: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="not identity: crops less similar to their target are drawn again, a bounded number of times",
+    )
+    teacher: str | None = Field(
+        None,
+        description="noisy and pairs only: model that makes the targets, a shipped one's name or a folder "
+        "relative to the data folder",
+    )
+    noisy_target: bool = Field(False, description="clean only: the target is a second exposure")
+    noise: NoiseRange | None = Field(None, description="clean only; None: that of the run")
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> SourceSettings:
+        kinds = {
+            "clean_folder": ("pairs",),
+            "downscale": ("clean", "identity"),
+            "min_ms_ssim": ("clean", "pairs", "noisy"),
+            "teacher": ("noisy", "pairs"),
+            "noisy_target": ("clean",),
+            "noise": ("clean",),
+        }
+        for name, allowed in kinds.items():
+            value = getattr(self, name)
+            if self.kind not in allowed and value != type(self).model_fields[name].default:
+                raise ValueError(
+                    f"{name} is only for kind {' and '.join(map(repr, allowed))}, found {value!r} with kind "
+                    f"{self.kind!r}; leave it out"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _has_targets(self) -> SourceSettings:
+        if self.kind == "pairs" and self.clean_folder is None and self.teacher is None:
+            raise ValueError("clean_folder must be given for kind 'pairs', or a teacher in its place")
+        if self.kind == "noisy" and self.teacher is None:
+            raise ValueError("teacher must be given for kind 'noisy', whose images have no clean partner")
+        if not self.downscale or min(self.downscale) <= 0:
+            raise ValueError(
+                f"downscale must hold factors above 0, found {self.downscale}; use [1.0] for none"
+            )
+        return self
+
+
+class _Stage(BaseModel):
+    """What every stage has: so many steps of Adam, warmed up and then annealed, and averaged weights."""
+
+    model_config = _FROZEN
+
+    steps: int = Field(ge=1)
+    learning_rate: float = Field(1e-3, gt=0)
+    final_rate: float = Field(0.02, gt=0, le=1, description="learning rate at the end, share of the start")
+    warm_up: int = Field(300, ge=1, description="steps")
+    ema: float = Field(0.9995, gt=0, lt=1, description="decay of the averaged weights that are shipped")
+    rate_power: float = Field(
+        0.4, gt=0, description="q = uniform ** power: below 1 favours the top of the range"
+    )
+    balance: float = Field(
+        0.01,
+        gt=0,
+        description="noise variances; an image denoised better than this does not gain more weight",
+    )
+
+
+class CodecStage(_Stage):
+    """Encoder, gains, entropy model and fidelity decoder: ``w * (distortion + bpp / lambda)``.
+
+    ``high-rate`` keeps to the top of the rate range, where nothing is lost for bits, so that the transforms
+    are there before they have to share; ``all-rates`` then trains the gains as well.
+    """
+
+    kind: Literal["high-rate", "all-rates"]
+    tradeoff: tuple[float, float] = Field(
+        (0.2, 200.0),
+        description="lambda at rate 0 and 1: loss = MSE / noise variance + bpp / lambda",
+    )
+
+    @model_validator(mode="after")
+    def _ascends(self) -> CodecStage:
+        if not 0 < self.tradeoff[0] <= self.tradeoff[1]:
+            raise ValueError(f"tradeoff must be two ascending numbers above 0, found {self.tradeoff}")
+        return self
+
+
+class RealismStage(_Stage):
+    """The realism decoder alone, encoder frozen: distortion, LPIPS (AlexNet) and a conditional critic.
+
+    ``distortion * MSE / MSE of the fidelity decode + lpips * LPIPS - adversarial * critic``: CGanDeCompress
+    (Nguyen et al. 2026, arXiv 2602.11553), whose weights are not published.
+    """
+
+    kind: Literal["realism"]
+    learning_rate: float = Field(4e-4, gt=0)
+    distortion: float = Field(1.0, ge=0, description="weight of the error, relative to the fidelity decode's")
+    lpips: float = Field(4.0, ge=0, description="weight of LPIPS (AlexNet) on the displayed image")
+    adversarial: float = Field(0.3, ge=0, description="weight of the Wasserstein critic; 0 trains none")
+    gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
+    critic_steps: int = Field(1, ge=1, description="critic steps per decoder step")
+    critic_rate: float = Field(2e-4, gt=0, description="learning rate of the critic")
+    critic_from: int = Field(
+        2000, ge=0, description="step at which the critic starts to learn"
+    )
+    critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")
+
+
+Stage = Annotated[CodecStage | RealismStage, Field(discriminator="kind")]
+
+
 class TrainSettings(BaseModel):
-    """A training run of encoder and fidelity decoder."""
+    """A training run: data, network, and the stages that follow one another."""
 
     model_config = _FROZEN
 
@@ -80,27 +192,12 @@ class TrainSettings(BaseModel):
     network: NetworkConfig = NetworkConfig()
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
     noise: NoiseRange = NoiseRange()
-    steps: int = Field(40_000, ge=1)
-    batch: int = Field(8, ge=1)
-    crop: int = Field(128, ge=32, multiple_of=32, description="training crop edge, px")
-    learning_rate: float = Field(1e-3, gt=0)
-    final_rate: float = Field(0.02, gt=0, le=1, description="learning rate at the end, share of the start")
-    warm_up: int = Field(300, ge=1, description="steps")
-    tradeoff: tuple[float, float] = Field(
-        (0.2, 60.0), description="lambda at rate 0 and 1: loss = MSE / noise variance + bpp / lambda"
-    )
-    rate_power: float = Field(
-        0.5, gt=0, description="q = uniform ** power: below 1 favours the top of the range"
-    )
+    stages: tuple[Stage, ...] = Field(min_length=1)
+    batch: int = Field(6, ge=1)
+    crop: int = Field(160, ge=32, multiple_of=32, description="training crop edge, px")
     counts_share: float = Field(
         0.5, ge=0, le=1, description="share of the loss weighted as error in raw counts"
     )
-    balance: float = Field(
-        0.01,
-        gt=0,
-        description="noise variances; an image denoised better than this does not gain more weight in the loss",
-    )
-    ema: float = Field(0.9995, gt=0, lt=1, description="decay of the averaged weights that are shipped")
     validate_every: int = Field(1000, ge=1, description="steps")
     start_from: str | None = Field(
         None,
@@ -108,6 +205,18 @@ class TrainSettings(BaseModel):
     )
     seed: int = 0
     threads: int | None = Field(None, description="CPU threads; None leaves torch's choice")
+    workers: int = Field(1, ge=1, description="processes that make batches; a GPU needs about 8")
+
+    @model_validator(mode="after")
+    def _stages_follow(self) -> TrainSettings:
+        kinds = [stage.kind for stage in self.stages]
+        if "realism" in kinds[:-1]:
+            raise ValueError("stages: realism must be the last one, because it freezes everything else")
+        if kinds == ["realism"] and self.start_from is None:
+            raise ValueError(
+                "stages: realism needs a trained codec; put stages before it or give start_from"
+            )
+        return self
 
 
 def load_settings(path: Path) -> TrainSettings:

@@ -18,15 +18,32 @@ _READ_GRID = 40
 
 @dataclass(frozen=True)
 class Exposure:
-    """One simulated exposure: counts, noise-free counts, and the noise as an estimator would see it."""
+    """A noisy image, simulated or real, in counts (2-D), with what is known of it.
+
+    Attributes:
+        noisy: counts.
+        clean: noise-free counts, or the best that is known of them.
+        noise: as an estimator sees it.
+        second: of the same scene and camera with noise of its own, counts; None if there is none.
+    """
 
     noisy: NDArray[np.float32]
     clean: NDArray[np.float32]
     noise: NoiseModel
+    second: NDArray[np.float32] | None = None
 
 
-def expose(image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Generator) -> Exposure:
-    """Simulate a camera on ``image`` (2-D, any positive scale; its 99.9th percentile is the bright end)."""
+def expose(
+    image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Generator, twice: bool = False
+) -> Exposure:
+    """Simulate a camera on ``image``.
+
+    Args:
+        image: 2-D, any positive scale; its 99.9th percentile is the bright end.
+        settings: light and noise to draw from.
+        rng: the first exposure is the same whether there is a second one or not.
+        twice: make a second exposure with the same light, camera and stretching, and noise of its own.
+    """
     low, high = np.percentile(image, [0.5, 99.9])
     scene = np.maximum((image - low) / max(high - low, 1e-6), 0.0) ** np.exp(rng.normal(0.0, 0.25))
     background = rng.uniform(0.0, settings.background) ** 2 / max(settings.background, 1e-6)
@@ -34,24 +51,37 @@ def expose(image: NDArray[np.float32], settings: NoiseRange, rng: np.random.Gene
     light = photons * (scene * (1 - background) + background)
     read = _log_uniform(settings.read_electrons, rng)
     electrons = rng.poisson(light).astype(np.float64)
-    factor = 1.0
-    if rng.random() < settings.excess:  # multiplication register: gamma-distributed gain doubles the variance
-        electrons = np.where(electrons > 0, rng.gamma(np.maximum(electrons, 1e-9)), 0.0)
-        factor = 2.0
-    electrons += rng.normal(0.0, read, image.shape)
-    if rng.random() < settings.correlated:
-        electrons = light + _share_with_neighbours(electrons - light, rng.uniform(*settings.correlation))
+    excess = bool(rng.random() < settings.excess)
+    electrons = _read_out(electrons, excess, read, rng)
+    shared = rng.uniform(*settings.correlation) if rng.random() < settings.correlated else 0.0
+    electrons = _blurred(electrons, light, shared)
     eight_bit = bool(rng.random() < settings.eight_bit)
     counts, offset = _stretched(electrons, rng) if eight_bit else _camera(rng)
     # 8-bit files are stretched until some pixels clip; cameras have room for any light that is drawn here
-    noisy = np.clip(np.round(electrons * counts + offset), 0, 255 if eight_bit else 65535)
-    gain = factor * counts
+    top = 255 if eight_bit else 65535
     read_counts = np.sqrt((read * counts) ** 2 + 1 / 12)
+    noise = _as_estimated(2 * counts if excess else counts, offset, read_counts, settings, rng)
+    second = None
+    if twice:
+        again = _read_out(rng.poisson(light).astype(np.float64), excess, read, rng)
+        second = _digitised(_blurred(again, light, shared), counts, offset, top)
     return Exposure(
-        noisy.astype(np.float32),
-        (light * counts + offset).astype(np.float32),
-        _as_estimated(gain, offset, read_counts, settings, rng),
+        _digitised(electrons, counts, offset, top), (light * counts + offset).astype(np.float32), noise, second
     )
+
+
+def _read_out(electrons: NDArray, excess: bool, read: float, rng: np.random.Generator) -> NDArray:
+    if excess:  # multiplication register: gamma-distributed gain doubles the variance
+        electrons = np.where(electrons > 0, rng.gamma(np.maximum(electrons, 1e-9)), 0.0)
+    return electrons + rng.normal(0.0, read, electrons.shape)
+
+
+def _blurred(electrons: NDArray, light: NDArray, sigma: float) -> NDArray:
+    return light + _share_with_neighbours(electrons - light, sigma) if sigma else electrons
+
+
+def _digitised(electrons: NDArray, counts: float, offset: float, top: float) -> NDArray[np.float32]:
+    return np.asarray(np.clip(np.round(electrons * counts + offset), 0, top), dtype=np.float32)
 
 
 def _share_with_neighbours(noise: NDArray, sigma: float) -> NDArray:

@@ -1,0 +1,61 @@
+"""Conditional critic of the realism decoder's training; it is never shipped."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from napari_rdpdenoise.nn.layers import conv
+
+_CONDITION = 16  # channels the latents are squeezed into
+
+
+class Critic(nn.Module):
+    """How natural an image is, given the latents it was decoded from: mean over patches, unbounded.
+
+    Sees the image, the fidelity decode of the same latents, and the latents brought to the image's scale (as
+    in HiFiC, Mentzer et al. 2020). Images are folded 4x4 into channels like the encoder's input, since a CPU
+    is slow at full resolution. No normalisation layers: the gradient penalty is per sample.
+    """
+
+    def __init__(self, latent_channels: int, channels: int = 64) -> None:
+        super().__init__()
+        act = nn.LeakyReLU(0.2)
+        squeeze = conv(latent_channels, _CONDITION, kernel=1)
+        self.condition = nn.Sequential(squeeze, nn.Upsample(scale_factor=2))
+        self.layers = nn.Sequential(
+            conv(32 + _CONDITION, channels),
+            act,
+            nn.Conv2d(channels, 2 * channels, 4, 2, 1),
+            act,
+            conv(2 * channels, 2 * channels),
+            act,
+            nn.Conv2d(2 * channels, 3 * channels, 4, 2, 1),
+            act,
+            conv(3 * channels, 1),
+        )
+
+    def forward(self, image: Tensor, fidelity: Tensor, latents: Tensor) -> Tensor:
+        """Score (b,) of displayed images (b, 1, h, w), given (b, 1, h, w) and latents (b, c, h/8, w/8)."""
+        folded = nn.functional.pixel_unshuffle(torch.cat([image, fidelity], 1), 4)
+        return self.layers(torch.cat([folded, self.condition(latents)], 1)).mean(dim=(1, 2, 3))
+
+
+def critic_loss(
+    critic: Critic, real: Tensor, fake: Tensor, given: tuple[Tensor, Tensor], penalty: float
+) -> tuple[Tensor, Tensor]:
+    """Wasserstein loss with gradient penalty (Gulrajani et al. 2017, eq. 3), and the estimated distance.
+
+    Args:
+        critic: being trained.
+        real: displayed clean images (b, 1, h, w).
+        fake: displayed decodes of the same shape, without gradient.
+        given: fidelity decode as displayed, and latents.
+        penalty: weight of ``(|gradient| - 1)^2`` at random points between the two.
+    """
+    distance = (critic(real, *given) - critic(fake, *given)).mean()
+    share = torch.rand(real.shape[0], 1, 1, 1, device=real.device)
+    between = torch.lerp(fake, real, share).requires_grad_(True)
+    (slope,) = torch.autograd.grad(critic(between, *given).sum(), between, create_graph=True)
+    excess = (slope.flatten(1).norm(dim=1) - 1).square().mean()
+    return penalty * excess - distance, distance.detach()

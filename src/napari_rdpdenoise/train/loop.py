@@ -1,0 +1,201 @@
+"""What every training stage does: step, average the weights, validate, save, resume, report."""
+
+from __future__ import annotations
+
+import copy
+import json
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Generator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from napari_rdpdenoise.codec.pretrained import network_tensors
+from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.train.data import Batch, TrainingData
+from napari_rdpdenoise.train.settings import Stage, TrainSettings
+from napari_rdpdenoise.train.validation import validate
+
+# What may differ when a run is resumed: it changes how far and how fast, not what is learned.
+_FREE = ("steps", "threads", "workers", "validate_every")
+
+
+@dataclass(frozen=True)
+class TrainProgress:
+    """State after a step.
+
+    Attributes:
+        stage: "high-rate", "all-rates" or "realism".
+        step, steps: done and planned, of this stage.
+        values: means since the last report, by name: "loss"; "distortion" in noise variances; "bpp"; and of
+            the realism stage "lpips" and "critic", the critic's estimate of the Wasserstein distance.
+        seconds: training time of this stage in this process.
+        validation: per source, e.g. "w2s/noisy psnr@0.6" in dB; empty in between.
+    """
+
+    stage: str
+    step: int
+    steps: int
+    values: dict[str, float]
+    seconds: float
+    validation: dict[str, float]
+
+
+class Loop(ABC):
+    """One stage. Every checkpoint resumes to the same curve: data and noise are seeded by the step number.
+
+    Args:
+        settings: of the whole run.
+        stage: of the settings' stages, the one to train.
+        network: to train, on its device; changed in place.
+        data: batches and held-out images.
+        folder: of the checkpoint and the averaged weights.
+    """
+
+    def __init__(
+        self, settings: TrainSettings, stage: Stage, network: RdpNetwork, data: TrainingData, folder: Path
+    ) -> None:
+        self.settings, self.stage, self.data, self.folder = settings, stage, data, folder
+        self.network = network
+        self.device = next(network.parameters()).device
+        self.average = copy.deepcopy(network).eval()
+        self.step = 0
+
+    @property
+    def checkpoint(self) -> Path:
+        """Where the state is kept for resuming."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def number(self) -> int:
+        """Place of the stage among the run's."""
+        return self.settings.stages.index(self.stage)
+
+    @abstractmethod
+    def train_step(self, batch: Batch) -> dict[str, float]:
+        """One step on tensors of the loop's device; the values to report."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """Modules and optimizers to keep, by name; all have ``state_dict``."""
+
+    @abstractmethod
+    def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
+        """Optimizers whose learning rate follows the schedule, with the rate at its top."""
+
+    @property
+    def trained(self) -> tuple[nn.Module, nn.Module]:
+        """The part of the network that learns, and the same part of the average."""
+        return self.network, self.average
+
+    def run(self, report_every: int = 100) -> Generator[TrainProgress, None, None]:
+        """Train to the last step, yielding progress; closing the generator stops within a step and saves.
+
+        A checkpoint of the same settings in ``folder`` is continued.
+
+        Raises:
+            ValueError: if the checkpoint there was made with other settings.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self.checkpoint.is_file():
+            self.load()
+        held_out = self.data.validation()
+        start, taken = time.monotonic(), _Means()
+        batches = self.data.batches(self.step, self.number)
+        try:
+            while self.step < self.stage.steps:
+                taken.add(self._step(next(batches)))
+                due = self.step % self.settings.validate_every == 0 or self.step == self.stage.steps
+                if self.step % report_every == 0 or due:
+                    scores = validate(self.average, held_out) if due else {}
+                    if due:
+                        self.save()
+                    seconds = time.monotonic() - start
+                    yield TrainProgress(
+                        self.stage.kind, self.step, self.stage.steps, taken.take(), seconds, scores
+                    )
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+            self.save()
+
+    def save(self) -> None:
+        """Write the checkpoint, and the averaged weights as ``model.safetensors``; both atomically."""
+        from safetensors.torch import save_file
+
+        parts = {"network": self.network, "average": self.average, **self.state()}
+        state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
+        state |= {"settings": self.settings.model_dump_json(), "step": self.step}
+        beside = self.checkpoint.with_suffix(".tmp")
+        torch.save(state, beside)
+        beside.replace(self.checkpoint)
+        beside = self.folder / "model.tmp"
+        save_file(network_tensors(self.average), beside)
+        beside.replace(self.folder / "model.safetensors")
+
+    def load(self) -> None:
+        """Continue from the checkpoint.
+
+        Raises:
+            ValueError: if it was made with other settings.
+        """
+        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+        if _fixed(json.loads(state["settings"])) != _fixed(json.loads(self.settings.model_dump_json())):
+            raise ValueError(
+                f"out: {self.checkpoint} was made with other settings; give another --out folder or delete it"
+            )
+        for name, part in {"network": self.network, "average": self.average, **self.state()}.items():
+            part.load_state_dict(state[name])
+        self.step = int(state["step"])
+
+    def seed(self) -> None:
+        """Let torch draw what it drew at this step of an unbroken run."""
+        torch.manual_seed((self.settings.seed * 1_000_003 + self.step) * 7 + self.number)
+
+    def _step(self, batch: Batch) -> dict[str, float]:
+        for optimizer, rate in self.optimizer_of_rate():
+            for group in optimizer.param_groups:
+                group["lr"] = rate * _schedule(self.step, self.stage)
+        self.seed()
+        values = self.train_step(batch.to(self.device))
+        self.step += 1
+        decay = min(self.stage.ema, (1 + self.step) / (10 + self.step))
+        new, kept = (part.parameters() for part in self.trained)
+        with torch.no_grad():
+            for b, a in zip(kept, new, strict=True):
+                b.lerp_(a, 1 - decay)
+        return values
+
+
+class _Means:
+    """Means of reported values since they were last taken."""
+
+    def __init__(self) -> None:
+        self._rows: list[dict[str, float]] = []
+
+    def add(self, row: dict[str, float]) -> None:
+        self._rows.append(row)
+
+    def take(self) -> dict[str, float]:
+        rows, self._rows = self._rows, []
+        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def _fixed(value: Any) -> Any:
+    """Settings (as JSON has them) without what may change between runs."""
+    if isinstance(value, dict):
+        return {k: _fixed(v) for k, v in value.items() if k not in _FREE}
+    return [_fixed(v) for v in value] if isinstance(value, list) else value
+
+
+def _schedule(step: int, stage: Stage) -> float:
+    """Linear warm-up, then cosine to ``final_rate``."""
+    if step < stage.warm_up:
+        return (step + 1) / stage.warm_up
+    done = (step - stage.warm_up) / max(1, stage.steps - stage.warm_up)
+    return stage.final_rate + (1 - stage.final_rate) * 0.5 * (1 + float(np.cos(np.pi * min(done, 1.0))))

@@ -1,0 +1,125 @@
+"""Realism stage: only the realism decoder learns, whatever else the model does stays bit for bit."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from napari_rdpdenoise.codec.pretrained import build_network
+from napari_rdpdenoise.metrics import MetricUnavailable
+from napari_rdpdenoise.train import realism
+from napari_rdpdenoise.train.data import TrainingData
+from napari_rdpdenoise.train.trainer import Trainer
+
+STAGE = {
+    "kind": "realism", "steps": 8, "warm_up": 2, "learning_rate": 2e-3, "ema": 0.5,
+    "critic_from": 2, "critic_alone": 2, "critic_steps": 2,
+}  # fmt: skip
+
+
+class Contrast(torch.nn.Module):
+    """Stands for LPIPS, whose weights a test machine may lack: how far apart the two contrasts are."""
+
+    def forward(self, image, reference):
+        return (image.flatten(1).std(1) - reference.flatten(1).std(1)).abs()
+
+
+@pytest.fixture(scope="module")
+def run_settings(settings):
+    codec = settings.stages[0].model_copy(update={"steps": 6})
+    raw = settings.model_dump() | {"stages": [codec.model_dump(), STAGE]}
+    return type(settings).model_validate(raw)
+
+
+@pytest.fixture(scope="module")
+def data(run_settings, folder):
+    return TrainingData(run_settings, folder)
+
+
+@pytest.fixture(autouse=True)
+def contrast(monkeypatch):
+    monkeypatch.setattr(realism, "load_lpips", lambda *_args, **_kw: Contrast())
+
+
+@pytest.fixture(scope="module")
+def finished(run_settings, data, tmp_path_factory):
+    """Both stages; reports and trainer, and the folder as it was when the second had done five steps."""
+    out = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(realism, "load_lpips", lambda *_args, **_kw: Contrast())
+        trainer, reports = Trainer(run_settings, data, out / "out"), []
+        for report in trainer.run(report_every=1):
+            reports.append(report)
+            if report.stage == "realism" and report.step == 5:
+                shutil.copytree(out / "out", out / "killed")
+    return trainer, reports, out / "killed"
+
+
+def test_stages_follow_one_another(finished):
+    _, reports, _ = finished
+    assert [(r.stage, r.step) for r in reports] == [
+        *(("all-rates", k) for k in range(1, 7)),
+        *(("realism", k) for k in range(1, 9)),
+    ]
+
+
+def test_only_the_realism_decoder_changes(finished):
+    trainer, _, _ = finished
+    before = load_file(trainer.folder / "1-all-rates" / "model.safetensors")
+    after = load_file(trainer.folder / "model.safetensors")
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    added = {name for name in after if name not in before}
+    assert {name.split(".")[0] for name in added} == {"realism"}
+    assert any(not torch.equal(after[n], before[n.replace("realism", "fidelity")]) for n in added)
+    assert build_network(trainer.network_config, after).realism is not None
+
+
+def test_the_critic_waits_for_its_turn(finished):
+    _, reports, _ = finished
+    distances = [r.values["critic"] for r in reports if r.stage == "realism"]
+    assert distances[:2] == [0.0, 0.0]
+    assert all(distances[2:])
+    assert all({"loss", "distortion", "bpp", "lpips"} <= set(r.values) for r in reports[6:])
+    assert all(np.isfinite(list(r.values.values())).all() for r in reports)
+
+
+def test_validation_has_both_decodes(finished):
+    scores = finished[1][-1].validation
+    assert {"clean psnr@1.0", "clean realism psnr@1.0", "noisy realism psnr@0.25"} <= set(scores)
+
+
+def test_a_killed_run_repeats_the_curve(run_settings, data, finished, tmp_path):
+    trainer, reports, killed = finished
+    resumed = Trainer(run_settings, data, shutil.copytree(killed, tmp_path / "out"))
+    again = list(resumed.run(report_every=1))
+    assert [r.values for r in again] == [r.values for r in reports[-3:]]
+    a, b = (load_file(t.folder / "model.safetensors") for t in (resumed, trainer))
+    assert all(torch.equal(a[name], b[name]) for name in b)
+
+
+def test_without_adversary_and_lpips_only_the_error_is_left(run_settings, data, finished, tmp_path):
+    """What remains is the fidelity decoder's own aim, so it must not drift away from it."""
+    only_error = {"adversarial": 0.0, "lpips": 0.0, "learning_rate": 1e-5}
+    stage = run_settings.stages[1].model_copy(update=only_error)
+    weights = str(finished[0].folder / "1-all-rates" / "model.safetensors")
+    alone = run_settings.model_copy(update={"stages": (stage,), "start_from": weights})
+    reports = list(Trainer(alone, data, tmp_path).run(report_every=1))
+    assert all("lpips" not in r.values and r.values["critic"] == 0.0 for r in reports)
+    scores = reports[-1].validation
+    for name in ("clean psnr@1.0", "noisy psnr@1.0"):
+        assert scores[name.replace("psnr", "realism psnr")] == pytest.approx(scores[name], abs=0.1)
+
+
+def test_missing_backbone_is_said_before_anything_is_written(run_settings, data, tmp_path, monkeypatch):
+    def absent(*_args, **_kw):
+        raise MetricUnavailable("alexnet: no file")
+
+    monkeypatch.setattr(realism, "load_lpips", absent)
+    only = run_settings.model_copy(update={"stages": run_settings.stages[1:]})
+    with pytest.raises(MetricUnavailable, match="alexnet"):
+        next(Trainer(only, data, tmp_path / "out").run())
+    assert not (tmp_path / "out").exists()
