@@ -132,7 +132,7 @@ class _Block:
             if item.latents is None:
                 item.latents = codec.encode([item.raw], item.plan.normalization, item.plan.rate)[0]
                 item.fresh = True
-            decoded = codec.decode([item.latents])[0]
+            (decoded,) = codec.decode([item.latents], both=self.settings.realism > 0)
         if self.cache is not None and item.fresh:
             self.cache.put(item.key, item.latents.to_bytes())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)

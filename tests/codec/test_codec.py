@@ -124,7 +124,7 @@ def test_realism_is_a_blend_and_needs_its_decoder(tiny_codec, tiny_realism_codec
     assert np.abs(decoded.realism - decoded.fidelity).max() > 0
     (plain,) = tiny_codec.decode(tiny_codec.encode([tile], norm, 0.5))
     assert plain.realism is None
-    with pytest.raises(ValueError, match=r"no realism decoder, found 0\.5"):
+    with pytest.raises(ValueError, match=r"no realism decode, found 0\.5"):
         plain.blend(0.5)
 
 
@@ -180,6 +180,21 @@ def test_latents_of_another_network_are_refused(tiny_codec):
     with pytest.raises(ValueError, match=r"one shape, found \(64, 64\) beside \(96, 80\)"):
         tiny_codec.decode([latents, small])
     assert tiny_codec.decode([]) == []
+
+
+def test_without_the_realism_decode_its_decoder_does_not_run(tiny_realism_codec):
+    tile = image((48, 32))
+    latents = tiny_realism_codec.encode([tile], normalization(tile), 0.5)
+    runs = []
+    hook = tiny_realism_codec._network.realism.register_forward_hook(lambda *_: runs.append(1))
+    try:
+        (alone,) = tiny_realism_codec.decode(latents, both=False)
+        assert (alone.realism, runs) == (None, [])
+        (pair,) = tiny_realism_codec.decode(latents)
+    finally:
+        hook.remove()
+    assert runs == [1]
+    np.testing.assert_array_equal(alone.fidelity, pair.fidelity)
 
 
 def test_foreign_truncated_altered_and_other_models_bytes_are_refused(tiny_codec, tiny_realism_codec):

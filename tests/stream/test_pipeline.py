@@ -191,10 +191,10 @@ def test_lack_of_memory_for_one_tile_goes_to_the_cpu(tiny_codec, monkeypatch):
     monkeypatch.setattr(tiny_codec, "_device", "mps")
 
     def on_device(function):
-        def call(*args):
+        def call(*args, **more):
             if tiny_codec.device == "mps":
                 raise RuntimeError("MPS backend out of memory")
-            return function(*args)
+            return function(*args, **more)
 
         return call
 

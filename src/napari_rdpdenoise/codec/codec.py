@@ -31,7 +31,8 @@ class Decoded:
 
     Attributes:
         fidelity: the decode of lowest error (realism 0).
-        realism: the decode of most natural texture (realism 1); None if the model has no such decoder.
+        realism: the decode of most natural texture (realism 1); None if the model has no such decoder or it
+            was not asked for.
     """
 
     fidelity: NDArray[np.float32]
@@ -46,7 +47,10 @@ class Decoded:
         if realism == 0:
             return self.fidelity
         if self.realism is None:
-            raise ValueError(f"realism must be 0 with a model that has no realism decoder, found {realism}")
+            raise ValueError(
+                f"realism must be 0 where there is no realism decode, found {realism}; use a model that has "
+                "a realism decoder, and decode with both"
+            )
         return self.fidelity + np.float32(realism) * (self.realism - self.fidelity)
 
 
@@ -121,8 +125,12 @@ class Codec:
                 image = self._network.fidelity(self._network.latents(symbols, self._rates(1, rate)))
                 yield image[0, 0, :height, :width].cpu().numpy(), float(bits[0]) / tile.size
 
-    def decode(self, latents: Sequence[Latents]) -> list[Decoded]:
+    def decode(self, latents: Sequence[Latents], both: bool = True) -> list[Decoded]:
         """Decode latents of equal shape to raw counts.
+
+        Args:
+            latents: of this codec's network.
+            both: whether the realism decode is wanted too; without it realism 0 costs half as much.
 
         Raises:
             ValueError: if shapes differ, or the latents are another network's.
@@ -139,9 +147,8 @@ class Codec:
             hat = self._network.latents(Symbols(y.to(self._device), z.to(self._device)), rates)
             hat = hat.contiguous(memory_format=torch.channels_last)
             fidelity = self._network.fidelity(hat)[:, 0].cpu().numpy()
-            realism = (
-                None if self._network.realism is None else self._network.realism(hat)[:, 0].cpu().numpy()
-            )
+            decoder = self._network.realism if both else None
+            realism = None if decoder is None else decoder(hat)[:, 0].cpu().numpy()
         return [
             Decoded(_to_counts(fidelity[i], item), None if realism is None else _to_counts(realism[i], item))
             for i, item in enumerate(latents)
