@@ -22,7 +22,7 @@ def run(name: str, model: Path, folder: Path) -> str:
 
 
 def test_every_script_is_short_and_has_a_test():
-    tested = {"compress_tile.py", "denoise_array.py", "stream_stack.py"}
+    tested = {"compress_tile.py", "denoise_array.py", "realism.py", "stream_stack.py"}
     scripts = {path.name: len(path.read_text("utf-8").splitlines()) for path in EXAMPLES.glob("*.py")}
     assert set(scripts) == tested
     assert max(scripts.values()) <= 40
@@ -50,3 +50,10 @@ def test_compress_tile_sizes_agree_with_the_estimates(tiny_model, tmp_path):
     for _, size, estimate, bpp, _ in rows:
         assert bpp == pytest.approx(8 * size / 96**2, abs=1e-3)
         assert estimate == pytest.approx(size, rel=0.1)
+
+
+def test_realism_encodes_only_once(tiny_model, tiny_realism_model, tmp_path):
+    out = run("realism.py", tiny_realism_model, tmp_path)
+    assert re.findall(r"^realism (\S+):", out, re.M) == ["0", "0.5", "1"]
+    assert "encoder calls: 1\n" in out
+    assert re.findall(r"^realism (\S+):", run("realism.py", tiny_model, tmp_path), re.M) == ["0"]
