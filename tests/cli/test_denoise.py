@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import tifffile
+import yaml
 
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
@@ -50,6 +52,22 @@ def test_auto_rate_is_told_with_both_residuals(run, stack, tmp_path, tiny_model)
     # random weights do not denoise, and the user hears of it
     assert any("estimated noise" in message for message in report["messages"])
     assert all(message in answer.stderr for message in report["messages"])
+
+
+def test_light_outside_the_models_training_is_told(run, tiny_model, tmp_path):
+    model = shutil.copytree(tiny_model, tmp_path / "model")
+    card = yaml.safe_load((model / "card.yaml").read_text())
+    card["trained_range"] = {"photons": [6, 5000], "read_electrons": [0.05, 6]}
+    (model / "card.yaml").write_text(yaml.safe_dump(card))
+    flat = np.random.default_rng(0).poisson(1, (96, 96)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "dim.tif", flat)
+    for folder, expected in ((model, 1), (tiny_model, 0)):
+        out = tmp_path / f"{expected}.ome.zarr"
+        answer = run(
+            "denoise", tmp_path / "dim.tif", out, "--model", folder, "--device", "cpu", "--rate", "0.5"
+        )
+        assert answer.exit_code == 0, answer.stderr
+        assert answer.stderr.count("this model was trained on 6 to 5000") == expected
 
 
 def test_job_file_holds_the_settings(denoise, stack, tmp_path, tiny_model):
@@ -167,7 +185,7 @@ def test_debug_shows_the_traceback(denoise, tmp_path, monkeypatch):
 def test_a_failure_in_the_middle_is_1_and_leaves_no_result(denoise, stack, tmp_path, monkeypatch):
     from napari_rdpdenoise.codec import Codec
 
-    def fail(*_):
+    def fail(*_, **__):
         raise ValueError("the sky fell")
 
     monkeypatch.setattr(Codec, "decode", fail)
@@ -180,7 +198,7 @@ def test_a_failure_in_the_middle_is_1_and_leaves_no_result(denoise, stack, tmp_p
 def test_interrupted_is_130(denoise, stack, tmp_path, monkeypatch):
     from napari_rdpdenoise.codec import Codec
 
-    def interrupt(*_):
+    def interrupt(*_, **__):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Codec, "decode", interrupt)

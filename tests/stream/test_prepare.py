@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, make_plan, output_spec, prepare, sample_windows
@@ -79,6 +80,21 @@ def test_notes_reach_the_user(tiny_codec):
     plan, _ = plan_of(np.full((2, 64, 64), 9, np.uint8), BASE, tiny_codec)
     assert plan.messages
     assert all(message.startswith("noise estimate: ") for message in plan.messages)
+
+
+def test_light_outside_the_models_training_is_told_per_channel(tiny_codec):
+    y, x = np.mgrid[:200, :200]
+    cells = 0.1 + np.exp(-(((y % 50) - 25) ** 2 + ((x % 50) - 25) ** 2) / 100)
+    rng = np.random.default_rng(0)
+    image = np.stack([100 + 3 * rng.poisson(light * cells) for light in (40, 1)]).astype(np.uint16)
+    plan, _ = plan_of(image, BASE, tiny_codec, "CYX")
+    assert not any("trained" in message for message in plan.messages)  # a card that does not say
+
+    trained = TrainedRange(photons=(6, 5000), read_electrons=(0.05, 6))
+    tiny_codec.card = tiny_codec.card.model_copy(update={"trained_range": trained})
+    plan, _ = plan_of(image, BASE, tiny_codec, "CYX")
+    (told,) = [message for message in plan.messages if "trained" in message]
+    assert told.startswith("channel 1: about 2 photo-electrons")
 
 
 def test_the_choice_of_the_rate_is_kept(tiny_codec):

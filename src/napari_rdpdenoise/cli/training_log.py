@@ -73,6 +73,7 @@ def write_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
     import yaml
 
     from napari_rdpdenoise.codec.card import ModelCard
+    from napari_rdpdenoise.codec.trained_range import TrainedRange
 
     settings = trainer.settings
     before = _earlier(folder / "card.yaml")
@@ -83,6 +84,9 @@ def write_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
         licence=before.get("licence") or _LICENCE,
         sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
         network=trainer.network_config,
+        trained_range=TrainedRange(
+            photons=settings.noise.photons, read_electrons=settings.noise.read_electrons
+        ),
         training={
             "steps": trainer.steps,
             "hours": round(log.seconds / 3600, 3),

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.nn.config import NetworkConfig
 
 
@@ -24,6 +25,9 @@ class ModelCard(BaseModel):
     network: NetworkConfig
     training: dict[str, Any] = Field(
         default_factory=dict, description="data, licences, steps, hours, commands"
+    )
+    trained_range: TrainedRange | None = Field(
+        None, description="light it was trained on, so that users hear of images outside; None: not known"
     )
     measured: dict[str, Any] = Field(default_factory=dict, description="figures, each with its command")
     limitations: tuple[str, ...] = ()

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.autorate import RATES, TOLERANCE, RateChoice, choose_rate
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, model_digest
+from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import estimate_noise
@@ -135,7 +136,10 @@ def make_plan(
         yield f"{name}measuring the noise"
         windows = sample_windows(source, number if axis is not None else None)
         plan = channels[number] = _plan_channel(windows, settings, codec, cache)
-        messages += [f"{name}noise estimate: {note}" for note in plan.normalization.noise.notes]
+        noise, trained = plan.normalization.noise, codec.card.trained_range
+        messages += [f"{name}noise estimate: {note}" for note in noise.notes]
+        if trained and (doubt := outside(trained, windows, noise)):
+            messages.append(f"{name}{doubt}")
         if plan.choice and plan.choice.message:
             messages.append(f"{name}{plan.choice.message}")
     yield Plan(tuple(works), channels, tuple(messages))
