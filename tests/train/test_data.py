@@ -60,8 +60,7 @@ def test_validation_images_never_change_and_are_never_trained_on(settings, folde
         assert np.array_equal(a.noisy, b.noisy)
         assert np.array_equal(a.clean, b.clean)
         assert a.normalization == b.normalization
-    assert [len(images) for images in data._clean] == [4, 0]
-    assert [len(pairs) for pairs in data._pairs] == [0, 3]
+    assert [len(source) for source in data._sources] == [4, 3]
 
 
 def test_clean_partners_are_put_on_the_noisy_scale(data):

@@ -11,6 +11,7 @@ from napari_rdpdenoise.nn.config import SIZES
 from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings, TrainSettings, load_settings
 
 SOURCE = {"kind": "clean", "folder": "clean"}
+PAIRS = {"kind": "pairs", "folder": "noisy", "clean_folder": "clean"}
 STAGE = {"kind": "all-rates", "steps": 5}
 REALISM = {"kind": "realism", "steps": 5}
 
@@ -55,8 +56,23 @@ def test_wrong_settings_are_named(changes, field):
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ({**SOURCE, "kind": "pairs"}, "clean_folder must be given for kind 'pairs'"),
-        ({**SOURCE, "clean_folder": "b"}, "clean_folder must be given for kind 'pairs' and only there"),
+        ({**SOURCE, "kind": "pairs"}, "clean_folder must be given for kind 'pairs', or a teacher"),
+        ({**SOURCE, "kind": "noisy"}, "teacher must be given for kind 'noisy'"),
+        (
+            {**SOURCE, "clean_folder": "b"},
+            "clean_folder is only for kind 'pairs', found 'b' with kind 'clean'",
+        ),
+        ({**SOURCE, "teacher": "b"}, "teacher is only for kind 'noisy' and 'pairs'"),
+        ({**PAIRS, "noisy_target": True}, "noisy_target is only for kind 'clean', found True"),
+        ({**PAIRS, "noise": {}}, "noise is only for kind 'clean'"),
+        ({**PAIRS, "downscale": (0.5,)}, "downscale is only for kind 'clean' and 'identity'"),
+        (
+            {**SOURCE, "kind": "identity", "min_ms_ssim": 0.5},
+            "min_ms_ssim is only for kind 'clean' and 'pairs'",
+        ),
+        ({**SOURCE, "min_ms_ssim": 1.0}, "min_ms_ssim"),
+        ({**SOURCE, "min_ms_ssim": 0.0}, "min_ms_ssim"),
+        ({**SOURCE, "noise": {"photons": (5, 1)}}, "photons must be two ascending numbers"),
         ({**SOURCE, "downscale": (0.0,)}, "downscale must hold factors above 0"),
         ({**SOURCE, "weight": 0}, "weight"),
     ],
@@ -64,6 +80,24 @@ def test_wrong_settings_are_named(changes, field):
 def test_wrong_sources_are_named(source, message):
     with pytest.raises(ValueError, match=message):
         SourceSettings(**source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        {**SOURCE, "noisy_target": True, "noise": {"photons": (2, 9)}, "min_ms_ssim": 0.6},
+        {**PAIRS, "min_ms_ssim": 0.8},
+        {**PAIRS, "teacher": "fluo-light"},
+        {"kind": "pairs", "folder": "noisy", "teacher": "fluo-light"},
+        {"kind": "noisy", "folder": "noisy", "teacher": "fluo-light", "min_ms_ssim": 0.8},
+        {**SOURCE, "kind": "identity", "downscale": (1.0, 0.5)},
+    ],
+)
+def test_strategies_can_be_said_and_survive_json(source):
+    settings = TrainSettings(name="a", sources=(source,), stages=(STAGE,))
+    again = TrainSettings.model_validate_json(settings.model_dump_json())
+    assert again == settings
+    assert again.sources[0].model_dump(exclude_defaults=True).keys() == source.keys()
 
 
 @pytest.mark.parametrize("field", ["photons", "read_electrons"])

@@ -52,6 +52,30 @@ def test_correlated_noise_keeps_its_variance_and_is_shared_by_neighbours():
         assert np.corrcoef(error[:, 1:].ravel(), error[:, :-1].ravel())[0, 1] > 0.02
 
 
+@pytest.mark.parametrize("changes", [{}, {"excess": 1.0}, {"eight_bit": 1.0}, {"correlated": 1.0}])
+def test_a_second_exposure_has_the_mean_and_the_variance_of_the_first_and_noise_of_its_own(changes):
+    ratios = []
+    for seed in range(20):
+        settings = NoiseRange(**{**EXACT, "eight_bit": 0.0, "photons": (20, 500), **changes})
+        exposure = expose(SCENE, settings, np.random.default_rng(seed), twice=True)
+        inside = np.s_[:, 8:110]  # away from clipped ends
+        first, second = ((z - exposure.clean)[inside] for z in (exposure.noisy, exposure.second))
+        assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.15
+        assert abs(first.mean() - second.mean()) < 0.1 * first.std()
+        ratios.append(float(second.var() / first.var()))
+    assert np.median(ratios) == pytest.approx(1.0, abs=0.05)
+
+
+def test_the_first_exposure_does_not_know_of_the_second():
+    for seed in range(10):
+        alone = expose(SCENE, NoiseRange(), np.random.default_rng(seed))
+        both = expose(SCENE, NoiseRange(), np.random.default_rng(seed), twice=True)
+        assert alone.second is None
+        assert np.array_equal(alone.noisy, both.noisy)
+        assert np.array_equal(alone.clean, both.clean)
+        assert alone.noise == both.noise
+
+
 def test_the_seed_decides():
     first, again = exposures(3), exposures(3)
     assert all(np.array_equal(a.noisy, b.noisy) for a, b in zip(first, again, strict=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Generator
@@ -145,7 +144,9 @@ class Loop(ABC):
             ValueError: if it was made with other settings.
         """
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        if _fixed(json.loads(state["settings"])) != _fixed(json.loads(self.settings.model_dump_json())):
+        # through the settings, so that one that is new since then has its default
+        kept = TrainSettings.model_validate_json(state["settings"])
+        if _fixed(kept.model_dump()) != _fixed(self.settings.model_dump()):
             raise ValueError(
                 f"out: {self.checkpoint} was made with other settings; give another --out folder or delete it"
             )
@@ -187,10 +188,10 @@ class _Means:
 
 
 def _fixed(value: Any) -> Any:
-    """Settings (as JSON has them) without what may change between runs."""
+    """Settings as plain values, without what may change between runs."""
     if isinstance(value, dict):
         return {k: _fixed(v) for k, v in value.items() if k not in _FREE}
-    return [_fixed(v) for v in value] if isinstance(value, list) else value
+    return [_fixed(v) for v in value] if isinstance(value, list | tuple) else value
 
 
 def _schedule(step: int, stage: Stage) -> float:

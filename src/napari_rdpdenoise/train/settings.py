@@ -45,8 +45,8 @@ class NoiseRange(BaseModel):
 class SourceSettings(BaseModel):
     """One folder of training images, and what is made of them.
 
-    ``clean``: noise is synthesised on the fly; with ``noisy_target`` the target is a second exposure, never the
-    clean image (Noise2Noise, Lehtinen et al. 2018).
+    ``clean``: noise is synthesised on the fly; with ``noisy_target`` the target is a second exposure in the
+    place of the clean image (Noise2Noise, Lehtinen et al. 2018).
 
     ``pairs``: ``clean_folder`` holds a file of the same name for every file of ``folder``; the clean image is
     mapped onto the noisy one's scale by its least-squares line.
@@ -56,9 +56,9 @@ class SourceSettings(BaseModel):
     ``identity``: clean images to themselves, their noise as estimated. Only images whose range exceeds 64
     standard deviations of it are used: the others look like noisy ones, and would teach to keep noise.
 
-    The last three and ``min_ms_ssim`` are how JDC is trained (Brummer and De Vleeschouwer 2023,
-    doi:10.1109/ICIP49359.2023.10222047): N is ``pairs``, UD is ``noisy``, CN four of ``pairs`` to one of
-    ``identity``, and Cn.8 that with ``min_ms_ssim`` 0.8.
+    The last three and ``min_ms_ssim`` are the strategies of JDC (Brummer and De Vleeschouwer 2023, arXiv
+    2307.06233): N is ``pairs``, UD is ``noisy``, CN four of ``pairs`` to one of ``identity``, and Cn.8 the
+    same with ``min_ms_ssim`` 0.8.
     """
 
     model_config = _FROZEN
@@ -77,7 +77,7 @@ class SourceSettings(BaseModel):
         None,
         gt=0,
         lt=1,
-        description="not identity: crops less similar to their target are drawn again, a bounded number of times",
+        description="not identity: a crop less similar to its target is drawn again, up to 12 draws in all",
     )
     teacher: str | None = Field(
         None,
@@ -174,9 +174,7 @@ class RealismStage(_Stage):
     gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
     critic_steps: int = Field(1, ge=1, description="critic steps per decoder step")
     critic_rate: float = Field(2e-4, gt=0, description="learning rate of the critic")
-    critic_from: int = Field(
-        2000, ge=0, description="step at which the critic starts to learn"
-    )
+    critic_from: int = Field(2000, ge=0, description="step at which the critic starts to learn")
     critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")
 
 
@@ -213,9 +211,7 @@ class TrainSettings(BaseModel):
         if "realism" in kinds[:-1]:
             raise ValueError("stages: realism must be the last one, because it freezes everything else")
         if kinds == ["realism"] and self.start_from is None:
-            raise ValueError(
-                "stages: realism needs a trained codec; put stages before it or give start_from"
-            )
+            raise ValueError("stages: realism needs a trained codec; put stages before it or give start_from")
         return self
 
 

@@ -66,7 +66,10 @@ def expose(
         again = _read_out(rng.poisson(light).astype(np.float64), excess, read, rng)
         second = _digitised(_blurred(again, light, shared), counts, offset, top)
     return Exposure(
-        _digitised(electrons, counts, offset, top), (light * counts + offset).astype(np.float32), noise, second
+        _digitised(electrons, counts, offset, top),
+        (light * counts + offset).astype(np.float32),
+        noise,
+        second,
     )
 
 

@@ -1,0 +1,77 @@
+"""Image files of the training folders, and the windows that are cut from them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io.source import planes as plane_indices
+
+_SUFFIXES = (".png", ".tif", ".tiff")
+
+
+def read_plane(path: Path) -> NDArray[np.generic]:
+    """The first plane of an image file (2-D)."""
+    if path.suffix.lower() == ".png":
+        from skimage.io import imread
+
+        image = imread(path)
+        return image if image.ndim == 2 else image[..., :3].mean(-1)
+    source = open_image(path)
+    try:
+        return source.read(plane_indices(source)[0], slice(0, source.shape[-2]), slice(0, source.shape[-1]))
+    finally:
+        source.close()
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder, by name.
+
+    Raises:
+        FileNotFoundError: if there is no such folder or no image in it.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"sources: no folder {folder}; check --data and the config's folder names")
+    files = sorted(f for f in folder.iterdir() if f.suffix.lower() in _SUFFIXES)
+    if not files:
+        raise FileNotFoundError(f"sources: {folder} holds no image ({', '.join(_SUFFIXES)})")
+    return files
+
+
+def partner(folder: Path, file: Path) -> Path:
+    """The image of the same name in another folder, whatever its suffix.
+
+    Raises:
+        FileNotFoundError: if there is none.
+    """
+    for suffix in (file.suffix, *_SUFFIXES):
+        if (folder / (file.stem + suffix)).is_file():
+            return folder / (file.stem + suffix)
+    raise FileNotFoundError(f"clean_folder: {folder} has no image named {file.stem}, the partner of {file}")
+
+
+def crop(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray]:
+    """The same random window of all images, of two the livelier one; padded where an image is smaller."""
+    need = [max(0, size - n) for n in images[0].shape]
+    if any(need):
+        images = [np.pad(i, [(0, n) for n in need], mode="symmetric") for i in images]
+    best: tuple[float, int, int] | None = None
+    for _ in range(2):
+        y, x = (int(rng.integers(n - size + 1)) for n in images[0].shape)
+        lively = float(images[-1][y : y + size : 4, x : x + size : 4].std())
+        best = max(best, (lively, y, x)) if best else (lively, y, x)
+    assert best is not None
+    _, y, x = best
+    return [i[y : y + size, x : x + size] for i in images]
+
+
+def resized(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Mean over the area of each new pixel; the image itself if it has that shape."""
+    if image.shape == shape:
+        return image
+    tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
+    return torch.nn.functional.interpolate(tensor, shape, mode="area")[0, 0].numpy()
