@@ -174,6 +174,9 @@ class RealismStage(_Stage):
     gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
     critic_steps: int = Field(1, ge=1, description="critic steps per decoder step")
     critic_rate: float = Field(2e-4, gt=0, description="learning rate of the critic")
+    fresh: bool = Field(
+        False, description="start from a copy of the fidelity decoder even where there is a realism decoder"
+    )
     critic_from: int = Field(2000, ge=0, description="step at which the critic starts to learn")
     critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")
 
@@ -199,7 +202,7 @@ class TrainSettings(BaseModel):
     validate_every: int = Field(1000, ge=1, description="steps")
     start_from: str | None = Field(
         None,
-        description="model.safetensors to start from, relative to the data folder; None: random",
+        description="a shipped model's name, or a file relative to the data folder; None: random weights",
     )
     seed: int = 0
     threads: int | None = Field(None, description="CPU threads; None leaves torch's choice")

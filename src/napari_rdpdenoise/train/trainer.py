@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.pretrained import load_tensors
+from napari_rdpdenoise.codec.pretrained import MODELS_FOLDER, load_tensors
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data import TrainingData
@@ -43,10 +43,7 @@ class Trainer:
         self.settings, self.data, self.folder, self.device = settings, data, folder, device
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
-        start = None if settings.start_from is None else data.root / settings.start_from
-        if start is not None and not start.is_file():
-            raise FileNotFoundError(f"start_from: no file {start}; give a model.safetensors or leave it out")
-        self._start = start
+        self._start = None if settings.start_from is None else _weights(settings.start_from, data.root)
         self.loop: Loop | None = None
         self._done: dict[str, int] = {}
 
@@ -84,7 +81,7 @@ class Trainer:
         if before is not None:
             tensors = load_file(before)
             if config.realism:
-                tensors = _with_realism(tensors)
+                tensors = _with_realism(tensors, stage.kind == "realism" and stage.fresh)
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
         if isinstance(stage, RealismStage):
@@ -99,11 +96,22 @@ class Trainer:
             beside.replace(self.folder / "model.safetensors")
 
 
-def _with_realism(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    """Tensors whose realism decoder, unless there is one, is a copy of the fidelity decoder."""
+def _weights(name: str, folder: Path) -> Path:
+    for path in (folder / name, MODELS_FOLDER / name / "model.safetensors"):
+        if path.is_file():
+            return path
+    raise FileNotFoundError(
+        f"start_from: no file {folder / name} and no shipped model {name!r}; give a model.safetensors, a "
+        "model's name, or leave it out"
+    )
+
+
+def _with_realism(tensors: dict[str, torch.Tensor], fresh: bool) -> dict[str, torch.Tensor]:
+    """Tensors with a realism decoder: their own, or a copy of the fidelity decoder."""
+    kept = {name: value for name, value in tensors.items() if not (fresh and name.startswith("realism."))}
     copied = {
         name.replace("fidelity.", "realism.", 1): value
-        for name, value in tensors.items()
+        for name, value in kept.items()
         if name.startswith("fidelity.")
     }
-    return {**copied, **tensors}
+    return {**copied, **kept}
