@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("napari-rdpdenoise", "torch", "numpy", "zarr", "bm3d", "scikit-image", "careamics")
+PACKAGES = ("napari-rdpdenoise", "torch", "numpy", "zarr", "bm3d", "scikit-image", "careamics", "imagecodecs")
 
 
 def parser(description: str | None) -> argparse.ArgumentParser:

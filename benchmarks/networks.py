@@ -1,4 +1,4 @@
-"""What is timed: our bare network, the U-Net of Noise2Void as CAREamics builds it, single convolutions."""
+"""What runs beside ours: single convolutions, and the U-Net of Noise2Void as CAREamics builds it."""
 
 from __future__ import annotations
 
@@ -25,14 +25,19 @@ def n2v_unet() -> tuple[nn.Module, str]:
 
 
 class PlainUNet(nn.Module):
-    """Depth 2, 32 channels at first, 3x3 convolutions in pairs, batch norm, max pooling, bilinear up."""
+    """Depth 2, 32 channels at first, 3x3 convolutions in pairs, max pooling, bilinear up.
 
-    def __init__(self, channels: int = 32) -> None:
+    Args:
+        channels: at full resolution.
+        batch_norm: after every 3x3 convolution, as in CAREamics.
+    """
+
+    def __init__(self, channels: int = 32, batch_norm: bool = True) -> None:
         super().__init__()
-        c = channels
-        self.down = nn.ModuleList([_pair(1, c, c), _pair(c, 2 * c, 2 * c)])
-        self.middle = _pair(2 * c, 4 * c, 2 * c)
-        self.up = nn.ModuleList([_pair(4 * c, 2 * c, c), _pair(2 * c, c, c)])
+        c, norm = channels, batch_norm
+        self.down = nn.ModuleList([_pair(1, c, c, norm), _pair(c, 2 * c, 2 * c, norm)])
+        self.middle = _pair(2 * c, 4 * c, 2 * c, norm)
+        self.up = nn.ModuleList([_pair(4 * c, 2 * c, c, norm), _pair(2 * c, c, c, norm)])
         self.last = nn.Conv2d(c, 1, 1)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -48,11 +53,31 @@ class PlainUNet(nn.Module):
         return self.last(x)
 
 
-def _pair(inputs: int, between: int, outputs: int) -> nn.Sequential:
+def _pair(inputs: int, between: int, outputs: int, batch_norm: bool) -> nn.Sequential:
     layers: list[nn.Module] = []
     for a, b in ((inputs, between), (between, outputs)):
-        layers += [nn.Conv2d(a, b, 3, padding=1), nn.BatchNorm2d(b), nn.ReLU(inplace=True)]
+        layers.append(nn.Conv2d(a, b, 3, padding=1))
+        layers += [nn.BatchNorm2d(b)] if batch_norm else []
+        layers.append(nn.ReLU(inplace=True))
     return nn.Sequential(*layers)
+
+
+def macs_per_pixel(network: nn.Module, size: int = 64) -> float:
+    """Multiply-accumulates per pixel of one pass, convolutions only."""
+    total = 0
+
+    def hook(module: Any, _inputs: object, output: Tensor) -> None:
+        nonlocal total
+        total += output.shape[-1] * output.shape[-2] * module.weight.numel()
+
+    handles = [m.register_forward_hook(hook) for m in network.modules() if isinstance(m, nn.Conv2d)]
+    try:
+        with torch.inference_mode():
+            network(torch.zeros(1, 1, size, size, device=next(network.parameters()).device))
+    finally:
+        for handle in handles:
+            handle.remove()
+    return total / size**2
 
 
 def waiting(device: str) -> Callable[[], None]:

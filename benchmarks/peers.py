@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -11,11 +13,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.common import RESULTS, load, save
+from benchmarks.images import TestSet
 from napari_rdpdenoise import noise as noise_module
-from napari_rdpdenoise.metrics import affine_match
+from napari_rdpdenoise.metrics import affine_match, psnr
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
 
 Plane = NDArray[np.generic]
+Scores = dict[str, dict[str, float]]  # of images by name
+Judge = Callable[[Plane, Plane, Plane], dict[str, float]]  # of (image, clean, noisy)
 
 
 @dataclass(frozen=True)
@@ -24,13 +30,14 @@ class Peer:
 
     Attributes:
         name: as in the tables.
-        denoise: of (noisy, clean, threads); only a method that is told the truth looks at the clean image.
+        denoise: of (noisy, clean, threads), gives the plane, or the plane and further numbers to keep; only a
+            method that is told the truth looks at the clean image.
         few: whether only some images are done, because it is slow.
         version: other text, other results: kept ones are not used.
     """
 
     name: str
-    denoise: Callable[[Plane, Plane, int], Plane]
+    denoise: Callable[[Plane, Plane, int], Plane | tuple[Plane, dict[str, float]]]
     few: bool
     version: str
 
@@ -95,18 +102,83 @@ def _bm3d(t: NDArray[np.float64], threads: int) -> NDArray[np.float64]:
     return np.asarray(bm3d((t - low) / span, 1 / span, profile)) * span + low
 
 
+def _jpeg2000(noisy: Plane, clean: Plane, _threads: int) -> tuple[Plane, dict[str, float]]:
+    """Lossy JPEG 2000 of the stabilised image, at the error that comes closest to the clean image.
+
+    Compression as denoising (Natarajan 1995). The error asked of the coder is in noise standard deviations,
+    searched among ``_ERRORS`` and then between the best one's neighbours.
+    """
+    model, reference = estimate_noise([noisy]), affine_match(clean, noisy)
+    t = stabilize(noisy, model).astype(np.float64)
+    tried: dict[float, tuple[float, Plane, float]] = {}
+
+    def attempt(error: float) -> None:
+        coded, bpp = _through_jpeg2000(t, error)
+        image = unstabilize(coded, model)
+        tried[error] = (psnr(image, reference, 255.0), image, bpp)
+
+    for error in _ERRORS:
+        attempt(error)
+    for _ in range(2):
+        errors = sorted(tried)
+        place = int(np.argmax([tried[e][0] for e in errors]))
+        for a, b in pairwise(errors[max(place - 1, 0) : place + 2]):
+            attempt((a + b) / 2)
+    best = max(tried, key=lambda e: tried[e][0])
+    return tried[best][1], {"bpp": tried[best][2], "error_in_noise_sd": best}
+
+
+def _through_jpeg2000(t: NDArray[np.float64], error: float) -> tuple[NDArray[np.float64], float]:
+    """There and back with a root mean square error of about ``error``; and bits per pixel."""
+    from imagecodecs import jpeg2k_decode, jpeg2k_encode
+
+    low, span = float(t.min()), float(np.ptp(t)) + 1e-9
+    whole = np.round((t - low) / span * 65535).astype(np.uint16)
+    coded = jpeg2k_encode(whole, level=20 * np.log10(span / error), codecformat="j2k", reversible=False)
+    return jpeg2k_decode(coded) / 65535 * span + low, 8 * len(coded) / t.size
+
+
+def peer_scores(
+    peer: Peer,
+    images: TestSet,
+    names: list[str],
+    options: argparse.Namespace,
+    judge: Judge,
+    needed: frozenset[str] = frozenset(),
+) -> Scores:
+    """Scores of a peer; those kept in ``peers.json`` are not computed again unless some ``needed`` lack."""
+    file = options.out / "peers.json"
+    kept = load(file) or load(RESULTS / "peers.json") or {}
+    found = kept.setdefault(images.name, {}).setdefault(peer.name, {})
+    if found.get("version") != peer.version:
+        found = kept[images.name][peer.name] = {"version": peer.version, "images": {}}
+    known = found["images"]
+    for name, noisy, clean in images.pairs([n for n in names if n not in known or needed - set(known[n])]):
+        began = time.monotonic()
+        made = peer.denoise(noisy, clean, options.threads)
+        seconds = time.monotonic() - began
+        image, more = made if isinstance(made, tuple) else (made, {})
+        row = known[name] = {"seconds": seconds} | more | judge(image, clean, noisy)
+        print(images.name, peer.name, name, f"{row['psnr']:.2f} dB, {seconds:.1f} s", flush=True)
+        if not options.limit:
+            save(file, kept)
+    return {name: known[name] for name in names}
+
+
 def model_line(model: NoiseModel) -> tuple[float, float]:
     """Slope and intercept of a noise model's variance line."""
     return model.gain, model.read_noise**2 - model.gain * model.offset
 
 
 _SOURCES = sorted(Path(noise_module.__file__).parent.glob("*.py"))
-_OURS = blake2b(b"".join(path.read_bytes() for path in _SOURCES), digest_size=4).hexdigest()
+ESTIMATE_VERSION = blake2b(b"".join(path.read_bytes() for path in _SOURCES), digest_size=4).hexdigest()
+_ERRORS = (0.5, 0.7, 0.85, 0.95, 1.0, 1.05, 1.2)  # noise standard deviations
 PEERS = (
     Peer("noisy", lambda noisy, _clean, _threads: noisy.astype(np.float64), False, "1"),
     Peer("Gaussian, sigma 1", _gaussian(1), False, "1"),
     Peer("Gaussian, sigma 2", _gaussian(2), False, "1"),
-    Peer("NLM, our noise estimate", _nlm, True, f"1 {_OURS}"),
-    Peer("VST+BM3D, our noise estimate", _bm3d_blind, True, f"1 {_OURS}"),
+    Peer("NLM, our noise estimate", _nlm, True, f"1 {ESTIMATE_VERSION}"),
+    Peer("VST+BM3D, our noise estimate", _bm3d_blind, True, f"1 {ESTIMATE_VERSION}"),
     Peer("VST+BM3D, told the true noise line", _bm3d_told, True, "1"),
 )
+JPEG2000 = Peer("VST+JPEG 2000, rate chosen with the clean image", _jpeg2000, True, f"1 {ESTIMATE_VERSION}")

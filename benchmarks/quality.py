@@ -7,17 +7,15 @@ The protocol: the clean image is mapped by its least-squares line onto the noisy
 from __future__ import annotations
 
 import argparse
-import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.common import RESULTS, data_folder, execute, load, load_codec, markdown, parser, save
+from benchmarks.common import data_folder, execute, load_codec, markdown, parser
 from benchmarks.images import SETS, TestSet
-from benchmarks.peers import PEERS, Peer
+from benchmarks.peers import PEERS, Peer, Plane, Scores, peer_scores
 from napari_rdpdenoise import RunSettings, denoise_stream, open_image
 from napari_rdpdenoise.autorate import RATES
 from napari_rdpdenoise.codec import Codec, fit_normalization
@@ -28,22 +26,27 @@ from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.stream import RunReport, output_spec
 
 OURS = "ours, rate auto, realism 0"
-Scores = dict[str, dict[str, float]]  # of images by name
-Plane = NDArray[np.generic]
+REALISTIC = "ours, rate auto, realism 1"
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Scores of every method and image; see ``table``."""
     codec = load_codec(options)
-    result: dict[str, Any] = {"ours": {}, "best_rate": {}, "peers": {}}
+    result: dict[str, Any] = {"ours": {}, "realism": {}, "best_rate": {}, "peers": {}}
     for images in SETS:
         result["ours"][images.name] = _ours(codec, images, options.limit)
+        if codec.has_realism:
+            result["realism"][images.name] = _ours(codec, images, options.limit, realism=1.0)
         result["best_rate"][images.name] = _best_rate(codec, images, options.limit)
-    kept_file = options.out / "peers.json"
     for images in SETS:
-        rows = {peer.name: _peer(peer, images, options, kept_file) for peer in PEERS if not options.ours_only}
+        rows = {} if options.ours_only else {peer.name: _peer(peer, images, options) for peer in PEERS}
         result["peers"][images.name] = rows
     return result
+
+
+def _peer(peer: Peer, images: TestSet, options: argparse.Namespace) -> Scores:
+    names = images.few() if peer.few and not options.limit else images.names(options.limit)
+    return peer_scores(peer, images, names, options, judge)
 
 
 def judge(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
@@ -51,19 +54,20 @@ def judge(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
     fidelity = score(image, clean, noisy)
     row = {"psnr": fidelity.psnr, "ssim": fidelity.ssim, "mean_bias_pct": fidelity.mean_bias_pct}
     with suppress(MetricUnavailable):
-        row["lpips"] = lpips(image, affine_match(clean, noisy), folder=_backbones())
+        row["lpips"] = lpips(image, affine_match(clean, noisy), folder=backbones())
     return row
 
 
-def _backbones() -> Path | None:
+def backbones() -> Path | None:
+    """Folder of the perceptual metrics' trunks, where it is beside the images."""
     folder = data_folder()
     return folder / "weights" if folder and (folder / "weights").is_dir() else None
 
 
-def _ours(codec: Codec, images: TestSet, limit: int | None) -> Scores:
+def _ours(codec: Codec, images: TestSet, limit: int | None, **changes: Any) -> Scores:
     rows: Scores = {}
     for name, noisy, clean in images.pairs(images.names(limit)):
-        image, report = denoise_one(codec, noisy)
+        image, report = denoise_one(codec, noisy, **changes)
         channel = report.channels[0]
         rows[name] = judge(image, clean, noisy) | {
             "rate": report.rate,
@@ -104,25 +108,6 @@ def _best_rate(codec: Codec, images: TestSet, limit: int | None) -> Scores:
     return rows
 
 
-def _peer(peer: Peer, images: TestSet, options: argparse.Namespace, file: Path) -> Scores:
-    kept = load(file) or load(RESULTS / "peers.json") or {}
-    names = images.few() if peer.few else images.names()
-    if options.limit:
-        names = images.names(options.limit)
-    found = kept.setdefault(images.name, {}).setdefault(peer.name, {})
-    if found.get("version") != peer.version:
-        found = kept[images.name][peer.name] = {"version": peer.version, "images": {}}
-    for name, noisy, clean in images.pairs([n for n in names if n not in found["images"]]):
-        began = time.monotonic()
-        image = peer.denoise(noisy, clean, options.threads)
-        row = {"seconds": time.monotonic() - began} | judge(image, clean, noisy)
-        found["images"][name] = row
-        print(images.name, peer.name, name, f"{row['psnr']:.2f} dB, {row['seconds']:.1f} s", flush=True)
-        if not options.limit:
-            save(file, kept)
-    return {name: found["images"][name] for name in names}
-
-
 def _mean(rows: Scores, key: str, digits: int) -> str:
     values = [row[key] for row in rows.values() if key in row]
     return f"{np.mean(values):.{digits}f}" if values else "unavailable"
@@ -135,13 +120,15 @@ def table(record: dict[str, Any]) -> str:
     for images in SETS:
         ours = result["ours"][images.name]
         methods = {**result["peers"].get(images.name, {}), OURS: ours}
+        if images.name in result.get("realism", {}):
+            methods[REALISTIC] = result["realism"][images.name]
         few = next((set(m) for m in methods.values() if set(m) < set(ours)), None)
         rows = [_row(name, scores) for name, scores in methods.items()]
         if few:
             rows += [
                 _row(f"{name}, the same images", {k: v for k, v in scores.items() if k in few})
                 for name, scores in methods.items()
-                if name == OURS or ("BM3D" in name and not set(scores) < set(ours))
+                if name in (OURS, REALISTIC) or ("BM3D" in name and not set(scores) < set(ours))
             ]
         parts.append(
             f"**{images.name}**\n\n" + markdown(("method", "images", "PSNR dB", "SSIM", "LPIPS"), rows)

@@ -1,6 +1,6 @@
 """Run benchmarks, each in its own process, and write ``results/<name>.json`` and ``results/tables.md``.
 
-    python benchmarks/run.py [speed] [memory] [quality] [seams] [--limit 3] [--threads 2] ...
+    python benchmarks/run.py [speed] [memory] [quality] [rdp] [seams] [--limit 3] [--threads 2] ...
 
 Without names all are run. ``--limit`` makes a short run; give it another ``--out`` to keep the real results.
 Images: the folder that RDPDENOISE_DATA names (with ``data/test`` and, for LPIPS, ``weights``).
@@ -19,7 +19,8 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.common import load, parser  # noqa: E402
 
-NAMES = ("speed", "memory", "quality", "seams")
+NAMES = ("speed", "memory", "quality", "rdp", "seams", "spots", "general", "strategies")
+TITLES = {"rdp": "Rate, distortion, perception"}
 
 
 def write_tables(folder: Path) -> Path:
@@ -32,8 +33,9 @@ def write_tables(folder: Path) -> Path:
         machine = record["machine"]
         versions = ", ".join(f"{package} {version}" for package, version in machine["versions"].items())
         gpu = f", {machine['gpu']}" if machine["gpu"] else ""
+        title, tables = TITLES.get(name, name.capitalize()), import_module(f"benchmarks.{name}").table(record)
         parts.append(
-            f"## {name.capitalize()}\n\n{import_module(f'benchmarks.{name}').table(record)}\n\n"
+            f"## {title}\n\n{tables}\n\n"
             f"{record['date']}, `{record['command']}`, model {record['model']}, {machine['cpu']}: "
             f"{machine['cores']} cores, {machine['memory_gib']} GiB{gpu}, "
             f"{record['threads']} threads; {versions}.\n"

@@ -1,0 +1,115 @@
+"""Keep the tables of README.md and of a model's card equal to what was measured.
+
+    python -m benchmarks.readme
+
+A table stands between ``<!-- measured:NAME -->`` and ``<!-- /measured:NAME -->``; the card of the default
+model gets its ``measured`` entries. Nothing is typed by hand.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from benchmarks.common import RESULTS, load, markdown
+from benchmarks.quality import OURS, REALISTIC
+
+ROOT = Path(__file__).parents[1]
+CARD = ROOT / "models" / "fluo-light" / "card.yaml"
+_SUMMARY = ("noisy", "Gaussian, sigma 1", "VST+BM3D, told the true noise line")
+
+
+def quality(record: dict[str, Any]) -> str:
+    """One row per method: PSNR and LPIPS of the three sets, on the images that every method did."""
+    result = record["result"]
+    methods: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
+    for images, peers in result["peers"].items():
+        for name in _SUMMARY:
+            methods.setdefault(name, {})[images] = peers[name]
+        methods.setdefault(OURS, {})[images] = result["ours"][images]
+        if images in result["realism"]:
+            methods.setdefault(REALISTIC, {})[images] = result["realism"][images]
+    head, rows = ["PSNR in dB / LPIPS"], []
+    common = {images: _common([m[images] for m in methods.values()]) for images in result["peers"]}
+    head += [f"{images} ({len(names)} images)" for images, names in common.items()]
+    for name, sets in methods.items():
+        cells = [
+            f"{_mean(sets[images], names, 'psnr'):.2f} / {_mean(sets[images], names, 'lpips'):.3f}"
+            for images, names in common.items()
+        ]
+        rows.append((name, *cells))
+    return markdown(head, rows) + f"\n\n{record['date']}, `{record['command']}`, model {record['model']}."
+
+
+def rows_of(name: str, record: dict[str, Any]) -> str:
+    """The benchmark's own table, and where it comes from."""
+    from importlib import import_module
+
+    table = import_module(f"benchmarks.{name}").table(record)
+    return f"{table}\n\n{record['date']}, `{record['command']}`, model {record['model']}."
+
+
+def measured(record: dict[str, Any]) -> dict[str, Any]:
+    """The card's figures: means over all images of each set."""
+    result = record["result"]
+    out: dict[str, Any] = {
+        "command": record["command"],
+        "date": record["date"],
+        "setting": "rate auto; images never trained on, no setting chosen by them",
+    }
+    for images, ours in result["ours"].items():
+        for alpha, scores in (("0", ours), ("1", result["realism"].get(images, {}))):
+            if scores:
+                worst = max(row["mean_bias_pct"] for row in scores.values())
+                out[f"{images}, realism {alpha}"] = {
+                    "images": len(scores),
+                    "psnr_db": _rounded(scores, "psnr", 2),
+                    "ssim": _rounded(scores, "ssim", 4),
+                    "lpips_alex": _rounded(scores, "lpips", 3),
+                    "bpp": _rounded(scores, "bpp", 3),
+                    "largest_change_of_mean_percent": round(
+                        max(r["mean_bias_pct"] for r in scores.values()), 3
+                    ),
+                }
+    return out
+
+
+def _common(methods: list[dict[str, dict[str, float]]]) -> list[str]:
+    return sorted(set.intersection(*(set(scores) for scores in methods)))
+
+
+def _mean(scores: dict[str, dict[str, float]], names: list[str], key: str) -> float:
+    return float(np.mean([scores[name][key] for name in names]))
+
+
+def _rounded(scores: dict[str, dict[str, float]], key: str, digits: int) -> float:
+    return round(_mean(scores, [n for n in scores if key in scores[n]], key), digits)
+
+
+def _fill(text: str, name: str, content: str) -> str:
+    pattern = re.compile(rf"(<!-- measured:{name} -->\n).*?(<!-- /measured:{name} -->)", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"README.md: expected <!-- measured:{name} --> and its end, found none; add them")
+    return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
+
+
+def main() -> None:
+    """Fill README.md and the card from ``results/``."""
+    readme = ROOT / "README.md"
+    text = readme.read_text(encoding="utf-8")
+    record = load(RESULTS / "quality.json")
+    text = _fill(text, "quality", quality(record))
+    for name in ("speed", "spots"):
+        text = _fill(text, name, rows_of(name, load(RESULTS / f"{name}.json")))
+    readme.write_text(text, encoding="utf-8")
+    card = yaml.safe_load(CARD.read_text(encoding="utf-8"))
+    card["measured"] = {**{k: v for k, v in card["measured"].items() if "training" in k}, **measured(record)}
+    CARD.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
