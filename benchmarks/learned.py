@@ -129,7 +129,7 @@ def learned_peers(folders: Iterable[Path]) -> tuple[list[Peer], dict[str, str]]:
     Args:
         folders: where ``unet-n2c.pt`` and ``unet-n2n.pt`` may lie, the first one that holds a file counts.
     """
-    peers = [Peer("N2V U-Net, trained on the image", noise2void, True, f"1 {STEPS}x{BATCH}")]
+    peers = [Peer("N2V U-Net, trained on the image", noise2void, True, f"1 {STEPS}x{BATCH}", every=6)]
     missing = {}
     for mode, targets in MODES.items():
         name = f"U-Net, {targets} ({mode.upper()})"

@@ -34,12 +34,14 @@ class Peer:
             method that is told the truth looks at the clean image.
         few: whether only some images are done, because it is slow.
         version: other text, other results: kept ones are not used.
+        every: of those images, only every so many: it takes minutes for each.
     """
 
     name: str
     denoise: Callable[[Plane, Plane, int], Plane | tuple[Plane, dict[str, float]]]
     few: bool
     version: str
+    every: int = 1
 
 
 def _gaussian(sigma: float) -> Callable[[Plane, Plane, int], Plane]:

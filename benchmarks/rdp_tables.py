@@ -40,14 +40,16 @@ def _methods(name: str, found: dict[str, Any], result: dict[str, Any], scores: l
     for peer, images in found["peers"].items():
         means = [_number(score, list(images.values())) for score in scores]
         bits = [row["bpp"] for row in images.values() if "bpp" in row]
-        rows.append((peer, *means, f"{np.mean(bits):.3f}" if bits else ""))
+        fewer = f", {len(images)} images only" if len(images) < len(auto) else ""
+        rows.append((f"{peer}{fewer}", *means, f"{np.mean(bits):.3f}" if bits else ""))
     head = ("method", *(f"{NAMES[score][0]} {'↑' if NAMES[score][1] else '↓'}" for score in scores), "bpp")
     return f"**{name}**, images: {len(auto)}\n\n" + markdown(head, rows)
 
 
 def _number(score: str, rows: list[dict[str, float]]) -> str:
-    values = [row[score] for row in rows if score in row]
-    return f"{np.mean(values):.{DIGITS.get(score, 3)}f}" if values else ""
+    if not all(score in row for row in rows):  # kept from a time before that score
+        return ""
+    return f"{np.mean([row[score] for row in rows]):.{DIGITS.get(score, 3)}f}"
 
 
 def _sweep(result: dict[str, Any]) -> str:

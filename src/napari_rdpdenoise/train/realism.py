@@ -29,6 +29,7 @@ from napari_rdpdenoise.train.settings import RealismStage, TrainSettings
 
 _BETAS = (0.5, 0.999)  # as published for the Wasserstein critic
 _CLIP = 1.0  # gradient norm of the decoder
+_STRIDE = 8  # px per latent
 
 
 class _Frozen(NamedTuple):
@@ -82,20 +83,18 @@ class RealismLoop(Loop):
         }
 
     def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
-        """Decoder's and critic's."""
-        return [
-            (self._optimizer, self.stage.learning_rate),
-            (self._critic_optimizer, self.stage.critic_rate),
-        ]
+        """The decoder's."""
+        return [(self._optimizer, self.stage.learning_rate)]
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """The critic's steps, once it has its turn, then one of the decoder, on the same latents."""
         self.network.eval()
         frozen = self._encode(batch)
-        given = (displayed(frozen.fidelity, batch.tone), frozen.latents)
+        shift = _Shift.draw()
+        given = (shift.image(displayed(frozen.fidelity, batch.tone)), shift.latents(frozen.latents))
         image = self._decoder(frozen.latents)
         shown, clean = displayed(image, batch.tone), displayed(batch.target, batch.tone)
-        distance = self._train_critic(clean, shown.detach(), given)
+        distance = self._train_critic(shift.image(clean), shift.image(shown).detach(), given)
         error = weighted_error(image, batch)
         loss = self.stage.distortion * (error / (frozen.error + self.stage.balance)).mean()
         values = {"distortion": error.mean().item(), "bpp": frozen.bpp.mean().item()}
@@ -105,7 +104,7 @@ class RealismLoop(Loop):
             values["lpips"] = distances.item()
         if self.stage.adversarial and self.step >= self.stage.critic_from + self.stage.critic_alone:
             with _still(self._critic.parameters()):
-                loss = loss - self.stage.adversarial * self._critic(shown, *given).mean()
+                loss = loss - self.stage.adversarial * self._critic(shift.image(shown), *given).mean()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self._decoder.parameters(), _CLIP)
@@ -132,6 +131,29 @@ class RealismLoop(Loop):
             loss.backward()
             self._critic_optimizer.step()
         return float(distance)
+
+
+class _Shift(NamedTuple):
+    """Random crop before the critic, 8 px smaller: it folds images by a fixed grid, as the decoder unfolds them.
+
+    Without the shift the two agree on a grid of 4 px that flat background then shows.
+    """
+
+    y: int
+    x: int
+
+    @classmethod
+    def draw(cls) -> _Shift:
+        y, x = torch.randint(0, _STRIDE, (2,)).tolist()
+        return cls(y, x)
+
+    def image(self, image: Tensor) -> Tensor:
+        height, width = (n - _STRIDE for n in image.shape[-2:])
+        return image[..., self.y : self.y + height, self.x : self.x + width]
+
+    def latents(self, latents: Tensor) -> Tensor:
+        """Not moved, only as large: less than one latent away."""
+        return latents[..., :-1, :-1]
 
 
 class _still:

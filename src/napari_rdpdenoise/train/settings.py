@@ -170,10 +170,12 @@ class RealismStage(_Stage):
     learning_rate: float = Field(4e-4, gt=0)
     distortion: float = Field(1.0, ge=0, description="weight of the error, relative to the fidelity decode's")
     lpips: float = Field(4.0, ge=0, description="weight of LPIPS (AlexNet) on the displayed image")
-    adversarial: float = Field(0.3, ge=0, description="weight of the Wasserstein critic; 0 trains none")
+    adversarial: float = Field(0.1, ge=0, description="weight of the Wasserstein critic; 0 trains none")
     gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
-    critic_steps: int = Field(1, ge=1, description="critic steps per decoder step")
-    critic_rate: float = Field(2e-4, gt=0, description="learning rate of the critic")
+    critic_steps: int = Field(2, ge=1, description="critic steps per decoder step")
+    critic_rate: float = Field(
+        4e-4, gt=0, description="learning rate of the critic; it does not fall, a tired critic is outrun"
+    )
     fresh: bool = Field(
         False, description="start from a copy of the fidelity decoder even where there is a realism decoder"
     )
@@ -211,9 +213,9 @@ class TrainSettings(BaseModel):
     @model_validator(mode="after")
     def _stages_follow(self) -> TrainSettings:
         kinds = [stage.kind for stage in self.stages]
-        if "realism" in kinds[:-1]:
-            raise ValueError("stages: realism must be the last one, because it freezes everything else")
-        if kinds == ["realism"] and self.start_from is None:
+        if kinds != sorted(kinds, key="realism".__eq__):
+            raise ValueError("stages: realism must come last, because it freezes everything else")
+        if kinds[0] == "realism" and self.start_from is None:
             raise ValueError("stages: realism needs a trained codec; put stages before it or give start_from")
         return self
 
