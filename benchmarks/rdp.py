@@ -90,7 +90,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 def _needed(peer: Peer, scores: frozenset[str]) -> frozenset[str]:
     """Scores that kept results must have; half a minute per image is not spent twice for a further score."""
-    return frozenset() if peer.name == "VST+BM3D, our noise estimate" else scores
+    return frozenset() if "BM3D" in peer.name else scores
 
 
 def _names(images: TestSet, limit: int | None) -> list[str]:

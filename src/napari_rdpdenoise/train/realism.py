@@ -99,7 +99,7 @@ class RealismLoop(Loop):
         loss = self.stage.distortion * (error / (frozen.error + self.stage.balance)).mean()
         values = {"distortion": error.mean().item(), "bpp": frozen.bpp.mean().item()}
         if self._lpips is not None:
-            distances = self._lpips(shown, clean).mean()
+            distances = self._lpips(shift.image(shown), shift.image(clean)).mean()
             loss = loss + self.stage.lpips * distances
             values["lpips"] = distances.item()
         if self.stage.adversarial and self.step >= self.stage.critic_from + self.stage.critic_alone:
@@ -134,9 +134,10 @@ class RealismLoop(Loop):
 
 
 class _Shift(NamedTuple):
-    """Random crop before the critic, 8 px smaller: it folds images by a fixed grid, as the decoder unfolds them.
+    """Random crop, 8 px smaller, before LPIPS and the critic.
 
-    Without the shift the two agree on a grid of 4 px that flat background then shows.
+    AlexNet strides by 4 px and the critic folds by 4 px, as the decoder unfolds: without the shift they agree
+    on a grid that lowers both distances and that flat background then shows.
     """
 
     y: int

@@ -170,7 +170,7 @@ class RealismStage(_Stage):
     learning_rate: float = Field(4e-4, gt=0)
     distortion: float = Field(1.0, ge=0, description="weight of the error, relative to the fidelity decode's")
     lpips: float = Field(4.0, ge=0, description="weight of LPIPS (AlexNet) on the displayed image")
-    adversarial: float = Field(0.1, ge=0, description="weight of the Wasserstein critic; 0 trains none")
+    adversarial: float = Field(0.03, ge=0, description="weight of the Wasserstein critic; 0 trains none")
     gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
     critic_steps: int = Field(2, ge=1, description="critic steps per decoder step")
     critic_rate: float = Field(
