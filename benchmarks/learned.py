@@ -30,6 +30,7 @@ MASKED = 0.00198  # share of a patch's pixels
 RADIUS = 5  # px, of the square that replacements come from
 LEARNING_RATE = 4e-4
 BATCH, STEPS = 16, 400
+SETS_OF_N2V = ("FMD raw", "W2S 081-100")  # minutes per image: two images of each, see ``every``
 MODES = {"n2c": "clean targets", "n2n": "noisy targets"}
 Places = tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]  # patch, row, column
 
@@ -129,7 +130,8 @@ def learned_peers(folders: Iterable[Path]) -> tuple[list[Peer], dict[str, str]]:
     Args:
         folders: where ``unet-n2c.pt`` and ``unet-n2n.pt`` may lie, the first one that holds a file counts.
     """
-    peers = [Peer("N2V U-Net, trained on the image", noise2void, True, f"1 {STEPS}x{BATCH}", every=6)]
+    name, version = "N2V U-Net, trained on the image", f"1 {STEPS}x{BATCH}"
+    peers = [Peer(name, noise2void, True, version, every=6, sets=SETS_OF_N2V)]
     missing = {}
     for mode, targets in MODES.items():
         name = f"U-Net, {targets} ({mode.upper()})"

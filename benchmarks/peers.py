@@ -35,6 +35,7 @@ class Peer:
         few: whether only some images are done, because it is slow.
         version: other text, other results: kept ones are not used.
         every: of those images, only every so many: it takes minutes for each.
+        sets: test sets it is run on; empty for all.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Peer:
     few: bool
     version: str
     every: int = 1
+    sets: tuple[str, ...] = ()
 
 
 def _gaussian(sigma: float) -> Callable[[Plane, Plane, int], Plane]:

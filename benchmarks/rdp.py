@@ -79,10 +79,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for images in SETS:
         names = _names(images, options.limit)
         rows = {
-            peer.name: peer_scores(
-                peer, images, names[:: peer.every], options, judge_all, _needed(peer, needed)
-            )
-            for peer in peers
+            peer.name: peer_scores(peer, images, names[:: peer.every], options, judge_all, wanted)
+            for peer, wanted in ((peer, _needed(peer, needed)) for peer in peers)
+            if images.name in (peer.sets or (images.name,))
         }
         result["sets"][images.name]["peers"] = rows
     return result

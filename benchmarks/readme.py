@@ -101,8 +101,7 @@ def main() -> None:
     text = readme.read_text(encoding="utf-8")
     record = load(RESULTS / "quality.json")
     text = _fill(text, "quality", quality(record))
-    for name in ("speed", "spots"):
-        text = _fill(text, name, rows_of(name, load(RESULTS / f"{name}.json")))
+    text = _fill(text, "speed", rows_of("speed", load(RESULTS / "speed.json")))
     readme.write_text(text, encoding="utf-8")
     card = yaml.safe_load(CARD.read_text(encoding="utf-8"))
     card["measured"] = {**{k: v for k, v in card["measured"].items() if "training" in k}, **measured(record)}
