@@ -19,7 +19,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +26,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from skimage.io import imread
 
-from benchmarks.common import RESULTS, data_folder, execute, load, load_codec, markdown, parser
-from benchmarks.images import SETS
+from benchmarks.common import RESULTS, execute, load, load_codec, markdown, parser
+from benchmarks.images import SETS, folder_of
 from benchmarks.peers import PEERS
 from benchmarks.quality import denoise_one
 from napari_rdpdenoise.codec import Codec
@@ -56,21 +55,12 @@ class Scenes:
 def _light(folder: str, stem: str) -> Image:
     """Light of a scene, 0 at its darkest and 1 at its 99.9th percentile."""
     if folder:
-        (path,) = (_train_folder() / folder).glob(f"{stem}*.png")
+        (path,) = (folder_of("train") / folder).glob(f"{stem}*.png")
         image = imread(path).astype(np.float64)
     else:
         image = simulate_timelapse((1, 512, 512), seed=int(stem)).clean[0].astype(np.float64)
     low, high = np.percentile(image, [0.5, 99.9])
     return np.clip((image - low) / (high - low), 0.0, 1.5)
-
-
-def _train_folder() -> Path:
-    folder = data_folder()
-    if folder is None:
-        raise FileNotFoundError(
-            "images: expected data/train in the folder that RDPDENOISE_DATA names, found none; set it"
-        )
-    return folder / "data" / "train"
 
 
 SCENES = (

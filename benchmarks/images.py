@@ -29,7 +29,7 @@ class TestSet:
 
     def names(self, limit: int | None = None) -> list[str]:
         """File names; ``limit`` of them spread over the set."""
-        found = sorted(path.name for path in (_root() / self.clean).glob("*.png"))
+        found = sorted(path.name for path in (folder_of("test") / self.clean).glob("*.png"))
         if limit is None or limit >= len(found):
             return found
         return [found[int(i)] for i in np.linspace(0, len(found) - 1, limit)]
@@ -42,7 +42,7 @@ class TestSet:
         """Noisy and clean plane as stored."""
         from skimage.io import imread
 
-        return imread(_root() / self.noisy / name), imread(_root() / self.clean / name)
+        return imread(folder_of("test") / self.noisy / name), imread(folder_of("test") / self.clean / name)
 
     def pairs(self, names: list[str]) -> Iterator[tuple[str, NDArray[np.generic], NDArray[np.generic]]]:
         """Name, noisy and clean plane of each image."""
@@ -57,10 +57,15 @@ SETS = (
 )
 
 
-def _root() -> Path:
+def folder_of(part: str) -> Path:
+    """The folder of the "train" or the "test" images.
+
+    Raises:
+        FileNotFoundError: if there are no images on this machine.
+    """
     folder = data_folder()
     if folder is None:
         raise FileNotFoundError(
-            "images: expected data/test in the folder that RDPDENOISE_DATA names, found none; set it"
+            f"images: expected data/{part} in the folder that RDPDENOISE_DATA names, found none; set it"
         )
-    return folder / "data" / "test"
+    return folder / "data" / part

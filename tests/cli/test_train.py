@@ -69,7 +69,7 @@ def test_ends_with_a_model_that_loads_and_goes_on_where_it_was(train, tmp_path):
         ("one microscope",),
     )
     assert kept.sha256 != codec.card.sha256
-    assert "high-rate 3 of 3" in second.stderr
+    assert "1-high-rate 3 of 3" in second.stderr
 
 
 def test_interrupted_leaves_a_model_too(train, tmp_path, monkeypatch):

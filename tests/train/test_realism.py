@@ -54,7 +54,7 @@ def finished(run_settings, data, tmp_path_factory):
         trainer, reports = Trainer(run_settings, data, out / "out"), []
         for report in trainer.run(report_every=1):
             reports.append(report)
-            if report.stage == "realism" and report.step == 5:
+            if report.stage == "2-realism" and report.step == 5:
                 shutil.copytree(out / "out", out / "killed")
     return trainer, reports, out / "killed"
 
@@ -62,8 +62,8 @@ def finished(run_settings, data, tmp_path_factory):
 def test_stages_follow_one_another(finished):
     _, reports, _ = finished
     assert [(r.stage, r.step) for r in reports] == [
-        *(("all-rates", k) for k in range(1, 7)),
-        *(("realism", k) for k in range(1, 9)),
+        *(("1-all-rates", k) for k in range(1, 7)),
+        *(("2-realism", k) for k in range(1, 9)),
     ]
 
 
@@ -80,7 +80,7 @@ def test_only_the_realism_decoder_changes(finished):
 
 def test_the_critic_waits_for_its_turn(finished):
     _, reports, _ = finished
-    distances = [r.values["critic"] for r in reports if r.stage == "realism"]
+    distances = [r.values["critic"] for r in reports if r.stage == "2-realism"]
     assert distances[:2] == [0.0, 0.0]
     assert all(distances[2:])
     assert all({"loss", "distortion", "bpp", "lpips"} <= set(r.values) for r in reports[6:])
@@ -146,3 +146,25 @@ def test_a_shipped_model_can_be_started_from_by_name(run_settings, data, tmp_pat
     wrong = run_settings.model_copy(update={"start_from": "fluo-dark"})
     with pytest.raises(FileNotFoundError, match="no shipped model 'fluo-dark'"):
         Trainer(wrong, data, tmp_path)
+
+
+def test_a_missing_backbone_is_said_before_the_first_stage(run_settings, data, tmp_path, monkeypatch):
+    def absent(*_args, **_kw):
+        raise MetricUnavailable("alexnet: no file")
+
+    monkeypatch.setattr(realism, "load_lpips", absent)
+    with pytest.raises(MetricUnavailable, match="alexnet"):
+        Trainer(run_settings, data, tmp_path / "out")
+    without = run_settings.model_copy(update={"stages": run_settings.stages[:1]})
+    Trainer(without, data, tmp_path / "out")
+
+
+def test_two_stages_of_one_kind_are_told_apart(run_settings, data, finished, tmp_path):
+    stage = run_settings.stages[1].model_copy(update={"steps": 1, "adversarial": 0.0})
+    weights = str(finished[0].folder / "model.safetensors")
+    twice = run_settings.model_copy(update={"stages": (stage, stage), "start_from": weights})
+    trainer = Trainer(twice, data, tmp_path)
+    first, second = trainer.run(report_every=1)
+    assert (first.stage, second.stage) == ("1-realism", "2-realism")
+    assert trainer.steps == {"1-realism": 1, "2-realism": 1}
+    assert first.values != second.values  # other batches

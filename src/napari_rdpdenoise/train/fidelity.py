@@ -34,15 +34,15 @@ class FidelityLoop(Loop):
     def __init__(
         self,
         settings: TrainSettings,
-        stage: CodecStage,
+        number: int,
         network: RdpNetwork,
         data: TrainingData,
         folder: Path,
     ) -> None:
-        super().__init__(settings, stage, network, data, folder)
+        super().__init__(settings, number, network, data, folder)
         named = list(network.named_parameters())
         self._main = [p for n, p in named if not n.endswith("quantiles")]
-        self._optimizer = Adam(self._main, lr=stage.learning_rate)
+        self._optimizer = Adam(self._main, lr=self.stage.learning_rate)
         self._quantiles = Adam([p for n, p in named if n.endswith("quantiles")], lr=1e-3)
 
     def state(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ class TrainProgress:
     """State after a step.
 
     Attributes:
-        stage: "high-rate", "all-rates" or "realism".
+        stage: number and kind, as the stage's folder is named, e.g. "2-all-rates".
         step, steps: done and planned, of this stage.
         values: means since the last report, by name: "loss"; "distortion" in noise variances; "bpp"; and of
             the realism stage "lpips" and "critic", the critic's estimate of the Wasserstein distance.
@@ -51,17 +51,18 @@ class Loop(ABC):
 
     Args:
         settings: of the whole run.
-        stage: of the settings' stages, the one to train.
+        number: place of the stage to train among the settings' stages.
         network: to train, on its device; changed in place.
         data: batches and held-out images.
-        folder: of the checkpoint and the averaged weights.
+        folder: of the whole run; the stage's own, with its checkpoint and averaged weights, is made in it.
     """
 
     def __init__(
-        self, settings: TrainSettings, stage: Stage, network: RdpNetwork, data: TrainingData, folder: Path
+        self, settings: TrainSettings, number: int, network: RdpNetwork, data: TrainingData, folder: Path
     ) -> None:
-        self.settings, self.stage, self.data, self.folder = settings, stage, data, folder
-        self.network = network
+        self.settings, self.number, self.data, self.network = settings, number, data, network
+        self.stage: Stage = settings.stages[number]
+        self.folder = folder / f"{number + 1}-{self.stage.kind}"
         self.device = next(network.parameters()).device
         self.average = copy.deepcopy(network).eval()
         self.step = 0
@@ -70,11 +71,6 @@ class Loop(ABC):
     def checkpoint(self) -> Path:
         """Where the state is kept for resuming."""
         return self.folder / "checkpoint.pt"
-
-    @property
-    def number(self) -> int:
-        """Place of the stage among the run's."""
-        return self.settings.stages.index(self.stage)
 
     @abstractmethod
     def train_step(self, batch: Batch) -> dict[str, float]:
@@ -117,7 +113,7 @@ class Loop(ABC):
                         self.save()
                     seconds = time.monotonic() - start
                     yield TrainProgress(
-                        self.stage.kind, self.step, self.stage.steps, taken.take(), seconds, scores
+                        self.folder.name, self.step, self.stage.steps, taken.take(), seconds, scores
                     )
         finally:
             batches.close()  # type: ignore[attr-defined]

@@ -53,12 +53,13 @@ class RealismLoop(Loop):
     def __init__(
         self,
         settings: TrainSettings,
-        stage: RealismStage,
+        number: int,
         network: RdpNetwork,
         data: TrainingData,
         folder: Path,
     ) -> None:
-        super().__init__(settings, stage, network, data, folder)
+        super().__init__(settings, number, network, data, folder)
+        stage = self.stage
         network.requires_grad_(False)
         network.hyperprior.prepare_coder()
         self._decoder, self._kept = _decoder(network), _decoder(self.average)
@@ -170,6 +171,16 @@ class _still:
     def __exit__(self, *_exception: object) -> None:
         for parameter in self._parameters:
             parameter.requires_grad_(True)
+
+
+def check_backbones(settings: TrainSettings) -> None:
+    """Find out before the first stage whether the last ones can run.
+
+    Raises:
+        MetricUnavailable: if LPIPS has a weight and AlexNet's weights are not on this machine.
+    """
+    if any(isinstance(stage, RealismStage) and stage.lpips for stage in settings.stages):
+        load_lpips("alex")
 
 
 def _decoder(network: RdpNetwork) -> Synthesis:

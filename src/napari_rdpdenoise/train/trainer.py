@@ -15,7 +15,7 @@ from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data import TrainingData
 from napari_rdpdenoise.train.fidelity import FidelityLoop
 from napari_rdpdenoise.train.loop import Loop, TrainProgress
-from napari_rdpdenoise.train.realism import RealismLoop
+from napari_rdpdenoise.train.realism import RealismLoop, check_backbones
 from napari_rdpdenoise.train.settings import RealismStage, TrainSettings
 
 __all__ = ["TrainProgress", "Trainer"]
@@ -35,6 +35,7 @@ class Trainer:
 
     Raises:
         FileNotFoundError: if the weights to start from are not there.
+        MetricUnavailable: if a realism stage needs LPIPS and its backbone is not on this machine.
     """
 
     def __init__(
@@ -43,6 +44,7 @@ class Trainer:
         self.settings, self.data, self.folder, self.device = settings, data, folder, device
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
+        check_backbones(settings)
         self._start = None if settings.start_from is None else _weights(settings.start_from, data.root)
         self.loop: Loop | None = None
         self._done: dict[str, int] = {}
@@ -74,19 +76,17 @@ class Trainer:
 
     def _loop(self, number: int, before: Path | None) -> Loop:
         stage = self.settings.stages[number]
-        folder = self.folder / f"{number + 1}-{stage.kind}"
         torch.manual_seed(self.settings.seed)
         config = self.settings.network.model_copy(update={"realism": stage.kind == "realism"})
         network = RdpNetwork(config)
         if before is not None:
             tensors = load_file(before)
             if config.realism:
-                tensors = _with_realism(tensors, stage.kind == "realism" and stage.fresh)
+                tensors = _with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
-        if isinstance(stage, RealismStage):
-            return RealismLoop(self.settings, stage, network, self.data, folder)
-        return FidelityLoop(self.settings, stage, network, self.data, folder)
+        kind = RealismLoop if isinstance(stage, RealismStage) else FidelityLoop
+        return kind(self.settings, number, network, self.data, self.folder)
 
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"
@@ -106,7 +106,7 @@ def _weights(name: str, folder: Path) -> Path:
     )
 
 
-def _with_realism(tensors: dict[str, torch.Tensor], fresh: bool) -> dict[str, torch.Tensor]:
+def _with_realism(tensors: dict[str, torch.Tensor], *, fresh: bool) -> dict[str, torch.Tensor]:
     """Tensors with a realism decoder: their own, or a copy of the fidelity decoder."""
     kept = {name: value for name, value in tensors.items() if not (fresh and name.startswith("realism."))}
     copied = {
