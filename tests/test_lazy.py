@@ -74,7 +74,9 @@ def test_rate_is_chosen_once_before_the_graph(movie, tiny_codec, monkeypatch):
 
     calls = []
     found = prepare.choose_rate
-    monkeypatch.setattr(prepare, "choose_rate", lambda *given: calls.append(1) or found(*given))
+    monkeypatch.setattr(
+        prepare, "choose_rate", lambda *given, **more: calls.append(1) or found(*given, **more)
+    )
     result = denoise_lazy(open_image(movie, "TCYX"), SETTINGS.replace(rate="auto"), codec=tiny_codec)
     assert len(calls) == 2  # channels
     result.compute()
