@@ -35,9 +35,8 @@ def test_one_turn_at_a_time() -> None:
 
 def test_waiting_for_a_turn_can_be_given_up_and_the_turn_comes_back_after_an_error() -> None:
     turns = Turns()
-    with turns.turn():
-        with pytest.raises(GivenUp), turns.turn(lambda: True):
-            raise AssertionError("two turns at once")
+    with turns.turn(), pytest.raises(GivenUp), turns.turn(lambda: True):
+        raise AssertionError("two turns at once")
     with suppress(KeyError), turns.turn():
         raise KeyError
     with turns.turn(lambda: True):  # free: nothing to wait for
