@@ -308,6 +308,7 @@ def test_a_search_that_nobody_waits_for_is_given_up(tiny_codec, desk_of, monkeyp
     generation = desk.engine.aim(view(movie(seed=1), layer="other"))
     gate.open()
     desk.until(lambda: Settled(generation) in desk.events)
+    assert gate.calls == 1  # of three windows
     assert not [event for event in desk.of(ChannelReady) if event.layer == "cells"]
     assert not desk.of(Failed)
 
