@@ -8,11 +8,12 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from napari_rdpdenoise import lazy
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import shared
+from napari_rdpdenoise.codec.shared import shared_codec
 from napari_rdpdenoise.io import ArraySink, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
-from napari_rdpdenoise.lazy import ComputedArray, denoise_lazy, shared_codec
+from napari_rdpdenoise.lazy import ComputedArray, denoise_lazy
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, output_spec
 
@@ -73,7 +74,9 @@ def test_rate_is_chosen_once_before_the_graph(movie, tiny_codec, monkeypatch):
 
     calls = []
     found = prepare.choose_rate
-    monkeypatch.setattr(prepare, "choose_rate", lambda *given: calls.append(1) or found(*given))
+    monkeypatch.setattr(
+        prepare, "choose_rate", lambda *given, **more: calls.append(1) or found(*given, **more)
+    )
     result = denoise_lazy(open_image(movie, "TCYX"), SETTINGS.replace(rate="auto"), codec=tiny_codec)
     assert len(calls) == 2  # channels
     result.compute()
@@ -124,9 +127,9 @@ def test_many_threads_share_one_codec_one_at_a_time(movie, tiny_codec, monkeypat
 
 def test_model_by_name_is_loaded_once_and_does_not_travel_with_the_blocks(movie, tiny_model, monkeypatch):
     loads = []
-    load = lazy.load_model
-    monkeypatch.setattr(lazy, "load_model", lambda *given: loads.append(given) or load(*given))
-    monkeypatch.setattr(lazy, "_CODECS", {})
+    load = shared.load_model
+    monkeypatch.setattr(shared, "load_model", lambda *given: loads.append(given) or load(*given))
+    monkeypatch.setattr(shared, "_CODECS", {})
     settings = SETTINGS.replace(model=str(tiny_model))
     result = denoise_lazy(open_image(movie[0, 0]), settings)
     result.compute(scheduler="threads")
@@ -154,7 +157,7 @@ def test_realism_is_refused_before_anything_is_read(movie, tiny_codec):
 
 
 def test_shared_codec_comes_back_after_a_move_to_another_device(tiny_model, monkeypatch):
-    monkeypatch.setattr(lazy, "_CODECS", {})
+    monkeypatch.setattr(shared, "_CODECS", {})
     first = shared_codec(tiny_model, "cpu")
     assert shared_codec(str(tiny_model), "auto" if first.device == "auto" else "cpu") is first
     first._device = "elsewhere"

@@ -10,7 +10,7 @@ tenth of a percent of its variance shows.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 
@@ -65,6 +65,7 @@ def choose_rate(
     tiles: Sequence[NDArray[np.generic]],
     normalization: Normalization,
     rates: Sequence[float] = RATES,
+    between: Callable[[], None] = lambda: None,
 ) -> RateChoice:
     """Choose the smallest rate beyond which the residual no longer falls.
 
@@ -73,6 +74,7 @@ def choose_rate(
         tiles: a few 2-D blocks of raw counts of one channel.
         normalization: of that channel.
         rates: candidates in ascending order.
+        between: called after each decode; it may raise to give up the choice.
 
     Raises:
         ValueError: if there is no tile, or fewer than two rates or not in ascending order.
@@ -88,6 +90,7 @@ def choose_rate(
     for tile in tiles:
         u = normalization.forward(tile)
         for place, (image, bits) in enumerate(codec.sweep(tile, normalization, rates)):
+            between()
             residual[place] += float(np.sum(np.square((u - image) * to_noise), dtype=np.float64))
             bpp[place] += bits * tile.size
         expected += float(stabilized_variance(normalization.inverse(image), normalization.noise).sum())

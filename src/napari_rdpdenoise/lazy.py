@@ -7,34 +7,27 @@ rate are found once, before the graph is built: blocks agree with one another an
 
 from __future__ import annotations
 
-import threading
 import uuid
 import warnings
-from collections import defaultdict
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.codec import Codec, choose_device, load_model
+from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.codec.shared import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, Work, make_plan
+from napari_rdpdenoise.stream.one_tile import TileTask
 from napari_rdpdenoise.stream.prepare import check_realism
-from napari_rdpdenoise.stream.reader import read_item
 from napari_rdpdenoise.tiles import Tile, plan_tiles
 
 if TYPE_CHECKING:
     import dask.array
-
-_CODECS: dict[tuple[str, str], Codec] = {}
-_LOADING = threading.Lock()
-# One computation per device at a time: more would only multiply the memory, a device is filled by one.
-_DEVICE_LOCKS: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
 
 def denoise_lazy(
@@ -81,16 +74,6 @@ def denoise_lazy(
     )
 
 
-def shared_codec(model: str | Path, device: str) -> Codec:
-    """The one codec of this process for a model and a device; loaded on first use."""
-    device = choose_device(device)
-    with _LOADING:
-        codec = _CODECS.get((str(model), device))
-        if codec is None or codec.device != device:  # a run that lacked memory may have moved it to the CPU
-            codec = _CODECS[str(model), device] = load_model(model, device)
-        return codec
-
-
 class ComputedArray:
     """A dask array whose slices come as NumPy arrays, computed in the thread that asks.
 
@@ -127,14 +110,8 @@ class _Block:
         *index, row, column = block_id
         work = self._work(tuple(index), row, column)
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
-        item = read_item(self.source, work, self.plan, codec.digest, self.cache)
-        with _DEVICE_LOCKS[codec.device]:
-            if item.latents is None:
-                item.latents = codec.encode([item.raw], item.plan.normalization, item.plan.rate)[0]
-                item.fresh = True
-            (decoded,) = codec.decode([item.latents], both=self.settings.realism > 0)
-        if self.cache is not None and item.fresh:
-            self.cache.put(item.key, item.latents.to_bytes())
+        task = TileTask(self.source, self.plan, codec, self.cache, self.settings.realism > 0)
+        item, decoded = task.do(work, device_turns(codec.device).turn())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)
         return core[(None,) * len(index)]
 

@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_rdpdenoise.noise import NoiseModel
 
-_RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
-_CORRELATED = 0.05
-_MEAN_OFF = 0.5  # percent, the promise of this package
+RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
+CORRELATED = 0.05
+MEAN_OFF = 0.5  # percent, the promise of this package
 
 
 @dataclass(frozen=True)
@@ -43,22 +43,22 @@ class ResidualReport:
     def warnings(self) -> tuple[str, ...]:
         """What a person should know, in words; empty if nothing stands out."""
         found = []
-        if self.noise_ratio < 1 - _RATIO_OFF:
+        if self.noise_ratio < 1 - RATIO_OFF:
             found.append(
                 f"{self.noise_ratio:.2f} of the expected noise was removed: the rest is still in the image"
             )
-        if self.noise_ratio > 1 + _RATIO_OFF:
+        if self.noise_ratio > 1 + RATIO_OFF:
             found.append(
                 f"{self.noise_ratio:.2f} of the expected noise was removed: signal may be gone with it"
             )
-        if max(abs(self.lag_y), abs(self.lag_x)) > _CORRELATED:
+        if max(abs(self.lag_y), abs(self.lag_x)) > CORRELATED:
             found.append(
                 f"neighbouring residuals are correlated (rows {self.lag_y:+.2f}, columns {self.lag_x:+.2f}): "
                 "structure was removed, or the camera's noise is not white"
             )
-        if abs(self.signal_correlation) > _CORRELATED:
+        if abs(self.signal_correlation) > CORRELATED:
             found.append(f"the residual follows the image (correlation {self.signal_correlation:+.2f})")
-        if abs(self.mean_bias_pct) > _MEAN_OFF:
+        if abs(self.mean_bias_pct) > MEAN_OFF:
             found.append(f"the mean intensity changed by {self.mean_bias_pct:+.2f} %")
         return tuple(found)
 

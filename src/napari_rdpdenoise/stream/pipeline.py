@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
+from napari_rdpdenoise.codec.shared import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.prepare import Order, Plan, check_realism, make_plan
@@ -66,8 +67,9 @@ def denoise_stream(
         chosen = SelectedSource(source, settings.channels, settings.time)
         _check(chosen, sink, settings, codec)
         run = _Run(chosen, sink, settings, codec, cache)
-        plan = yield from _prepare(make_plan(source, settings, codec, order, cache))
-        yield from run.tiles(plan)
+        with device_turns(codec.device).run():
+            plan = yield from _prepare(make_plan(source, settings, codec, order, cache))
+            yield from run.tiles(plan)
         path = sink.finish()
     except BaseException:
         sink.abort()
@@ -164,7 +166,8 @@ class _Run:
             size = min(self._limit or len(batch), len(batch) - start)
             part = batch[start : start + size]
             try:
-                decoded = self._compute(part)
+                with device_turns(self._codec.device).turn():
+                    decoded = self._compute(part)
             except (MemoryError, RuntimeError) as error:
                 messages.append(self._smaller(size, error))
                 decoded = None
@@ -205,7 +208,8 @@ class _Run:
             return f"not enough memory for {size} tiles at once, going on with {self._limit}"
         if self._codec.device != "cpu":
             device = self._codec.device
-            self._codec.to("cpu")
+            with device_turns(device).turn():  # the codec may be shared with a preview
+                self._codec.to("cpu")
             return f"not enough memory on {device} for one tile, going on with the CPU; try a smaller --tile"
         raise MemoryError(
             f"not enough memory for one tile of {self._settings.tile} px; use a smaller one (--tile)"

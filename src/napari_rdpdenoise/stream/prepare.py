@@ -135,13 +135,8 @@ def make_plan(
         name = f"channel {number}: " if axis is not None and count > 1 else ""
         yield f"{name}measuring the noise"
         windows = sample_windows(source, number if axis is not None else None)
-        plan = channels[number] = _plan_channel(windows, settings, codec, cache)
-        noise, trained = plan.normalization.noise, codec.card.trained_range
-        messages += [f"{name}noise estimate: {note}" for note in noise.notes]
-        if trained and (doubt := outside(trained, windows, noise)):
-            messages.append(f"{name}{doubt}")
-        if plan.choice and plan.choice.message:
-            messages.append(f"{name}{plan.choice.message}")
+        plan = channels[number] = plan_channel(windows, measure_channel(windows), settings, codec, cache)
+        messages += [f"{name}{text}" for text in doubts(windows, plan, codec)]
     yield Plan(tuple(works), channels, tuple(messages))
 
 
@@ -183,22 +178,69 @@ def _windows(source: ImageSource, channel: int | None, count: int) -> list[NDArr
     return windows
 
 
-def _plan_channel(
-    windows: list[NDArray[Any]], settings: RunSettings, codec: Codec, cache: LatentCache | None
+def measure_channel(windows: list[NDArray[Any]]) -> Normalization:
+    """Noise and normalisation of one channel from its ``sample_windows``."""
+    return fit_normalization(windows, estimate_noise(windows))
+
+
+def plan_channel(
+    windows: list[NDArray[Any]],
+    normalization: Normalization,
+    settings: RunSettings,
+    codec: Codec,
+    cache: LatentCache | None,
+    between: Callable[[], None] = lambda: None,
 ) -> ChannelPlan:
-    normalization = fit_normalization(windows, estimate_noise(windows))
+    """Rate of one channel: the given one, or that of an earlier choice, or a choice made now.
+
+    Args:
+        windows: ``sample_windows`` of the channel.
+        normalization: ``measure_channel`` of these.
+        settings: of the run.
+        codec: loaded model.
+        cache: keeps choices; None for none.
+        between: called again and again during the choice, see ``choose_rate``; it may raise to give up.
+    """
+    known = known_plan(windows, normalization, settings, codec, cache)
+    if known is not None:
+        return known
+    tiles = _liveliest(windows, normalization)
+    choice = choose_rate(codec, tiles, normalization, between=between)
+    if cache is not None:
+        cache.put(_choice_key(tiles, normalization, codec), choice.to_json())
+    return ChannelPlan(normalization, choice.rate, choice)
+
+
+def known_plan(
+    windows: list[NDArray[Any]],
+    normalization: Normalization,
+    settings: RunSettings,
+    codec: Codec,
+    cache: LatentCache | None,
+) -> ChannelPlan | None:
+    """``plan_channel`` where it takes no network: the rate is given or was chosen before; else None."""
     if settings.rate != "auto":
         return ChannelPlan(normalization, float(settings.rate), None)
-    tiles = _liveliest(windows, normalization)
-    terms = repr((normalization, RATES, TOLERANCE))
-    key = digest(_CHOICE_VERSION, codec.digest, terms, *tiles) if cache is not None else ""
-    if cache is not None and (known := cache.get(key)) is not None:
-        choice = RateChoice.from_json(known)
-    else:
-        choice = choose_rate(codec, tiles, normalization)
-        if cache is not None:
-            cache.put(key, choice.to_json())
-    return ChannelPlan(normalization, choice.rate, choice)
+    if cache is None:
+        return None
+    kept = cache.get(_choice_key(_liveliest(windows, normalization), normalization, codec))
+    choice = None if kept is None else RateChoice.from_json(kept)
+    return None if choice is None else ChannelPlan(normalization, choice.rate, choice)
+
+
+def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list[str]:
+    """What the user should know of a channel, in words; empty where nothing stands out."""
+    noise, trained = plan.normalization.noise, codec.card.trained_range
+    found = [f"noise estimate: {note}" for note in noise.notes]
+    if trained and (doubt := outside(trained, windows, noise)):
+        found.append(doubt)
+    if plan.choice and plan.choice.message:
+        found.append(plan.choice.message)
+    return found
+
+
+def _choice_key(tiles: list[NDArray[Any]], normalization: Normalization, codec: Codec) -> str:
+    return digest(_CHOICE_VERSION, codec.digest, repr((normalization, RATES, TOLERANCE)), *tiles)
 
 
 def _liveliest(windows: list[NDArray[Any]], normalization: Normalization) -> list[NDArray[Any]]:
