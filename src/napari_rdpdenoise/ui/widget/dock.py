@@ -23,12 +23,12 @@ from qtpy.QtWidgets import (
 )
 from superqt import QLabeledDoubleSlider
 
-from .controller import Controller, Failed, Finished, Job, axes_note, denoise_job, layer_axes, realism_note
-from .state import DockState, describe
-from .worker import look_up, run_job
+from ..controller import Controller, Failed, Finished, Job, axes_note, denoise_job, layer_axes, realism_note
+from ..state import DockState, describe
+from ..worker import look_up, run_job
 
 if TYPE_CHECKING:
-    from .controller import Event, Stream
+    from ..controller import Event, Stream
 
 __all__ = ["DenoiseDock"]
 

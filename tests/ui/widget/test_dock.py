@@ -74,7 +74,7 @@ def test_denoise_adds_a_layer_in_the_same_place(open_dock, qtbot):
 
 def test_axes_that_are_not_named_are_told(open_dock, qtbot, monkeypatch):
     told = []
-    monkeypatch.setattr("napari_rdpdenoise.ui.widget.show_info", told.append)
+    monkeypatch.setattr("napari_rdpdenoise.ui.widget.dock.show_info", told.append)
     viewer, dock = open_dock()
     dock._denoise.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
