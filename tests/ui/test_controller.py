@@ -1,23 +1,13 @@
 from __future__ import annotations
 
-import sys
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.controller import (
-    Cancelled,
-    Controller,
-    Failed,
-    Finished,
-    Job,
-    axes_note,
-    denoise_job,
-    layer_axes,
-)
+from napari_rdpdenoise.ui.controller import Cancelled, Controller, Failed
+from napari_rdpdenoise.ui.jobs import Finished, Job, Opened
 from napari_rdpdenoise.ui.state import Phase
 
 REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=())
@@ -37,6 +27,7 @@ class FakeStream:
 
     def __call__(self, job):
         try:
+            yield Opened(job.data)
             for number in range(1, 5):
                 if number == self.fails_at:
                     raise self.error
@@ -69,7 +60,8 @@ def drain(controller, job):
 
 def test_a_run_reports_every_tile_and_returns_the_result(job):
     controller, shown = ready(FakeStream())
-    *tiles, last = drain(controller, job)
+    opened, *tiles, last = drain(controller, job)
+    assert opened == Opened(job.data)
     assert [event.done for event in tiles] == [1, 2, 3, 4]
     np.testing.assert_array_equal(last.data, job.data * 2)
     assert controller.state.phase is Phase.IDLE
@@ -81,11 +73,14 @@ def test_cancel_stops_after_the_tile_in_work_and_closes_the_stream(job):
     controller, _ = ready(stream)
     events = controller.run(job)
     controller.apply(next(events))
+    controller.apply(next(events))
     controller.cancel()
     assert controller.state.phase is Phase.CANCELLING
-    rest = list(events)
-    assert rest == [Cancelled()]
-    controller.apply(rest[0])
+    (last,) = events
+    assert isinstance(last, Cancelled)
+    assert last.data is job.data, "what was done is kept"
+    controller.apply(last)
+    assert "1 of 4 tiles" in controller.state.status
     assert (stream.tiles, stream.closed, controller.state.can_start) == (1, True, True)
 
 
@@ -129,65 +124,3 @@ def test_unchanged_edits_are_not_shown():
     controller = Controller(FakeStream(), shown.append)
     controller.edit(rate=controller.state.rate)
     assert shown == []
-
-
-@pytest.mark.parametrize(
-    ("ndim", "labels", "rgb", "axes"),
-    [
-        (2, ("-2", "-1"), False, "YX"),
-        (2, ("-2", "-1"), True, "YXS"),
-        (3, ("-3", "-2", "-1"), False, "TYX"),
-        (3, ("z", "y", "x"), False, "ZYX"),
-        (3, ("Y", "X", "Time"), False, "YXT"),
-        (4, ("-4", "-3", "-2", "-1"), False, "TZYX"),
-        (3, ("z", "z", "x"), False, "TYX"),
-        (6, ("a", "t", "c", "z", "y", "x"), False, None),
-    ],
-)
-def test_layer_axes(ndim, labels, rgb, axes):
-    if axes is None:
-        with pytest.raises(ValueError, match="axis_labels must name the axes of a layer with 6 axes"):
-            layer_axes(ndim, labels, rgb=rgb)
-    else:
-        assert layer_axes(ndim, labels, rgb=rgb) == axes
-
-
-def test_assumed_axes_are_told_where_channels_could_be_mixed():
-    assert "TCZYX" in axes_note(5, ("-5", "-4", "-3", "-2", "-1"))
-    assert axes_note(5, ("t", "z", "c", "y", "x")) is None
-    assert axes_note(3, ("-3", "-2", "-1")) is None
-
-
-@pytest.fixture
-def copying_stream(monkeypatch):
-    """In place of the engine: copies every plane."""
-
-    def denoise_stream(source, sink, settings, cache):
-        assert isinstance(cache, LatentCache)
-        rows, columns = (slice(0, size) for size in source.shape[-2:])
-        for number, index in enumerate(np.ndindex(source.shape[:-2]), start=1):
-            block = source.read(index, rows, columns).astype(sink.spec.dtype)
-            sink.write(index, rows, columns, block)
-            yield tile(number)
-        return REPORT
-
-    module = SimpleNamespace(denoise_stream=denoise_stream)
-    monkeypatch.setitem(sys.modules, "napari_rdpdenoise.stream", module)
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes"), [((5, 7), "YX"), ((5, 7, 3), "YXS"), ((2, 5, 7), "TYX"), ((7, 2, 5), "XTY")]
-)
-@pytest.mark.parametrize("dtype", ["input", "float32"])
-def test_denoise_job_keeps_axes_and_type(copying_stream, shape, axes, dtype):
-    data = np.random.default_rng(0).integers(0, 200, shape).astype(np.uint8)
-    controller, _ = ready(denoise_job)
-    last = drain(controller, Job(data, axes, RunSettings(dtype=dtype)))[-1]
-    np.testing.assert_array_equal(last.data, data)
-    assert last.data.dtype == (np.float32 if dtype == "float32" else np.uint8)
-
-
-def test_denoise_job_refuses_what_does_not_fit_into_memory(copying_stream, monkeypatch):
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100))
-    with pytest.raises(MemoryError, match="denoise IN OUT"):
-        next(denoise_job(Job(np.zeros((20, 20), np.uint8), "YX", RunSettings())))

@@ -169,12 +169,16 @@ class PreviewEngine:
         Raises:
             ValueError: if ``realism`` is above 0 with a model without a realism decoder.
         """
-        target = self._target
-        if target is None or not target.view.wishes:
-            return ()
-        held = self._pairs.of_plane(target.view.series.look, target.view.wishes[0].index)
+        held = self.held_view()
         self._blender.blend(held, realism, out)
         return tuple(tile for tile, _ in held)
+
+    def held_view(self) -> list[tuple[Tile, Pair]]:
+        """Decoded tiles of the plane in view."""
+        target = self._target
+        if target is None or not target.view.wishes:
+            return []
+        return self._pairs.of_plane(target.view.series.look, target.view.wishes[0].index)
 
     def blend_tile(self, ready: TileReady, realism: float, out: NDArray[Any]) -> None:
         """Write the blend of one reported tile into its plane, as `blend_view` does for all."""

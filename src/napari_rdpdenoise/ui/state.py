@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from ..settings import RunSettings
 
 if TYPE_CHECKING:
     from ..stream import Progress, RunReport
 
-__all__ = ["DockState", "Phase", "cancelled", "cancelling", "failed", "finished", "progressed", "started"]
+__all__ = [
+    "Advanced",
+    "DockState",
+    "Phase",
+    "cancelled",
+    "cancelling",
+    "failed",
+    "finished",
+    "progressed",
+    "started",
+    "with_settings",
+]
 
 
 class Phase(Enum):
@@ -24,15 +35,34 @@ class Phase(Enum):
 
 
 @dataclass(frozen=True)
+class Advanced:
+    """Settings that most users never touch; see `RunSettings` for their meaning."""
+
+    tile: int = RunSettings.model_fields["tile"].default
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    dtype: Literal["input", "float32"] = "input"
+    channels: tuple[int, ...] | None = None
+    time: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True)
 class DockState:
     """Everything that the dock shows.
 
     Attributes:
         layer: name of the image layer to denoise; None while no image layer is open.
+        facts: what is known of it: axes, size, noise, device; one line.
+        model: name of a shipped model, or path of a model folder.
         auto_rate: whether the rate is chosen from the measured noise.
         rate: position on the model's rate curve when it is not, 0 (fewest bits) to 1.
         realism: 0 (lowest error) to 1 (most natural texture).
         realism_note: why realism cannot be chosen, shown as tooltip; None when it can.
+        outcome: bits per pixel, and found against expected residual, of what is in view; one line.
+        preview: whether what is in view is denoised at once.
+        preview_note: why it is not, or not all of it; or what went wrong.
+        shown: visible tiles that are denoised.
+        wished: visible tiles.
+        advanced: tile size, device, number type, channels, times.
         phase: where the run stands.
         done: tiles finished in this run.
         total: tiles of this run; 0 while it is not known.
@@ -40,10 +70,18 @@ class DockState:
     """
 
     layer: str | None = None
+    facts: str = ""
+    model: str = "default"
     auto_rate: bool = True
     rate: float = 0.5
     realism: float = 0.0
     realism_note: str | None = "Looking at what the model can do."
+    outcome: str = ""
+    preview: bool = True
+    preview_note: str = ""
+    shown: int = 0
+    wished: int = 0
+    advanced: Advanced = field(default_factory=Advanced)
     phase: Phase = Phase.IDLE
     done: int = 0
     total: int = 0
@@ -71,8 +109,33 @@ class DockState:
 
     def settings(self) -> RunSettings:
         """Return the run settings that the controls stand for."""
-        realism = 0.0 if self.realism_note else self.realism
-        return RunSettings(rate="auto" if self.auto_rate else self.rate, realism=realism)
+        more = self.advanced
+        return RunSettings(
+            model=self.model,
+            rate="auto" if self.auto_rate else self.rate,
+            realism=self.shown_realism,
+            tile=more.tile,
+            device=more.device,
+            dtype=more.dtype,
+            channels=more.channels,
+            time=more.time,
+        )
+
+    @property
+    def shown_realism(self) -> float:
+        """What the slider asks for, 0 where the model cannot give it."""
+        return 0.0 if self.realism_note else self.realism
+
+    @property
+    def preview_line(self) -> str:
+        """How far the preview is, or why there is none."""
+        if not self.preview:
+            return "The preview is off."
+        lines = [self.preview_note] if self.preview_note else []
+        if self.wished:
+            whole = self.shown >= self.wished
+            lines.insert(0, "Preview: " + ("done." if whole else f"{self.shown} of {self.wished} tiles."))
+        return "\n".join(lines)
 
 
 def started(state: DockState) -> DockState:
@@ -94,7 +157,8 @@ def cancelling(state: DockState) -> DockState:
 
 def cancelled(state: DockState) -> DockState:
     """Return the state of a run that stopped on request."""
-    return replace(state, phase=Phase.IDLE, done=0, total=0, status="Cancelled; no layer was added.")
+    kept = f" after {state.done} of {state.total} tiles" if state.done else ""
+    return replace(state, phase=Phase.IDLE, done=0, total=0, status=f"Cancelled{kept}.")
 
 
 def failed(state: DockState, error: BaseException) -> DockState:
@@ -108,7 +172,21 @@ def finished(state: DockState, report: RunReport) -> DockState:
     parts = [f"Done in {report.seconds:.1f} s", f"rate {report.rate:.2f} ({how})"]
     if math.isfinite(report.bpp):
         parts.append(f"{report.bpp:.3f} bits/pixel")
-    return replace(state, phase=Phase.IDLE, done=state.total, status=", ".join(parts) + ".")
+    lines = [", ".join(parts) + ".", *report.messages]
+    return replace(state, phase=Phase.IDLE, done=state.total, status="\n".join(lines))
+
+
+def with_settings(state: DockState, settings: RunSettings) -> DockState:
+    """Return the state whose controls stand for these settings, as of a job file."""
+    auto = settings.rate == "auto"
+    return replace(
+        state,
+        model=settings.model,
+        auto_rate=auto,
+        rate=state.rate if isinstance(settings.rate, str) else settings.rate,
+        realism=settings.realism,
+        advanced=Advanced(settings.tile, settings.device, settings.dtype, settings.channels, settings.time),
+    )
 
 
 def describe(error: BaseException) -> str:

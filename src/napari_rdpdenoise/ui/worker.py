@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from napari.qt.threading import thread_worker
 
 if TYPE_CHECKING:
-    from .controller import Controller, Event, Job
+    from .controller import Controller, Event
+    from .jobs import Job
 
 __all__ = ["look_up", "run_job"]
 

@@ -1,92 +1,169 @@
-"""The dock: it shows a `DockState` and passes on what the user does. All decisions are the controller's."""
+"""The dock: it shows a `DockState` and passes on what the user does. All decisions are the session's."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import napari
 from magicgui.widgets import create_widget
-from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtCore import QEvent, Qt
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import (
     QCheckBox,
+    QComboBox,
+    QFileDialog,
     QFormLayout,
     QFrame,
     QHBoxLayout,
-    QLabel,
-    QProgressBar,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QLabeledDoubleSlider
+from superqt import QCollapsible
 
-from ..controller import Controller, Failed, Finished, Job, axes_note, denoise_job, layer_axes, realism_note
-from ..state import DockState, describe
-from ..worker import look_up, run_job
+from ..jobs import model_names, realism_note
+from ..recipes import Recipe
+from ..worker import look_up
+from .advanced_box import AdvancedBox
+from .cache_box import CacheBox
+from .compare_box import CompareBox
+from .controls import named, text_label, unit_slider
+from .layers import is_ours
+from .live import Live
+from .plots import PathPlot, RatePlot
+from .preferences import backbone_folder, open_cache, preferences
+from .readouts_box import ReadoutsBox
+from .repeat_box import RepeatBox
+from .run_box import RunBox
 
 if TYPE_CHECKING:
     from ..controller import Event, Stream
+    from ..session import Session
+    from ..state import DockState
 
 __all__ = ["DenoiseDock"]
 
 _MIN_WIDTH = 320  # px; a dock without one opens too narrow for its labels
-_BAR_STEPS = 1000
+_WARM_UP_MS = 200  # after the dock is there: loading PyTorch holds up the window for a moment
+_OTHER_MODEL = "Other folder…"
 
 
 class DenoiseDock(QWidget):
-    """Denoise the chosen image layer into a new layer.
+    """Preview, denoise and compare the chosen image layer.
+
+    For scripts: `session` has ``preview()``, ``run()``, ``cancel()``, ``rate`` and ``realism``;
+    `choose` takes a layer, `run` denoises it all.
 
     Args:
-        viewer: the viewer whose layers are offered and that takes the result.
-        stream: does the work; for tests.
-        realism_question: tells why the model offers no realism, or None; for tests.
+        viewer: the viewer whose layers are offered and that takes the results.
+        stream: does the work of a run; None for the engine. For tests.
+        realism_question: tells why a model offers no realism, or None; for tests.
+        load: gives the codec of a model and a device; for tests.
     """
 
     def __init__(
         self,
         viewer: napari.viewer.Viewer,
-        stream: Stream = denoise_job,
-        realism_question: Callable[[], str | None] = realism_note,
+        stream: Stream | None = None,
+        realism_question: Callable[[str], str | None] = realism_note,
+        load: Callable[[str, str], Any] | None = None,
     ) -> None:
         super().__init__()
-        self._viewer = viewer
-        self._controller = Controller(stream, self._show)
-        self._look: dict[str, Any] = {}
-        self._build()
+        self._viewer, self._question = viewer, realism_question
+        self._closed = False
+        self._preferences = preferences()
+        cache = open_cache(self._preferences) if stream is None else None
+        self._live = Live(viewer, self._show, self._take, stream=stream, cache=cache, load=load)
+        self._build(cache)
         self._listen()
-        self._choose_layer()
-        self._show(self._controller.state)
-        question = look_up(realism_question)
-        question.returned.connect(self._set_realism_note)
-        question.start()
+        self.session.edit(model=self._preferences.model or "default")
+        self._set_device()
+        self._refresh_layers()
+        self._show(self.session.state)
+        QTimer.singleShot(_WARM_UP_MS, self._warm_up)
+
+    @property
+    def session(self) -> Session:
+        """The controller behind the dock."""
+        return self._live.session
+
+    @property
+    def layer(self) -> napari.layers.Image | None:
+        """The layer that is denoised."""
+        return self._live.layer
+
+    @property
+    def preview_layer(self) -> napari.layers.Image | None:
+        """The layer that shows the preview."""
+        return self._live.preview_layer
+
+    def choose(self, layer: napari.layers.Image) -> None:
+        """Take a layer of the viewer.
+
+        Raises:
+            ValueError: if the dock does not offer it.
+        """
+        if layer not in self._layers.choices:
+            raise ValueError(f"layer: expected an image layer of this viewer, found {layer!r}; add it first")
+        self._layers.value = layer
+
+    def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:
+        """Denoise the whole layer in a thread, to a file or to a new layer.
+
+        Args:
+            target: file of the result (.ome.zarr or .ome.tif); None for memory.
+            overwrite: whether a finished result at ``target`` is replaced.
+
+        Raises:
+            RuntimeError: if no layer is chosen or a run is under way.
+        """
+        self._runs.run(None if target is None else Path(target), overwrite=overwrite)
 
     # What is in it
 
-    def _build(self) -> None:
+    def _build(self, cache: Any) -> None:
+        session = self.session
         self._layers = create_widget(annotation=napari.layers.Image, name="layer")
-        self._auto = QCheckBox("Auto")
-        self._rate = _slider()
-        self._realism = _slider()
-        self._denoise = QPushButton("Denoise")
-        self._cancel = QPushButton("Cancel")
-        self._bar = QProgressBar()
-        self._status = QLabel()
-        self._status.setWordWrap(True)
-        self._status.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        _name(self._layers.native, "Image layer", "The image layer to denoise, with all its planes.")
-        _name(self._auto, "Automatic rate", "Choose the rate from the noise measured in the image.")
-        _name(
-            self._rate,
+        named(self._layers.native, "Image layer", "The image layer to denoise.")
+        self._facts = named(text_label(), "About the layer", "Axes, size, and the noise that was measured.")
+        self._model = named(QComboBox(), "Model", "The model that denoises; or a folder with your own.")
+        self._auto = named(
+            QCheckBox("Auto"), "Automatic rate", "Choose the rate from the noise measured in the image."
+        )
+        self._rate = named(
+            unit_slider(),
             "Rate",
             "Bits that the image may keep: 0 fewest, the strongest denoising; 1 most, the weakest.",
         )
-        _name(self._denoise, "Denoise", "Denoise the layer into a new layer.")
-        _name(self._cancel, "Cancel", "Stop after the tile in work; no layer is added.")
-        _name(self._bar, "Progress", "Tiles done.")
-        _name(self._status, "Status", "")
+        self._outcome = named(
+            text_label(), "Outcome", "Bits per pixel, and what was removed against the noise measured."
+        )
+        self._realism = unit_slider()
+        self._preview = named(
+            QCheckBox("&Preview what is in view"),
+            "Preview",
+            "Denoise what the viewer shows at once, into a layer that fills in.",
+        )
+        self._preview_line = named(text_label(), "Preview status", "")
+        self._runs = RunBox(self._viewer, self._live, lambda: self._closed)
+        self._compare = CompareBox(
+            self._viewer,
+            lambda: self.layer,
+            self._result_layer,
+            session.shown,
+            lambda value: self.session.edit(realism=value),
+        )
+        self._readouts = ReadoutsBox(
+            self._viewer, session.shown, self._result_layer, lambda: backbone_folder(preferences())
+        )
+        self._rate_plot, self._path_plot = RatePlot(), PathPlot()
+        self._repeat = RepeatBox(self._recipe, session.take_settings)
+        self._advanced = AdvancedBox(
+            lambda: session.state, lambda value: session.edit(advanced=value), show_error
+        )
+        self._cache_box = CacheBox(cache)
         self._arrange()
 
     def _arrange(self) -> None:
@@ -94,18 +171,28 @@ class DenoiseDock(QWidget):
         rate.addWidget(self._auto)
         rate.addWidget(self._rate, stretch=1)
         form = QFormLayout()
-        form.addRow("Image", self._layers.native)
-        form.addRow("Rate", rate)
-        form.addRow("Realism", self._realism)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self._denoise)
-        buttons.addWidget(self._cancel)
+        form.addRow("&Image", self._layers.native)
+        form.addRow(self._facts)
+        form.addRow("&Model", self._model)
+        form.addRow("&Rate", rate)
+        form.addRow(self._outcome)
+        form.addRow("R&ealism", self._realism)
         inside = QWidget()
         column = QVBoxLayout(inside)
         column.addLayout(form)
-        column.addLayout(buttons)
-        column.addWidget(self._bar)
-        column.addWidget(self._status)
+        column.addWidget(self._preview)
+        column.addWidget(self._preview_line)
+        column.addWidget(self._runs)
+        for title, parts in (
+            ("Compare", (self._compare,)),
+            ("Readouts", (self._readouts, self._rate_plot, self._path_plot)),
+            ("Repeat", (self._repeat,)),
+            ("Advanced", (self._advanced, self._cache_box)),
+        ):
+            fold = named(QCollapsible(title), title, f"Show or hide: {title.lower()}.")
+            for part in parts:
+                fold.addWidget(part)
+            column.addWidget(fold)
         column.addStretch()
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
@@ -116,124 +203,133 @@ class DenoiseDock(QWidget):
         outer.addWidget(scroll)
         self.setMinimumWidth(_MIN_WIDTH)
 
+    def _recipe(self) -> Recipe:
+        subject, job = self.session.subject, self.session.job
+        return Recipe(
+            settings=self.session.state.settings(),
+            path=None if subject is None else subject.path,
+            target=None if job is None or job.target is None else str(job.target),
+            layer=None if subject is None else subject.name,
+        )
+
+    def _result_layer(self) -> napari.layers.Image | None:
+        return self._live.preview_layer
+
     # What the user does
 
     def _listen(self) -> None:
         events = self._viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self._refresh_layers)
-        self._layers.changed.connect(self._choose_layer)
-        self._auto.toggled.connect(lambda on: self._controller.edit(auto_rate=on))
-        self._rate.valueChanged.connect(lambda value: self._controller.edit(rate=value))
-        self._realism.valueChanged.connect(lambda value: self._controller.edit(realism=value))
-        self._denoise.clicked.connect(self._start)
-        self._cancel.clicked.connect(self._controller.cancel)
+        session = self.session
+        self._layers.changed.connect(lambda layer: self._live.choose(layer))
+        self._auto.toggled.connect(lambda on: session.edit(auto_rate=on))
+        self._rate.valueChanged.connect(lambda value: session.edit(rate=value))
+        self._realism.valueChanged.connect(lambda value: session.edit(realism=value))
+        self._preview.toggled.connect(lambda on: session.edit(preview=on))
+        self._model.addItems(["default", _OTHER_MODEL])
+        self._model.activated.connect(self._choose_model)
+        self._live.settled_view.connect(self._settled)
 
     def _refresh_layers(self) -> None:
-        images = [layer for layer in self._viewer.layers if isinstance(layer, napari.layers.Image)]
-        chosen = self._layers.value
-        self._layers.choices = images
-        if chosen in images:
-            self._layers.value = chosen
-        self._choose_layer()
-
-    def _choose_layer(self) -> None:
-        layer = self._layers.value
-        self._controller.edit(layer=layer.name if layer is not None else None)
-
-    def _set_realism_note(self, note: str | None) -> None:
-        self._controller.edit(realism_note=note)
-
-    def _start(self) -> None:
-        layer = self._layers.value
-        try:
-            axes = layer_axes(layer.ndim, layer.axis_labels, rgb=layer.rgb)
-        except ValueError as error:
-            show_error(str(error))
+        if self._closed:
             return
-        if note := axes_note(layer.ndim, layer.axis_labels):
-            show_info(note)
-        data = layer.data[0] if layer.multiscale else layer.data
-        self._look = _look_of(layer)
-        self._controller.start()
-        worker = run_job(self._controller, Job(data, axes, self._controller.state.settings()))
-        worker.yielded.connect(self._take)
-        worker.start()
+        images = [x for x in self._viewer.layers if isinstance(x, napari.layers.Image) and not is_ours(x)]
+        chosen = self._layers.value
+        if list(self._layers.choices) != images:
+            self._layers.choices = images
+            if chosen in images:
+                self._layers.value = chosen
+        self._live.choose(self._layers.value)
 
-    def _take(self, event: Event) -> None:
-        self._controller.apply(event)
-        if isinstance(event, Finished):
-            self._viewer.add_image(event.data, **self._look)
-            for message in event.report.messages:
-                show_warning(message)
-        elif isinstance(event, Failed):
-            show_error(f"Denoising failed: {describe(event.error)}")
+    def _choose_model(self) -> None:
+        name = self._model.currentText()
+        if name == _OTHER_MODEL:
+            name = QFileDialog.getExistingDirectory(self, "Folder of a model (with card.yaml)")
+        self.session.edit(model=name or self.session.state.model)
+        self._show(self.session.state)
+        self._ask_realism()
+
+    def _warm_up(self) -> None:
+        if self._closed:
+            return
+        self.session.warm_up()
+        self._ask_realism()
+        names = look_up(model_names)
+        names.returned.connect(self._offer_models)
+        names.start()
+
+    def _ask_realism(self) -> None:
+        model = self.session.state.model
+        question = look_up(lambda: self._question(model))
+        question.returned.connect(lambda note: self.session.edit(realism_note=note))
+        question.start()
+
+    def _offer_models(self, names: tuple[str, ...]) -> None:
+        for name in names:
+            if self._model.findText(name) < 0:
+                self._model.insertItem(self._model.count() - 1, name)
+
+    def _set_device(self) -> None:
+        from dataclasses import replace
+
+        device: Any = self._preferences.device or "auto"
+        self.session.edit(advanced=replace(self.session.state.advanced, device=device))
 
     def event(self, event: QEvent) -> bool:
-        """Stop the run when the dock is closed: napari then takes this widget out of its dock."""
+        """End everything when the dock is closed: napari then takes this widget out of its dock."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._controller.cancel()
+            self._shut()
         return bool(super().event(event))
+
+    def _shut(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        events = self._viewer.layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.disconnect(self._refresh_layers)
+        self._runs.close_task()
+        self._live.close()
 
     # What it shows
 
+    def _take(self, event: Event) -> None:
+        self._runs.take(event)
+
+    def _settled(self) -> None:
+        shown = self.session.shown()
+        plan = None if shown is None else shown.plan
+        choice = None if plan is None else plan.choice
+        self._rate_plot.set_choice(choice, None if plan is None else plan.rate)
+        self._compare.refresh()
+        self._readouts.refresh()
+
     def _show(self, state: DockState) -> None:
+        if self._closed or not hasattr(self, "_cache_box"):
+            return
         free = not state.busy
         self._layers.enabled = free
+        self._facts.setText(state.facts)
+        self._model.setEnabled(free)
+        if self._model.findText(state.model) < 0:
+            self._model.insertItem(self._model.count() - 1, state.model)
+        self._model.setCurrentText(state.model)
         self._auto.setEnabled(free)
         self._auto.setChecked(state.auto_rate)
         self._rate.setEnabled(free and not state.auto_rate)
         self._rate.setValue(state.rate)
-        self._realism.setEnabled(free and state.realism_note is None)
+        self._outcome.setText(state.outcome)
+        self._realism.setEnabled(state.realism_note is None)
         self._realism.setValue(state.realism)
-        _name(
+        named(
             self._realism,
             "Realism",
             state.realism_note
             or "0 for the lowest error, 1 for the most natural texture, which is no measurement.",
         )
-        self._denoise.setEnabled(state.can_start)
-        self._cancel.setEnabled(state.can_cancel)
-        self._show_progress(state)
-        self._status.setText(state.hint)
-
-    def _show_progress(self, state: DockState) -> None:
-        if state.busy and not state.total:
-            self._bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
-        else:
-            self._bar.setRange(0, _BAR_STEPS)
-            self._bar.setValue(round(_BAR_STEPS * state.done / max(state.total, 1)))
-
-
-def _slider() -> QLabeledDoubleSlider:
-    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-    slider.setRange(0.0, 1.0)
-    slider.setSingleStep(0.05)
-    slider.setDecimals(2)
-    return slider
-
-
-def _name(widget: QWidget, name: str, tooltip: str) -> None:
-    """Name a control for screen readers, and explain it."""
-    widget.setAccessibleName(name)
-    widget.setAccessibleDescription(tooltip)
-    widget.setToolTip(tooltip)
-
-
-def _look_of(layer: napari.layers.Image) -> dict[str, Any]:
-    """Return what the result shares with its source: place, units, axes and display."""
-    return {
-        "name": f"{layer.name} denoised",
-        "scale": layer.scale,
-        "translate": layer.translate,
-        "rotate": layer.rotate,
-        "shear": layer.shear,
-        "affine": layer.affine,
-        "units": layer.units,
-        "axis_labels": layer.axis_labels,
-        "rgb": layer.rgb,
-        "colormap": layer.colormap,
-        "contrast_limits": layer.contrast_limits,
-        "gamma": layer.gamma,
-        "blending": layer.blending,
-    }
+        self._path_plot.set_realism(state.shown_realism)
+        self._preview.setChecked(state.preview)
+        self._preview_line.setText(state.preview_line)
+        self._advanced.show_state(state)
+        self._runs.show_state(state)

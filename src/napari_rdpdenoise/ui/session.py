@@ -1,0 +1,374 @@
+"""The dock's controller: which layer, what is in view, what the sliders say, and what is shown. No Qt here.
+
+::
+
+    viewer ──choose, look──▶ Session ──aim──▶ PreviewEngine (its own thread)
+    sliders ──rate, realism──▶  │  ◀──tiles, noise, rate (by Stage.post, in the viewer's thread)──┘
+                                ├──▶ Canvas, the array of the preview layer
+                                └──▶ Controller ──▶ a run of the whole layer (by Stage.start)
+
+All methods belong to the viewer's thread and return at once. Scripts use the same ones: `preview`, `run`,
+`cancel`, and the properties `rate` and `realism`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Hashable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from .canvas import Canvas
+from .controller import Controller
+from .jobs import Job, JobStream
+from .plans import Series
+from .preview import PreviewEngine, PreviewView
+from .preview_events import ChannelReady, Failed, Settled, TileReady
+from .shown import Shown
+from .stage import Stage, Subject, open_subject
+from .state import DockState, describe
+from .viewport import Sight, look_at, preview_tile
+
+if TYPE_CHECKING:
+    from ..cache import LatentCache
+    from ..settings import RunSettings
+    from .controller import Event, Stream
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Everything the dock does, for the dock and for scripts.
+
+    Args:
+        stage: the window.
+        on_change: called with the new state after every change.
+        stream: does the work of a run; None for the engine. For tests.
+        cache: of latents, shared by preview and runs; None for none.
+        load: gives the codec of a model and a device; None for the process's shared ones. For tests.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        on_change: Callable[[DockState], None] = lambda state: None,
+        *,
+        stream: Stream | None = None,
+        cache: LatentCache | None = None,
+        load: Callable[[str, str], Any] | None = None,
+    ) -> None:
+        self.controller = Controller(stream or JobStream(cache), on_change)
+        self._stage = stage
+        self._engine = PreviewEngine(
+            lambda tile: stage.post(lambda: self._take_tile(tile)),
+            lambda event: stage.post(lambda: self._take_event(event)),
+            cache=cache,
+            load=load,
+        )
+        self._subject: Subject | None = None
+        self._source: Any = None
+        self._canvas: Canvas | None = None
+        self._aimed: tuple[Any, ...] | None = None
+        self._sight = Sight()
+        self._plans: dict[tuple[Hashable, Any, int], ChannelReady] = {}  # by layer, look and channel
+        self._job: Job | None = None
+        self._closed = False
+
+    # What is asked of it
+
+    @property
+    def state(self) -> DockState:
+        """What the dock shows."""
+        return self.controller.state
+
+    @property
+    def subject(self) -> Subject | None:
+        """The chosen layer."""
+        return self._subject
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """The array of the preview layer."""
+        return self._canvas
+
+    @property
+    def rate(self) -> float | Literal["auto"]:
+        """Position on the model's rate curve, 0 to 1, or "auto"."""
+        return "auto" if self.state.auto_rate else self.state.rate
+
+    @rate.setter
+    def rate(self, value: float | Literal["auto"]) -> None:
+        auto = self.state.settings().replace(rate=value).rate == "auto"
+        self.edit(auto_rate=auto, rate=self.state.rate if auto else float(value))
+
+    @property
+    def realism(self) -> float:
+        """0 for the lowest error, 1 for the most natural texture."""
+        return self.state.realism
+
+    @realism.setter
+    def realism(self, value: float) -> None:
+        self.edit(realism=self.state.settings().replace(realism=value).realism)
+
+    def choose(self, subject: Subject | None) -> None:
+        """Take another layer, or the same with other content; the preview follows.
+
+        Raises:
+            TypeError, ValueError: if it cannot be read; no layer is chosen then.
+        """
+        before = self._subject
+        if before is not None and subject is not None and before.key == subject.key:
+            self._subject = subject  # another name
+            self.controller.edit(layer=subject.name)
+            return
+        self._subject = self._source = self._canvas = None
+        self._aimed, self._sight = None, Sight()
+        self._engine.aim(None)
+        self.controller.edit(layer=None, facts="", outcome="", preview_note="", shown=0, wished=0)
+        source = None if subject is None else open_subject(subject)
+        self._subject, self._source = subject, source
+        if subject is not None:
+            self.controller.edit(layer=subject.name, facts=subject.facts)
+        self._set_canvas()
+        self.preview()
+
+    def forget(self, key: Hashable) -> None:
+        """Let go of everything of a layer that was deleted or whose pixels were replaced."""
+        self._engine.forget(key)
+        for known in [known for known in self._plans if known[0] == key]:
+            del self._plans[known]
+
+    def edit(self, **changes: Any) -> None:
+        """Change fields of the state; the preview follows.
+
+        Realism is blended at once, without any network; everything else re-aims the preview, when nothing
+        has changed for a moment.
+        """
+        if self._closed:
+            return
+        before = self.state
+        self.controller.edit(**changes)
+        self._follow(before)
+
+    def take_settings(self, settings: RunSettings) -> None:
+        """Set all controls that stand for run settings, as of a job file."""
+        before = self.state
+        self.controller.take_settings(settings)
+        self._follow(before)
+
+    def preview(self) -> None:
+        """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
+        if self._closed:
+            return
+        view = self._stage.view() if self._canvas is not None and self.state.preview else None
+        if view is None or self._subject is None:
+            self._rest()
+            return
+        settings = self.state.settings()
+        plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
+        tile = preview_tile((plane[0], plane[1]), settings.tile)
+        sight = look_at(view, tile, settings.halo)
+        series = Series(self._subject.key, self._source, settings)
+        aim = (series.look, sight.wishes)
+        moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
+        if self._aimed is not None and aim == self._aimed:
+            return
+        self._sight, self._aimed = sight, aim
+        self.controller.edit(preview_note=self._note(sight), wished=sight.visible)
+        self._engine.aim(PreviewView(series, sight.wishes) if sight.wishes else None)
+        self._count()
+        if moved:
+            self._stage.settled()
+
+    def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:
+        """Denoise the whole layer, or the chosen channels and times of it, in a thread.
+
+        Args:
+            target: file of the result (.ome.zarr or .ome.tif); None adds a layer in memory.
+            overwrite: whether a finished result at ``target`` is replaced.
+
+        Raises:
+            RuntimeError: if no layer is chosen or a run is under way.
+        """
+        self.controller.start()
+        subject = self._subject
+        assert subject is not None  # or it could not start
+        settings = self.state.settings().replace(overwrite=overwrite)
+        self._job = Job(
+            subject.data,
+            subject.axes,
+            settings,
+            None if target is None else Path(target),
+            subject.path,
+            subject.scale,
+            subject.units,
+            subject.name,
+        )
+        self._stage.start(self._job)
+
+    def cancel(self) -> None:
+        """Stop the run after the tile in work; what is done is kept."""
+        self.controller.cancel()
+
+    @property
+    def job(self) -> Job | None:
+        """The last run's job."""
+        return self._job
+
+    def shown(self) -> Shown | None:
+        """What is shown at the moment, as arrays; None while there is no preview."""
+        canvas, subject = self._canvas, self._subject
+        held = [] if self._closed else self._engine.held_view()
+        if canvas is None or subject is None or not held:
+            return None
+        index, channel = self._sight.wishes[0].index, self._sight.wishes[0].channel
+        noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
+        fidelity = np.full(noisy.shape, np.nan, np.float32)
+        realism = None if held[0][1].realism is None else fidelity.copy()
+        done = np.zeros(noisy.shape, np.bool_)
+        for tile, pair in held:
+            fidelity[tile.core] = pair.fidelity
+            if realism is not None and pair.realism is not None:
+                realism[tile.core] = pair.realism
+            done[tile.core] = True
+        plan = self._plan(channel)
+        bpp = float(np.mean([pair.bpp for _, pair in held]))
+        return Shown(subject.name, index, noisy, fidelity, realism, done, self.state.shown_realism, plan, bpp)
+
+    def warm_up(self) -> None:
+        """Load the model before it is needed."""
+        self._engine.warm_up(self.state.settings())
+
+    def close(self) -> None:
+        """Stop the run and the preview; waits for the tile in work at most."""
+        if not self._closed:
+            self._closed = True
+            self.controller.cancel()
+            self._engine.close()
+
+    # What comes back
+
+    def take(self, event: Event) -> None:
+        """Take one event of the run that `Stage.start` drains."""
+        self.controller.apply(event)
+
+    def _take_tile(self, tile: TileReady) -> None:
+        canvas = self._canvas
+        if self._closed or canvas is None or tile.generation != self._engine.generation:
+            return
+        index = tile.wish.index
+        self._engine.blend_tile(tile, self.state.shown_realism, canvas.plane(index))
+        if not tile.pair.provisional:
+            canvas.mark(index, (tile.wish.tile,))
+            self._count()
+        self._describe(tile.wish.channel)
+        self._stage.refresh()
+
+    def _take_event(self, event: ChannelReady | Failed | Settled) -> None:
+        if self._closed or event.generation != self._engine.generation:
+            return
+        if isinstance(event, ChannelReady):
+            self._plans[event.layer, self._look(), event.channel] = event
+            self._describe(event.channel)
+            self.controller.edit(preview_note=self._note(self._sight))
+        elif isinstance(event, Failed):
+            self.controller.edit(preview_note=f"No preview: {describe(event.error)}")
+        else:
+            self._stage.settled()
+
+    # Inside
+
+    def _follow(self, before: DockState) -> None:
+        """Show what a change of the state asks for."""
+        now = self.state
+        if now.shown_realism != before.shown_realism:
+            self._blend()
+        if now.preview != before.preview:
+            self._aimed = None
+            self._set_canvas()
+            self.preview()
+        if self._engine_settings(now) != self._engine_settings(before):
+            self._aimed = None
+            if self._canvas is not None:
+                self._canvas.restart()
+            self.controller.edit(outcome="")
+            self._stage.look_again()
+
+    @staticmethod
+    def _engine_settings(state: DockState) -> RunSettings:
+        """Of all settings those that the preview's pixels depend on before they are blended."""
+        return state.settings().replace(realism=0.0, dtype="input", channels=None, time=None)
+
+    def _blend(self) -> None:
+        canvas = self._canvas
+        if canvas is None or not self._sight.wishes:
+            return
+        index = self._sight.wishes[0].index
+        canvas.mark(index, self._engine.blend_view(self.state.shown_realism, canvas.plane(index)))
+        self._stage.refresh()
+
+    def _set_canvas(self) -> None:
+        subject = self._subject
+        self._canvas = None
+        if subject is not None and self.state.preview:
+            if subject.rgb:
+                note = "No preview of colour (RGB) layers; they can be denoised as a whole."
+                self.controller.edit(preview_note=note)
+            else:
+                self._canvas = Canvas(subject.data, subject.axes, "float32")
+        self._stage.show_canvas(self._canvas)
+
+    def _rest(self) -> None:
+        if self._aimed is not None:
+            self._aimed, self._sight = None, Sight()
+            self._engine.aim(None)
+            self.controller.edit(shown=0, wished=0)
+
+    def _look(self) -> Any:
+        assert self._subject is not None
+        return Series(self._subject.key, self._source, self.state.settings()).look
+
+    def _told(self, channel: int) -> ChannelReady | None:
+        key = None if self._subject is None else (self._subject.key, self._look(), channel)
+        return None if key is None else self._plans.get(key)
+
+    def _plan(self, channel: int) -> Any:
+        told = self._told(channel)
+        return None if told is None else told.plan
+
+    def _note(self, sight: Sight) -> str:
+        """Why there is no preview, or what to know of the channel in view."""
+        told = self._told(sight.wishes[0].channel) if sight.wishes else None
+        return " ".join(([sight.note] if sight.note else []) + list(told.messages if told else ()))
+
+    def _count(self) -> None:
+        sight, canvas = self._sight, self._canvas
+        if canvas is None or not sight.wishes:
+            return
+        visible = sight.wishes[: sight.visible]
+        shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
+        self.controller.edit(shown=shown)
+
+    def _describe(self, channel: int) -> None:
+        """Noise, bits and residual of what is in view, in words."""
+        subject = self._subject
+        if subject is None:
+            return
+        plan = self._plan(channel)
+        bpps = [pair.bpp for _, pair in self._engine.held_view()]
+        parts = [f"{np.mean(bpps):.3f} bits/pixel"] if bpps else []
+        if plan is not None:
+            noise = plan.normalization.noise
+            gain = f"gain {noise.gain:.3g}, " if noise.gain else ""
+            self.controller.edit(facts=f"{subject.facts}; noise: {gain}read {noise.read_noise:.3g} counts")
+            parts.insert(0, f"rate {plan.rate:.2f}")
+            if plan.choice is not None and math.isfinite(plan.choice.found):
+                ratio = plan.choice.found / max(plan.choice.expected, 1e-6)
+                parts.append(f"removed {ratio:.2f} × the expected noise")
+        self.controller.edit(outcome=", ".join(parts))
+
+
+def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:
+    return wishes[0].index if wishes else None

@@ -1,0 +1,91 @@
+"""Between session and window: the layer that was chosen, and what the session needs of the window. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .canvas import Canvas
+from .jobs import Job
+from .viewport import LayerView
+
+if TYPE_CHECKING:
+    from ..io import ImageSource
+
+__all__ = ["Stage", "Subject", "open_subject"]
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The chosen layer.
+
+    Attributes:
+        name: of the layer.
+        key: names the layer *and* its content: it changes when the pixels are replaced.
+        data: full-resolution array.
+        axes: one letter per axis of ``data``; with rgb the last one is S.
+        path: file it was read from, where that is known.
+        scale, units: of the axes beside S.
+    """
+
+    name: str
+    key: Hashable
+    data: Any
+    axes: str
+    path: str | None = None
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the last axis holds colours."""
+        return self.axes.endswith("S")
+
+    @property
+    def facts(self) -> str:
+        """Axes, size and type in one line."""
+        size = " × ".join(str(n) for n in self.data.shape)
+        return f"{self.axes}, {size}, {np.dtype(self.data.dtype).name}"
+
+
+class Stage(Protocol):
+    """What the session needs of the window; all but ``post`` is called in the viewer's thread."""
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Call soon in the viewer's thread; may come from any thread."""
+
+    def view(self) -> LayerView | None:
+        """What the viewer shows of the chosen layer; None for none."""
+
+    def show_canvas(self, canvas: Canvas | None) -> None:
+        """Show this array as the preview layer, in place of the one before; None takes it away."""
+
+    def refresh(self) -> None:
+        """Pixels of the canvas have changed."""
+
+    def look_again(self) -> None:
+        """Call ``session.preview()`` when nothing has changed for a moment."""
+
+    def settled(self) -> None:
+        """All that is in view was denoised, or another plane is shown."""
+
+    def start(self, job: Job) -> None:
+        """Drain ``session.controller.run(job)`` in a thread, and hand each event to ``session.take``."""
+
+
+def open_subject(subject: Subject) -> ImageSource:
+    """The layer as an image source.
+
+    Raises:
+        TypeError, ValueError: if the engine cannot read it.
+    """
+    from ..io import open_image
+    from ..io.arrays import ArraySource
+
+    known = isinstance(subject.data, np.ndarray) or hasattr(subject.data, "dask")
+    if known or type(subject.data).__module__.partition(".")[0] == "zarr":
+        return open_image(subject.data, axes=subject.axes)
+    return ArraySource(subject.data, subject.axes)  # whatever else napari can slice

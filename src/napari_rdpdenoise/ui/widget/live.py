@@ -1,0 +1,247 @@
+"""The preview in the viewer: watches the view, and shows the session's canvas as a layer."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import napari
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QObject, Qt, QTimer, Signal
+
+from ..session import Session
+from ..state import describe
+from ..worker import run_job
+from .layers import OURS, look_of, subject_of, view_of
+
+if TYPE_CHECKING:
+    from ...cache import LatentCache
+    from ..canvas import Canvas
+    from ..controller import Event, Stream
+    from ..jobs import Job
+    from ..state import DockState
+    from ..viewport import LayerView
+
+__all__ = ["Live"]
+
+_LOOK_MS = 60  # between a change of the view and a new aim: a drag changes it at every frame
+_SETTLE_MS = 180  # without a change, until a new rate is tried
+_FRAME_S = 0.025  # between two refreshes of the layer
+
+
+class Live(QObject):
+    """The session's stage.
+
+    Args:
+        viewer: shows the layers.
+        on_change: called with every new state.
+        on_event: called with the events of runs, after the session took them.
+        stream, cache, load: as `Session` takes them.
+
+    Attributes:
+        session: the controller.
+        settled_view: signal: all in view was denoised, or another plane is shown.
+    """
+
+    settled_view = Signal()
+    _called = Signal(object)
+    _numbers = itertools.count()
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        on_change: Callable[[DockState], None],
+        on_event: Callable[[Event], None],
+        *,
+        stream: Stream | None = None,
+        cache: LatentCache | None = None,
+        load: Callable[[str, str], Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self._viewer = viewer
+        self._on_event = on_event
+        self._layer: napari.layers.Image | None = None
+        self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
+        self._key = -1
+        self._preview: napari.layers.Image | None = None
+        self._placing = False  # while we add or remove the preview layer ourselves
+        self._refreshed = 0.0
+        self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
+        self._look_timer = _timer(self, _LOOK_MS, self._look)
+        self._settle_timer = _timer(self, _SETTLE_MS, self._look)
+        self._frame_timer = _timer(self, round(1000 * _FRAME_S), self._refresh_now)
+        self.session = Session(self, on_change, stream=stream, cache=cache, load=load)
+        self._watched = [
+            viewer.camera.events.zoom,
+            viewer.camera.events.center,
+            viewer.dims.events.point,
+            viewer.dims.events.order,
+            viewer.dims.events.ndisplay,
+        ]
+        for event in self._watched:
+            event.connect(self._look_soon)
+        viewer.layers.events.removed.connect(self._removed)
+
+    @property
+    def layer(self) -> napari.layers.Image | None:
+        """The chosen layer."""
+        return self._layer
+
+    @property
+    def preview_layer(self) -> napari.layers.Image | None:
+        """The layer that shows the preview."""
+        return self._preview
+
+    def choose(self, layer: napari.layers.Image | None) -> None:
+        """Take another layer; the same again after its pixels or axes have changed."""
+        if layer is self._layer:
+            return
+        self._watch(layer)
+        self._take_layer()
+
+    def close(self) -> None:
+        """End everything; waits for the tile in work at most."""
+        for event in self._watched:
+            event.disconnect(self._look_soon)
+        self._viewer.layers.events.removed.disconnect(self._removed)
+        self._watch(None)
+        for timer in (self._look_timer, self._settle_timer, self._frame_timer):
+            timer.stop()
+        self.session.close()
+        self.show_canvas(None)
+
+    # What the session asks for
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Call in the viewer's thread, from any thread."""
+        try:
+            self._called.emit(call)
+        except RuntimeError:  # Qt has deleted the window meanwhile: nobody is left to be told
+            return
+
+    def view(self) -> LayerView | None:
+        """What the viewer shows of the chosen layer."""
+        if self._layer is None or self._layer not in self._viewer.layers:
+            return None
+        return view_of(self._viewer, self._layer, self._preview)
+
+    def show_canvas(self, canvas: Canvas | None) -> None:
+        """Show this array as the preview layer, in place of the one before."""
+        self._placing = True
+        try:
+            if self._preview is not None and self._preview in self._viewer.layers:
+                self._viewer.layers.remove(self._preview)
+            self._preview = None
+            layer = self._layer
+            if canvas is not None and layer is not None:
+                active = self._viewer.layers.selection.active
+                self._preview = self._viewer.add_image(
+                    canvas,
+                    name=f"{layer.name} preview",
+                    metadata={OURS: {"role": "preview", "source": layer.name}},
+                    multiscale=False,
+                    **look_of(layer),
+                )
+                self._viewer.layers.selection.active = active or layer
+        finally:
+            self._placing = False
+
+    def refresh(self) -> None:
+        """Show what has changed in the canvas, not more often than the eye can see."""
+        if time.monotonic() - self._refreshed >= _FRAME_S:
+            self._refresh_now()
+        elif not self._frame_timer.isActive():
+            self._frame_timer.start()
+
+    def look_again(self) -> None:
+        """Preview when nothing has changed for a moment."""
+        self._settle_timer.start()
+
+    def settled(self) -> None:
+        """Tell the boxes."""
+        self.settled_view.emit()
+
+    def start(self, job: Job) -> None:
+        """Run a job in a thread."""
+        worker = run_job(self.session.controller, job)
+        worker.yielded.connect(self._take)
+        worker.start()
+
+    # Inside
+
+    def _take(self, event: Event) -> None:
+        self.session.take(event)
+        self._on_event(event)
+
+    def _call(self, call: Callable[[], None]) -> None:
+        call()
+
+    def _watch(self, layer: napari.layers.Image | None) -> None:
+        if self._layer is not None:
+            self._layer.events.data.disconnect(self._replaced)
+            self._layer.events.axis_labels.disconnect(self._replaced)
+            self._layer.events.name.disconnect(self._renamed)
+        self._layer = layer
+        if layer is not None:
+            layer.events.data.connect(self._replaced)
+            layer.events.axis_labels.connect(self._replaced)
+            layer.events.name.connect(self._renamed)
+
+    def _take_layer(self) -> None:
+        layer = self._layer
+        try:
+            if layer is None:
+                self.session.choose(None)
+                return
+            self._key = self._keys.setdefault(layer, next(self._numbers))  # one that comes back keeps its own
+            self.session.choose(subject_of(layer, self._key))
+        except (TypeError, ValueError) as error:
+            self.session.choose(None)
+            self.session.controller.edit(status=f"{layer.name if layer else ''}: {describe(error)}")
+            show_error(describe(error))
+
+    def _replaced(self) -> None:
+        """Other pixels or axes in the same layer: nothing that was known of it holds."""
+        layer = self._layer
+        if layer is None:
+            return
+        self.session.forget(self._key)
+        self._keys[layer] = next(self._numbers)
+        self._take_layer()
+
+    def _renamed(self) -> None:
+        if self._layer is not None:
+            self.session.choose(subject_of(self._layer, self._key))
+
+    def _removed(self, event: Any) -> None:
+        if event.value is self._preview and not self._placing:
+            self._preview = None
+            self.session.edit(preview=False)
+        elif event.value is self._layer:
+            self.session.forget(self._key)
+            self._watch(None)
+            self._take_layer()
+
+    def _look_soon(self) -> None:
+        if not self._look_timer.isActive():
+            self._look_timer.start()
+
+    def _look(self) -> None:
+        self.session.preview()
+
+    def _refresh_now(self) -> None:
+        self._frame_timer.stop()
+        self._refreshed = time.monotonic()
+        if self._preview is not None and self._preview in self._viewer.layers:
+            self._preview.refresh(thumbnail=False, highlight=False, extent=False)
+
+
+def _timer(parent: QObject, wait_ms: int, call: Callable[[], None]) -> QTimer:
+    timer = QTimer(parent)
+    timer.setSingleShot(True)
+    timer.setInterval(wait_ms)
+    timer.timeout.connect(call)
+    return timer

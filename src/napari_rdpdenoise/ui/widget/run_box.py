@@ -1,0 +1,213 @@
+"""Denoising the whole layer: where to, progress, and the result as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+import numpy as np
+from napari.utils import progress
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from ..axes import axes_note
+from ..controller import Cancelled, Failed
+from ..jobs import Finished
+from ..state import describe
+from .controls import named, text_label
+from .layers import OURS, look_of
+
+if TYPE_CHECKING:
+    from ..controller import Event
+    from ..jobs import Job
+    from ..state import DockState
+    from .live import Live
+
+__all__ = ["RunBox"]
+
+_BAR_STEPS = 1000
+_MEMORY, _ZARR, _TIFF = "A new layer, in memory", "An OME-Zarr folder…", "An OME-TIFF file…"
+_ENDINGS = {_ZARR: (".ome.zarr", "OME-Zarr (*.ome.zarr)"), _TIFF: (".ome.tif", "OME-TIFF (*.ome.tif)")}
+_SAMPLED = 262_144  # pixels from which contrast limits are taken
+
+
+class RunBox(QWidget):
+    """Buttons, progress and status of runs.
+
+    Args:
+        viewer: takes the result.
+        live: has the chosen layer and the session.
+        closing: whether the dock is being closed, so that nothing more is added.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, live: Live, closing: Callable[[], bool]) -> None:
+        super().__init__()
+        self._viewer, self._live, self._closing = viewer, live, closing
+        self._look: dict[str, Any] = {}
+        self._task: Any = None  # in napari's activity dock
+        self.target = named(
+            QComboBox(), "Save to", "Where the result goes: a layer in memory, or a file that is written tile by tile."
+        )
+        self.target.addItems([_MEMORY, _ZARR, _TIFF])
+        self.denoise = named(
+            QPushButton("&Denoise stack"),
+            "Denoise stack",
+            "Denoise all planes of the layer, or the channels and times chosen under Advanced.",
+        )
+        self.stop = named(
+            QPushButton("&Cancel"), "Cancel", "Stop after the tile in work; what is done is kept."
+        )
+        self.bar = named(QProgressBar(), "Progress", "Tiles done.")
+        self.status = named(text_label(), "Status", "")
+        self._arrange()
+        self.denoise.clicked.connect(self._start)
+        self.stop.clicked.connect(live.session.cancel)
+
+    def _arrange(self) -> None:
+        form = QFormLayout()
+        form.addRow("Save to", self.target)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.denoise, stretch=1)
+        buttons.addWidget(self.stop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+
+    def show_state(self, state: DockState) -> None:
+        """Show where the run stands."""
+        self.target.setEnabled(not state.busy)
+        self.denoise.setEnabled(state.can_start)
+        self.stop.setEnabled(state.can_cancel)
+        if state.busy and not state.total:
+            self.bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
+        else:
+            self.bar.setRange(0, _BAR_STEPS)
+            self.bar.setValue(round(_BAR_STEPS * state.done / max(state.total, 1)))
+        self.status.setText(state.hint)
+        self._show_task(state)
+
+    def run(self, target: Path | None = None, *, overwrite: bool = False) -> None:
+        """Start a run of the chosen layer, as `Session.run` does.
+
+        Raises:
+            RuntimeError: if no layer is chosen or a run is under way.
+        """
+        layer = self._live.layer
+        if layer is not None:
+            self._look = _result_look(layer)
+            if note := axes_note(layer.ndim, layer.axis_labels):
+                show_info(note)
+        self._live.session.run(target, overwrite=overwrite)
+
+    def take(self, event: Event) -> None:
+        """Show what came of a run."""
+        if self._closing():
+            return
+        job = self._live.session.job
+        if isinstance(event, Finished) and job is not None:
+            self._add(event.data, job, "denoised", event)
+            for message in event.report.messages:
+                show_warning(message)
+        elif isinstance(event, Cancelled) and job is not None and event.data is not None:
+            self._add(event.data, job, "denoised (partial)", None)
+        elif isinstance(event, Failed):
+            show_error(f"Denoising failed: {describe(event.error)}")
+
+    def close_task(self) -> None:
+        """Take the bar out of napari's activity dock."""
+        if self._task is not None:
+            self._task.close()
+            self._task = None
+
+    # Inside
+
+    def _start(self) -> None:
+        kind = self.target.currentText()
+        if kind == _MEMORY:
+            self.run()
+            return
+        ending, pattern = _ENDINGS[kind]
+        layer = self._live.layer
+        name = "image" if layer is None else layer.name.replace("/", "_")
+        # a file dialog asks by itself before a file is replaced, but not for the folder that a Zarr is
+        text, _ = QFileDialog.getSaveFileName(
+            self, "Save the denoised stack", f"{name} denoised{ending}", pattern
+        )
+        if not text:
+            return
+        path = Path(text)
+        if not path.name.endswith((".zarr", ".tif", ".tiff")):
+            path = path.with_name(path.name + ending)
+        if path.exists() and not self._may_replace(path):
+            return
+        self.run(path, overwrite=path.exists())
+
+    def _may_replace(self, path: Path) -> bool:
+        answer = QMessageBox.question(
+            self, "Replace?", f"{path.name} is there already. Replace it when the new result is complete?"
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+    def _show_task(self, state: DockState) -> None:
+        if not state.busy:
+            self.close_task()
+            return
+        if self._task is None:
+            self._task = progress(desc=f"Denoising {state.layer}", total=0)
+        if state.total and self._task.total != state.total:
+            self._task.reset(total=state.total)
+        if state.done > self._task.n:
+            self._task.update(state.done - self._task.n)
+
+    def _add(self, data: Any, job: Job, suffix: str, done: Finished | None) -> None:
+        look = dict(self._look)
+        limits = look.pop("limits_are_chosen")
+        if not limits:
+            look["contrast_limits"] = _limits(data, look["contrast_limits"])
+        if job.settings.time is not None and "T" in job.axes:
+            axis = job.axes.index("T")
+            look["translate"] = np.array(look["translate"], dtype=float)
+            look["translate"][axis] += job.settings.time[0] * look["scale"][axis]
+        made = {"role": "result", "source": job.name, "settings": job.settings.model_dump(mode="json")}
+        if done is not None:
+            report = done.report
+            made |= {"rate": report.rate, "bpp": report.bpp, "messages": list(report.messages)}
+        if job.target is not None:
+            made["path"] = str(job.target)
+        self._viewer.add_image(data, name=f"{job.name} {suffix}", metadata={OURS: made}, **look)
+        preview = self._live.preview_layer
+        if preview is not None:
+            preview.visible = False
+
+
+def _result_look(layer: napari.layers.Image) -> dict[str, Any]:
+    """What the result takes over when the run starts: the layer may be gone when it ends."""
+    automatic = tuple(layer.contrast_limits) == tuple(layer.contrast_limits_range)
+    return {**look_of(layer), "limits_are_chosen": not automatic or layer.rgb}
+
+
+def _limits(data: Any, fallback: Any) -> Any:
+    """Contrast limits of a result, from one plane: noise no longer stretches them."""
+    plane = data[tuple(n // 2 for n in data.shape[:-2])]
+    step = max(1, int(np.sqrt(plane.size / _SAMPLED)))
+    values = np.asarray(plane[::step, ::step], dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return fallback
+    low, high = np.percentile(values, [0.1, 99.9])
+    return (float(low), float(high)) if low < high else fallback

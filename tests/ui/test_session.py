@@ -1,0 +1,276 @@
+"""The dock's controller with a stage that has no window: calls from the engine's thread wait in a queue."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.ui.session import Session
+from napari_rdpdenoise.ui.stage import Subject
+from napari_rdpdenoise.ui.state import Advanced
+from napari_rdpdenoise.ui.viewport import LayerView
+
+PATIENCE = 60.0
+
+
+class FakeStage:
+    """A viewer of one layer at its full size, and the viewer's event loop."""
+
+    def __init__(self):
+        self.calls = queue.SimpleQueue()
+        self.session = None
+        self.point = (0, 0, 0)
+        self.corners = None
+        self.canvas = None
+        self.refreshes = self.settles = self.looks = 0
+        self.jobs = []
+
+    def post(self, call):
+        self.calls.put(call)
+
+    def view(self):
+        subject = self.session.subject
+        shape = subject.data.shape
+        corners = self.corners or ((0,) * len(shape), tuple(n - 1 for n in shape))
+        return LayerView(subject.axes, shape, (len(shape) - 2, len(shape) - 1), self.point[: len(shape)], corners)
+
+    def show_canvas(self, canvas):
+        self.canvas = canvas
+
+    def refresh(self):
+        self.refreshes += 1
+
+    def settled(self):
+        self.settles += 1
+
+    def look_again(self):
+        self.looks += 1
+
+    def start(self, job):
+        self.jobs.append(job)
+        for event in self.session.controller.run(job):
+            self.session.take(event)
+
+    def work(self, until):
+        """Run the event loop until a condition holds."""
+        end = time.monotonic() + PATIENCE
+        while not until():
+            assert time.monotonic() < end, self.session.state
+            try:
+                self.calls.get(timeout=0.05)()
+            except queue.Empty:
+                continue
+
+
+@pytest.fixture
+def make_session(tiny_realism_codec):
+    made = []
+
+    def make(**options):
+        stage = FakeStage()
+        states = []
+        load = options.pop("load", lambda model, device: tiny_realism_codec)
+        session = stage.session = Session(stage, states.append, load=load, **options)
+        session.edit(realism_note=None, auto_rate=False, rate=0.4, advanced=Advanced(tile=64, device="cpu"))
+        made.append(session)
+        return session, stage
+
+    yield make
+    for session in made:
+        session.close()
+    assert not [thread for thread in threading.enumerate() if thread.name == "preview"]
+
+
+def subject(array, key="cells", axes="TYX"):
+    return Subject("cells", key, array, axes)
+
+
+def done(session):
+    return lambda: session.state.wished > 0 and session.state.shown == session.state.wished
+
+
+def test_a_chosen_layer_is_previewed_as_a_run_would_denoise_it(make_session, movie, run, tiny_realism_codec):
+    session, stage = make_session()
+    stack = movie()
+    session.choose(subject(stack))
+    stage.work(done(session))
+    whole, _ = run(stack, session.state.settings().replace(dtype="float32"), tiny_realism_codec)
+    np.testing.assert_allclose(stage.canvas[0], whole[0], atol=1e-3 * float(np.ptp(whole)))
+    assert session.state.preview_line.startswith("Preview: done")
+    assert "bits/pixel" in session.state.outcome
+
+
+def test_realism_is_blended_without_the_encoder(make_session, movie, tiny_realism_codec):
+    session, stage = make_session()
+    session.choose(subject(movie()))
+    stage.work(done(session))
+    shown, calls = session.shown(), tiny_realism_codec.encoder_calls
+    for value in (0.5, 1.0):
+        session.realism = value
+        expected = shown.fidelity + np.float32(value) * (shown.realism - shown.fidelity)
+        np.testing.assert_allclose(stage.canvas[0], expected, rtol=1e-5)
+    assert tiny_realism_codec.encoder_calls == calls
+    assert session.shown().alpha == 1.0
+
+
+def test_another_rate_previews_again_and_keeps_the_pixels_until_then(make_session, movie):
+    session, stage = make_session()
+    session.choose(subject(movie()))
+    stage.work(done(session))
+    before = np.array(stage.canvas[0])
+    looks = stage.looks
+    session.rate = 0.9
+    np.testing.assert_array_equal(stage.canvas[0], before)
+    assert stage.looks == looks + 1, "debounced: the stage is asked to look again"
+    session.preview()
+    assert session.state.shown < session.state.wished
+    stage.work(done(session))
+    assert not np.array_equal(stage.canvas[0], before)
+
+
+def test_automatic_rate_tells_noise_and_residual(make_session, movie):
+    session, stage = make_session()
+    session.rate = "auto"
+    session.choose(subject(movie()))
+    stage.work(lambda: "expected noise" in session.state.outcome)
+    assert "gain" in session.state.facts
+    assert session.shown().plan.choice is not None
+    assert session.rate == "auto"
+
+
+def test_stepping_to_another_plane_previews_it(make_session, movie):
+    session, stage = make_session()
+    stack = movie()
+    session.choose(subject(stack))
+    stage.work(done(session))
+    stage.point = (2, 0, 0)
+    session.preview()
+    stage.work(done(session))
+    assert session.shown().index == (2,)
+    np.testing.assert_array_equal(session.shown().noisy, stack[2])
+
+
+def test_only_what_is_in_view_is_waited_for(make_session, movie):
+    session, stage = make_session()
+    stage.corners = ((0, 0, 0), (0, 40, 40))
+    session.choose(subject(movie()))
+    assert session.state.wished == 1
+    stage.work(done(session))
+
+
+def test_nothing_of_another_layer_is_drawn(make_session, movie):
+    session, stage = make_session()
+    session.choose(subject(movie(seed=0), "a"))
+    session.choose(subject(movie(seed=1), "b"))
+    stage.work(done(session))
+    shown = session.shown()
+    np.testing.assert_array_equal(shown.noisy, movie(seed=1)[0])
+    assert shown.done.all()
+    session.choose(None)
+    assert stage.canvas is None
+    assert session.shown() is None
+
+
+def test_without_preview_nothing_is_computed(make_session, movie, tiny_realism_codec):
+    session, stage = make_session()
+    session.edit(preview=False)
+    calls = tiny_realism_codec.encoder_calls
+    session.choose(subject(movie()))
+    session.preview()
+    assert stage.canvas is None
+    assert tiny_realism_codec.encoder_calls == calls
+    session.edit(preview=True)
+    stage.work(done(session))
+
+
+def test_an_error_of_the_preview_is_told_and_the_next_layer_works(make_session, movie, tiny_realism_codec):
+    broken = [True]
+
+    def load(model, device):
+        if broken[0]:
+            raise FileNotFoundError("model: no such model")
+        return tiny_realism_codec
+
+    session, stage = make_session(load=load)
+    session.choose(subject(movie(), "a"))
+    stage.work(lambda: "no such model" in session.state.preview_line)
+    broken[0] = False
+    session.choose(subject(movie(), "b"))
+    stage.work(done(session))
+    assert "no such model" not in session.state.preview_line
+
+
+def test_a_layer_that_cannot_be_read_leaves_none_chosen(make_session, movie):
+    session, stage = make_session()
+    session.choose(subject(movie()))
+    with pytest.raises(TypeError):
+        session.choose(subject(np.zeros((2, 5, 5), complex), "b"))
+    assert session.state.layer is None
+    assert not session.state.can_start
+
+
+@pytest.mark.parametrize(("name", "value"), [("rate", 1.5), ("rate", "fast"), ("realism", -0.1)])
+def test_values_out_of_range_are_refused(make_session, name, value):
+    session, _ = make_session()
+    with pytest.raises(ValueError, match=name):
+        setattr(session, name, value)
+
+
+def test_a_run_gets_the_settings_and_the_target(make_session, movie, tmp_path):
+    def stream(job):
+        raise ValueError("stop here")
+        yield
+
+    session, stage = make_session(stream=stream)
+    session.choose(subject(movie()))
+    session.realism = 0.5
+    session.run(tmp_path / "a.ome.zarr", overwrite=True)
+    (job,) = stage.jobs
+    assert (job.settings.realism, job.settings.rate, job.settings.overwrite) == (0.5, 0.4, True)
+    assert job.target == tmp_path / "a.ome.zarr"
+    assert "stop here" in session.state.status
+    assert session.state.can_start
+
+
+def test_settings_of_a_job_file_move_all_controls(make_session):
+    session, _ = make_session()
+    wanted = session.state.settings().replace(rate="auto", realism=0.7, tile=128, channels=(1,), time=(0, 3))
+    session.take_settings(wanted)
+    assert session.state.settings() == wanted
+
+
+def test_random_use_ends_with_the_right_picture(make_session, movie, run, tiny_realism_codec):
+    session, stage = make_session()
+    stacks = [movie(seed=seed) for seed in range(2)]
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        what = rng.integers(6)
+        which = int(rng.integers(2))
+        if what == 0:
+            session.choose(subject(stacks[which], which))
+        elif what == 1:
+            session.rate = float(rng.choice([0.2, 0.8]))
+            session.preview()
+        elif what == 2:
+            session.realism = float(rng.random())
+        elif what == 3:
+            stage.point = (int(rng.integers(3)), 0, 0)
+            session.preview()
+        elif what == 4:
+            session.forget(which)
+            session.choose(None)
+        elif not stage.calls.empty():
+            stage.calls.get()()
+    session.choose(subject(stacks[1], 1))
+    session.rate, session.realism = 0.6, 0.25
+    session.preview()
+    stage.work(done(session))
+    settings = session.state.settings().replace(dtype="float32")
+    whole, _ = run(stacks[1], settings, tiny_realism_codec)
+    index = session.shown().index
+    np.testing.assert_allclose(stage.canvas[index], whole[index], atol=1e-3 * float(np.ptp(whole)))
+    assert session.state.preview_note == ""
