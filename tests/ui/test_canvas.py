@@ -159,3 +159,18 @@ def test_other_keys_are_refused(key) -> None:
 def test_axes_that_do_not_fit_are_refused() -> None:
     with pytest.raises(ValueError, match="3 letters"):
         Canvas(noisy(), "YX")
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX", "YXT", "TXY", "XTZY"])
+@given(data=st.data())
+def test_done_at_a_key_is_done_of_the_whole(axes, data) -> None:
+    array = noisy(axes)
+    canvas, expected = Canvas(array, axes), np.zeros(array.shape, bool)
+    leading = [place for place, letter in enumerate(axes) if letter not in "YX"]
+    for number in range(2):
+        index = tuple(data.draw(st.integers(0, array.shape[place] - 1)) for place in leading)
+        canvas.put(index, TILES[number], np.zeros(TILES[number].core_shape, np.uint16))
+        planes = np.moveaxis(expected, [axes.index("Y"), axes.index("X")], [-2, -1])
+        planes[index][TILES[number].core] = True
+    key = data.draw(keys(array.shape))
+    np.testing.assert_array_equal(canvas.done_at(key), expected[key])

@@ -58,9 +58,10 @@ def test_a_job_in_memory_must_fit(codec, counts, monkeypatch):
 
 @pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
 def test_a_file_holds_what_memory_would_with_its_place_and_record(codec, counts, tmp_path, ending):
-    data, target = counts((2, 70, 50), np.uint16), tmp_path / f"out{ending}"
-    settings = FAST.replace(time=(1, 2))
-    job = Job(data, "TYX", settings, target, None, (2.0, 0.5, 0.25), ("second", "micrometer", "micrometer"), "cells")
+    data, target = counts((3, 70, 50), np.uint16), tmp_path / f"out{ending}"
+    settings = FAST.replace(time=(1, 3))
+    units = ("second", "micrometer", "micrometer")
+    job = Job(data, "TYX", settings, target, None, (2.0, 0.5, 0.25), units, "cells")
     events, last = drain(JobStream()(job))
     _, memory = drain(JobStream()(Job(data, "TYX", settings)))
     assert events[0] == Opened(None)

@@ -29,11 +29,6 @@ class Job:
         """Short name for messages."""
         return self.source.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
 
-    @property
-    def record(self) -> Path:
-        """The file beside the result that says how it was made."""
-        return self.target.with_name(self.target.name + ".job.json")
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -59,7 +54,7 @@ def plan_jobs(inputs: Sequence[str], out: str, chosen: Format | None = None) -> 
     sources = [path for text in inputs for path in _expand(text)]
     several = len(inputs) > 1 or len(sources) > 1 or not _exists(inputs[0])
     target = Path(out)
-    if not several and _is_file_name(out):
+    if not several and is_file_name(out):
         if chosen is not None and _family(target.name) != chosen:
             raise ValueError(
                 f"--format: expected a result named *{_ENDINGS[chosen]} for {chosen}, found {target.name}; "
@@ -84,7 +79,7 @@ def _family(path: str) -> Format:
     return "ome-tiff" if path.lower().endswith(_TIFF) else "ome-zarr"
 
 
-def _is_file_name(out: str) -> bool:
+def is_file_name(out: str) -> bool:
     """Whether OUT names a file rather than a folder of results."""
     if out.lower().rstrip("/\\").endswith(_ZARR):
         return True
@@ -108,7 +103,7 @@ def _exists(text: str) -> bool:
 
 
 def _check_folder(folder: Path, several: bool) -> None:
-    if folder.is_file() or _is_file_name(str(folder)):
+    if folder.is_file() or is_file_name(str(folder)):
         raise ValueError(f"OUT: expected a folder for the results of several inputs, found the file {folder}")
     if not several and folder.suffix and not folder.is_dir():
         raise ValueError(

@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 
-from napari_rdpdenoise.cli.batch import Job, plan_jobs
+from napari_rdpdenoise.cli.batch import Job, is_file_name, plan_jobs
 from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, say, show_error, stderr
-from napari_rdpdenoise.cli.options import make_settings, with_settings
+from napari_rdpdenoise.cli.options import make_settings, with_settings, written
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.stream.record import JobFile
+
+
+@dataclass(frozen=True)
+class _Order:
+    """What the command line and its job file ask for together."""
+
+    inputs: list[str]
+    out: str
+    settings: RunSettings
 
 
 @with_settings()
 def denoise(
     given: dict[str, Any],
+    context: typer.Context,
     inputs: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(metavar="INPUTS", help="TIFF, OME-TIFF, OME-Zarr, zarr or .npy, or a quoted glob."),
-    ],
+    ] = None,
     out: Annotated[
-        str,
+        str | None,
         typer.Argument(
             metavar="OUT", help="Result (.ome.zarr or .ome.tif), or a folder: a.tif gives OUT/a.ome.tif."
         ),
-    ],
+    ] = None,
+    job: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Take the settings from a job file, RESULT.job.json or one saved in napari; options given "
+            "beside it come first. Without INPUTS and OUT, those of the job. Replacing a result always "
+            "needs --overwrite here.",
+        ),
+    ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Neither use nor fill the cache of encoded tiles.")
     ] = False,
@@ -32,13 +57,14 @@ def denoise(
     """Denoise images into OME-Zarr or OME-TIFF.
 
     A result appears when it is complete. An interrupted run goes on where it was when the same command is
-    given again. RESULT.job.json beside each result holds all settings.
+    given again. RESULT.job.json beside each result holds all settings; `--job` takes them from there.
     """
     from napari_rdpdenoise.cli.runner import Runner
 
     with guarded() as stage:
-        plan = plan_jobs(inputs, out, make_settings(given).output_format)
-        runner = Runner(make_settings(given), use_cache=not no_cache)
+        order = _order(inputs or [], out, job, {name: given[name] for name in written(context) & set(given)})
+        plan = plan_jobs(order.inputs, order.out, order.settings.output_format)
+        runner = Runner(order.settings, use_cache=not no_cache)
         if plan.several:
             _ = runner.codec  # a model that cannot be loaded is wrong use, not a failure of every job
             stage.working = True
@@ -48,6 +74,46 @@ def denoise(
             stage.working = True
             runner.denoise(opened)
             result(str(plan.jobs[0].target))
+
+
+def _order(inputs: list[str], out: str | None, job: Path | None, given: dict[str, Any]) -> _Order:
+    """Put command line and job file together.
+
+    Args:
+        inputs: of the command line.
+        out: of the command line; the parser puts a single argument here.
+        job: the job file.
+        given: settings that the command line names.
+
+    Raises:
+        FileNotFoundError, ValueError: if something is missing or not as expected.
+    """
+    if job is None:
+        if not inputs or out is None:
+            raise ValueError("INPUTS, OUT: expected at least one input and where its result goes")
+        return _Order(inputs, out, make_settings(given))
+    from napari_rdpdenoise.stream.record import read_job
+
+    file = read_job(job)
+    # the permission to replace one result is not one to replace others
+    settings = make_settings({"overwrite": False, **given}, file.settings)
+    if out is None:
+        return _Order(*_places_of(file, job), settings)
+    if not inputs:
+        raise ValueError(f"INPUTS, OUT: expected both or, with --job, neither, found {out!r} alone")
+    if "output_format" not in given and is_file_name(out):
+        settings = settings.replace(output_format=None)  # the ending of a result that is named here decides
+    return _Order(inputs, out, settings)
+
+
+def _places_of(file: JobFile, job: Path) -> tuple[list[str], str]:
+    if file.input is None or file.result is None:
+        missing = "input" if file.input is None else "result"
+        raise ValueError(
+            f"INPUTS, OUT: expected them here or in the job file, found no {missing} in {job}; "
+            "give both on the command line"
+        )
+    return [file.input], str(file.result)
 
 
 def _run_batch(run: Any, jobs: tuple[Job, ...]) -> None:

@@ -55,8 +55,18 @@ def with_settings(*fields: str) -> Callable[[Command], Command]:
     return decorate
 
 
-def make_settings(given: dict[str, Any]) -> RunSettings:
+def written(context: typer.Context) -> set[str]:
+    """Names of the parameters that the command line names itself, in place of their defaults."""
+    sources = ((name, context.get_parameter_source(name)) for name in context.params)
+    return {name for name, source in sources if source is not None and "DEFAULT" not in source.name}
+
+
+def make_settings(given: dict[str, Any], base: RunSettings | None = None) -> RunSettings:
     """Validated settings from option values by field name.
+
+    Args:
+        given: value by field, as typer has it.
+        base: has the fields that are not given; None for the defaults.
 
     Raises:
         ValueError: naming each option that is not as described.
@@ -69,7 +79,7 @@ def make_settings(given: dict[str, Any]) -> RunSettings:
     if values.get("axes"):
         values["axes"] = values["axes"].upper()
     try:
-        return RunSettings(**values)
+        return (base or RunSettings()).replace(**values)
     except ValidationError as error:
         raise ValueError(describe(error)) from None
 

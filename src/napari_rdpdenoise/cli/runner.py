@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_rdpdenoise import __version__
 from napari_rdpdenoise.cli.batch import Job
 from napari_rdpdenoise.cli.console import say
 from napari_rdpdenoise.cli.progress import follow, summary
@@ -78,6 +74,7 @@ class Runner:
     def denoise(self, opened: Opened) -> RunReport:
         """Run an opened job to its end."""
         from napari_rdpdenoise.stream import denoise_stream
+        from napari_rdpdenoise.stream.record import write_record
 
         job, source, sink = opened.job, opened.source, opened.sink
         try:
@@ -88,17 +85,26 @@ class Runner:
             raise
         finally:
             source.close()
-        self._write_record(job, sink.spec, report)
+        write_record(
+            job.target,
+            source=job.source,
+            codec=self.codec,
+            settings=self._settings,
+            spec=sink.spec,
+            report=report,
+        )
         for line in summary(report, sink.spec.dtype.name):
             say(f"{job.name}: {line}")
         return report
 
     def denoise_once(self, job: Job) -> None:
         """Run a job of a batch, unless an earlier run of the same command has finished it."""
+        from napari_rdpdenoise.stream.record import same_job
+
         if job.target.exists() and not self._settings.overwrite:
             source = self._open_source(job)
             try:
-                finished = self._is_record_of(job, self._spec(source))
+                finished = same_job(job.target, self._spec(source))
             finally:
                 source.close()
             if finished:
@@ -129,32 +135,3 @@ class Runner:
                 f"OUT: expected no file, found a finished one at {job.target}; "
                 "choose another name or allow replacing it with --overwrite"
             )
-
-    def _is_record_of(self, job: Job, spec: OutputSpec) -> bool:
-        try:
-            return bool(json.loads(job.record.read_text(encoding="utf-8"))["job"] == spec.job)
-        except (OSError, ValueError, KeyError, TypeError):
-            return False
-
-    def _write_record(self, job: Job, spec: OutputSpec, report: RunReport) -> None:
-        record = {
-            "napari_rdpdenoise": __version__,
-            "input": job.source if "://" in job.source else str(Path(job.source).resolve()),
-            "result": job.target.name,
-            "model": {"name": self.codec.card.name, "sha256": self.codec.card.sha256},
-            "settings": json.loads(self._settings.to_json()),
-            "report": _finite({key: value for key, value in asdict(report).items() if key != "path"}),
-            "job": spec.job,
-        }
-        beside = job.record.with_name(job.record.name + ".new")
-        beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        beside.replace(job.record)
-
-
-def _finite(value: Any) -> Any:
-    """The same with None in place of what JSON does not have."""
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

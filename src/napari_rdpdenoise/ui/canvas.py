@@ -6,7 +6,6 @@ are read from the noisy data when they are looked at, so nothing of the size of 
 
 from __future__ import annotations
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from ..io.convert import to_output
 from ..io.source import check_axes, check_dtype
 from ..tiles import GRID, Tile
+from .slicing import Sliced, full_key
 
 __all__ = ["Canvas"]
 
@@ -31,7 +31,7 @@ class _Plane:
     done: NDArray[np.bool_]  # per block of the grid, on which all cores lie
 
 
-class Canvas:
+class Canvas(Sliced):
     """Array of the noisy layer's axes and shape; previewed tiles are put into it.
 
     ``index`` below is one number per axis beside Y and X, in the layer's order; a plane is (height, width).
@@ -58,16 +58,6 @@ class Canvas:
         self._y, self._x = self._axes.index("Y"), self._axes.index("X")
         self._planes: OrderedDict[tuple[int, ...], _Plane] = OrderedDict()
         self._lock = threading.RLock()
-
-    @property
-    def ndim(self) -> int:
-        """Number of axes."""
-        return len(self.shape)
-
-    @property
-    def size(self) -> int:
-        """Number of pixels."""
-        return math.prod(self.shape)
 
     def plane(self, index: tuple[int, ...]) -> NDArray[Any]:
         """The pixels of one plane, to be written to; noisy where nothing was put yet."""
@@ -122,28 +112,38 @@ class Canvas:
         with self._lock:
             self._planes.clear()
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Read like a NumPy array, with integers, slices and an ellipsis.
+    def done_at(self, key: Any) -> NDArray[np.bool_]:
+        """Which pixels hold the result: bool, of the shape of ``self[key]``."""
+        full = full_key(key, self.shape)
+        lengths = (
+            len(range(size)[part])
+            for size, part in zip(self.shape, full, strict=True)
+            if isinstance(part, slice)
+        )
+        out = np.zeros(tuple(lengths), np.bool_)
+        with self._lock:
+            held = list(self._planes)
+        for index in held:
+            if all(index[n] == full[a] or isinstance(full[a], slice) for n, a in enumerate(self._leading)):
+                self._overlay(out, full, index, self.done(index))
+        return out
+
+    def _read(self, full: tuple[Any, ...]) -> NDArray[Any]:
+        """What a full key takes.
 
         One plane is a view where it is held, so that what is put later shows without slicing again.
         """
-        full = self._full_key(key)
         if all(isinstance(full[axis], int) for axis in self._leading):
             with self._lock:
                 plane = self._planes.get(tuple(full[axis] for axis in self._leading))
             if plane is not None:
-                return self._part(plane, full)
+                return self._part(plane.pixels, full)
         out = np.asarray(self._data[full]).astype(self.dtype)  # a copy, also of the same dtype
         with self._lock:
             held = list(self._planes.items())
         for index, plane in held:
-            self._overlay(out, full, index, plane)
+            self._overlay(out, full, index, plane.pixels)
         return out
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
-        """The whole result in memory: previewed planes, the others noisy."""
-        whole = self[...]
-        return whole if dtype is None else whole.astype(dtype, copy=False)
 
     def _get(self, index: tuple[int, ...]) -> _Plane:
         """The plane, made from the noisy data if it is not held; now the one in use."""
@@ -166,41 +166,15 @@ class Canvas:
         blocks = tuple(-(-self.shape[axis] // GRID) for axis in (self._y, self._x))
         return _Plane(pixels, np.zeros(blocks, np.bool_))
 
-    def _full_key(self, key: Any) -> tuple[Any, ...]:
-        """One integer from 0 or slice per axis.
-
-        Raises:
-            IndexError: if the key holds anything else, too much, or a place outside.
-        """
-        parts = list(key) if isinstance(key, tuple) else [key]
-        places = [place for place, part in enumerate(parts) if part is Ellipsis]
-        if not places:
-            places, parts = [len(parts)], [*parts, Ellipsis]
-        missing = self.ndim - (len(parts) - 1)
-        if len(places) > 1 or missing < 0:
-            raise IndexError(f"key: expected at most {self.ndim} integers or slices, found {key!r}")
-        parts[places[0] : places[0] + 1] = [slice(None)] * missing
-        return tuple(self._check(part, size) for part, size in zip(parts, self.shape, strict=True))
-
-    @staticmethod
-    def _check(part: Any, size: int) -> Any:
-        if isinstance(part, slice):
-            return part
-        if isinstance(part, bool | np.bool_) or not isinstance(part, int | np.integer):
-            raise IndexError(
-                f"key: expected integers and slices, found {part!r}; make an array with numpy.asarray first"
-            )
-        return range(size)[int(part)]
-
-    def _part(self, plane: _Plane, full: tuple[Any, ...]) -> NDArray[Any]:
-        """What a full key takes of one plane, in the layer's order of axes."""
-        part = plane.pixels[full[self._y], full[self._x]]
+    def _part(self, plane: NDArray[Any], full: tuple[Any, ...]) -> NDArray[Any]:
+        """What a full key takes of one plane (height, width), in the layer's order of axes."""
+        part = plane[full[self._y], full[self._x]]
         return part.T if self._x < self._y else part
 
     def _overlay(
-        self, out: NDArray[Any], full: tuple[Any, ...], index: tuple[int, ...], plane: _Plane
+        self, out: NDArray[Any], full: tuple[Any, ...], index: tuple[int, ...], plane: NDArray[Any]
     ) -> None:
-        """Put a held plane where the result of a full key shows it, if it does."""
+        """Put a plane (height, width) where the result of a full key shows it, if it does."""
         target: list[Any] = []
         for axis, part in enumerate(full):
             here = axis in self._leading

@@ -13,12 +13,9 @@ All methods belong to the viewer's thread and return at once. Scripts use the sa
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-
-import numpy as np
 
 from .canvas import Canvas
 from .controller import Controller
@@ -26,7 +23,7 @@ from .jobs import Job, JobStream
 from .plans import Series
 from .preview import PreviewEngine, PreviewView
 from .preview_events import ChannelReady, Failed, Settled, TileReady
-from .shown import Shown
+from .shown import Shown, assemble, noise_words, outcome_words
 from .stage import Stage, Subject, open_subject
 from .state import DockState, describe
 from .viewport import Sight, look_at, preview_tile
@@ -34,6 +31,7 @@ from .viewport import Sight, look_at, preview_tile
 if TYPE_CHECKING:
     from ..cache import LatentCache
     from ..settings import RunSettings
+    from ..stream.prepare import ChannelPlan
     from .controller import Event, Stream
 
 __all__ = ["Session"]
@@ -126,7 +124,8 @@ class Session:
         self._subject = self._source = self._canvas = None
         self._aimed, self._sight = None, Sight()
         self._engine.aim(None)
-        self.controller.edit(layer=None, facts="", outcome="", preview_note="", shown=0, wished=0)
+        self.controller.edit(layer=None, facts="", outcome="", found_rate=None)
+        self.controller.edit(preview_note="", shown=0, wished=0)
         source = None if subject is None else open_subject(subject)
         self._subject, self._source = subject, source
         if subject is not None:
@@ -217,25 +216,22 @@ class Session:
         """The last run's job."""
         return self._job
 
+    @property
+    def plan(self) -> ChannelPlan | None:
+        """Noise, normalisation and rate of the channel in view; None while they are not known."""
+        wishes = self._sight.wishes
+        told = self._told(wishes[0].channel) if wishes else None
+        return None if told is None else told.plan
+
     def shown(self) -> Shown | None:
         """What is shown at the moment, as arrays; None while there is no preview."""
         canvas, subject = self._canvas, self._subject
         held = [] if self._closed else self._engine.held_view()
         if canvas is None or subject is None or not held:
             return None
-        index, channel = self._sight.wishes[0].index, self._sight.wishes[0].channel
+        index = self._sight.wishes[0].index
         noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
-        fidelity = np.full(noisy.shape, np.nan, np.float32)
-        realism = None if held[0][1].realism is None else fidelity.copy()
-        done = np.zeros(noisy.shape, np.bool_)
-        for tile, pair in held:
-            fidelity[tile.core] = pair.fidelity
-            if realism is not None and pair.realism is not None:
-                realism[tile.core] = pair.realism
-            done[tile.core] = True
-        plan = self._plan(channel)
-        bpp = float(np.mean([pair.bpp for _, pair in held]))
-        return Shown(subject.name, index, noisy, fidelity, realism, done, self.state.shown_realism, plan, bpp)
+        return assemble(subject.name, index, noisy, held, self.state.shown_realism, self.plan)
 
     def warm_up(self) -> None:
         """Load the model before it is needed."""
@@ -263,7 +259,7 @@ class Session:
         if not tile.pair.provisional:
             canvas.mark(index, (tile.wish.tile,))
             self._count()
-        self._describe(tile.wish.channel)
+        self._describe()
         self._stage.refresh()
 
     def _take_event(self, event: ChannelReady | Failed | Settled) -> None:
@@ -271,7 +267,7 @@ class Session:
             return
         if isinstance(event, ChannelReady):
             self._plans[event.layer, self._look(), event.channel] = event
-            self._describe(event.channel)
+            self._describe()
             self.controller.edit(preview_note=self._note(self._sight))
         elif isinstance(event, Failed):
             self.controller.edit(preview_note=f"No preview: {describe(event.error)}")
@@ -293,7 +289,7 @@ class Session:
             self._aimed = None
             if self._canvas is not None:
                 self._canvas.restart()
-            self.controller.edit(outcome="")
+            self.controller.edit(outcome="", found_rate=None)
             self._stage.look_again()
 
     @staticmethod
@@ -334,10 +330,6 @@ class Session:
         key = None if self._subject is None else (self._subject.key, self._look(), channel)
         return None if key is None else self._plans.get(key)
 
-    def _plan(self, channel: int) -> Any:
-        told = self._told(channel)
-        return None if told is None else told.plan
-
     def _note(self, sight: Sight) -> str:
         """Why there is no preview, or what to know of the channel in view."""
         told = self._told(sight.wishes[0].channel) if sight.wishes else None
@@ -351,23 +343,15 @@ class Session:
         shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
         self.controller.edit(shown=shown)
 
-    def _describe(self, channel: int) -> None:
+    def _describe(self) -> None:
         """Noise, bits and residual of what is in view, in words."""
-        subject = self._subject
-        if subject is None:
-            return
-        plan = self._plan(channel)
-        bpps = [pair.bpp for _, pair in self._engine.held_view()]
-        parts = [f"{np.mean(bpps):.3f} bits/pixel"] if bpps else []
-        if plan is not None:
-            noise = plan.normalization.noise
-            gain = f"gain {noise.gain:.3g}, " if noise.gain else ""
-            self.controller.edit(facts=f"{subject.facts}; noise: {gain}read {noise.read_noise:.3g} counts")
-            parts.insert(0, f"rate {plan.rate:.2f}")
-            if plan.choice is not None and math.isfinite(plan.choice.found):
-                ratio = plan.choice.found / max(plan.choice.expected, 1e-6)
-                parts.append(f"removed {ratio:.2f} × the expected noise")
-        self.controller.edit(outcome=", ".join(parts))
+        if self._subject is not None:
+            plan, held = self.plan, self._engine.held_view()
+            self.controller.edit(
+                facts="; ".join(part for part in (self._subject.facts, noise_words(plan)) if part),
+                outcome=outcome_words(plan, [pair.bpp for _, pair in held]),
+                found_rate=None if plan is None else plan.rate,
+            )
 
 
 def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +13,10 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from ..noise import NoiseModel
     from ..stream.prepare import ChannelPlan
+    from ..tiles import Tile
+    from .pairs import Pair
 
-__all__ = ["Shown"]
+__all__ = ["Shown", "assemble", "noise_words", "outcome_words"]
 
 
 @dataclass(frozen=True)
@@ -72,3 +76,53 @@ class Shown:
         starts, stops = edges[::2], edges[1::2]
         longest = int(np.argmax(stops - starts))
         return slice(int(starts[longest]), int(stops[longest])), box[1]
+
+
+def assemble(
+    layer: str,
+    index: tuple[int, ...],
+    noisy: NDArray[Any],
+    held: Sequence[tuple[Tile, Pair]],
+    alpha: float,
+    plan: ChannelPlan | None,
+) -> Shown:
+    """Put decoded tiles together to a plane.
+
+    Args:
+        layer: name of the noisy layer.
+        index: of the plane.
+        noisy: the plane, raw counts.
+        held: its decoded tiles, at least one.
+        alpha: where the realism slider stands.
+        plan: of the channel.
+    """
+    fidelity = np.full(noisy.shape, np.nan, np.float32)
+    realism = None if held[0][1].realism is None else fidelity.copy()
+    done = np.zeros(noisy.shape, np.bool_)
+    for tile, pair in held:
+        fidelity[tile.core] = pair.fidelity
+        if realism is not None and pair.realism is not None:
+            realism[tile.core] = pair.realism
+        done[tile.core] = True
+    bpp = sum(pair.bpp for _, pair in held) / len(held)
+    return Shown(layer, index, noisy, fidelity, realism, done, alpha, plan, bpp)
+
+
+def noise_words(plan: ChannelPlan | None) -> str:
+    """The measured noise; nothing while it is not known."""
+    if plan is None:
+        return ""
+    noise = plan.normalization.noise
+    gain = f"gain {noise.gain:.3g}, " if noise.gain else ""
+    return f"noise: {gain}read {noise.read_noise:.3g} counts"
+
+
+def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float]) -> str:
+    """Rate, bits per pixel, and the found residual against the expected one."""
+    parts = [] if plan is None else [f"rate {plan.rate:.2f}"]
+    if bpps:
+        parts.append(f"{sum(bpps) / len(bpps):.3f} bits/pixel")
+    if plan is not None and plan.choice is not None and math.isfinite(plan.choice.found):
+        ratio = plan.choice.found / max(plan.choice.expected, 1e-6)
+        parts.append(f"removed {ratio:.2f} × the expected noise")
+    return ", ".join(parts)

@@ -1,4 +1,4 @@
-"""Between session and window: the layer that was chosen, and what the session needs of the window. No Qt here."""
+"""Between session and window: the chosen layer, and what the session needs of the window. No Qt here."""
 
 from __future__ import annotations
 

@@ -55,6 +55,7 @@ class DockState:
         model: name of a shipped model, or path of a model folder.
         auto_rate: whether the rate is chosen from the measured noise.
         rate: position on the model's rate curve when it is not, 0 (fewest bits) to 1.
+        found_rate: the rate that was chosen automatically for what is in view; None while it is not known.
         realism: 0 (lowest error) to 1 (most natural texture).
         realism_note: why realism cannot be chosen, shown as tooltip; None when it can.
         outcome: bits per pixel, and found against expected residual, of what is in view; one line.
@@ -74,6 +75,7 @@ class DockState:
     model: str = "default"
     auto_rate: bool = True
     rate: float = 0.5
+    found_rate: float | None = None
     realism: float = 0.0
     realism_note: str | None = "Looking at what the model can do."
     outcome: str = ""
@@ -125,6 +127,11 @@ class DockState:
     def shown_realism(self) -> float:
         """What the slider asks for, 0 where the model cannot give it."""
         return 0.0 if self.realism_note else self.realism
+
+    @property
+    def shown_rate(self) -> float:
+        """Where the rate's slider stands: at the automatic rate where that is chosen and known."""
+        return self.rate if not self.auto_rate or self.found_rate is None else self.found_rate
 
     @property
     def preview_line(self) -> str:

@@ -118,7 +118,8 @@ def channels_of(text: str) -> tuple[int, ...] | None:
     try:
         return tuple(int(part) for part in text.replace(";", ",").split(",") if part.strip())
     except ValueError:
-        raise ValueError(f"channels: expected numbers such as 0, 2, found {text!r}; nothing takes all") from None
+        found = f"channels: expected numbers such as 0, 2, found {text!r}; nothing takes all"
+        raise ValueError(found) from None
 
 
 def time_of(text: str) -> tuple[int, int] | None:
@@ -132,7 +133,8 @@ def time_of(text: str) -> tuple[int, int] | None:
     try:
         first, stop = (int(part) for part in text.split(":"))
     except ValueError:
-        raise ValueError(f"time: expected a range such as 0:10, found {text!r}; nothing takes all") from None
+        found = f"time: expected a range such as 0:10, found {text!r}; nothing takes all"
+        raise ValueError(found) from None
     return first, stop
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QWidget
+from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
-__all__ = ["named", "text_label", "unit_slider"]
+__all__ = ["Fold", "named", "text_label", "unit_slider"]
 
 W = TypeVar("W", bound=QWidget)
 
 
 def named(widget: W, name: str, tooltip: str) -> W:
-    """Name a control for screen readers and explain it; returns it."""
-    widget.setAccessibleName(name)
-    widget.setAccessibleDescription(tooltip)
-    widget.setToolTip(tooltip)
+    """Name a control for screen readers and explain it, with the parts it is made of; returns it."""
+    for part in (widget, *widget.findChildren(QWidget)):
+        part.setAccessibleName(name)
+        part.setAccessibleDescription(tooltip)
+        part.setToolTip(tooltip)
     return widget
 
 
@@ -36,3 +38,54 @@ def text_label(text: str = "") -> QLabel:
     label.setWordWrap(True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label
+
+
+class Fold(QWidget):
+    """A heading that shows or hides what is below it.
+
+    Not superqt's QCollapsible: that keeps the height it was opened with, and cuts off text that grows.
+
+    Args:
+        title: of the heading; with & before the letter of its key.
+        parts: what is below.
+        opened: called when it is unfolded.
+    """
+
+    def __init__(
+        self, title: str, parts: Sequence[QWidget], opened: Callable[[], None] = lambda: None
+    ) -> None:
+        super().__init__()
+        self._opened = opened
+        self._head, self._body = QToolButton(), QWidget()
+        self._head.setText(title)
+        self._head.setCheckable(True)
+        self._head.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._head.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        plain = title.replace("&", "")
+        named(self._head, plain, f"Show or hide: {plain.lower()}.")
+        inside = QVBoxLayout(self._body)
+        inside.setContentsMargins(8, 4, 0, 8)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self._head)
+        column.addWidget(self._body)
+        for part in parts:
+            inside.addWidget(part)
+        self._head.toggled.connect(self._show)
+        self._show(False)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether what is below shows."""
+        return bool(self._head.isChecked())
+
+    def open(self) -> None:
+        """Show what is below."""
+        self._head.setChecked(True)
+
+    def _show(self, on: bool) -> None:
+        self._head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
+        self._body.setVisible(on)
+        if on:
+            self._opened()

@@ -17,11 +17,11 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QFrame,
     QHBoxLayout,
+    QLabel,
     QScrollArea,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QCollapsible
 
 from ..jobs import model_names, realism_note
 from ..recipes import Recipe
@@ -29,7 +29,7 @@ from ..worker import look_up
 from .advanced_box import AdvancedBox
 from .cache_box import CacheBox
 from .compare_box import CompareBox
-from .controls import named, text_label, unit_slider
+from .controls import Fold, named, text_label, unit_slider
 from .layers import is_ours
 from .live import Live
 from .plots import PathPlot, RatePlot
@@ -73,6 +73,7 @@ class DenoiseDock(QWidget):
         super().__init__()
         self._viewer, self._question = viewer, realism_question
         self._closed = False
+        self._names: list[str] = []  # of the layers that are offered
         self._preferences = preferences()
         cache = open_cache(self._preferences) if stream is None else None
         self._live = Live(viewer, self._show, self._take, stream=stream, cache=cache, load=load)
@@ -82,6 +83,7 @@ class DenoiseDock(QWidget):
         self._set_device()
         self._refresh_layers()
         self._show(self.session.state)
+        self.destroyed.connect(self.session.close)  # when the whole window is closed
         QTimer.singleShot(_WARM_UP_MS, self._warm_up)
 
     @property
@@ -153,7 +155,7 @@ class DenoiseDock(QWidget):
             lambda: self.layer,
             self._result_layer,
             session.shown,
-            lambda value: self.session.edit(realism=value),
+            lambda value: self._edit(realism=value),
         )
         self._readouts = ReadoutsBox(
             self._viewer, session.shown, self._result_layer, lambda: backbone_folder(preferences())
@@ -174,7 +176,9 @@ class DenoiseDock(QWidget):
         form.addRow("&Image", self._layers.native)
         form.addRow(self._facts)
         form.addRow("&Model", self._model)
-        form.addRow("&Rate", rate)
+        title = QLabel("&Rate")
+        title.setBuddy(self._rate)
+        form.addRow(title, rate)
         form.addRow(self._outcome)
         form.addRow("R&ealism", self._realism)
         inside = QWidget()
@@ -183,15 +187,13 @@ class DenoiseDock(QWidget):
         column.addWidget(self._preview)
         column.addWidget(self._preview_line)
         column.addWidget(self._runs)
-        for title, parts in (
-            ("Compare", (self._compare,)),
-            ("Readouts", (self._readouts, self._rate_plot, self._path_plot)),
-            ("Repeat", (self._repeat,)),
-            ("Advanced", (self._advanced, self._cache_box)),
-        ):
-            fold = named(QCollapsible(title), title, f"Show or hide: {title.lower()}.")
-            for part in parts:
-                fold.addWidget(part)
+        self._folds = {
+            "&Compare": Fold("&Compare", [self._compare], self._settled),
+            "Read&outs": Fold("Read&outs", [self._readouts, self._rate_plot, self._path_plot], self._settled),
+            "Repeat": Fold("Repeat", [self._repeat]),
+            "&Advanced": Fold("&Advanced", [self._advanced, self._cache_box], self._cache_box.refresh),
+        }
+        for fold in self._folds.values():
             column.addWidget(fold)
         column.addStretch()
         scroll = QScrollArea()
@@ -205,8 +207,11 @@ class DenoiseDock(QWidget):
 
     def _recipe(self) -> Recipe:
         subject, job = self.session.subject, self.session.job
+        settings = self.session.state.settings()
+        if subject is not None and subject.path is None:
+            settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
         return Recipe(
-            settings=self.session.state.settings(),
+            settings=settings,
             path=None if subject is None else subject.path,
             target=None if job is None or job.target is None else str(job.target),
             layer=None if subject is None else subject.name,
@@ -223,20 +228,28 @@ class DenoiseDock(QWidget):
             event.connect(self._refresh_layers)
         session = self.session
         self._layers.changed.connect(lambda layer: self._live.choose(layer))
-        self._auto.toggled.connect(lambda on: session.edit(auto_rate=on))
-        self._rate.valueChanged.connect(lambda value: session.edit(rate=value))
-        self._realism.valueChanged.connect(lambda value: session.edit(realism=value))
+        self._auto.toggled.connect(lambda on: self._edit(auto_rate=on))
+        self._rate.valueChanged.connect(lambda value: self._edit(rate=value))
+        self._realism.valueChanged.connect(lambda value: self._edit(realism=value))
         self._preview.toggled.connect(lambda on: session.edit(preview=on))
         self._model.addItems(["default", _OTHER_MODEL])
         self._model.activated.connect(self._choose_model)
         self._live.settled_view.connect(self._settled)
+        self._readouts.path_changed.connect(self._path_plot.set_path)
+
+    def _edit(self, **changes: Any) -> None:
+        """What a slider says is seen in the preview, so it is shown even where a result covers it."""
+        self._live.reveal()
+        self.session.edit(**changes)
 
     def _refresh_layers(self) -> None:
         if self._closed:
             return
         images = [x for x in self._viewer.layers if isinstance(x, napari.layers.Image) and not is_ours(x)]
         chosen = self._layers.value
-        if list(self._layers.choices) != images:
+        names = [layer.name for layer in images]
+        if list(self._layers.choices) != images or names != self._names:
+            self._names = names
             self._layers.choices = images
             if chosen in images:
                 self._layers.value = chosen
@@ -290,6 +303,7 @@ class DenoiseDock(QWidget):
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.disconnect(self._refresh_layers)
         self._runs.close_task()
+        self._compare.shut()
         self._live.close()
 
     # What it shows
@@ -298,12 +312,12 @@ class DenoiseDock(QWidget):
         self._runs.take(event)
 
     def _settled(self) -> None:
-        shown = self.session.shown()
-        plan = None if shown is None else shown.plan
-        choice = None if plan is None else plan.choice
-        self._rate_plot.set_choice(choice, None if plan is None else plan.rate)
-        self._compare.refresh()
-        self._readouts.refresh()
+        if self._folds["&Compare"].is_open:
+            self._compare.refresh()
+        if self._folds["Read&outs"].is_open:
+            plan = self.session.plan
+            self._rate_plot.set_choice(*((None, None) if plan is None else (plan.choice, plan.rate)))
+            self._readouts.refresh()
 
     def _show(self, state: DockState) -> None:
         if self._closed or not hasattr(self, "_cache_box"):
@@ -318,10 +332,10 @@ class DenoiseDock(QWidget):
         self._auto.setEnabled(free)
         self._auto.setChecked(state.auto_rate)
         self._rate.setEnabled(free and not state.auto_rate)
-        self._rate.setValue(state.rate)
+        _show_value(self._rate, state.shown_rate)
         self._outcome.setText(state.outcome)
         self._realism.setEnabled(state.realism_note is None)
-        self._realism.setValue(state.realism)
+        _show_value(self._realism, state.realism)
         named(
             self._realism,
             "Realism",
@@ -333,3 +347,10 @@ class DenoiseDock(QWidget):
         self._preview_line.setText(state.preview_line)
         self._advanced.show_state(state)
         self._runs.show_state(state)
+
+
+def _show_value(slider: Any, value: float) -> None:
+    """Move a slider without telling so: it may stand at what was found, not at what was set."""
+    blocked = slider.blockSignals(True)
+    slider.setValue(value)
+    slider.blockSignals(blocked)

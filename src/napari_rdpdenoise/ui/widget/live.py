@@ -67,6 +67,7 @@ class Live(QObject):
         self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
         self._key = -1
         self._preview: napari.layers.Image | None = None
+        self._covered = False  # whether we have hidden the preview layer
         self._placing = False  # while we add or remove the preview layer ourselves
         self._refreshed = 0.0
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
@@ -74,9 +75,10 @@ class Live(QObject):
         self._settle_timer = _timer(self, _SETTLE_MS, self._look)
         self._frame_timer = _timer(self, round(1000 * _FRAME_S), self._refresh_now)
         self.session = Session(self, on_change, stream=stream, cache=cache, load=load)
+        camera = getattr(viewer, "scene", viewer).camera  # napari 0.9 has moved it
         self._watched = [
-            viewer.camera.events.zoom,
-            viewer.camera.events.center,
+            camera.events.zoom,
+            camera.events.center,
             viewer.dims.events.point,
             viewer.dims.events.order,
             viewer.dims.events.ndisplay,
@@ -101,6 +103,20 @@ class Live(QObject):
             return
         self._watch(layer)
         self._take_layer()
+
+    def cover(self) -> None:
+        """Hide the preview, because a result lies above it."""
+        if self._preview is not None and self._preview.visible:
+            self._preview.visible = False
+            self._covered = True
+
+    def reveal(self) -> None:
+        """Show the preview again after `cover`; what the user hid stays hidden."""
+        layer, layers = self._preview, self._viewer.layers
+        if self._covered and layer is not None and layer in layers:
+            layer.visible = True
+            layers.move(layers.index(layer), len(layers))
+        self._covered = False
 
     def close(self) -> None:
         """End everything; waits for the tile in work at most."""
@@ -219,11 +235,15 @@ class Live(QObject):
     def _removed(self, event: Any) -> None:
         if event.value is self._preview and not self._placing:
             self._preview = None
-            self.session.edit(preview=False)
+            QTimer.singleShot(0, self._preview_deleted)  # its source may be going with it
         elif event.value is self._layer:
             self.session.forget(self._key)
             self._watch(None)
             self._take_layer()
+
+    def _preview_deleted(self) -> None:
+        if self._preview is None and self._layer is not None:
+            self.session.edit(preview=False)
 
     def _look_soon(self) -> None:
         if not self._look_timer.isActive():

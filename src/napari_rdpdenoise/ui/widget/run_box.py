@@ -58,7 +58,9 @@ class RunBox(QWidget):
         self._look: dict[str, Any] = {}
         self._task: Any = None  # in napari's activity dock
         self.target = named(
-            QComboBox(), "Save to", "Where the result goes: a layer in memory, or a file that is written tile by tile."
+            QComboBox(),
+            "Save to",
+            "A layer in memory, or a file that is written tile by tile and then opened.",
         )
         self.target.addItems([_MEMORY, _ZARR, _TIFF])
         self.denoise = named(
@@ -183,16 +185,15 @@ class RunBox(QWidget):
             axis = job.axes.index("T")
             look["translate"] = np.array(look["translate"], dtype=float)
             look["translate"][axis] += job.settings.time[0] * look["scale"][axis]
-        made = {"role": "result", "source": job.name, "settings": job.settings.model_dump(mode="json")}
+        settings = job.settings.model_dump(mode="json")
+        made: dict[str, Any] = {"role": "result", "source": job.name, "settings": settings}
         if done is not None:
             report = done.report
             made |= {"rate": report.rate, "bpp": report.bpp, "messages": list(report.messages)}
         if job.target is not None:
             made["path"] = str(job.target)
         self._viewer.add_image(data, name=f"{job.name} {suffix}", metadata={OURS: made}, **look)
-        preview = self._live.preview_layer
-        if preview is not None:
-            preview.visible = False
+        self._live.cover()
 
 
 def _result_look(layer: napari.layers.Image) -> dict[str, Any]:
