@@ -152,9 +152,14 @@ def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
     torch.set_num_threads(1)
     small = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
     config = NetworkConfig(**small, encoder_blocks=(1, 1), decoder_blocks=(1, 1), realism=realism)
+    config = config.model_copy(update={"grain_channels": 2 if realism else 0})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        weights = save(network_tensors(RdpNetwork(config)))
+        network = RdpNetwork(config)
+        for name, parameter in network.named_parameters():
+            if ".grain." in name:  # 0 before training
+                torch.nn.init.normal_(parameter, std=0.02)
+        weights = save(network_tensors(network))
     card = ModelCard(
         name=folder.name,
         description="random weights, for tests",

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.codec import Codec, plane_seed
 from napari_rdpdenoise.codec.shared import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.source import channel_axis
@@ -121,7 +121,8 @@ class _Block:
         if axis is not None and self.settings.channels is not None:
             channel = self.settings.channels[channel]
         columns = len(_chunks(self.tiles)[1])
-        return Work(index, self.tiles[row * columns + column], channel)
+        seed = plane_seed(self.settings.seed, self.source.original(index))
+        return Work(index, self.tiles[row * columns + column], channel, seed)
 
 
 def _chunks(tiles: tuple[Tile, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

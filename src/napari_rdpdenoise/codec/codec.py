@@ -18,6 +18,7 @@ from napari_rdpdenoise.codec.means import BLOCK, block_means, correct_means
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.entropy import Symbols
+from napari_rdpdenoise.nn.grain import Place, grain
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 
@@ -125,18 +126,28 @@ class Codec:
                 image = self._network.fidelity(self._network.latents(symbols, self._rates(1, rate)))
                 yield image[0, 0, :height, :width].cpu().numpy(), float(bits[0]) / tile.size
 
-    def decode(self, latents: Sequence[Latents], both: bool = True) -> list[Decoded]:
+    def decode(
+        self, latents: Sequence[Latents], both: bool = True, places: Sequence[Place] | None = None
+    ) -> list[Decoded]:
         """Decode latents of equal shape to raw counts.
 
         Args:
             latents: of this codec's network.
             both: whether the realism decode is wanted too; without it realism 0 costs half as much.
+            places: seed and position of each tile, which decide the grain of the realism decode; None for
+                seed 0 and the plane's corner.
 
         Raises:
-            ValueError: if shapes differ, or the latents are another network's.
+            ValueError: if shapes differ, there is not one place for each, or the latents are another
+                network's.
         """
         if not latents:
             return []
+        places = [Place()] * len(latents) if places is None else places
+        if len(places) != len(latents):
+            raise ValueError(
+                f"places: expected one for each of the {len(latents)} latents, found {len(places)}"
+            )
         _check_latents(latents, self._network.config)
         with torch.inference_mode():
             y, z = (
@@ -148,7 +159,8 @@ class Codec:
             hat = hat.contiguous(memory_format=torch.channels_last)
             fidelity = self._network.fidelity(hat)[:, 0].cpu().numpy()
             decoder = self._network.realism if both else None
-            realism = None if decoder is None else decoder(hat)[:, 0].cpu().numpy()
+            numbers = None if decoder is None else self._grain(hat, places)
+            realism = None if decoder is None else decoder(hat, numbers)[:, 0].cpu().numpy()
         return [
             Decoded(_to_counts(fidelity[i], item), None if realism is None else _to_counts(realism[i], item))
             for i, item in enumerate(latents)
@@ -203,6 +215,13 @@ class Codec:
     def _quantize(self, features: Tensor, rate: float) -> tuple[Symbols, NDArray[np.float64]]:
         symbols, bits = self._network.quantize_and_count(features, self._rates(len(features), rate))
         return symbols, bits.double().cpu().numpy()
+
+    def _grain(self, hat: Tensor, places: Sequence[Place]) -> Tensor | None:
+        channels, shape = self._network.config.grain_channels, (2 * hat.shape[-2], 2 * hat.shape[-1])
+        if not channels:
+            return None
+        numbers = torch.stack([grain(channels, shape, place) for place in places])
+        return numbers.to(self._device).contiguous(memory_format=torch.channels_last)
 
     def _rates(self, count: int, rate: float) -> Tensor:
         return torch.full((count,), rate, dtype=torch.float32, device=self._device)

@@ -293,10 +293,13 @@ class SelectedSource:
         self.shape = (*(len(choice) for choice in self._choices), *source.shape[-2:])
         self.dtype = source.dtype
 
+    def original(self, index: Index) -> Index:
+        """Index in the underlying source of a plane of the selection."""
+        return tuple(choice[i] for choice, i in zip(self._choices, index, strict=True))
+
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block; the index counts within the selection."""
-        chosen = tuple(choice[i] for choice, i in zip(self._choices, index, strict=True))
-        return self._source.read(chosen, y, x)
+        return self._source.read(self.original(index), y, x)
 
     def close(self) -> None:
         """Close the underlying source."""

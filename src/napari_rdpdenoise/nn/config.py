@@ -20,6 +20,9 @@ class NetworkConfig(BaseModel):
     decoder_blocks: tuple[int, int] = Field((2, 2), description="residual blocks at 1/4 and 1/8, synthesis")
     gain_anchors: int = Field(8, ge=2, description="positions of the rate axis that own a gain vector")
     realism: bool = Field(False, description="whether a realism decoder is present")
+    grain_channels: int = Field(
+        0, ge=0, le=64, description="random numbers per 4x4 px that the realism decoder is given; 0 for none"
+    )
 
 
 SIZES: dict[Literal["light", "base"], NetworkConfig] = {

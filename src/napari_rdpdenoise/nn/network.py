@@ -41,7 +41,7 @@ class RdpNetwork(nn.Module):
         self.gains = RateGains(config.latent_channels, config.gain_anchors)
         self.hyperprior = Hyperprior(config)
         self.fidelity = Synthesis(config)
-        self.realism = Synthesis(config) if config.realism else None
+        self.realism = Synthesis(config, config.grain_channels) if config.realism else None
 
     def forward(self, image: Tensor, rate: Tensor) -> TrainOutput:
         """Training pass of encoder and fidelity decoder; ``rate`` is (b,) in [0, 1]."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.config import NetworkConfig
@@ -9,9 +10,13 @@ from napari_rdpdenoise.nn.layers import ResidualBlock, conv
 
 
 class Synthesis(nn.Module):
-    """(b, latent_channels, h, w) -> (b, 1, 8h, 8w)."""
+    """(b, latent_channels, h, w) -> (b, 1, 8h, 8w).
 
-    def __init__(self, config: NetworkConfig) -> None:
+    With ``grain_channels`` it also takes random numbers (b, grain_channels, 2h, 2w), see ``nn.grain``, which
+    enter at both resolutions.
+    """
+
+    def __init__(self, config: NetworkConfig, grain_channels: int = 0) -> None:
         super().__init__()
         quarter, eighth = config.quarter_channels, config.eighth_channels
         self.layers = nn.Sequential(
@@ -23,6 +28,22 @@ class Synthesis(nn.Module):
             conv(quarter, 16),
             nn.PixelShuffle(4),
         )
+        self._quarter_at = config.decoder_blocks[1] + 3  # the first layer at 1/4 resolution
+        self.grain: nn.ModuleList | None = None
+        if grain_channels:
+            convs = conv(4 * grain_channels, eighth, kernel=1), conv(grain_channels, quarter, kernel=1)
+            self.grain = nn.ModuleList(convs)
+            with torch.no_grad():  # a decoder that was trained without goes on as it was
+                for parameter in self.grain.parameters():
+                    parameter.zero_()
 
-    def forward(self, latents: Tensor) -> Tensor:
-        return self.layers(latents)
+    def forward(self, latents: Tensor, grain: Tensor | None = None) -> Tensor:
+        if self.grain is None or grain is None:
+            return self.layers(latents)
+        x = self.layers[0](latents) + self.grain[0](nn.functional.pixel_unshuffle(grain, 2))
+        for layer in self.layers[1 : self._quarter_at]:
+            x = layer(x)
+        x = x + self.grain[1](grain)
+        for layer in self.layers[self._quarter_at :]:
+            x = layer(x)
+        return x

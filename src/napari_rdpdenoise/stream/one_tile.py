@@ -51,7 +51,7 @@ class TileTask:
             if item.latents is None:
                 item.latents = codec.encode([item.raw], item.plan.normalization, item.plan.rate)[0]
                 item.fresh = True
-            (decoded,) = codec.decode([item.latents], both=self.both)
+            (decoded,) = codec.decode([item.latents], self.both, [work.place])
         if self.cache is not None and item.fresh:
             self.cache.put(item.key, item.latents.to_bytes())
         return Done(item, decoded)

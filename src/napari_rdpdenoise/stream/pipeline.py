@@ -190,7 +190,8 @@ class _Run:
             for item, coded in zip(missing, fresh, strict=True):
                 item.latents, item.fresh = coded, True
         latents = [item.latents for item in part if item.latents is not None]
-        decoded = self._codec.decode(latents, both=self._settings.realism > 0)
+        places = [item.work.place for item in part]
+        decoded = self._codec.decode(latents, self._settings.realism > 0, places)
         tally.cache_hits += sum(not item.fresh for item in part)
         tally.bits += sum(item.bits for item in latents)
         tally.coded_pixels += sum(item.raw.size for item in part)

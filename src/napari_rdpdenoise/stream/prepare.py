@@ -11,7 +11,14 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.autorate import RATES, TOLERANCE, RateChoice, choose_rate
 from napari_rdpdenoise.cache import LatentCache, digest
-from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, model_digest
+from napari_rdpdenoise.codec import (
+    Codec,
+    Normalization,
+    Place,
+    fit_normalization,
+    model_digest,
+    plane_seed,
+)
 from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
@@ -32,11 +39,17 @@ Order = Callable[[Iterable["Work"]], Iterable["Work"]]
 
 @dataclass(frozen=True)
 class Work:
-    """One tile of one plane; ``channel`` counts on the input's channel axis."""
+    """One tile of one plane; ``channel`` counts on the input's channel axis, ``seed`` is the plane's."""
 
     index: Index
     tile: Tile
     channel: int
+    seed: int = 0
+
+    @property
+    def place(self) -> Place:
+        """What decides the grain of the realism decode."""
+        return Place(self.seed, self.tile.oy0, self.tile.ox0)
 
 
 @dataclass(frozen=True)
@@ -124,8 +137,9 @@ def make_plan(
     numbers = list(settings.channels) if settings.channels is not None else list(range(count))
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
     works: Iterable[Work] = [
-        Work(index, tile, numbers[index[axis]] if axis is not None else 0)
+        Work(index, tile, numbers[index[axis]] if axis is not None else 0, seed)
         for index in planes(chosen)
+        for seed in (plane_seed(settings.seed, chosen.original(index)),)
         for tile in tiles
     ]
     if order is not None:

@@ -19,6 +19,7 @@ from torch.optim import Adam, Optimizer
 
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.critic import Critic, critic_loss
+from napari_rdpdenoise.nn.grain import random_grain
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.nn.synthesis import Synthesis
 from napari_rdpdenoise.train.data import Batch, TrainingData
@@ -93,7 +94,7 @@ class RealismLoop(Loop):
         frozen = self._encode(batch)
         shift = _Shift.draw()
         given = (shift.image(displayed(frozen.fidelity, batch.tone)), shift.latents(frozen.latents))
-        image = self._decoder(frozen.latents)
+        image = self._decoder(frozen.latents, self._grain(frozen.latents))
         shown, clean = displayed(image, batch.tone), displayed(batch.target, batch.tone)
         distance = self._train_critic(shift.image(clean), shift.image(shown).detach(), given)
         error = weighted_error(image, batch)
@@ -111,6 +112,10 @@ class RealismLoop(Loop):
         nn.utils.clip_grad_norm_(self._decoder.parameters(), _CLIP)
         self._optimizer.step()
         return {"loss": loss.item(), **values, "critic": distance}
+
+    def _grain(self, latents: Tensor) -> Tensor | None:
+        channels = self.network.config.grain_channels
+        return random_grain(channels, latents) if channels else None
 
     def _encode(self, batch: Batch) -> _Frozen:
         rate = (torch.rand(len(batch.noisy)) ** self.stage.rate_power).to(self.device)

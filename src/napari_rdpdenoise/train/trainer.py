@@ -83,6 +83,7 @@ class Trainer:
             tensors = load_file(before)
             if config.realism:
                 tensors = _with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
+                tensors = _with_grain(network) | tensors
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
         kind = RealismLoop if isinstance(stage, RealismStage) else FidelityLoop
@@ -104,6 +105,11 @@ def _weights(name: str, folder: Path) -> Path:
         f"start_from: no file {folder / name} and no shipped model {name!r}; give a model.safetensors, a "
         "model's name, or leave it out"
     )
+
+
+def _with_grain(network: RdpNetwork) -> dict[str, torch.Tensor]:
+    """Tensors by which the realism decoder takes its random numbers, for weights from before it took any."""
+    return {n: v for n, v in network.state_dict().items() if n.startswith("realism.grain.")}
 
 
 def _with_realism(tensors: dict[str, torch.Tensor], *, fresh: bool) -> dict[str, torch.Tensor]:

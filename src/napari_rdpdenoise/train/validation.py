@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from napari_rdpdenoise.metrics import MetricUnavailable, lpips
+from napari_rdpdenoise.nn.grain import Place, grain
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data import ValidationImage
 
@@ -30,12 +33,27 @@ def validate(network: RdpNetwork, images: list[ValidationImage]) -> dict[str, fl
     return {name: float(np.mean(values)) for name, values in rows.items()}
 
 
+def _with_grain(network: RdpNetwork) -> Callable[[Tensor], Tensor]:
+    """The realism decoder with the same grain at every call."""
+    decoder, channels = network.realism, network.config.grain_channels
+    assert decoder is not None
+
+    def decode(hat: Tensor) -> Tensor:
+        size = 2 * hat.shape[-2], 2 * hat.shape[-1]
+        numbers = grain(channels, size, Place())[None].to(hat.device) if channels else None
+        return decoder(hat, numbers)
+
+    return decode
+
+
 def _scores(network: RdpNetwork, image: ValidationImage) -> dict[str, float]:
     cut = tuple(slice(0, min(n, _CROP) // 16 * 16) for n in image.noisy.shape)
     noisy, clean = image.noisy[cut], image.clean[cut]
     peak = 255.0 if noisy.max() <= 255 else float(clean.max())
     device = next(network.parameters()).device
-    decoders = {"": network.fidelity} | ({} if network.realism is None else {"realism ": network.realism})
+    decoders = {"": network.fidelity} | (
+        {} if network.realism is None else {"realism ": _with_grain(network)}
+    )
     out: dict[str, float] = {}
     with torch.no_grad():
         u = torch.from_numpy(image.normalization.forward(noisy))[None, None].to(device)

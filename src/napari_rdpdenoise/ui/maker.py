@@ -76,6 +76,7 @@ class PairMaker:
         Raises:
             GivenUp: if ``give_up`` said so.
         """
+        from ..codec import plane_seed
         from ..codec.shared import device_turns
         from ..stream.one_tile import TileTask
         from ..stream.prepare import Plan, Work
@@ -83,7 +84,8 @@ class PairMaker:
         cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate
         task = TileTask(series.source, Plan((), {wish.channel: plan}, ()), codec, cache, both=True)
         turn = device_turns(codec.device).turn(give_up)
-        item, decoded = task.do(Work(wish.index, wish.tile, wish.channel), turn)
+        work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
+        item, decoded = task.do(work, turn)
         place = wish.tile.core_in_outer
         return Pair(
             decoded.fidelity[place].copy(),  # not a view: the halo's memory is let go of

@@ -30,20 +30,25 @@ from .scores import (
     on_scale,
 )
 from .shown import Shown
-from .stacks import Box, SeriesPlane, overlap
+from .stacks import Box, SeriesPlane, Stack, overlap
 
 __all__ = [
     "METRICS",
+    "NO_REFERENCE",
     "UNAVAILABLE",
     "PathPoint",
     "Readout",
     "RealismPath",
     "SeriesRow",
+    "check_shown",
     "measure",
     "measure_series",
+    "measure_shown",
     "measured_box",
     "path",
 ]
+
+NO_REFERENCE = "No reference chosen: these checks need none."
 
 
 @dataclass(frozen=True)
@@ -192,6 +197,37 @@ def path(
             yield _texture_path(shown, box, alphas)
         else:
             yield from _reference_path(shown, box, reference, folder, alphas)
+
+
+def measure_shown(
+    shown: Shown, clean: Stack | None, noisy: Stack, folder: Path | None, region: Box | None
+) -> Iterator[str | Readout | RealismPath]:
+    """All that "Measure plane" shows: where it is measured, in words, the numbers, and the realism path.
+
+    Args:
+        shown: the plane.
+        clean: the reference, read in here; None for none.
+        noisy: the stack that the plane is of.
+        folder: as for `measure`.
+        region: as for `measure`.
+
+    Raises:
+        ValueError: as `measure`, or if the reference does not fit.
+    """
+    reference = None if clean is None else clean.beside(noisy, shown.index)
+    box = measured_box(shown, region)
+    if box is not None:
+        rows, columns = (f"{part.start} to {part.stop - 1}" for part in box)
+        what = NO_REFERENCE if clean is None else f"Against {clean.name}."
+        yield f"{what} Measured on rows {rows}, columns {columns}."
+    yield from measure(shown, reference, folder=folder, region=region)
+    yield from path(shown, reference, folder, region=region)
+
+
+def check_shown(shown: Shown, region: Box | None) -> Iterator[list[Readout] | RealismPath]:
+    """What a settled view shows without a reference: all checks at once, and the realism path."""
+    yield list(measure(shown, None, folder=None, region=region))
+    yield from path(shown, None, None, region=region)
 
 
 def _texture_path(shown: Shown, box: Box, alphas: Sequence[float]) -> RealismPath:

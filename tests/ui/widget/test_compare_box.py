@@ -165,7 +165,7 @@ def test_the_contrast_is_the_noise_as_soon_as_it_is_known_and_the_users_for_ever
     desk.box._residual_on.setChecked(True)
     residual = desk.layer("residual")
     low, high = residual.contrast_limits
-    assert -low == high == pytest.approx(np.abs(desk.stack[0] - 200.0).max(), rel=0.4)
+    assert -low == high == pytest.approx(np.percentile(np.abs(desk.stack[0] - 200.0), 99.5), rel=0.15)
     desk.noise = NOISE
     desk.update()
     sd = float(np.sqrt(NOISE.variance(200.0)))
@@ -194,8 +194,7 @@ def test_a_result_of_a_part_has_no_residual_and_says_so(desk) -> None:
 
     desk.viewer.layers.remove(desk.result)
     desk.result = desk.viewer.add_image(desk.stack[:2], name="cells denoised")
-    with pytest.warns(UserWarning, match="expected the shape"):
-        desk.box._residual_on.setChecked(True)
+    desk.box._residual_on.setChecked(True)
     assert "expected the shape" in notification_manager.records[-1].message
     assert not desk.box._residual_on.isChecked()
     assert "residual" not in desk.names
@@ -277,6 +276,7 @@ def test_what_cannot_be_compared_is_not_offered(desk) -> None:
 
 def test_noisy_hides_the_result_and_gives_it_back(desk) -> None:
     desk.noisy.visible = False
+    desk.update()
     desk.box._toggle.button(Which.NOISY).click()
     assert (desk.noisy.visible, desk.result.visible) == (True, False)
     assert desk.alpha == 0.3
@@ -284,7 +284,7 @@ def test_noisy_hides_the_result_and_gives_it_back(desk) -> None:
     assert (desk.noisy.visible, desk.result.visible) == (False, True)
     assert desk.alpha == 0
     desk.box._toggle.button(Which.SLIDER).click()
-    assert desk.alpha in (0, 0.3)  # the former place is known once the box has been refreshed
+    assert desk.alpha == 0.3
 
 
 def test_the_slider_comes_back(desk) -> None:
@@ -361,14 +361,12 @@ def test_in_a_window(make_napari_viewer, qtbot) -> None:
     assert desk.result.visible
     chance = random.Random(0)
     controls = (desk.box._split_on, desk.box._residual_on, desk.box._gap_on)
-    for step in range(60):
+    for step in range(20):
         chance.choice(controls).toggle()
         desk.box._divider.setValue(chance.randrange(101))
         viewer.dims.set_current_step(0, step % 3)
         desk.preview(step % 3, [chance.choice(TILES)])
         desk.box._toggle.choose(chance.choice(list(Which)))
-        if chance.random() < 0.2 and len(viewer.layers) > 2:
-            viewer.layers.pop()
         viewer.dims.order = chance.choice([(0, 1, 2), (0, 2, 1)])
         desk.box.refresh()
         qtbot.wait(5)

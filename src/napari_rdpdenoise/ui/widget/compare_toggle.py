@@ -7,7 +7,7 @@ from typing import Any
 
 import napari
 from napari.layers import Layer
-from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
 from ..compare import Toggle, Which
 from .controls import named
@@ -58,6 +58,8 @@ class ToggleRow(QWidget):
         row.setSpacing(1)
         for which, button in self._buttons.items():
             button.setCheckable(True)
+            # a quarter of the row each: what a style asks for beside the words may be more than 320 px
+            button.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
             group.addButton(button)
             row.addWidget(button, stretch=1)
             button.clicked.connect(lambda _, which=which: self.choose(which))

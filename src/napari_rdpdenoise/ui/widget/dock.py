@@ -304,6 +304,7 @@ class DenoiseDock(QWidget):
             event.disconnect(self._refresh_layers)
         self._runs.close_task()
         self._compare.shut()
+        self._readouts.cancel()
         self._live.close()
 
     # What it shows

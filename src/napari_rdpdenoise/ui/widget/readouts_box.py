@@ -11,7 +11,6 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import (
     QFormLayout,
     QGridLayout,
-    QMessageBox,
     QProgressBar,
     QPushButton,
     QVBoxLayout,
@@ -20,18 +19,19 @@ from qtpy.QtWidgets import (
 
 from ..readouts import (
     METRICS,
+    NO_REFERENCE,
     UNAVAILABLE,
     Readout,
     RealismPath,
     SeriesRow,
-    measure,
+    check_shown,
     measure_series,
-    measured_box,
-    path,
+    measure_shown,
 )
 from ..shown import Shown
 from ..stacks import Box, Stack, series_planes
 from ..trunks import Fetched, Opener, Trunk, consent_text, fetch_trunks, missing_trunks
+from .consent import ask_consent
 from .controls import named, text_label
 from .latest import Latest
 from .layer_choice import LayerChoice, region_of, stack_of
@@ -39,7 +39,6 @@ from .number_table import NumberTable
 
 __all__ = ["ReadoutsBox"]
 
-_NO_REFERENCE = "No reference chosen: these checks need none."
 _MOVED = RealismPath((), "", "", "The view changed: measure the plane to see what realism trades here.")
 _OF = {"noisy": "Noisy", "fidelity": "Fidelity", "realism": "Realism", "result": "Result"}
 
@@ -71,7 +70,7 @@ class ReadoutsBox(QWidget):
     ) -> None:
         super().__init__()
         self._viewer, self._shown, self._result, self._folder = viewer, shown, result_layer, backbones
-        self._ask, self._opener = ask or _ask, opener
+        self._ask, self._opener = ask or ask_consent, opener
         self._latest = Latest(self)
         self._asked = False  # whether the work under way was asked for; the checks then wait
         self._missing: tuple[Trunk, ...] = ()
@@ -145,7 +144,11 @@ class ReadoutsBox(QWidget):
                 self._say("The view changed since this was measured: measure again.")
         elif shown is not None and self._viewer.dims.ndisplay == 2:
             self._key = None
-            self._latest.start(lambda: _check(shown), self._take, self._ended)
+            try:
+                region = self._box(shown)
+            except ValueError:  # said when the user asks for the plane
+                region = None
+            self._latest.start(lambda: check_shown(shown, region), self._take, self._ended)
 
     def measure_plane(self) -> None:
         """Measure the plane that is shown."""
@@ -163,7 +166,7 @@ class ReadoutsBox(QWidget):
         else:
             self._table.start("", names)
         self._key = _key(shown)
-        self._begin(lambda: _plane(shown, clean, noisy, folder, region))
+        self._begin(lambda: measure_shown(shown, clean, noisy, folder, region))
 
     def measure_series(self) -> None:
         """Measure the planes of the result layer that are done."""
@@ -280,7 +283,7 @@ class ReadoutsBox(QWidget):
             self._table.start("Check", ["Found"])
             for readout in item:
                 self._put(readout)
-            self._say(_NO_REFERENCE)
+            self._say(NO_REFERENCE)
         else:
             self._missing = item
 
@@ -334,24 +337,6 @@ class ReadoutsBox(QWidget):
         self._status.setText(text)
 
 
-def _plane(
-    shown: Shown, clean: Stack | None, noisy: Stack, folder: Path | None, region: Box | None
-) -> Iterator[Any]:
-    reference = None if clean is None else clean.beside(noisy, shown.index)
-    box = measured_box(shown, region)
-    if box is not None:
-        rows, columns = (f"{part.start} to {part.stop - 1}" for part in box)
-        what = _NO_REFERENCE if clean is None else f"Against {clean.name}."
-        yield f"{what} Measured on rows {rows}, columns {columns}."
-    yield from measure(shown, reference, folder=folder, region=region)
-    yield from path(shown, reference, folder, region=region)
-
-
-def _check(shown: Shown) -> Iterator[Any]:
-    yield list(measure(shown, None, folder=None))
-    yield from path(shown, None, None)
-
-
 def _key(shown: Shown) -> object:
     """What the numbers of a plane hold for, whatever the realism slider says."""
     return shown.layer, shown.index, shown.plan
@@ -359,14 +344,3 @@ def _key(shown: Shown) -> object:
 
 def _short(name: str) -> str:
     return name.partition(",")[0]
-
-
-def _ask(parent: QWidget, text: str) -> bool:
-    box = QMessageBox(parent)
-    box.setWindowTitle("Metric networks")
-    box.setText(text)
-    yes = box.addButton("Download", QMessageBox.ButtonRole.AcceptRole)
-    no = box.addButton(QMessageBox.StandardButton.Cancel)
-    box.setDefaultButton(no)
-    box.exec()
-    return box.clickedButton() is yes

@@ -1,0 +1,242 @@
+"""The dock in a real window: how soon it is there, how soon it answers, and how long the window stands still.
+
+    xvfb-run -a -s '-screen 0 1600x1200x24' python -m benchmarks.dock [--threads 2] [--limit 3]
+
+A preview's latency without a window is in `benchmarks.preview`; here everything goes through the dock's own
+controls, and a time ends when vispy has drawn. Loading PyTorch and the model is measured apart: it happens
+once, in a thread, and its imports still hold up the window.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import execute, load_codec, markdown, parser
+from benchmarks.window import BEAT_MS, Heartbeat, Window, display_missing, load_words
+from napari_rdpdenoise.samples import SimulatedSample, simulate_timelapse
+
+EDGE, LARGE = 1024, 2048  # px, of a view
+FRAMES = 6  # planes of the stack that is run
+DRAG_S, STEP_S = 4.0, 0.016  # a drag, and one step of it: what a mouse at 60 Hz does
+LAYER = {"axis_labels": ("t", "y", "x"), "contrast_limits": (100, 220)}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All figures; see ``table``."""
+    repeats = options.limit or 7
+    small, large = simulate_timelapse((repeats, EDGE, EDGE)), simulate_timelapse((1, LARGE, LARGE))
+    window, loads = Window((1500, 1100)), [load_words()]
+    # What napari itself does once, with the first layer of a session, is not the dock's
+    window.viewer.add_image(np.zeros((2, 64, 64), np.uint16), **LAYER)
+    window.rest(2.0)
+    window.viewer.layers.clear()
+    window.rest(1.0)
+    with Heartbeat() as loading:
+        opened = _open(window)
+        began = time.perf_counter()
+        window.wait(lambda: window.dock.session.state.realism_note is None, "a model with realism")
+        loaded = time.perf_counter() - began
+    load_codec(options)  # sets the threads; the model is there
+    first = [_first_tile(window, small.noisy[n : n + 1]) for n in range(repeats)]
+    window.wait(window.previewed, "preview")
+    moves = _realism_moves(window, 10 * repeats if options.limit else 50)
+    stalls = dict(_stalls(window, large, small))
+    canvas = window.viewer.window._qt_viewer.canvas.size
+    loads.append(load_words())
+    window.close()
+    return {
+        "open_s": opened,
+        "load_s": loaded,
+        "loading": loading.figures(),
+        "first_tile_s": first,
+        "realism_ms": moves,
+        "canvas": tuple(int(n) for n in canvas),
+        "stalls": stalls,
+        "load": loads,
+    }
+
+
+def _open(window: Window) -> float:
+    """Seconds from the call to the dock's first painting."""
+    from qtpy.QtCore import QEvent, QObject
+
+    class Painted(QObject):
+        seen = False
+
+        def eventFilter(self, item: QObject, event: QEvent) -> bool:
+            self.seen = self.seen or event.type() == QEvent.Type.Paint
+            return False
+
+    painted, began = Painted(), time.perf_counter()
+    window.open_dock()
+    window.dock.installEventFilter(painted)
+    window.wait(lambda: painted.seen, "the dock")
+    return time.perf_counter() - began
+
+
+class Drawings:
+    """A context that counts how often the image was drawn; each is waited for until the pixels are there."""
+
+    def __init__(self, window: Window) -> None:
+        self._events = window.viewer.window._qt_viewer.canvas._scene_canvas.events.draw
+        self.count = 0
+
+    def __enter__(self) -> Drawings:
+        self._events.connect(self._drawn, position="last")
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._events.disconnect(self._drawn)
+
+    def _drawn(self, event: object) -> None:
+        from vispy import gloo
+
+        gloo.finish()
+        self.count += 1
+
+
+def _first_tile(window: Window, stack: np.ndarray) -> float:
+    """Seconds from choosing a layer that nothing is known of to the first denoised tile drawn."""
+    dock = window.dock
+    window.viewer.layers.clear()
+    window.rest(0.5)
+    with Drawings(window) as drawings:
+        began = time.perf_counter()
+        dock.choose(window.viewer.add_image(stack, name="noisy", **LAYER))
+        window.wait(lambda: dock.session.state.outcome != "", "first tile")
+        before = drawings.count
+        window.wait(lambda: drawings.count > before, "its drawing")
+        return time.perf_counter() - began
+
+
+def _realism_moves(window: Window, moves: int) -> list[float]:
+    """Milliseconds from moving the slider to the view drawn, each move alone."""
+    found = []
+    with Drawings(window) as drawings:
+        for number in range(moves):
+            window.rest(0.1)
+            before, began = drawings.count, time.perf_counter()
+            window.dock._realism.setValue((number % 20 + 1) / 20)
+            while drawings.count == before:
+                window.rest(0.0)
+                if time.perf_counter() - began > 5:
+                    raise TimeoutError("nothing was drawn after the realism slider was moved")
+            found.append(1000 * (time.perf_counter() - began))
+    return found
+
+
+def _stalls(window: Window, large: SimulatedSample, small: SimulatedSample) -> Iterator[tuple[str, Any]]:
+    """Name and figures of each piece of use."""
+    dock, viewer = window.dock, window.viewer
+    viewer.layers.clear()
+    layer = viewer.add_image(large.noisy, name="large", **LAYER)
+    dock.choose(layer)
+    yield "choosing a 2048 x 2048 layer, preview, pan and zoom", _watched(lambda: _travel(window))
+    viewer.reset_view()
+    window.wait(window.previewed, "preview")
+    yield "dragging realism, 2048 x 2048", _watched(lambda: _drag(window, dock._realism))
+    dock._auto.setChecked(False)
+    yield "dragging rate, 2048 x 2048", _watched(lambda: _drag(window, dock._rate))
+    window.rest(1.0)
+    dock._folds["&Compare"].open()
+    dock._folds["Read&outs"].open()
+    window.wait(window.previewed, "preview")
+    yield "dragging realism, compare and readouts open", _watched(lambda: _drag(window, dock._realism))
+    for fold in dock._folds.values():
+        fold._head.setChecked(False)
+    viewer.layers.clear()
+    dock.choose(
+        viewer.add_image(np.concatenate([small.noisy] * FRAMES)[:FRAMES, :512, :512], name="stack", **LAYER)
+    )
+    window.wait(window.previewed, "preview")
+    yield "run to memory", _watched(lambda: _run(window, None))
+    with TemporaryDirectory() as folder:
+        yield "run to OME-Zarr", _watched(lambda: _run(window, Path(folder) / "stack.ome.zarr"))
+        viewer.layers.clear()
+
+
+def _watched(use: Callable[[], None]) -> dict[str, Any]:
+    with Heartbeat() as beat:
+        use()
+    return beat.figures()
+
+
+def _travel(window: Window) -> None:
+    """Zoom and pan in small steps while the preview fills in."""
+    camera = window.viewer.camera
+    zoom, (_, y, x) = camera.zoom, camera.center
+    steps = round(2 * DRAG_S / STEP_S)
+    for step in range(steps):
+        turn = 2 * math.pi * step / steps
+        camera.zoom = zoom * (2 - math.cos(2 * turn))
+        camera.center = (0, y + 600 * math.sin(turn), x + 600 * math.sin(2 * turn))
+        window.rest(STEP_S)
+
+
+def _drag(window: Window, slider: Any) -> None:
+    steps = round(DRAG_S / STEP_S)
+    for step in range(steps):
+        slider.setValue(0.5 + 0.45 * math.sin(4 * math.pi * step / steps))
+        window.rest(STEP_S)
+    window.rest(0.5)
+
+
+def _run(window: Window, target: Path | None) -> None:
+    window.dock.run(target)
+    window.wait(window.idle, "run")
+    window.rest(0.5)
+
+
+def table(record: dict[str, Any]) -> str:
+    """The result in Markdown."""
+    r = record["result"]
+    moves, first = r["realism_ms"], r["first_tile_s"]
+    answers = [
+        ("dock, from the call to its first painting", f"{r['open_s']:.2f} s"),
+        ("first preview tile after a layer was chosen, median", f"{statistics.median(first):.2f} s"),
+        ("realism slider to pixels, median", f"{statistics.median(moves):.0f} ms"),
+        ("realism slider to pixels, 95th percentile", f"{np.percentile(moves, 95):.0f} ms"),
+    ]
+    rows = [
+        (name, *_cells(row))
+        for name, row in [("loading PyTorch and the model", r["loading"]), *r["stalls"].items()]
+    ]
+    head = ("the window stands still", "longest", "99th percentile", "longest, core free", "99th, core free")
+    return "\n\n".join(
+        [
+            markdown((f"one plane of {EDGE} x {EDGE}", "time"), answers),
+            markdown(head, rows),
+            f"Software rendering, canvas of {r['canvas'][0]} x {r['canvas'][1]} pixels; a heartbeat every "
+            f"{BEAT_MS} ms; 'core free' leaves out the time in which other processes held all cores. "
+            f"Processes that wanted a core, at the start and the end: {'; '.join(r['load'])}.",
+        ]
+    )
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    names = ("longest_ms", "p99_ms", "longest_but_queued_ms", "p99_but_queued_ms")
+    return [f"{row[name]:.0f} ms" for name in names]
+
+
+def main() -> int:
+    """Measure and keep the result, where there is a display."""
+    options = parser(__doc__).parse_args()
+    if (reason := display_missing()) is not None:
+        print(f"dock: not measured, {reason}", file=sys.stderr)
+        return 1
+    execute("dock", measure, options)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

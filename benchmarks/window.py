@@ -1,0 +1,203 @@
+"""A real napari window for measuring: opens it, lets it work, and tells when its event loop stood still.
+
+A heartbeat is due every 5 ms. Where it comes late, the gap is split, on Linux, by what the window's thread did::
+
+    gap = computing (its own CPU time) + queued (ready, but no core was free) + waiting (a lock, the GIL, X)
+
+Only the first and the last can be ours; the second tells how busy the machine is. A sampler of the standard
+library that needs no GIL writes down where the thread was.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import re
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BEAT_MS = 5
+LATE_S = 0.08  # after which the sampler looks where the window's thread is
+_CLOCK = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")  # of the importing, the main thread
+
+
+def display_missing() -> str | None:
+    """Why no window can be opened; None if one can."""
+    if not sys.platform.startswith("linux") or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"):
+        return None
+    return "there is no display; put xvfb-run -a -s '-screen 0 1600x1200x24' before the command"
+
+
+def load_words() -> str:
+    """Processes that want a core, and the cores there are for us."""
+    affinity = getattr(os, "sched_getaffinity", None)  # Linux only
+    cores = len(affinity(0)) if affinity else os.cpu_count()
+    return f"{os.getloadavg()[0]:.1f} on {cores} of {os.cpu_count()} cores" if os.name == "posix" else ""
+
+
+class Window:
+    """A viewer with the dock.
+
+    Args:
+        size: width and height, pixels.
+
+    Attributes:
+        viewer: the viewer.
+        dock: the dock; None until `open_dock`.
+    """
+
+    def __init__(self, size: tuple[int, int] = (1500, 950)) -> None:
+        import napari
+
+        self.viewer = napari.Viewer(show=True)
+        self.viewer.window.resize(*size)
+        self.dock: Any = None
+        self.rest(1.0)
+
+    def open_dock(self) -> None:
+        """Open it as a user's script does."""
+        _, self.dock = self.viewer.window.add_plugin_dock_widget("napari-rdpdenoise", "RDP Denoise")
+
+    def rest(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let the window work until a condition holds; whether it does."""
+        from qtpy.QtWidgets import QApplication
+
+        end = time.perf_counter() + seconds
+        while not (held := until()) and time.perf_counter() < end:
+            QApplication.processEvents()
+            time.sleep(0.001)
+        return held
+
+    def wait(self, until: Callable[[], bool], what: str, seconds: float = 300.0) -> float:
+        """As `rest`, and tells how long it took, seconds.
+
+        Raises:
+            TimeoutError: if it never holds.
+        """
+        began = time.perf_counter()
+        if not self.rest(seconds, until):
+            raise TimeoutError(f"{what}: not within {seconds} s; the dock says {self.dock.session.state}")
+        return time.perf_counter() - began
+
+    def previewed(self) -> bool:
+        """Whether all in view is denoised, at the rate that was chosen for it."""
+        state = self.dock.session.state
+        return state.wished > 0 and state.shown == state.wished and self.dock.session.plan is not None
+
+    def idle(self) -> bool:
+        """Whether no run is under way."""
+        return not self.dock.session.state.busy
+
+    def picture(self, path: Path | str | None = None) -> np.ndarray:
+        """The whole window as RGB."""
+        return np.asarray(self.viewer.window.screenshot(path=path, flash=False))[..., :3]
+
+    def close(self) -> None:
+        """Close the window and let Qt delete it."""
+        self.viewer.close()
+        self.rest(0.3)
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One time without a heartbeat; seconds, NaN where the system does not tell."""
+
+    length: float
+    computing: float
+    queued: float
+
+    @property
+    def ours(self) -> float:
+        """Without the time for which no core was free."""
+        return self.length - (self.queued if np.isfinite(self.queued) else 0.0)
+
+
+class Heartbeat:
+    """A context in which the event loop's gaps are noted.
+
+    Attributes:
+        gaps: between heartbeats.
+        places: where the window's thread was when a heartbeat was late: the innermost lines, and how often.
+    """
+
+    def __init__(self) -> None:
+        from qtpy.QtCore import Qt, QTimer
+
+        self.gaps: list[Gap] = []
+        self.places: Counter[str] = Counter()
+        self._timer = QTimer()
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(BEAT_MS)
+        self._timer.timeout.connect(self._beat)
+        self._main = f"0x{threading.main_thread().ident:016x}"
+
+    def __enter__(self) -> Heartbeat:
+        self._file = tempfile.TemporaryFile("w+")
+        self._last = _clock()
+        self._arm()
+        self._timer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._beat()
+        self._timer.stop()
+        faulthandler.cancel_dump_traceback_later()
+        self._file.seek(0)
+        self.places = _places(self._file.read(), self._main)
+        self._file.close()
+
+    def figures(self) -> dict[str, Any]:
+        """Milliseconds: the longest, the 99th percentile; the same without the time no core was free for us."""
+        lengths, ours = (
+            [1000 * value for value in row]
+            for row in zip(*((g.length, g.ours) for g in self.gaps), strict=True)
+        )
+        worst = self.gaps[int(np.argmax(ours))]
+        return {
+            "beats": len(lengths),
+            "longest_ms": round(max(lengths), 1),
+            "p99_ms": round(float(np.percentile(lengths, 99)), 1),
+            "over_100_ms": sum(length > 100 for length in lengths),
+            "longest_but_queued_ms": round(max(ours), 1),
+            "p99_but_queued_ms": round(float(np.percentile(ours, 99)), 1),
+            "worst_computing_ms": round(1000 * worst.computing, 1),
+            "places": dict(self.places.most_common(12)),
+        }
+
+    def _arm(self) -> None:
+        faulthandler.dump_traceback_later(LATE_S, repeat=True, file=self._file)
+
+    def _beat(self) -> None:
+        now = _clock()
+        self.gaps.append(Gap(*(b - a for a, b in zip(self._last, now, strict=True))))
+        self._last = now
+        self._arm()
+
+
+def _clock() -> tuple[float, float, float]:
+    """Wall, own CPU and queued seconds of the window's thread."""
+    try:
+        queued = int(_CLOCK.read_text().split()[1]) / 1e9
+    except (OSError, IndexError):
+        queued = float("nan")
+    return time.perf_counter(), time.thread_time(), queued
+
+
+def _places(dump: str, thread: str, depth: int = 5) -> Counter[str]:
+    """Innermost lines of one thread in what the sampler wrote."""
+    found: Counter[str] = Counter()
+    for block in re.split(r"\n(?=Thread|Current thread|Timeout)", dump):
+        if not re.match(rf"(Current t|T)hread {thread}", block):
+            continue
+        lines = re.findall(r'File "([^"]+)", line (\d+) in (\S+)', block)
+        found[" < ".join(f"{'/'.join(Path(f).parts[-2:])}:{n} {name}" for f, n, name in lines[:depth])] += 1
+    return found
