@@ -1,6 +1,6 @@
 """A real napari window for measuring: opens it, lets it work, and tells when its event loop stood still.
 
-A heartbeat is due every 5 ms. Where it comes late, the gap is split, on Linux, by what the window's thread did::
+A heartbeat is due every 5 ms. Where it comes late, the gap is split, on Linux, by what its thread did::
 
     gap = computing (its own CPU time) + queued (ready, but no core was free) + waiting (a lock, the GIL, X)
 
@@ -72,10 +72,11 @@ class Window:
         from qtpy.QtWidgets import QApplication
 
         end = time.perf_counter() + seconds
-        while not (held := until()) and time.perf_counter() < end:
+        while True:
             QApplication.processEvents()
+            if (held := until()) or time.perf_counter() >= end:
+                return held
             time.sleep(0.001)
-        return held
 
     def wait(self, until: Callable[[], bool], what: str, seconds: float = 300.0) -> float:
         """As `rest`, and tells how long it took, seconds.
@@ -156,7 +157,7 @@ class Heartbeat:
         self._file.close()
 
     def figures(self) -> dict[str, Any]:
-        """Milliseconds: the longest, the 99th percentile; the same without the time no core was free for us."""
+        """Milliseconds: longest and 99th percentile, also without the time in which no core was free."""
         lengths, ours = (
             [1000 * value for value in row]
             for row in zip(*((g.length, g.ours) for g in self.gaps), strict=True)

@@ -36,7 +36,9 @@ class FakeStage:
         subject = self.session.subject
         shape = subject.data.shape
         corners = self.corners or ((0,) * len(shape), tuple(n - 1 for n in shape))
-        return LayerView(subject.axes, shape, (len(shape) - 2, len(shape) - 1), self.point[: len(shape)], corners)
+        return LayerView(
+            subject.axes, shape, (len(shape) - 2, len(shape) - 1), self.point[: len(shape)], corners
+        )
 
     def show_canvas(self, canvas):
         self.canvas = canvas
@@ -205,7 +207,7 @@ def test_an_error_of_the_preview_is_told_and_the_next_layer_works(make_session, 
 
 
 def test_a_layer_that_cannot_be_read_leaves_none_chosen(make_session, movie):
-    session, stage = make_session()
+    session, _ = make_session()
     session.choose(subject(movie()))
     with pytest.raises(TypeError):
         session.choose(subject(np.zeros((2, 5, 5), complex), "b"))
@@ -274,3 +276,17 @@ def test_random_use_ends_with_the_right_picture(make_session, movie, run, tiny_r
     index = session.shown().index
     np.testing.assert_allclose(stage.canvas[index], whole[index], atol=1e-3 * float(np.ptp(whole)))
     assert session.state.preview_note == ""
+
+
+def test_planes_too_large_for_a_layer_are_not_previewed_but_can_be_run(make_session, tiny_realism_codec):
+    class Huge:
+        shape, dtype, ndim = (2, 20_000, 20_000), np.dtype(np.uint16), 3
+
+        def __getitem__(self, key):
+            raise AssertionError("nothing may be read")
+
+    session, stage = make_session()
+    session.choose(subject(Huge()))
+    assert "100 megapixels" in session.state.preview_line
+    assert stage.canvas is None
+    assert session.state.can_start

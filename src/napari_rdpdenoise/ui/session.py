@@ -24,7 +24,7 @@ from .plans import Series
 from .preview import PreviewEngine, PreviewView
 from .preview_events import ChannelReady, Failed, Settled, TileReady
 from .shown import Shown, assemble, noise_words, outcome_words
-from .stage import Stage, Subject, open_subject
+from .stage import Stage, Subject, open_subject, why_no_canvas
 from .state import DockState, describe
 from .viewport import Sight, look_at, preview_tile
 
@@ -72,6 +72,8 @@ class Session:
         self._sight = Sight()
         self._plans: dict[tuple[Hashable, Any, int], ChannelReady] = {}  # by layer, look and channel
         self._job: Job | None = None
+        self._device: str | None = None  # once it was used
+        self._settled = False  # whether all wishes of the last aim were dealt with
         self._closed = False
 
     # What is asked of it
@@ -174,7 +176,7 @@ class Session:
         moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
         if self._aimed is not None and aim == self._aimed:
             return
-        self._sight, self._aimed = sight, aim
+        self._sight, self._aimed, self._settled = sight, aim, False
         self.controller.edit(preview_note=self._note(sight), wished=sight.visible)
         self._engine.aim(PreviewView(series, sight.wishes) if sight.wishes else None)
         self._count()
@@ -215,6 +217,11 @@ class Session:
     def job(self) -> Job | None:
         """The last run's job."""
         return self._job
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a run or a part of the preview is still to come."""
+        return self.state.busy or (not self._settled and bool(self._sight.wishes) and not self._closed)
 
     @property
     def plan(self) -> ChannelPlan | None:
@@ -272,6 +279,7 @@ class Session:
         elif isinstance(event, Failed):
             self.controller.edit(preview_note=f"No preview: {describe(event.error)}")
         else:
+            self._settled = True
             self._stage.settled()
 
     # Inside
@@ -285,17 +293,12 @@ class Session:
             self._aimed = None
             self._set_canvas()
             self.preview()
-        if self._engine_settings(now) != self._engine_settings(before):
-            self._aimed = None
+        if now.preview_settings() != before.preview_settings():
+            self._aimed = self._device = None
             if self._canvas is not None:
                 self._canvas.restart()
             self.controller.edit(outcome="", found_rate=None)
             self._stage.look_again()
-
-    @staticmethod
-    def _engine_settings(state: DockState) -> RunSettings:
-        """Of all settings those that the preview's pixels depend on before they are blended."""
-        return state.settings().replace(realism=0.0, dtype="input", channels=None, time=None)
 
     def _blend(self) -> None:
         canvas = self._canvas
@@ -309,8 +312,7 @@ class Session:
         subject = self._subject
         self._canvas = None
         if subject is not None and self.state.preview:
-            if subject.rgb:
-                note = "No preview of colour (RGB) layers; they can be denoised as a whole."
+            if note := why_no_canvas(subject):
                 self.controller.edit(preview_note=note)
             else:
                 self._canvas = Canvas(subject.data, subject.axes, "float32")
@@ -348,10 +350,20 @@ class Session:
         if self._subject is not None:
             plan, held = self.plan, self._engine.held_view()
             self.controller.edit(
-                facts="; ".join(part for part in (self._subject.facts, noise_words(plan)) if part),
+                facts="; ".join(
+                    part for part in (self._subject.facts, noise_words(plan), self._where()) if part
+                ),
                 outcome=outcome_words(plan, [pair.bpp for _, pair in held]),
                 found_rate=None if plan is None else plan.rate,
             )
+
+    def _where(self) -> str:
+        """The device that computes; asked for once something was computed, because it takes torch."""
+        if self._device is None:
+            from ..codec import choose_device
+
+            self._device = choose_device(self.state.advanced.device)
+        return f"on {self._device}"
 
 
 def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:

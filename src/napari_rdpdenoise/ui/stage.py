@@ -15,7 +15,11 @@ from .viewport import LayerView
 if TYPE_CHECKING:
     from ..io import ImageSource
 
-__all__ = ["Stage", "Subject", "open_subject"]
+__all__ = ["Stage", "Subject", "open_subject", "why_no_canvas"]
+
+_LARGEST_PLANE = (
+    100_000_000  # pixels that a preview layer may have: 400 MB, and what a graphics card can show
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,19 @@ class Stage(Protocol):
 
     def start(self, job: Job) -> None:
         """Drain ``session.controller.run(job)`` in a thread, and hand each event to ``session.take``."""
+
+
+def why_no_canvas(subject: Subject) -> str | None:
+    """Why there can be no preview layer of a subject, in words; None where there can be one."""
+    if subject.rgb:
+        return "No preview of colour (RGB) layers; they can be denoised as a whole."
+    plane = [subject.data.shape[subject.axes.index(letter)] for letter in "YX"]
+    if plane[0] * plane[1] > _LARGEST_PLANE:
+        return (
+            f"No preview of planes above {_LARGEST_PLANE // 10**6} megapixels: crop the layer to try "
+            "settings; the whole can be denoised to a file."
+        )
+    return None
 
 
 def open_subject(subject: Subject) -> ImageSource:

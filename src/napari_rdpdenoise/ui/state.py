@@ -123,6 +123,10 @@ class DockState:
             time=more.time,
         )
 
+    def preview_settings(self) -> RunSettings:
+        """Of all settings those that the preview's pixels depend on before they are blended."""
+        return self.settings().replace(realism=0.0, dtype="input", channels=None, time=None)
+
     @property
     def shown_realism(self) -> float:
         """What the slider asks for, 0 where the model cannot give it."""

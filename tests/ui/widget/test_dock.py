@@ -248,12 +248,12 @@ def test_controls_are_named_and_the_dock_is_wide_enough(open_dock):
     for fold in dock._folds.values():
         fold.open()
     kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
-    inner = (QSpinBox, QComboBox)  # their own line edits and buttons are theirs to name
+    inner = (QSpinBox, QComboBox)  # their own line edits and buttons are theirs to name, as a table's corner
     controls = [
         control
         for kind in kinds
         for control in dock.findChildren(kind)
-        if not isinstance(control.parent(), inner) and type(control) is not QAbstractButton  # a table's corner
+        if not isinstance(control.parent(), inner) and type(control) is not QAbstractButton
     ]
     assert len(controls) > 15
     sliders = [dock._rate, dock._realism]

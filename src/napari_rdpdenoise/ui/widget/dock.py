@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,9 +12,8 @@ from magicgui.widgets import create_widget
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import (
+    QApplication,
     QCheckBox,
-    QComboBox,
-    QFileDialog,
     QFormLayout,
     QFrame,
     QHBoxLayout,
@@ -32,6 +32,7 @@ from .compare_box import CompareBox
 from .controls import Fold, named, text_label, unit_slider
 from .layers import is_ours
 from .live import Live
+from .model_choice import ModelChoice
 from .plots import PathPlot, RatePlot
 from .preferences import backbone_folder, open_cache, preferences
 from .readouts_box import ReadoutsBox
@@ -47,14 +48,13 @@ __all__ = ["DenoiseDock"]
 
 _MIN_WIDTH = 320  # px; a dock without one opens too narrow for its labels
 _WARM_UP_MS = 200  # after the dock is there: loading PyTorch holds up the window for a moment
-_OTHER_MODEL = "Other folder…"
 
 
 class DenoiseDock(QWidget):
     """Preview, denoise and compare the chosen image layer.
 
-    For scripts: `session` has ``preview()``, ``run()``, ``cancel()``, ``rate`` and ``realism``;
-    `choose` takes a layer, `run` denoises it all.
+    For scripts: `session` has ``preview()``, ``cancel()``, ``rate`` and ``realism``; `choose` takes a layer,
+    `run` denoises it all, `wait` returns when everything is done.
 
     Args:
         viewer: the viewer whose layers are offered and that takes the results.
@@ -123,6 +123,20 @@ class DenoiseDock(QWidget):
         """
         self._runs.run(None if target is None else Path(target), overwrite=overwrite)
 
+    def wait(self, timeout_s: float = 600.0) -> None:
+        """For scripts: keep the window alive until the preview is complete and no run is under way.
+
+        Raises:
+            TimeoutError: if that takes longer.
+        """
+        self._live.look_at_once()
+        end = time.monotonic() + timeout_s
+        while self.session.unsettled:
+            if time.monotonic() > end:
+                raise TimeoutError(f"the dock was not done after {timeout_s:g} s: {self.session.state.hint}")
+            QApplication.processEvents()
+            time.sleep(0.005)
+
     # What is in it
 
     def _build(self, cache: Any) -> None:
@@ -130,7 +144,7 @@ class DenoiseDock(QWidget):
         self._layers = create_widget(annotation=napari.layers.Image, name="layer")
         named(self._layers.native, "Image layer", "The image layer to denoise.")
         self._facts = named(text_label(), "About the layer", "Axes, size, and the noise that was measured.")
-        self._model = named(QComboBox(), "Model", "The model that denoises; or a folder with your own.")
+        self._model = ModelChoice()
         self._auto = named(
             QCheckBox("Auto"), "Automatic rate", "Choose the rate from the noise measured in the image."
         )
@@ -232,9 +246,9 @@ class DenoiseDock(QWidget):
         self._rate.valueChanged.connect(lambda value: self._edit(rate=value))
         self._realism.valueChanged.connect(lambda value: self._edit(realism=value))
         self._preview.toggled.connect(lambda on: session.edit(preview=on))
-        self._model.addItems(["default", _OTHER_MODEL])
-        self._model.activated.connect(self._choose_model)
+        self._model.chosen.connect(self._choose_model)
         self._live.settled_view.connect(self._settled)
+        self._live.redrawn.connect(self._compare.refresh)
         self._readouts.path_changed.connect(self._path_plot.set_path)
 
     def _edit(self, **changes: Any) -> None:
@@ -255,12 +269,8 @@ class DenoiseDock(QWidget):
                 self._layers.value = chosen
         self._live.choose(self._layers.value)
 
-    def _choose_model(self) -> None:
-        name = self._model.currentText()
-        if name == _OTHER_MODEL:
-            name = QFileDialog.getExistingDirectory(self, "Folder of a model (with card.yaml)")
-        self.session.edit(model=name or self.session.state.model)
-        self._show(self.session.state)
+    def _choose_model(self, name: str) -> None:
+        self._edit(model=name)
         self._ask_realism()
 
     def _warm_up(self) -> None:
@@ -269,7 +279,7 @@ class DenoiseDock(QWidget):
         self.session.warm_up()
         self._ask_realism()
         names = look_up(model_names)
-        names.returned.connect(self._offer_models)
+        names.returned.connect(self._model.offer)
         names.start()
 
     def _ask_realism(self) -> None:
@@ -277,11 +287,6 @@ class DenoiseDock(QWidget):
         question = look_up(lambda: self._question(model))
         question.returned.connect(lambda note: self.session.edit(realism_note=note))
         question.start()
-
-    def _offer_models(self, names: tuple[str, ...]) -> None:
-        for name in names:
-            if self._model.findText(name) < 0:
-                self._model.insertItem(self._model.count() - 1, name)
 
     def _set_device(self) -> None:
         from dataclasses import replace
@@ -313,8 +318,7 @@ class DenoiseDock(QWidget):
         self._runs.take(event)
 
     def _settled(self) -> None:
-        if self._folds["&Compare"].is_open:
-            self._compare.refresh()
+        self._compare.refresh()
         if self._folds["Read&outs"].is_open:
             plan = self.session.plan
             self._rate_plot.set_choice(*((None, None) if plan is None else (plan.choice, plan.rate)))
@@ -327,9 +331,7 @@ class DenoiseDock(QWidget):
         self._layers.enabled = free
         self._facts.setText(state.facts)
         self._model.setEnabled(free)
-        if self._model.findText(state.model) < 0:
-            self._model.insertItem(self._model.count() - 1, state.model)
-        self._model.setCurrentText(state.model)
+        self._model.show_model(state.model)
         self._auto.setEnabled(free)
         self._auto.setChecked(state.auto_rate)
         self._rate.setEnabled(free and not state.auto_rate)

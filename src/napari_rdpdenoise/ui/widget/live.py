@@ -44,9 +44,11 @@ class Live(QObject):
     Attributes:
         session: the controller.
         settled_view: signal: all in view was denoised, or another plane is shown.
+        redrawn: signal: pixels of the preview layer have changed.
     """
 
     settled_view = Signal()
+    redrawn = Signal()
     _called = Signal(object)
     _numbers = itertools.count()
 
@@ -69,6 +71,7 @@ class Live(QObject):
         self._preview: napari.layers.Image | None = None
         self._covered = False  # whether we have hidden the preview layer
         self._placing = False  # while we add or remove the preview layer ourselves
+        self._placings = 0
         self._refreshed = 0.0
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
         self._look_timer = _timer(self, _LOOK_MS, self._look)
@@ -103,6 +106,12 @@ class Live(QObject):
             return
         self._watch(layer)
         self._take_layer()
+
+    def look_at_once(self) -> None:
+        """Do now what would be done soon."""
+        self._settle_timer.stop()
+        self._look_timer.stop()
+        self._look()
 
     def cover(self) -> None:
         """Hide the preview, because a result lies above it."""
@@ -146,13 +155,15 @@ class Live(QObject):
 
     def show_canvas(self, canvas: Canvas | None) -> None:
         """Show this array as the preview layer, in place of the one before."""
-        self._placing = True
+        self._placings += 1
+        number, self._placing = self._placings, True
         try:
-            if self._preview is not None and self._preview in self._viewer.layers:
-                self._viewer.layers.remove(self._preview)
-            self._preview = None
+            before, self._preview = self._preview, None
+            if before is not None and before in self._viewer.layers:
+                self._viewer.layers.remove(before)
             layer = self._layer
-            if canvas is not None and layer is not None:
+            # Removing may make the dock choose another layer, whose canvas is then shown already
+            if canvas is not None and layer is not None and number == self._placings:
                 active = self._viewer.layers.selection.active
                 self._preview = self._viewer.add_image(
                     canvas,
@@ -257,6 +268,7 @@ class Live(QObject):
         self._refreshed = time.monotonic()
         if self._preview is not None and self._preview in self._viewer.layers:
             self._preview.refresh(thumbnail=False, highlight=False, extent=False)
+            self.redrawn.emit()
 
 
 def _timer(parent: QObject, wait_ms: int, call: Callable[[], None]) -> QTimer:
