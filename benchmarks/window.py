@@ -116,6 +116,11 @@ class Gap:
     computing: float
     queued: float
 
+    @classmethod
+    def between(cls, start: tuple[float, float, float], end: tuple[float, float, float]) -> Gap:
+        """What passed between two readings of `clock`."""
+        return cls(*(b - a for a, b in zip(start, end, strict=True)))
+
     @property
     def ours(self) -> float:
         """Without the time for which no core was free."""
@@ -143,7 +148,7 @@ class Heartbeat:
 
     def __enter__(self) -> Heartbeat:
         self._file = tempfile.TemporaryFile("w+")
-        self._last = _clock()
+        self._last = clock()
         self._arm()
         self._timer.start()
         return self
@@ -178,13 +183,13 @@ class Heartbeat:
         faulthandler.dump_traceback_later(LATE_S, repeat=True, file=self._file)
 
     def _beat(self) -> None:
-        now = _clock()
-        self.gaps.append(Gap(*(b - a for a, b in zip(self._last, now, strict=True))))
+        now = clock()
+        self.gaps.append(Gap.between(self._last, now))
         self._last = now
         self._arm()
 
 
-def _clock() -> tuple[float, float, float]:
+def clock() -> tuple[float, float, float]:
     """Wall, own CPU and queued seconds of the window's thread."""
     try:
         queued = int(_CLOCK.read_text().split()[1]) / 1e9

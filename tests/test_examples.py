@@ -22,7 +22,7 @@ def run(name: str, model: Path, folder: Path) -> str:
 
 
 def test_every_script_is_short_and_has_a_test():
-    tested = {"compress_tile.py", "denoise_array.py", "realism.py", "stream_stack.py"}
+    tested = {"compress_tile.py", "denoise_array.py", "realism.py", "scripted_viewer.py", "stream_stack.py"}
     scripts = {path.name: len(path.read_text("utf-8").splitlines()) for path in EXAMPLES.glob("*.py")}
     assert set(scripts) == tested
     assert max(scripts.values()) <= 40
@@ -57,3 +57,20 @@ def test_realism_encodes_only_once(tiny_model, tiny_realism_model, tmp_path):
     assert re.findall(r"^realism (\S+):", out, re.M) == ["0", "0.5", "1"]
     assert "encoder calls: 1\n" in out
     assert re.findall(r"^realism (\S+):", run("realism.py", tiny_model, tmp_path), re.M) == ["0"]
+
+
+@pytest.mark.display
+def test_scripted_viewer_saves_what_it_shows(tiny_realism_model, tmp_path):
+    from skimage.io import imread
+
+    out = run("scripted_viewer.py", tiny_realism_model, tmp_path)
+    assert re.findall(r"^rate (auto|0.2), realism ([\d.]+): rate ", out, re.M) == [
+        ("auto", "0.0"),
+        ("0.2", "0.5"),
+    ]
+    assert "layers: cells, cells preview, cells denoised\n" in out
+    folder = Path(out.split("written to ")[1].strip())
+    assert {path.name for path in folder.iterdir()} >= {"cells.ome.zarr", "rate-auto.png", "rate-0.2.png"}
+    first, second = (imread(folder / f"rate-{rate}.png")[..., :3] for rate in ("auto", "0.2"))
+    assert first.std() > 1, "the window was black"
+    assert (first != second).any()

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .lazy_layers import lazy_array
+
 if TYPE_CHECKING:
     from ..cache import LatentCache
     from ..io import OutputSpec, Sink
     from ..settings import RunSettings
     from ..stream import Progress, RunReport
 
-__all__ = ["Finished", "Job", "JobStream", "Opened", "model_names", "realism_note"]
+__all__ = ["Finished", "Job", "JobStream", "Opened", "lazy_array", "model_names", "realism_note"]
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
-_CHUNK = 1024  # px, of results that are read from disk as they are looked at
 
 
 @dataclass(frozen=True)
@@ -108,42 +109,6 @@ class JobStream:
         )
         written = lazy_array(job.target).reshape(spec.shape)  # a TIFF does not keep axes of length 1
         return Finished(written.transpose(order), report, job.target)
-
-
-def lazy_array(path: Path) -> Any:
-    """An image file as a dask array of its canonical axes, read as it is looked at."""
-    import dask.array as da
-
-    from ..io import open_image
-
-    source = open_image(path)
-    chunks = (*((1,) * (len(source.shape) - 2)), _CHUNK, _CHUNK)
-    return da.from_array(
-        _Sliceable(source), chunks=chunks, name=f"{path}-{source.fingerprint()}", asarray=False
-    )
-
-
-class _Sliceable:
-    """An ImageSource as dask reads it: full keys of slices, one plane at a time."""
-
-    def __init__(self, source: Any) -> None:
-        self._source = source
-        self.shape, self.dtype, self.ndim = source.shape, source.dtype, len(source.shape)
-
-    def __getitem__(self, key: tuple[Any, ...]) -> Any:
-        import numpy as np
-
-        # dask passes whole numbers on where it was sliced with them
-        places = [
-            range(part, part + 1) if isinstance(part, int | np.integer) else range(size)[part]
-            for part, size in zip(key, self.shape, strict=True)
-        ]
-        y, x = (slice(place.start, place.stop) for place in places[-2:])
-        out = np.empty(tuple(len(place) for place in places), self.dtype)
-        for target in np.ndindex(out.shape[:-2]):
-            index = tuple(place[i] for place, i in zip(places[:-2], target, strict=True))
-            out[target] = self._source.read(index, y, x)
-        return out[tuple(slice(None) if isinstance(part, slice) else 0 for part in key)]
 
 
 def _open_source(job: Job) -> Any:

@@ -244,6 +244,11 @@ class Session:
         """Load the model before it is needed."""
         self._engine.warm_up(self.state.settings())
 
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
     def close(self) -> None:
         """Stop the run and the preview; waits for the tile in work at most."""
         if not self._closed:

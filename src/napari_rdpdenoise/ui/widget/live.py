@@ -170,6 +170,7 @@ class Live(QObject):
                     name=f"{layer.name} preview",
                     metadata={OURS: {"role": "preview", "source": layer.name}},
                     multiscale=False,
+                    projection_mode="none",  # napari's "mean" copies the plane for every refresh
                     **look_of(layer),
                 )
                 self._viewer.layers.selection.active = active or layer
@@ -200,6 +201,8 @@ class Live(QObject):
     # Inside
 
     def _take(self, event: Event) -> None:
+        if self.session.closed:  # with the whole window: what would show the event is deleted
+            return
         self.session.take(event)
         self._on_event(event)
 
