@@ -45,6 +45,35 @@ def quality(record: dict[str, Any]) -> str:
     return markdown(head, rows) + f"\n\n{record['date']}, `{record['command']}`, model {record['model']}."
 
 
+def budget(record: dict[str, Any], peers: dict[str, Any]) -> str:
+    """Our codec after the U-Nets' training time, beside them, on the images that all of them did.
+
+    Args:
+        record: of ``quality`` for the model of ``equal_budget.yaml``.
+        peers: of ``rdp``.
+    """
+    ours, sets = record["result"]["ours"], peers["result"]["sets"]
+    titles = [title for title in sets[next(iter(sets))]["peers"] if title.startswith("U-Net")]
+    methods = {"our codec, 13 minutes, realism 0": ours}
+    methods |= {f"{title}, 13 minutes": {n: sets[n]["peers"][title] for n in sets} for title in titles}
+    common = {images: _common([scores[images] for scores in methods.values()]) for images in sets}
+    rows = [
+        (
+            title,
+            *(
+                f"{_mean(scores[images], names, 'psnr'):.2f} / {_mean(scores[images], names, 'lpips'):.3f}"
+                for images, names in common.items()
+            ),
+        )
+        for title, scores in methods.items()
+    ]
+    head = ["PSNR in dB / LPIPS", *(f"{images} ({len(names)} images)" for images, names in common.items())]
+    return markdown(head, rows) + (
+        f"\n\n{record['date']}, weights from `benchmarks/equal_budget.yaml` (the commands are in it) and "
+        "`python -m benchmarks.train_unet`; one core each."
+    )
+
+
 def rows_of(name: str, record: dict[str, Any]) -> str:
     """The benchmark's own table, and where it comes from."""
     from importlib import import_module
@@ -101,6 +130,7 @@ def main() -> None:
     text = readme.read_text(encoding="utf-8")
     record = load(RESULTS / "quality.json")
     text = _fill(text, "quality", quality(record))
+    text = _fill(text, "budget", budget(load(RESULTS / "equal-budget.json"), load(RESULTS / "rdp.json")))
     text = _fill(text, "speed", rows_of("speed", load(RESULTS / "speed.json")))
     readme.write_text(text, encoding="utf-8")
     card = yaml.safe_load(CARD.read_text(encoding="utf-8"))

@@ -1,0 +1,122 @@
+"""Make the README's pictures of the dock from a real window.
+
+    xvfb-run -a -s '-screen 0 1600x1200x24' python scripts/dock_pictures.py [--out examples/images]
+
+The image is the simulated time-lapse that ships with the package, the reference its exact truth.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
+
+from benchmarks.window import Window, display_missing  # noqa: E402
+from napari_rdpdenoise.samples import simulate_timelapse  # noqa: E402
+
+EDGE, WIDE = 512, 1536  # px: of the stack, and of the plane that fills in
+LOOK = {
+    "axis_labels": ("t", "y", "x"),
+    "scale": (10.0, 0.2, 0.2),
+    "units": ("s", "um", "um"),
+    "contrast_limits": (100, 165),
+    "colormap": "inferno",
+}
+MOMENTS = (0.1, 0.45, 1.0)  # shares of the tiles
+GAP = 6  # px between pictures
+MOST_BYTES = 300_000
+
+
+def save(path: Path, picture: np.ndarray) -> None:
+    """Write a PNG with as many colours as fit into the size that a README should load."""
+    from PIL import Image
+
+    image = Image.fromarray(picture)
+    image.save(path, optimize=True)
+    for colours in (256, 128, 64):
+        if path.stat().st_size <= MOST_BYTES:
+            break
+        image.quantize(colours, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    if path.stat().st_size > MOST_BYTES:
+        halved = image.resize((image.width * 2 // 3, image.height * 2 // 3), Image.Resampling.LANCZOS)
+        halved.quantize(128, method=Image.Quantize.MEDIANCUT).save(path, optimize=True)
+    print(f"{path}: {path.stat().st_size / 1000:.0f} kB, {picture.shape[1]} x {picture.shape[0]} px")
+
+
+def _without_margin(picture: np.ndarray) -> np.ndarray:
+    """The part that shows the image."""
+    rows, columns = (np.flatnonzero(picture.any(axis=(axis, 2))) for axis in (1, 0))
+    return picture[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def fill_in(window: Window, path: Path) -> None:
+    """The preview of a larger plane, at three moments."""
+    noisy = simulate_timelapse((1, WIDE, WIDE), photons=12, seed=3).noisy
+    window.dock.choose(window.viewer.add_image(noisy, name="cells", **LOOK))
+    state, parts = lambda: window.dock.session.state, []
+    for share in MOMENTS:
+        window.wait(lambda s=share: state().wished > 0 and state().shown >= s * state().wished, "preview")  # type: ignore[misc]
+        window.rest(0.3)
+        parts.append(_without_margin(window.viewer.screenshot(flash=False)[..., :3]))
+        parts.append(np.full((parts[-1].shape[0], GAP, 3), 255, np.uint8))
+    save(path, np.hstack(parts[:-1]))
+
+
+def whole(window: Window, path: Path) -> None:
+    """The window with Compare and Readouts open, measured against the truth."""
+    sample = simulate_timelapse((3, EDGE, EDGE), photons=12)
+    viewer, dock = window.viewer, window.dock
+    viewer.layers.clear()
+    clean = viewer.add_image(sample.clean, name="clean (truth)", visible=False, **LOOK)
+    dock.choose(viewer.add_image(sample.noisy, name="cells", **LOOK))
+    dock.session.realism = 0.3
+    dock.wait()
+    for title in ("&Compare", "Read&outs"):
+        dock._folds[title].open()
+    window.rest(2.0)
+    dock._readouts._reference.choose(clean)
+    window.rest(0.5)
+    dock._readouts.measure_plane()
+    window.wait(lambda: dock._readouts._cancel.isEnabled(), "start of the measurement", 5)
+    window.wait(lambda: not dock._readouts._cancel.isEnabled(), "measurement")
+    window.rest(1.5)
+    save(path, window.picture())
+
+
+def split(window: Window, path: Path) -> None:
+    """Noisy on the left, result on the right."""
+    compare = window.dock._compare
+    compare._split_on.setChecked(True)
+    window.rest(1.5)
+    save(path, window.viewer.screenshot(flash=False)[..., :3])
+    compare._split_on.setChecked(False)
+
+
+def main() -> int:
+    """Make all pictures, where there is a display."""
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--out", type=Path, default=ROOT / "examples" / "images")
+    given = options.parse_args()
+    if (reason := display_missing()) is not None:
+        print(f"no pictures, {reason}", file=sys.stderr)
+        return 1
+    window = Window((1100, 800))
+    window.open_dock()
+    window.wait(lambda: window.dock.session.state.realism_note is None, "a model with realism")
+    fill_in(window, given.out / "dock-preview.png")
+    window.viewer.window.resize(1400, 1150)
+    window.rest(1.0)
+    whole(window, given.out / "dock-window.png")
+    window.viewer.reset_view()
+    split(window, given.out / "dock-split.png")
+    window.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
