@@ -9,7 +9,8 @@ import pytest
 from napari_rdpdenoise.codec import shared
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.jobs import Finished, Job, JobStream, Opened, lazy_array
+from napari_rdpdenoise.ui.jobs import Finished, Job, JobStream, Opened
+from napari_rdpdenoise.ui.lazy_layers import lazy_array
 
 FAST = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
 
@@ -72,6 +73,18 @@ def test_a_file_holds_what_memory_would_with_its_place_and_record(codec, counts,
     assert metadata.units["Y"] == "micrometer"
     record = json.loads((tmp_path / f"out{ending}.job.json").read_text())
     assert RunSettings(**record["settings"]) == settings
+
+
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [("TZCYX", (2, 3, 3, 40, 30)), ("CTYX", (2, 2, 40, 30)), ("ZYX", (1, 40, 30)), ("YXS", (40, 30, 3))],
+)
+def test_a_file_comes_back_in_the_order_of_the_job(codec, counts, tmp_path, ending, axes, shape):
+    data = counts(shape, np.uint8)
+    _, last = drain(JobStream()(Job(data, axes, FAST, tmp_path / f"out{ending}")))
+    _, memory = drain(JobStream()(Job(data, axes, FAST)))
+    np.testing.assert_array_equal(np.asarray(last.data), memory.data)
 
 
 def test_a_finished_file_is_not_replaced_unasked(codec, counts, tmp_path):

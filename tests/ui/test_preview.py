@@ -206,7 +206,7 @@ def test_a_search_that_nobody_waits_for_is_given_up(tiny_codec, desk_of, movie, 
     door.open()
     desk.until(lambda: Settled(generation) in desk.events)
     assert door.calls == 1  # of three windows
-    assert not [event for event in desk.of(ChannelReady) if event.layer == "cells"]
+    assert not [event for event in desk.of(ChannelReady) if event.look.layer == "cells"]
     assert not desk.of(Failed)
 
 

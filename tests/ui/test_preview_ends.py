@@ -12,7 +12,7 @@ import pytest
 from napari_rdpdenoise.codec.shared import Turns, device_turns
 from napari_rdpdenoise.io import ArraySink, open_image
 from napari_rdpdenoise.stream import denoise_stream, output_spec
-from napari_rdpdenoise.ui.preview import Failed, PreviewEngine, Settled
+from napari_rdpdenoise.ui.preview import ChannelReady, Failed, PreviewEngine, Settled
 
 PATIENCE = 60.0  # s, until a test that hangs is given up
 
@@ -209,3 +209,15 @@ def test_a_listener_may_aim_and_close(tiny_codec, movie, view):
     assert settled.wait(PATIENCE)
     engines[0].close()
     assert not [thread for thread in threading.enumerate() if thread.name == "preview"]
+
+
+def test_noise_and_rate_are_told_also_when_the_view_has_moved_on(tiny_codec, desk_of, movie, view, gate, base):
+    door, desk = gate(tiny_codec, "decode"), desk_of(tiny_codec)
+    first = view(movie(), settings=base.replace(rate="auto"))
+    desk.engine.aim(first)
+    door.wait_entered()
+    desk.engine.aim(type(first)(first.series, first.wishes[1:]))  # panned while the first tile is in work
+    door.open()
+    desk.until(lambda: desk.of(ChannelReady))
+    (told,) = desk.of(ChannelReady)
+    assert told.look == first.series.look

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.ndimage import gaussian_filter
-from scipy.optimize import minimize_scalar
 
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
@@ -240,6 +239,8 @@ def _best_factor(planes: list[_Moments]) -> float:
     exponents = np.linspace(-2.0, 2.0, 41) + np.log10(guess if guess > 0 else 1.0)
     best = int(np.argmin([_loss(few)(e) for e in exponents]))
     low, high = exponents[max(best - 1, 0)], exponents[min(best + 1, len(exponents) - 1)]
+    from scipy.optimize import minimize_scalar  # slow to import, and a dock opens with this module
+
     found = minimize_scalar(_loss(planes), bounds=(low, high), method="bounded", options={"xatol": 1e-5})
     return float(10.0**found.x)
 

@@ -27,8 +27,8 @@ from napari_rdpdenoise.stream.prepare import Order, Plan, check_realism, make_pl
 from napari_rdpdenoise.stream.reader import Item, ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
 
-# Pixels per batch. On a CPU more than a megapixel only costs memory; a GPU wants to be full.
-_BATCH_PIXELS = {"cpu": 1_600_000}
+# Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
+_BATCH_PIXELS = {"cpu": 400_000}
 _GPU_BATCH_PIXELS = 16_000_000
 _WRITES_PENDING = 4
 # What a device without memory says where it has no error class of its own.

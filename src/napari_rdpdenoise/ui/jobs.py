@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .lazy_layers import lazy_array
+from .lazy_layers import lazy_source
 
 if TYPE_CHECKING:
     from ..cache import LatentCache
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from ..settings import RunSettings
     from ..stream import Progress, RunReport
 
-__all__ = ["Finished", "Job", "JobStream", "Opened", "lazy_array", "model_names", "realism_note"]
+__all__ = ["Finished", "Job", "JobStream", "Opened", "model_names", "realism_note"]
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
@@ -107,8 +107,21 @@ class JobStream:
         write_record(
             job.target, source=job.path or job.name, codec=codec, settings=settings, spec=spec, report=report
         )
-        written = lazy_array(job.target).reshape(spec.shape)  # a TIFF does not keep axes of length 1
-        return Finished(written.transpose(order), report, job.target)
+        return Finished(_read_back(job.target, job.axes), report, job.target)
+
+
+def _read_back(path: Path, axes: str) -> Any:
+    """A written file as a dask array of these axes, whatever order its format keeps."""
+    from ..io import open_image
+
+    source = open_image(path)
+    found, data = source.metadata.axes, lazy_source(source, f"{path}-{source.fingerprint()}")
+    if "S" in axes and "S" not in found:
+        found = found.replace("C", "S")  # colours are kept as channels
+    for letter in axes:
+        if letter not in found:  # a TIFF does not keep axes of length 1
+            found, data = letter + found, data[None]
+    return data.transpose([found.index(letter) for letter in axes])
 
 
 def _open_source(job: Job) -> Any:

@@ -297,10 +297,10 @@ class PreviewEngine:
     def _announce(self, target: _Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
         """After the channel's first tile, because its checks take a while."""
         series, plans = target.view.series, self._maker.plans
-        if self._is_stale(target) or plans.was_told(series, channel):
+        if self._closed or plans.was_told(series, channel):
             return
         messages = plans.doubts(series, channel, plan, codec)
-        event = ChannelReady(target.generation, series.layer, channel, plan, messages)
+        event = ChannelReady(target.generation, series.look, channel, plan, messages)
         self._tell(self._on_event, event)
 
     def _watch(self, target: _Target, channel: int, codec: Codec) -> Callable[[], None]:

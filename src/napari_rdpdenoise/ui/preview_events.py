@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .pairs import Pair
-from .plans import Series
+from .plans import Look, Series
 from .viewport import Wish
 
 if TYPE_CHECKING:
@@ -49,10 +49,13 @@ class TileReady:
 
 @dataclass(frozen=True)
 class ChannelReady:
-    """Noise and rate of a channel are known; ``messages`` are what the user should know of it."""
+    """Noise and rate of a channel are known; ``messages`` are what the user should know of it.
+
+    Told once for each ``look`` and channel, also after the view has moved on.
+    """
 
     generation: int
-    layer: Hashable
+    look: Look
     channel: int
     plan: ChannelPlan
     messages: tuple[str, ...]

@@ -14,13 +14,14 @@ All methods belong to the viewer's thread and return at once. Scripts use the sa
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from .canvas import Canvas
 from .controller import Controller
 from .jobs import Job, JobStream
-from .plans import Series
+from .plans import Look, Series
 from .preview import PreviewEngine, PreviewView
 from .preview_events import ChannelReady, Failed, Settled, TileReady
 from .shown import Shown, assemble, noise_words, outcome_words
@@ -70,7 +71,9 @@ class Session:
         self._canvas: Canvas | None = None
         self._aimed: tuple[Any, ...] | None = None
         self._sight = Sight()
-        self._plans: dict[tuple[Hashable, Any, int], ChannelReady] = {}  # by layer, look and channel
+        self._plans: dict[tuple[Look, int], ChannelReady] = {}  # by look and channel
+        # The plane that `shown` put together last; tiles that come later are added to it
+        self._scene: tuple[Look, tuple[int, ...], Shown] | None = None
         self._job: Job | None = None
         self._device: str | None = None  # once it was used
         self._settled = False  # whether all wishes of the last aim were dealt with
@@ -124,7 +127,7 @@ class Session:
             self.controller.edit(layer=subject.name)
             return
         self._subject = self._source = self._canvas = None
-        self._aimed, self._sight = None, Sight()
+        self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
         self.controller.edit(layer=None, facts="", outcome="", found_rate=None)
         self.controller.edit(preview_note="", shown=0, wished=0)
@@ -138,7 +141,7 @@ class Session:
     def forget(self, key: Hashable) -> None:
         """Let go of everything of a layer that was deleted or whose pixels were replaced."""
         self._engine.forget(key)
-        for known in [known for known in self._plans if known[0] == key]:
+        for known in [known for known in self._plans if known[0].layer == key]:
             del self._plans[known]
 
     def edit(self, **changes: Any) -> None:
@@ -236,9 +239,12 @@ class Session:
         held = [] if self._closed else self._engine.held_view()
         if canvas is None or subject is None or not held:
             return None
-        index = self._sight.wishes[0].index
-        noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
-        return assemble(subject.name, index, noisy, held, self.state.shown_realism, self.plan)
+        index, look = self._sight.wishes[0].index, self._look()
+        if self._scene is None or self._scene[:2] != (look, index):
+            noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
+            self._scene = look, index, assemble(subject.name, index, noisy, held)
+        bpp = sum(pair.bpp for _, pair in held) / len(held)
+        return replace(self._scene[2], alpha=self.state.shown_realism, plan=self.plan, bpp=bpp)
 
     def warm_up(self) -> None:
         """Load the model before it is needed."""
@@ -267,6 +273,8 @@ class Session:
         if self._closed or canvas is None or tile.generation != self._engine.generation:
             return
         index = tile.wish.index
+        if self._scene is not None and self._scene[:2] == (self._look(), index):
+            self._scene[2].add(tile.wish.tile, tile.pair)
         self._engine.blend_tile(tile, self.state.shown_realism, canvas.plane(index))
         if not tile.pair.provisional:
             canvas.mark(index, (tile.wish.tile,))
@@ -275,12 +283,14 @@ class Session:
         self._stage.refresh()
 
     def _take_event(self, event: ChannelReady | Failed | Settled) -> None:
-        if self._closed or event.generation != self._engine.generation:
+        if self._closed:
             return
         if isinstance(event, ChannelReady):
-            self._plans[event.layer, self._look(), event.channel] = event
+            self._plans[event.look, event.channel] = event
             self._describe()
             self.controller.edit(preview_note=self._note(self._sight))
+        elif event.generation != self._engine.generation:
+            return
         elif isinstance(event, Failed):
             self.controller.edit(preview_note=f"No preview: {describe(event.error)}")
         else:
@@ -329,13 +339,12 @@ class Session:
             self._engine.aim(None)
             self.controller.edit(shown=0, wished=0)
 
-    def _look(self) -> Any:
+    def _look(self) -> Look:
         assert self._subject is not None
         return Series(self._subject.key, self._source, self.state.settings()).look
 
     def _told(self, channel: int) -> ChannelReady | None:
-        key = None if self._subject is None else (self._subject.key, self._look(), channel)
-        return None if key is None else self._plans.get(key)
+        return None if self._subject is None else self._plans.get((self._look(), channel))
 
     def _note(self, sight: Sight) -> str:
         """Why there is no preview, or what to know of the channel in view."""

@@ -45,6 +45,13 @@ class Shown:
     plan: ChannelPlan | None
     bpp: float
 
+    def add(self, tile: Tile, pair: Pair) -> None:
+        """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
+        self.fidelity[tile.core] = pair.fidelity
+        if self.realism is not None and pair.realism is not None:
+            self.realism[tile.core] = pair.realism
+        self.done[tile.core] = True
+
     @property
     def noise(self) -> NoiseModel | None:
         """Noise model of the plane's channel; None while it is not known."""
@@ -79,33 +86,23 @@ class Shown:
 
 
 def assemble(
-    layer: str,
-    index: tuple[int, ...],
-    noisy: NDArray[Any],
-    held: Sequence[tuple[Tile, Pair]],
-    alpha: float,
-    plan: ChannelPlan | None,
+    layer: str, index: tuple[int, ...], noisy: NDArray[Any], held: Sequence[tuple[Tile, Pair]]
 ) -> Shown:
-    """Put decoded tiles together to a plane.
+    """Put decoded tiles together to a plane, realism 0.
 
     Args:
         layer: name of the noisy layer.
         index: of the plane.
         noisy: the plane, raw counts.
         held: its decoded tiles, at least one.
-        alpha: where the realism slider stands.
-        plan: of the channel.
     """
     fidelity = np.full(noisy.shape, np.nan, np.float32)
     realism = None if held[0][1].realism is None else fidelity.copy()
     done = np.zeros(noisy.shape, np.bool_)
+    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"))
     for tile, pair in held:
-        fidelity[tile.core] = pair.fidelity
-        if realism is not None and pair.realism is not None:
-            realism[tile.core] = pair.realism
-        done[tile.core] = True
-    bpp = sum(pair.bpp for _, pair in held) / len(held)
-    return Shown(layer, index, noisy, fidelity, realism, done, alpha, plan, bpp)
+        shown.add(tile, pair)
+    return shown
 
 
 def noise_words(plan: ChannelPlan | None) -> str:

@@ -34,6 +34,10 @@ class Phase(Enum):
     CANCELLING = "cancelling"
 
 
+PENDING = "Looking at what the model can do."
+"""The note while it is not known whether the model offers realism; a run then asks for it, and is told."""
+
+
 @dataclass(frozen=True)
 class Advanced:
     """Settings that most users never touch; see `RunSettings` for their meaning."""
@@ -77,7 +81,7 @@ class DockState:
     rate: float = 0.5
     found_rate: float | None = None
     realism: float = 0.0
-    realism_note: str | None = "Looking at what the model can do."
+    realism_note: str | None = PENDING
     outcome: str = ""
     preview: bool = True
     preview_note: str = ""
@@ -115,7 +119,7 @@ class DockState:
         return RunSettings(
             model=self.model,
             rate="auto" if self.auto_rate else self.rate,
-            realism=self.shown_realism,
+            realism=self.realism if self.realism_note == PENDING else self.shown_realism,
             tile=more.tile,
             device=more.device,
             dtype=more.dtype,

@@ -118,7 +118,8 @@ class CompareBox(QWidget):
 
         Cheap, to be called as often as one likes.
         """
-        if self._links.whole and not self._timer.isActive():
+        needed = self.isVisible() or any(box.isChecked() for _, box in self._overlays)
+        if needed and self._links.whole and not self._timer.isActive():
             self._timer.start()
 
     def shut(self) -> None:
