@@ -47,6 +47,7 @@ class Desk:
             lambda value: setattr(self, "alpha", value),
         )
         qtbot.addWidget(self.box)
+        self.box.show()  # nothing is looked for while nobody sees it
 
     def preview(self, index=0, tiles=TILES):
         for tile in tiles:

@@ -114,7 +114,7 @@ class CompareBox(QWidget):
     # What the dock calls
 
     def refresh(self, event: Any = None) -> None:
-        """Bring everything up to date soon: layers, planes, results or the realism slider changed.
+        """Bring everything up to date soon, if anybody sees it: layers, planes, results or realism changed.
 
         Cheap, to be called as often as one likes.
         """
