@@ -27,7 +27,7 @@ class FakeStage:
         self.corners = None
         self.canvas = None
         self.refreshes = self.settles = self.looks = 0
-        self.jobs = []
+        self.jobs, self.asked = [], []
 
     def post(self, call):
         self.calls.put(call)
@@ -51,6 +51,9 @@ class FakeStage:
 
     def look_again(self):
         self.looks += 1
+
+    def ask_realism(self):
+        self.asked.append(self.session.state.model)
 
     def start(self, job):
         self.jobs.append(job)
@@ -240,7 +243,9 @@ def test_a_run_gets_the_settings_and_the_target(make_session, movie, tmp_path):
 
 def test_settings_of_a_job_file_move_all_controls(make_session):
     session, _ = make_session()
-    wanted = session.state.settings().replace(rate="auto", realism=0.7, tile=128, channels=(1,), time=(0, 3))
+    wanted = session.state.settings().replace(
+        rate="auto", realism=0.7, tile=128, channels=(1,), time=(0, 3), halo=64, seed=7
+    )
     session.take_settings(wanted)
     assert session.state.settings() == wanted
 
@@ -290,3 +295,60 @@ def test_planes_too_large_for_a_layer_are_not_previewed_but_can_be_run(make_sess
     assert "100 megapixels" in session.state.preview_line
     assert stage.canvas is None
     assert session.state.can_start
+
+
+def test_tiles_of_a_rate_that_is_given_up_do_not_count(make_session, movie):
+    session, stage = make_session()
+    session.choose(subject(movie()))
+    stage.work(done(session))
+    session.rate = 0.8
+    session.realism = 0.5  # before the stage has looked again
+    assert not stage.canvas.done((0,)).any()
+    assert session.shown() is None
+    session.preview()
+    stage.work(done(session))
+    assert session.shown().done.all()
+
+
+def test_planes_seen_at_another_realism_are_not_done_any_more(make_session, movie):
+    session, stage = make_session()
+    session.choose(subject(movie()))
+    stage.work(done(session))
+    stage.point = (1, 0, 0)
+    session.preview()
+    stage.work(done(session))
+    assert stage.canvas.done((0,)).all()
+    session.realism = 0.5
+    assert stage.canvas.done((1,)).all()
+    assert not stage.canvas.done((0,)).any()
+
+
+def test_a_set_rate_is_still_told_what_it_removes(make_session, movie):
+    session, stage = make_session()
+    session.rate = "auto"
+    session.choose(subject(movie()))
+    stage.work(lambda: "expected noise" in session.state.outcome)
+    session.rate = 0.0
+    session.preview()
+    stage.work(lambda: session.plan is not None)
+    assert session.plan.choice is None
+    assert session.choice is not None
+    assert "expected noise" in session.state.outcome
+
+
+def test_another_model_is_asked_about_and_late_answers_are_dropped(make_session):
+    session, stage = make_session()
+    session.edit(model="other")
+    assert stage.asked == ["other"]
+    assert session.state.realism_note is not None
+    session.take_realism("default", None)
+    assert session.state.realism_note is not None, "an answer about the model before"
+    session.take_realism("other", None)
+    assert session.state.realism_note is None
+
+
+def test_realism_before_the_model_is_known_is_what_a_run_asks_for(make_session):
+    session, _ = make_session()
+    session.edit(model="other", realism=0.5)
+    assert session.state.settings().realism == 0.5
+    assert session.state.shown_realism == 0.0

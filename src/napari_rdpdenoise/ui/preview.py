@@ -184,15 +184,19 @@ class PreviewEngine:
         """Write the blend of one reported tile into its plane, as `blend_view` does for all."""
         self._blender.blend([(ready.wish.tile, ready.pair)], realism, out)
 
-    def close(self) -> None:
-        """End the thread after the tile in work, wait for it, and let go of everything; may be repeated."""
+    def close(self, patience_s: float | None = None) -> None:
+        """End the thread after the tile in work, and let go of everything; may be repeated.
+
+        Args:
+            patience_s: how long to wait for the thread; None until it has ended.
+        """
         with self._wake:
             self._closed = True
             self._target = None
             self._todo.clear()
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join()
+            self._thread.join(patience_s)
         self._pairs.drop(lambda look: True)
 
     def __enter__(self) -> PreviewEngine:

@@ -1,11 +1,4 @@
-"""The dock's controller: which layer, what is in view, what the sliders say, and what is shown. No Qt here.
-
-::
-
-    viewer ──choose, look──▶ Session ──aim──▶ PreviewEngine (its own thread)
-    sliders ──rate, realism──▶  │  ◀──tiles, noise, rate (by Stage.post, in the viewer's thread)──┘
-                                ├──▶ Canvas, the array of the preview layer
-                                └──▶ Controller ──▶ a run of the whole layer (by Stage.start)
+"""The dock's controller: what the controls say, the preview, and runs. No Qt here.
 
 All methods belong to the viewer's thread and return at once. Scripts use the same ones: `preview`, `run`,
 `cancel`, and the properties `rate` and `realism`.
@@ -13,32 +6,25 @@ All methods belong to the viewer's thread and return at once. Scripts use the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
-from dataclasses import replace
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .canvas import Canvas
-from .controller import Controller
+from .controller import Cancelled, Controller
 from .jobs import Job, JobStream
-from .plans import Look, Series
-from .preview import PreviewEngine, PreviewView
-from .preview_events import ChannelReady, Failed, Settled, TileReady
-from .shown import Shown, assemble, noise_words, outcome_words
-from .stage import Stage, Subject, open_subject, why_no_canvas
-from .state import DockState, describe
-from .viewport import Sight, look_at, preview_tile
+from .stage import Stage
+from .state import PENDING, DockState
+from .viewing import Viewing
 
 if TYPE_CHECKING:
     from ..cache import LatentCache
     from ..settings import RunSettings
-    from ..stream.prepare import ChannelPlan
     from .controller import Event, Stream
 
 __all__ = ["Session"]
 
 
-class Session:
+class Session(Viewing):
     """Everything the dock does, for the dock and for scripts.
 
     Args:
@@ -58,43 +44,8 @@ class Session:
         cache: LatentCache | None = None,
         load: Callable[[str, str], Any] | None = None,
     ) -> None:
-        self.controller = Controller(stream or JobStream(cache), on_change)
-        self._stage = stage
-        self._engine = PreviewEngine(
-            lambda tile: stage.post(lambda: self._take_tile(tile)),
-            lambda event: stage.post(lambda: self._take_event(event)),
-            cache=cache,
-            load=load,
-        )
-        self._subject: Subject | None = None
-        self._source: Any = None
-        self._canvas: Canvas | None = None
-        self._aimed: tuple[Any, ...] | None = None
-        self._sight = Sight()
-        self._plans: dict[tuple[Look, int], ChannelReady] = {}  # by look and channel
-        # The plane that `shown` put together last; tiles that come later are added to it
-        self._scene: tuple[Look, tuple[int, ...], Shown] | None = None
+        super().__init__(stage, Controller(stream or JobStream(cache), on_change), cache, load)
         self._job: Job | None = None
-        self._device: str | None = None  # once it was used
-        self._settled = False  # whether all wishes of the last aim were dealt with
-        self._closed = False
-
-    # What is asked of it
-
-    @property
-    def state(self) -> DockState:
-        """What the dock shows."""
-        return self.controller.state
-
-    @property
-    def subject(self) -> Subject | None:
-        """The chosen layer."""
-        return self._subject
-
-    @property
-    def canvas(self) -> Canvas | None:
-        """The array of the preview layer."""
-        return self._canvas
 
     @property
     def rate(self) -> float | Literal["auto"]:
@@ -115,35 +66,6 @@ class Session:
     def realism(self, value: float) -> None:
         self.edit(realism=self.state.settings().replace(realism=value).realism)
 
-    def choose(self, subject: Subject | None) -> None:
-        """Take another layer, or the same with other content; the preview follows.
-
-        Raises:
-            TypeError, ValueError: if it cannot be read; no layer is chosen then.
-        """
-        before = self._subject
-        if before is not None and subject is not None and before.key == subject.key:
-            self._subject = subject  # another name
-            self.controller.edit(layer=subject.name)
-            return
-        self._subject = self._source = self._canvas = None
-        self._aimed, self._sight, self._scene = None, Sight(), None
-        self._engine.aim(None)
-        self.controller.edit(layer=None, facts="", outcome="", found_rate=None)
-        self.controller.edit(preview_note="", shown=0, wished=0)
-        source = None if subject is None else open_subject(subject)
-        self._subject, self._source = subject, source
-        if subject is not None:
-            self.controller.edit(layer=subject.name, facts=subject.facts)
-        self._set_canvas()
-        self.preview()
-
-    def forget(self, key: Hashable) -> None:
-        """Let go of everything of a layer that was deleted or whose pixels were replaced."""
-        self._engine.forget(key)
-        for known in [known for known in self._plans if known[0].layer == key]:
-            del self._plans[known]
-
     def edit(self, **changes: Any) -> None:
         """Change fields of the state; the preview follows.
 
@@ -161,30 +83,6 @@ class Session:
         before = self.state
         self.controller.take_settings(settings)
         self._follow(before)
-
-    def preview(self) -> None:
-        """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
-        if self._closed:
-            return
-        view = self._stage.view() if self._canvas is not None and self.state.preview else None
-        if view is None or self._subject is None:
-            self._rest()
-            return
-        settings = self.state.settings()
-        plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
-        tile = preview_tile((plane[0], plane[1]), settings.tile)
-        sight = look_at(view, tile, settings.halo)
-        series = Series(self._subject.key, self._source, settings)
-        aim = (series.look, sight.wishes)
-        moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
-        if self._aimed is not None and aim == self._aimed:
-            return
-        self._sight, self._aimed, self._settled = sight, aim, False
-        self.controller.edit(preview_note=self._note(sight), wished=sight.visible)
-        self._engine.aim(PreviewView(series, sight.wishes) if sight.wishes else None)
-        self._count()
-        if moved:
-            self._stage.settled()
 
     def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:
         """Denoise the whole layer, or the chosen channels and times of it, in a thread.
@@ -226,84 +124,37 @@ class Session:
         """Whether a run or a part of the preview is still to come."""
         return self.state.busy or (not self._settled and bool(self._sight.wishes) and not self._closed)
 
-    @property
-    def plan(self) -> ChannelPlan | None:
-        """Noise, normalisation and rate of the channel in view; None while they are not known."""
-        wishes = self._sight.wishes
-        told = self._told(wishes[0].channel) if wishes else None
-        return None if told is None else told.plan
+    def close(self, patience_s: float | None = 0.3) -> None:
+        """Stop the run and the preview.
 
-    def shown(self) -> Shown | None:
-        """What is shown at the moment, as arrays; None while there is no preview."""
-        canvas, subject = self._canvas, self._subject
-        held = [] if self._closed else self._engine.held_view()
-        if canvas is None or subject is None or not held:
-            return None
-        index, look = self._sight.wishes[0].index, self._look()
-        if self._scene is None or self._scene[:2] != (look, index):
-            noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
-            self._scene = look, index, assemble(subject.name, index, noisy, held)
-        bpp = sum(pair.bpp for _, pair in held) / len(held)
-        return replace(self._scene[2], alpha=self.state.shown_realism, plan=self.plan, bpp=bpp)
-
-    def warm_up(self) -> None:
-        """Load the model before it is needed."""
-        self._engine.warm_up(self.state.settings())
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
-
-    def close(self) -> None:
-        """Stop the run and the preview; waits for the tile in work at most."""
+        Args:
+            patience_s: how long to wait for the tile in work; None until it is done.
+        """
         if not self._closed:
             self._closed = True
             self.controller.cancel()
-            self._engine.close()
+            self._engine.close(patience_s)
 
-    # What comes back
+    def take_realism(self, model: str, note: str | None) -> None:
+        """Take the answer to `Stage.ask_realism`: why a model offers no realism, or None if it does."""
+        if model == self.state.model:
+            self.edit(realism_note=note)
 
     def take(self, event: Event) -> None:
         """Take one event of the run that `Stage.start` drains."""
         self.controller.apply(event)
-
-    def _take_tile(self, tile: TileReady) -> None:
-        canvas = self._canvas
-        if self._closed or canvas is None or tile.generation != self._engine.generation:
-            return
-        index = tile.wish.index
-        if self._scene is not None and self._scene[:2] == (self._look(), index):
-            self._scene[2].add(tile.wish.tile, tile.pair)
-        self._engine.blend_tile(tile, self.state.shown_realism, canvas.plane(index))
-        if not tile.pair.provisional:
-            canvas.mark(index, (tile.wish.tile,))
-            self._count()
-        self._describe()
-        self._stage.refresh()
-
-    def _take_event(self, event: ChannelReady | Failed | Settled) -> None:
-        if self._closed:
-            return
-        if isinstance(event, ChannelReady):
-            self._plans[event.look, event.channel] = event
-            self._describe()
-            self.controller.edit(preview_note=self._note(self._sight))
-        elif event.generation != self._engine.generation:
-            return
-        elif isinstance(event, Failed):
-            self.controller.edit(preview_note=f"No preview: {describe(event.error)}")
-        else:
-            self._settled = True
-            self._stage.settled()
-
-    # Inside
+        if isinstance(event, Cancelled) and self._job is not None and self._job.target is not None:
+            kept = f"What is done is kept: start the same run again, to {self._job.target.name}, to go on."
+            self.controller.edit(status=f"{self.state.status} {kept}")
 
     def _follow(self, before: DockState) -> None:
         """Show what a change of the state asks for."""
         now = self.state
         if now.shown_realism != before.shown_realism:
             self._blend()
+        if now.model != before.model:
+            self.controller.edit(realism_note=PENDING)
+            self._stage.ask_realism()
         if now.preview != before.preview:
             self._aimed = None
             self._set_canvas()
@@ -314,71 +165,3 @@ class Session:
                 self._canvas.restart()
             self.controller.edit(outcome="", found_rate=None)
             self._stage.look_again()
-
-    def _blend(self) -> None:
-        canvas = self._canvas
-        if canvas is None or not self._sight.wishes:
-            return
-        index = self._sight.wishes[0].index
-        canvas.mark(index, self._engine.blend_view(self.state.shown_realism, canvas.plane(index)))
-        self._stage.refresh()
-
-    def _set_canvas(self) -> None:
-        subject = self._subject
-        self._canvas = None
-        if subject is not None and self.state.preview:
-            if note := why_no_canvas(subject):
-                self.controller.edit(preview_note=note)
-            else:
-                self._canvas = Canvas(subject.data, subject.axes, "float32")
-        self._stage.show_canvas(self._canvas)
-
-    def _rest(self) -> None:
-        if self._aimed is not None:
-            self._aimed, self._sight = None, Sight()
-            self._engine.aim(None)
-            self.controller.edit(shown=0, wished=0)
-
-    def _look(self) -> Look:
-        assert self._subject is not None
-        return Series(self._subject.key, self._source, self.state.settings()).look
-
-    def _told(self, channel: int) -> ChannelReady | None:
-        return None if self._subject is None else self._plans.get((self._look(), channel))
-
-    def _note(self, sight: Sight) -> str:
-        """Why there is no preview, or what to know of the channel in view."""
-        told = self._told(sight.wishes[0].channel) if sight.wishes else None
-        return " ".join(([sight.note] if sight.note else []) + list(told.messages if told else ()))
-
-    def _count(self) -> None:
-        sight, canvas = self._sight, self._canvas
-        if canvas is None or not sight.wishes:
-            return
-        visible = sight.wishes[: sight.visible]
-        shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
-        self.controller.edit(shown=shown)
-
-    def _describe(self) -> None:
-        """Noise, bits and residual of what is in view, in words."""
-        if self._subject is not None:
-            plan, held = self.plan, self._engine.held_view()
-            self.controller.edit(
-                facts="; ".join(
-                    part for part in (self._subject.facts, noise_words(plan), self._where()) if part
-                ),
-                outcome=outcome_words(plan, [pair.bpp for _, pair in held]),
-                found_rate=None if plan is None else plan.rate,
-            )
-
-    def _where(self) -> str:
-        """The device that computes; asked for once something was computed, because it takes torch."""
-        if self._device is None:
-            from ..codec import choose_device
-
-            self._device = choose_device(self.state.advanced.device)
-        return f"on {self._device}"
-
-
-def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:
-    return wishes[0].index if wishes else None

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from ..autorate import RateChoice
     from ..noise import NoiseModel
     from ..stream.prepare import ChannelPlan
     from ..tiles import Tile
@@ -50,7 +51,7 @@ class Shown:
         self.fidelity[tile.core] = pair.fidelity
         if self.realism is not None and pair.realism is not None:
             self.realism[tile.core] = pair.realism
-        self.done[tile.core] = True
+        self.done[tile.core] = not pair.provisional
 
     @property
     def noise(self) -> NoiseModel | None:
@@ -114,12 +115,19 @@ def noise_words(plan: ChannelPlan | None) -> str:
     return f"noise: {gain}read {noise.read_noise:.3g} counts"
 
 
-def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float]) -> str:
-    """Rate, bits per pixel, and the found residual against the expected one."""
+def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float], choice: RateChoice | None = None) -> str:
+    """Rate, bits per pixel, and the found residual against the expected one.
+
+    Args:
+        plan: of the channel; None while it is not known.
+        bpps: bits per pixel of the tiles in view.
+        choice: what a search of the rate has found; None for none. Its curve tells the residual of any rate.
+    """
     parts = [] if plan is None else [f"rate {plan.rate:.2f}"]
     if bpps:
         parts.append(f"{sum(bpps) / len(bpps):.3f} bits/pixel")
-    if plan is not None and plan.choice is not None and math.isfinite(plan.choice.found):
-        ratio = plan.choice.found / max(plan.choice.expected, 1e-6)
-        parts.append(f"removed {ratio:.2f} × the expected noise")
+    if plan is not None and choice is not None and math.isfinite(choice.found):
+        rates, residuals, _ = zip(*choice.curve, strict=True)
+        found = choice.found if plan.choice is not None else float(np.interp(plan.rate, rates, residuals))
+        parts.append(f"removes {found / max(choice.expected, 1e-6):.2f} × the expected noise")
     return ", ".join(parts)

@@ -73,6 +73,9 @@ class Stage(Protocol):
     def look_again(self) -> None:
         """Call ``session.preview()`` when nothing has changed for a moment."""
 
+    def ask_realism(self) -> None:
+        """Find out in a thread what the chosen model offers, and tell ``session.take_realism``."""
+
     def settled(self) -> None:
         """All that is in view was denoised, or another plane is shown."""
 

@@ -68,6 +68,7 @@ class DockState:
         shown: visible tiles that are denoised.
         wished: visible tiles.
         advanced: tile size, device, number type, channels, times.
+        base: the settings that no control stands for, as a job file gave them.
         phase: where the run stands.
         done: tiles finished in this run.
         total: tiles of this run; 0 while it is not known.
@@ -88,6 +89,7 @@ class DockState:
     shown: int = 0
     wished: int = 0
     advanced: Advanced = field(default_factory=Advanced)
+    base: RunSettings = field(default_factory=RunSettings)
     phase: Phase = Phase.IDLE
     done: int = 0
     total: int = 0
@@ -116,7 +118,7 @@ class DockState:
     def settings(self) -> RunSettings:
         """Return the run settings that the controls stand for."""
         more = self.advanced
-        return RunSettings(
+        return self.base.replace(
             model=self.model,
             rate="auto" if self.auto_rate else self.rate,
             realism=self.realism if self.realism_note == PENDING else self.shown_realism,
@@ -147,7 +149,9 @@ class DockState:
         if not self.preview:
             return "The preview is off."
         lines = [self.preview_note] if self.preview_note else []
-        if self.wished:
+        if self.busy and self.shown < self.wished:
+            lines.insert(0, "The preview waits for the run.")
+        elif self.wished:
             whole = self.shown >= self.wished
             lines.insert(0, "Preview: " + ("done." if whole else f"{self.shown} of {self.wished} tiles."))
         return "\n".join(lines)
@@ -201,6 +205,8 @@ def with_settings(state: DockState, settings: RunSettings) -> DockState:
         rate=state.rate if isinstance(settings.rate, str) else settings.rate,
         realism=settings.realism,
         advanced=Advanced(settings.tile, settings.device, settings.dtype, settings.channels, settings.time),
+        # a layer has its own axes, and the dock asks where the result goes
+        base=settings.replace(axes=None, overwrite=False, output_format=None),
     )
 
 

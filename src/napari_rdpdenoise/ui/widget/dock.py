@@ -71,12 +71,20 @@ class DenoiseDock(QWidget):
         load: Callable[[str, str], Any] | None = None,
     ) -> None:
         super().__init__()
-        self._viewer, self._question = viewer, realism_question
+        self._viewer = viewer
         self._closed = False
         self._names: list[str] = []  # of the layers that are offered
         self._preferences = preferences()
         cache = open_cache(self._preferences) if stream is None else None
-        self._live = Live(viewer, self._show, self._take, stream=stream, cache=cache, load=load)
+        self._live = Live(
+            viewer,
+            self._show,
+            self._take,
+            stream=stream,
+            cache=cache,
+            load=load,
+            realism_question=realism_question,
+        )
         self._build(cache)
         self._listen()
         self.session.edit(model=self._preferences.model or "default")
@@ -158,7 +166,7 @@ class DenoiseDock(QWidget):
         )
         self._realism = unit_slider()
         self._preview = named(
-            QCheckBox("&Preview what is in view"),
+            QCheckBox("Previe&w what is in view"),
             "Preview",
             "Denoise what the viewer shows at once, into a layer that fills in.",
         )
@@ -167,12 +175,15 @@ class DenoiseDock(QWidget):
         self._compare = CompareBox(
             self._viewer,
             lambda: self.layer,
-            self._result_layer,
+            lambda: self._live.result_layer,
             session.shown,
             lambda value: self._edit(realism=value),
         )
         self._readouts = ReadoutsBox(
-            self._viewer, session.shown, self._result_layer, lambda: backbone_folder(preferences())
+            self._viewer,
+            session.shown,
+            lambda: self._live.result_layer,
+            lambda: backbone_folder(preferences()),
         )
         self._rate_plot, self._path_plot = RatePlot(), PathPlot()
         self._repeat = RepeatBox(self._recipe, session.take_settings)
@@ -222,17 +233,15 @@ class DenoiseDock(QWidget):
     def _recipe(self) -> Recipe:
         subject, job = self.session.subject, self.session.job
         settings = self.session.state.settings()
+        mine = job is not None and subject is not None and job.data is subject.data
         if subject is not None and subject.path is None:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
         return Recipe(
             settings=settings,
             path=None if subject is None else subject.path,
-            target=None if job is None or job.target is None else str(job.target),
+            target=str(job.target) if job is not None and job.target and mine else None,
             layer=None if subject is None else subject.name,
         )
-
-    def _result_layer(self) -> napari.layers.Image | None:
-        return self._live.preview_layer
 
     # What the user does
 
@@ -246,7 +255,7 @@ class DenoiseDock(QWidget):
         self._rate.valueChanged.connect(lambda value: self._edit(rate=value))
         self._realism.valueChanged.connect(lambda value: self._edit(realism=value))
         self._preview.toggled.connect(lambda on: session.edit(preview=on))
-        self._model.chosen.connect(self._choose_model)
+        self._model.chosen.connect(lambda name: self._edit(model=name))
         self._live.settled_view.connect(self._settled)
         self._live.redrawn.connect(self._compare.refresh)
         self._readouts.path_changed.connect(self._path_plot.set_path)
@@ -269,24 +278,14 @@ class DenoiseDock(QWidget):
                 self._layers.value = chosen
         self._live.choose(self._layers.value)
 
-    def _choose_model(self, name: str) -> None:
-        self._edit(model=name)
-        self._ask_realism()
-
     def _warm_up(self) -> None:
         if self._closed:
             return
         self.session.warm_up()
-        self._ask_realism()
+        self._live.ask_realism()
         names = look_up(model_names)
         names.returned.connect(self._model.offer)
         names.start()
-
-    def _ask_realism(self) -> None:
-        model = self.session.state.model
-        question = look_up(lambda: self._question(model))
-        question.returned.connect(lambda note: self.session.edit(realism_note=note))
-        question.start()
 
     def _set_device(self) -> None:
         from dataclasses import replace
@@ -321,7 +320,7 @@ class DenoiseDock(QWidget):
         self._compare.refresh()
         if self._folds["Read&outs"].is_open:
             plan = self.session.plan
-            self._rate_plot.set_choice(*((None, None) if plan is None else (plan.choice, plan.rate)))
+            self._rate_plot.set_choice(self.session.choice, None if plan is None else plan.rate)
             self._readouts.refresh()
 
     def _show(self, state: DockState) -> None:

@@ -12,10 +12,11 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
+from ..jobs import realism_note
 from ..session import Session
 from ..state import describe
-from ..worker import run_job
-from .layers import OURS, look_of, subject_of, view_of
+from ..worker import look_up, run_job
+from .layers import OURS, look_of, position_of, subject_of, view_of
 
 if TYPE_CHECKING:
     from ...cache import LatentCache
@@ -29,6 +30,7 @@ __all__ = ["Live"]
 
 _LOOK_MS = 60  # between a change of the view and a new aim: a drag changes it at every frame
 _SETTLE_MS = 180  # without a change, until a new rate is tried
+_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")  # of a layer
 _FRAME_S = 0.025  # between two refreshes of the layer
 
 
@@ -40,6 +42,7 @@ class Live(QObject):
         on_change: called with every new state.
         on_event: called with the events of runs, after the session took them.
         stream, cache, load: as `Session` takes them.
+        realism_question: tells why a model offers no realism, or None; for tests.
 
     Attributes:
         session: the controller.
@@ -61,9 +64,10 @@ class Live(QObject):
         stream: Stream | None = None,
         cache: LatentCache | None = None,
         load: Callable[[str, str], Any] | None = None,
+        realism_question: Callable[[str], str | None] = realism_note,
     ) -> None:
         super().__init__()
-        self._viewer = viewer
+        self._viewer, self._question = viewer, realism_question
         self._on_event = on_event
         self._layer: napari.layers.Image | None = None
         self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
@@ -72,6 +76,7 @@ class Live(QObject):
         self._covered = False  # whether we have hidden the preview layer
         self._placing = False  # while we add or remove the preview layer ourselves
         self._placings = 0
+        self._flat = False  # whether the preview layer shows again when the viewer is back from 3-D
         self._refreshed = 0.0
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
         self._look_timer = _timer(self, _LOOK_MS, self._look)
@@ -86,6 +91,7 @@ class Live(QObject):
             viewer.dims.events.order,
             viewer.dims.events.ndisplay,
         ]
+        viewer.dims.events.ndisplay.connect(self._displayed)
         for event in self._watched:
             event.connect(self._look_soon)
         viewer.layers.events.removed.connect(self._removed)
@@ -113,6 +119,14 @@ class Live(QObject):
         self._look_timer.stop()
         self._look()
 
+    @property
+    def result_layer(self) -> napari.layers.Image | None:
+        """What shows the result now: the newest run's layer where it covers the preview, else the preview."""
+        if self._layer is None or (self._preview is not None and not self._covered):
+            return self._preview
+        made = [layer for layer in self._viewer.layers if _is_result(layer, self._layer.name)]
+        return made[-1] if made else self._preview
+
     def cover(self) -> None:
         """Hide the preview, because a result lies above it."""
         if self._preview is not None and self._preview.visible:
@@ -131,6 +145,7 @@ class Live(QObject):
         """End everything; waits for the tile in work at most."""
         for event in self._watched:
             event.disconnect(self._look_soon)
+        self._viewer.dims.events.ndisplay.disconnect(self._displayed)
         self._viewer.layers.events.removed.disconnect(self._removed)
         self._watch(None)
         for timer in (self._look_timer, self._settle_timer, self._frame_timer):
@@ -188,6 +203,13 @@ class Live(QObject):
         """Preview when nothing has changed for a moment."""
         self._settle_timer.start()
 
+    def ask_realism(self) -> None:
+        """Find out in a thread what the chosen model offers."""
+        model = self.session.state.model
+        question = look_up(lambda: self._question(model))
+        question.returned.connect(lambda note: self.session.take_realism(model, note))
+        question.start()
+
     def settled(self) -> None:
         """Tell the boxes."""
         self.settled_view.emit()
@@ -214,11 +236,15 @@ class Live(QObject):
             self._layer.events.data.disconnect(self._replaced)
             self._layer.events.axis_labels.disconnect(self._replaced)
             self._layer.events.name.disconnect(self._renamed)
+            for name in _PLACE:
+                getattr(self._layer.events, name).disconnect(self._moved)
         self._layer = layer
         if layer is not None:
             layer.events.data.connect(self._replaced)
             layer.events.axis_labels.connect(self._replaced)
             layer.events.name.connect(self._renamed)
+            for name in _PLACE:
+                getattr(layer.events, name).connect(self._moved)
 
     def _take_layer(self) -> None:
         layer = self._layer
@@ -246,10 +272,28 @@ class Live(QObject):
         if self._layer is not None:
             self.session.choose(subject_of(self._layer, self._key))
 
+    def _moved(self) -> None:
+        """Another place, scale or unit: the preview goes with it, and files are to say so."""
+        self._renamed()
+        if self._layer is not None and self._preview is not None:
+            for name, value in position_of(self._layer).items():
+                setattr(self._preview, name, value)
+
+    def _displayed(self) -> None:
+        """In 3-D the preview layer would read the whole stack: it is hidden meanwhile."""
+        if self._viewer.dims.ndisplay == 3:
+            self._flat = self._preview is not None and self._preview.visible
+            if self._preview is not None:
+                self._preview.visible = False
+        elif self._flat and self._preview is not None:
+            self._preview.visible = True
+
     def _removed(self, event: Any) -> None:
         if event.value is self._preview and not self._placing:
             self._preview = None
             QTimer.singleShot(0, self._preview_deleted)  # its source may be going with it
+        elif self._covered and self._layer is not None and _is_result(event.value, self._layer.name):
+            self.reveal()
         elif event.value is self._layer:
             self.session.forget(self._key)
             self._watch(None)
@@ -272,6 +316,11 @@ class Live(QObject):
         if self._preview is not None and self._preview in self._viewer.layers:
             self._preview.refresh(thumbnail=False, highlight=False, extent=False)
             self.redrawn.emit()
+
+
+def _is_result(layer: Any, source: str) -> bool:
+    made = layer.metadata.get(OURS)
+    return isinstance(made, dict) and made.get("role") == "result" and made.get("source") == source
 
 
 def _timer(parent: QObject, wait_ms: int, call: Callable[[], None]) -> QTimer:
