@@ -211,7 +211,7 @@ def test_lack_of_memory_on_the_cpu_names_the_remedy(tiny_codec, monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(tiny_codec, "encode", fail)
-    with pytest.raises(MemoryError, match=r"one tile of 64 px; use a smaller one \(--tile\)"):
+    with pytest.raises(MemoryError, match=r"one tile of 64 px; use a smaller tile \(--tile"):
         run(movie(), BASE.replace(halo=64), tiny_codec)
 
 

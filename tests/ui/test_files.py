@@ -11,6 +11,7 @@ import pytest
 from napari_rdpdenoise.io import ImageMetadata, OutputSpec, open_image, open_sink
 from napari_rdpdenoise.ui import files
 from napari_rdpdenoise.ui.files import napari_get_reader, write_ome_tiff, write_ome_zarr
+from napari_rdpdenoise.ui.metadata import LENGTHS, TIMES
 
 ENDINGS = (".ome.zarr", ".ome.tif")
 UNITS = {"T": "second", "Z": "micrometer", "Y": "micrometer", "X": "nanometer"}
@@ -87,6 +88,15 @@ def test_what_is_not_known_stays_unknown(tmp_path, ending):
     assert (dict(metadata.scale), dict(metadata.units)) == ({}, {})
     _, options, _ = reopened(tmp_path / f"a{ending}")
     assert (options["scale"], options["units"]) == ((1.0, 1.0), ("pixel", "pixel"))
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize("role", ["preview", "split", "gap"])
+def test_layers_of_what_was_in_view_are_not_written(tmp_path, ending, role):
+    meta = described("YX", metadata={"napari-rdpdenoise": {"role": role}})
+    with pytest.raises(ValueError, match=r"only what was in view is denoised; use Denoise stack"):
+        write(tmp_path / f"a{ending}", counts((20, 20)), meta)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -241,7 +251,7 @@ def test_units_that_napari_does_not_know_are_left_out(tmp_path):
 
 def test_all_units_we_pass_on_are_known_to_napari():
     pint = pytest.importorskip("pint", reason="pint, which napari brings, is not installed")
-    assert {str(pint.Unit(unit)) for unit in files._LENGTHS | files._TIMES} == files._LENGTHS | files._TIMES
+    assert {str(pint.Unit(unit)) for unit in LENGTHS | TIMES} == LENGTHS | TIMES
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,10 @@ def choose_device(device: str) -> str:
         return next(name for name, there in available.items() if there)
     if not available.get(device, False):
         have = ", ".join(name for name, there in available.items() if there)
-        raise ValueError(f"device: {device!r} is not available here, found {have}; use --device auto")
+        raise ValueError(
+            f"device: {device!r} is not available here, found {have}; "
+            "use auto (--device auto on the command line, Device under Advanced)"
+        )
     return device
 
 

@@ -51,7 +51,8 @@ class TiffSink(Staging):
         if spec.dtype == np.float16:
             raise ValueError(
                 "dtype: expected one that OME-TIFF has, found float16; "
-                "write OME-Zarr (.ome.zarr) or ask for float32 (--dtype float32)"
+                "write OME-Zarr (.ome.zarr) or ask for float32 "
+                "(--dtype float32 on the command line, Output type under Advanced)"
             )
         super().__init__(target, spec, store_layout(spec, time_channel_depth=False))
 

@@ -33,6 +33,7 @@ _GPU_BATCH_PIXELS = 16_000_000
 _WRITES_PENDING = 4
 # What a device without memory says where it has no error class of its own.
 _MEMORY_WORDS = ("out of memory", "can't allocate", "not enough memory", "alloc_failed")
+_SMALLER = "a smaller tile (--tile on the command line, Tile under Advanced)"
 
 
 def denoise_stream(
@@ -211,9 +212,9 @@ class _Run:
             device = self._codec.device
             with device_turns(device).turn():  # the codec may be shared with a preview
                 self._codec.to("cpu")
-            return f"not enough memory on {device} for one tile, going on with the CPU; try a smaller --tile"
+            return f"not enough memory on {device} for one tile, going on with the CPU; try {_SMALLER}"
         raise MemoryError(
-            f"not enough memory for one tile of {self._settings.tile} px; use a smaller one (--tile)"
+            f"not enough memory for one tile of {self._settings.tile} px; use {_SMALLER}"
         ) from error
 
     def _write(self, item: Item, image: NDArray[np.float32]) -> int:

@@ -21,8 +21,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..io.source import unit_name
 from .axes import layer_axes
-from .lazy_layers import lazy_source
+from .lazy_layers import lazy_source, open_levels
+from .metadata import LENGTHS, TIMES, layer_metadata
 
 if TYPE_CHECKING:
     from ..io import ImageSource, OutputSpec
@@ -40,13 +42,7 @@ _SAMPLED = 1024  # px, edge of what is looked at for the contrast, per plane
 _SAMPLED_CHANNELS = 8
 _BAND_BYTES = 2**28  # of one plane that are in memory while it is written
 _TILE = 1024  # px, edge of what is stored together
-_PREFIXES = (
-    "", "yocto", "zepto", "atto", "femto", "pico", "nano", "micro", "milli", "centi", "deci", "hecto", "kilo",
-    "mega", "giga", "tera", "peta", "exa", "zetta", "yotta",
-)  # fmt: skip
-# The units that OME-Zarr names; napari knows them all under the same names
-_LENGTHS = {f"{p}meter" for p in _PREFIXES} | {"angstrom", "inch", "foot", "yard", "mile", "parsec"}
-_TIMES = {f"{p}second" for p in _PREFIXES} | {"minute", "hour", "day"}
+_IN_VIEW_ONLY = ("preview", "split", "gap")  # roles of layers that hold no whole stack
 
 
 def napari_get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:
@@ -70,13 +66,11 @@ def read_image(path: str) -> list[LayerData]:
         ValueError: it is not one image.
         TypeError: its samples are of a kind that holds no image, such as masks and 64-bit labels.
     """
-    from ..io import open_image
-
     try:
-        source = open_image(path)
+        levels = open_levels(path)
     except TypeError as error:
         raise TypeError(f"{error}, or open it with napari's own reader") from error
-    levels = [source, *_coarser(path, source)]
+    source = levels[0]
     name = f"{path}-{source.fingerprint()}"
     arrays = [lazy_source(level, f"{name}-{number}") for number, level in enumerate(levels)]
     axes, known = source.metadata.axes, source.metadata
@@ -90,37 +84,12 @@ def read_image(path: str) -> list[LayerData]:
     units = [known.units.get(axis) for axis in axes]
     options |= {
         "scale": tuple(float(known.scale.get(axis, 1.0)) for axis in axes),
-        "units": tuple(unit if unit in _LENGTHS | _TIMES else "pixel" for unit in units),
+        "units": tuple(unit if unit in LENGTHS | TIMES else "pixel" for unit in units),
         "axis_labels": tuple((axes if "C" in axes else axes.replace("S", "C")).lower()),
         "metadata": {_OURS: {"channel_names": known.channel_names}} if known.channel_names else {},
         "multiscale": len(arrays) > 1,
     }
     return [(arrays if len(arrays) > 1 else arrays[0], options, "image")]
-
-
-def _coarser(path: str, source: ImageSource) -> list[ImageSource]:
-    """The lower resolutions of an OME-Zarr image, finest first."""
-    if Path(path).is_file():
-        return []
-    import zarr
-
-    from ..io import open_image
-
-    group: Any = zarr.open(store=path, mode="r")
-    found = _multiscale(group)
-    if (
-        found is None and isinstance(group, zarr.Group) and "0" in group
-    ):  # an image inside a bioformats2raw layout
-        group = group["0"]
-        found = _multiscale(group)
-    names = [level["path"] for level in found["datasets"][1:]] if found else []
-    axes: str = source.stored_axes if names else ""  # type: ignore[attr-defined]  # only Zarr has several
-    return [open_image(group[name], axes) for name in names if name in group]
-
-
-def _multiscale(group: Any) -> Any:
-    attributes = dict(group.attrs)
-    return next(iter(attributes.get("ome", attributes).get("multiscales", ())), None)
 
 
 def _colours_last(array: Any, axis: int) -> Any:
@@ -180,12 +149,17 @@ def _write(target: Path, data: Any, meta: Mapping[str, Any]) -> list[str]:
     Raises:
         FileNotFoundError: there is no folder to write into.
         FileExistsError: there is a folder at the target, or a file that the layer could be reading from.
-        ValueError: the layer holds colours, or its axes are not known.
+        ValueError: the layer holds colours or only what was in view, or its axes are not known.
         TypeError: the format does not hold numbers of this kind.
     """
     from ..io import OutputSpec, open_sink
 
     name = str(meta.get("name") or target.name.split(".")[0])
+    if _ours(meta).get("role") in _IN_VIEW_ONLY:
+        raise ValueError(
+            f"layer: expected a whole stack, found {name}: only what was in view is denoised; "
+            "use Denoise stack"
+        )
     if meta.get("rgb"):
         raise ValueError(
             f"layer: expected one intensity per pixel, found colours (RGB) in {name}; "
@@ -242,22 +216,13 @@ def _check_place(target: Path, data: Any) -> None:
 
 
 def _as_source(data: Any, name: str, meta: Mapping[str, Any]) -> ArraySource:
-    from ..io import ImageMetadata
     from ..io.arrays import ArraySource
 
     ndim = len(data.shape)
-    units = [_unit(unit) for unit in meta.get("units") or (None,) * ndim]
+    units = meta.get("units") or (None,) * ndim
     axes = _axes(name, tuple(meta.get("axis_labels") or ("",) * ndim), units)
-    steps = [float(step) for step in meta.get("scale", (1.0,) * ndim)]
-    scale, known_units = {}, {}
-    for axis, step, unit in zip(axes, steps, units, strict=True):
-        fits = unit in (_TIMES if axis == "T" else _LENGTHS if axis in "ZYX" else ())
-        if unit and fits:
-            known_units[axis] = unit
-        if axis not in "CS" and step > 0 and (step != 1 or fits):  # 1 pixel: nothing is known
-            scale[axis] = step
-    names = _ours(meta).get("channel_names") or ()
-    known = ImageMetadata(axes, scale, known_units, tuple(str(channel) for channel in names), name)
+    steps = meta.get("scale", (1.0,) * ndim)
+    known = layer_metadata(axes, steps, units, name, _ours(meta).get("channel_names") or ())
     try:
         return ArraySource(data, axes, known)
     except TypeError as error:
@@ -267,13 +232,7 @@ def _as_source(data: Any, name: str, meta: Mapping[str, Any]) -> ArraySource:
         ) from error
 
 
-def _unit(unit: Any) -> str | None:
-    from ..io.source import unit_name
-
-    return unit_name(None if unit is None else str(unit))
-
-
-def _axes(name: str, labels: tuple[str, ...], units: Sequence[str | None]) -> str:
+def _axes(name: str, labels: tuple[str, ...], units: Sequence[object]) -> str:
     """One letter per axis: as the labels name them, else the usual ones, with a warning.
 
     Raises:
@@ -285,7 +244,7 @@ def _axes(name: str, labels: tuple[str, ...], units: Sequence[str | None]) -> st
         return letters
     axes = layer_axes(len(labels), labels, rgb=False)
     if len(axes) > 2 and axes != "".join(label[:1] for label in labels).upper():  # not as in "time"
-        if axes == "TYX" and units[0] in _LENGTHS:
+        if axes == "TYX" and unit_name(None if units[0] is None else str(units[0])) in LENGTHS:
             axes = "ZYX"
         warnings.warn(
             f"{name} does not name its axes; they are written as {axes}. If that is wrong, set the layer's "

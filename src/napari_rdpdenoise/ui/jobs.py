@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .lazy_layers import lazy_source
+from .lazy_layers import lazy_source, open_levels
+from .metadata import layer_metadata
+from .places import check_target, identity_of, places_of
 
 if TYPE_CHECKING:
     from ..cache import LatentCache
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
     from ..settings import RunSettings
     from ..stream import Progress, RunReport
 
-__all__ = ["Finished", "Job", "JobStream", "Opened", "model_names", "realism_note"]
+__all__ = ["Finished", "Job", "JobStream", "Opened", "limits_of", "model_names", "realism_note"]
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
+_SAMPLED = 262_144  # pixels of a plane from which contrast limits are taken
+_SAMPLED_CHANNELS = 8
 
 
 @dataclass(frozen=True)
@@ -29,9 +33,10 @@ class Job:
         axes: one upper-case letter per axis of `data`, e.g. "TYX" or "YXS".
         settings: how to denoise it.
         target: file of the result (.ome.zarr or .ome.tif); None for memory.
-        path: file of the input where it is known, for the record beside the result.
+        path: file of the input where it is known, for the record beside the result; never written over.
         scale, units: of the axes in `data`'s order, for the file's metadata; empty where they are not known.
         name: of the image.
+        channel_names: one per channel of `data`, or empty.
     """
 
     data: Any
@@ -42,6 +47,7 @@ class Job:
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
     name: str = ""
+    channel_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,14 +62,16 @@ class Finished:
     """The run is complete: `data` has the axes of the job's, in memory or read from disk when looked at.
 
     Attributes:
-        data: NumPy array or, of a file, dask array.
+        data: NumPy array or, of a file, dask array; of a file of several resolutions a list, finest first.
         report: of the run.
         path: of the file; None for memory.
+        limits: contrast limits in counts, see `limits_of`.
     """
 
     data: Any
     report: RunReport
     path: Path | None = None
+    limits: tuple[float, float] | None = None
 
 
 class JobStream:
@@ -82,14 +90,19 @@ class JobStream:
         Raises:
             MemoryError: the result would not fit into the free memory.
             FileExistsError: there is a finished result at the target, and it is not to be replaced.
-            ValueError: the image or a setting is refused.
+            ValueError: the image, a setting or the target is refused.
         """
         from ..codec.shared import shared_codec
         from ..stream import denoise_stream, output_spec
 
         settings = job.settings
+        if job.target is not None:
+            check_target(job.target, places_of(job.data, job.path))
         codec = shared_codec(settings.model, settings.device)
-        source = _open_source(job)
+        identity = _identity(job)
+        source = _open_source(job, identity)
+        if identity is None and _is_array(job.data):
+            yield _said("Reading the image once, so that this run can be continued if it is interrupted.")
         spec = output_spec(source, settings, codec)
         order = [spec.axes.index(axis) for axis in job.axes]  # sources present Y and X last
         sink: Any
@@ -101,21 +114,58 @@ class JobStream:
         yield Opened(data)
         report = yield from denoise_stream(source, sink, settings, codec=codec, cache=self._cache)
         if job.target is None:
-            return Finished(data, report)
+            return Finished(data, report, None, limits_of(data, job.axes))
         from ..stream.record import write_record
 
-        write_record(
-            job.target, source=job.path or job.name, codec=codec, settings=settings, spec=spec, report=report
-        )
-        return Finished(_read_back(job.target, job.axes), report, job.target)
+        write_record(job.target, source=job.path, codec=codec, settings=settings, spec=spec, report=report)
+        data = _read_back(job.target, job.axes)
+        return Finished(data, report, job.target, limits_of(data, job.axes))
+
+
+def limits_of(data: Any, axes: str) -> tuple[float, float] | None:
+    """Contrast limits of a result, from its middle plane: noise no longer stretches them.
+
+    Args:
+        data: array of these axes, or a list of them, finest resolution first; little of it is read.
+        axes: one letter per axis.
+
+    Returns:
+        Least and greatest in counts, but for the outermost 0.1 %; None for colours and for nothing to see.
+    """
+    import numpy as np
+
+    if "S" in axes:
+        return None
+    coarse = data[-1] if isinstance(data, list) else data
+    size = dict(zip(axes, coarse.shape, strict=True))
+    step = max(1, int(np.sqrt(size["Y"] * size["X"] / _SAMPLED)))
+    part = {"Y": slice(None, None, step), "X": slice(None, None, step), "C": slice(_SAMPLED_CHANNELS)}
+    values = np.asarray(coarse[tuple(part.get(axis, size[axis] // 2) for axis in axes)], dtype=np.float64)
+    values = values[np.isfinite(values)]
+    if values.size == 0:
+        return None
+    low, high = (float(limit) for limit in np.percentile(values, [0.1, 99.9]))
+    return (low, high) if low < high else None
+
+
+def _said(message: str) -> Progress:
+    from ..stream import Progress
+
+    return Progress(0, 0, 0.0, float("nan"), float("nan"), 0, 0, message)
 
 
 def _read_back(path: Path, axes: str) -> Any:
-    """A written file as a dask array of these axes, whatever order its format keeps."""
-    from ..io import open_image
+    """A written file as a dask array of these axes, whatever order its format keeps; a list of several."""
+    levels = open_levels(str(path))
+    name = f"{path}-{levels[0].fingerprint()}"
+    arrays = [
+        _in_order(lazy_source(level, f"{name}-{number}"), level.metadata.axes, axes)
+        for number, level in enumerate(levels)
+    ]
+    return arrays if len(arrays) > 1 else arrays[0]
 
-    source = open_image(path)
-    found, data = source.metadata.axes, lazy_source(source, f"{path}-{source.fingerprint()}")
+
+def _in_order(data: Any, found: str, axes: str) -> Any:
     if "S" in axes and "S" not in found:
         found = found.replace("C", "S")  # colours are kept as channels
     for letter in axes:
@@ -124,23 +174,26 @@ def _read_back(path: Path, axes: str) -> Any:
     return data.transpose([found.index(letter) for letter in axes])
 
 
-def _open_source(job: Job) -> Any:
-    from ..io import ImageMetadata, open_image
+def _is_array(data: Any) -> bool:
+    return hasattr(data, "dtype") and hasattr(data, "__getitem__")
+
+
+def _identity(job: Job) -> str | None:
+    """What tells the image from another; None where all of it has to be read for that."""
+    if job.target is None:
+        return "in memory"  # never continued, so it need not be known again
+    graph_name = getattr(job.data, "name", None) if hasattr(job.data, "dask") else None
+    return graph_name or identity_of(job.data)
+
+
+def _open_source(job: Job, identity: str | None) -> Any:
+    from ..io import open_image
     from ..io.arrays import ArraySource
 
-    if not hasattr(job.data, "__getitem__") or not (job.scale or job.units or job.name):
+    if not _is_array(job.data):
         return open_image(job.data, axes=job.axes)
-    axes = job.axes.removesuffix("S")
-    return ArraySource(
-        job.data,
-        job.axes,
-        ImageMetadata(
-            axes=job.axes,
-            scale=dict(zip(axes, job.scale, strict=False)),
-            units={axis: unit for axis, unit in zip(axes, job.units, strict=False) if unit},
-            name=job.name,
-        ),
-    )
+    known = layer_metadata(job.axes, job.scale, job.units, job.name, job.channel_names)
+    return ArraySource(job.data, job.axes, known, identity)
 
 
 def _memory_sink(spec: OutputSpec) -> Any:

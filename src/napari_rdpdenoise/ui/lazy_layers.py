@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ..io import ImageSource
 
-__all__ = ["lazy_array", "lazy_source"]
+__all__ = ["lazy_array", "lazy_source", "open_levels"]
 
 _CHUNK = 1024  # px, of what is read at once
 
@@ -32,6 +32,42 @@ def lazy_source(source: ImageSource, name: str) -> Any:
 
     chunks = (*((1,) * (len(source.shape) - 2)), _CHUNK, _CHUNK)
     return da.from_array(_Sliceable(source), chunks=chunks, name=name, asarray=False)
+
+
+def open_levels(path: str) -> list[ImageSource]:
+    """Open an image file with its lower resolutions, finest first; only OME-Zarr has several.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: as `open_image` does.
+    """
+    from ..io import open_image
+
+    source = open_image(path)
+    return [source, *_coarser(path, source)]
+
+
+def _coarser(path: str, source: ImageSource) -> list[ImageSource]:
+    if Path(path).is_file():
+        return []
+    import zarr
+
+    from ..io import open_image
+
+    group: Any = zarr.open(store=path, mode="r")
+    found = _multiscale(group)
+    if (
+        found is None and isinstance(group, zarr.Group) and "0" in group
+    ):  # an image inside a bioformats2raw layout
+        group = group["0"]
+        found = _multiscale(group)
+    names = [level["path"] for level in found["datasets"][1:]] if found else []
+    axes: str = source.stored_axes if names else ""  # type: ignore[attr-defined]  # only Zarr has several
+    return [open_image(group[name], axes) for name in names if name in group]
+
+
+def _multiscale(group: Any) -> Any:
+    attributes = dict(group.attrs)
+    return next(iter(attributes.get("ome", attributes).get("multiscales", ())), None)
 
 
 class _Sliceable:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import ValidationError
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSpinBox, QWidget
 
 from ...settings import RunSettings
@@ -88,10 +89,14 @@ class AdvancedBox(QWidget):
             control.blockSignals(True)
             show()
             control.blockSignals(False)
-        if not self.channels.hasFocus():
-            self.channels.setText("" if more.channels is None else ", ".join(map(str, more.channels)))
-        if not self.time.hasFocus():
-            self.time.setText("" if more.time is None else "{}:{}".format(*more.time))
+        for line in (self.channels, self.time):
+            if not line.hasFocus():
+                line.setText(self._text(line, more))
+
+    def _text(self, line: QLineEdit, more: Advanced) -> str:
+        if line is self.channels:
+            return "" if more.channels is None else ", ".join(map(str, more.channels))
+        return "" if more.time is None else "{}:{}".format(*more.time)
 
     def _set(self, **changes: Any) -> None:
         self._change(replace(self._state().advanced, **changes))
@@ -101,8 +106,8 @@ class AdvancedBox(QWidget):
             changes = read(line.text().strip())
             self._state().settings().replace(**changes)
         except ValueError as error:
-            self._complain(str(error))
-            line.clear()
+            self._complain(_reason(error))
+            line.setText(self._text(line, self._state().advanced))
             return
         self._set(**changes)
 
@@ -136,6 +141,17 @@ def time_of(text: str) -> tuple[int, int] | None:
         found = f"time: expected a range such as 0:10, found {text!r}; nothing takes all"
         raise ValueError(found) from None
     return first, stop
+
+
+def _reason(error: ValueError) -> str:
+    """What is wrong in words, without the frame that pydantic puts around them."""
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors()[0]
+    words = first["msg"].removeprefix("Value error, ")
+    return (
+        words if first["type"] == "value_error" else f"{first['loc'][0]}: {words}, found {first['input']!r}"
+    )
 
 
 def _description(field: str) -> str:

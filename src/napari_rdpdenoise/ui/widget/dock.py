@@ -91,7 +91,8 @@ class DenoiseDock(QWidget):
         self._set_device()
         self._refresh_layers()
         self._show(self.session.state)
-        self.destroyed.connect(self.session.close)  # when the whole window is closed
+        session = self.session  # not through self, which is gone by then
+        self.destroyed.connect(lambda: session.close())  # when the whole window is closed
         QTimer.singleShot(_WARM_UP_MS, self._warm_up)
 
     @property

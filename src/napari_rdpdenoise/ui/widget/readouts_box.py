@@ -8,14 +8,7 @@ from typing import Any
 
 from napari.layers import Image, Layer, Shapes
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QFormLayout,
-    QGridLayout,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QFormLayout, QGridLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from ..readouts import (
     METRICS,
@@ -40,6 +33,7 @@ from .number_table import NumberTable
 __all__ = ["ReadoutsBox"]
 
 _MOVED = RealismPath((), "", "", "The view changed: measure the plane to see what realism trades here.")
+_OTHER = RealismPath((), "", "", "Another reference or region is chosen: measure again.")
 _OF = {"noisy": "Noisy", "fidelity": "Fidelity", "realism": "Realism", "result": "Result"}
 
 
@@ -107,7 +101,8 @@ class ReadoutsBox(QWidget):
         named(self._bar, "Measuring", "How far the measurement or the download is.")
         named(self._table, "Readouts", "The numbers, as they come in.")
         self._arrange()
-        self._reference.currentIndexChanged.connect(self._reference_chosen)
+        for choice in (self._reference, self._region):
+            choice.currentIndexChanged.connect(self._other_choice)
         self._plane.clicked.connect(self.measure_plane)
         self._series.clicked.connect(self.measure_series)
         self._cancel.clicked.connect(self.cancel)
@@ -192,9 +187,16 @@ class ReadoutsBox(QWidget):
         self._idle()
         self._say("Cancelled.")
 
-    def _reference_chosen(self) -> None:
-        self._idle()
-        self.refresh()
+    def _other_choice(self) -> None:
+        """The numbers, and what is being measured, hold for the reference and region before."""
+        self._key = None
+        self._table.start("", [])
+        self.path_changed.emit(_OTHER)
+        if not self._fetches:  # a download goes on
+            self._latest.cancel()
+            self._idle()
+            self._say(_OTHER.note)
+            self.refresh()
 
     def _look_for_networks(self) -> None:
         folder = self._folder()
@@ -206,7 +208,7 @@ class ReadoutsBox(QWidget):
         if not missing:
             self._say("The networks are all here: measure again.")
         elif self._ask(self, consent_text(missing, folder)):
-            self._begin(lambda: fetch_trunks(missing, folder, self._opener))
+            self._begin(lambda: fetch_trunks(missing, folder, self._opener), fetches=True)
         else:
             self._say(
                 "Nothing was downloaded. A folder that holds the networks can be named in the preferences."
@@ -251,8 +253,8 @@ class ReadoutsBox(QWidget):
 
     # What it shows
 
-    def _begin(self, work: Callable[[], Iterator[Any]]) -> None:
-        self._asked = True
+    def _begin(self, work: Callable[[], Iterator[Any]], *, fetches: bool = False) -> None:
+        self._asked, self._fetches = True, fetches
         self._bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
         self._bar.show()
         for button in (self._plane, self._series, self._download):
@@ -261,7 +263,7 @@ class ReadoutsBox(QWidget):
         self._latest.start(work, self._take, self._ended)
 
     def _idle(self) -> None:
-        self._asked = False
+        self._asked = self._fetches = False
         self._bar.hide()
         self._cancel.setEnabled(False)
         self._plane.setEnabled(True)
@@ -319,8 +321,7 @@ class ReadoutsBox(QWidget):
         )
 
     def _ended(self, error: Exception | None) -> None:
-        fetched = self._bar.maximum() > 0 and self._asked
-        looked, self._missing = self._missing, ()
+        fetched, looked, self._missing = self._fetches, self._missing, ()
         self._idle()
         if error is not None:
             self._fail(error)

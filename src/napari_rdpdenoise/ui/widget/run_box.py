@@ -24,7 +24,8 @@ from qtpy.QtWidgets import (
 
 from ..axes import axes_note
 from ..controller import Cancelled, Failed
-from ..jobs import Finished
+from ..jobs import Finished, limits_of
+from ..places import check_target, places_of
 from ..state import describe
 from .controls import named, text_label
 from .layers import OURS, look_of
@@ -40,7 +41,6 @@ __all__ = ["RunBox"]
 _BAR_STEPS = 1000
 _MEMORY, _ZARR, _TIFF = "A new layer, in memory", "An OME-Zarr folder…", "An OME-TIFF file…"
 _ENDINGS = {_ZARR: (".ome.zarr", "OME-Zarr (*.ome.zarr)"), _TIFF: (".ome.tif", "OME-TIFF (*.ome.tif)")}
-_SAMPLED = 262_144  # pixels from which contrast limits are taken
 
 
 class RunBox(QWidget):
@@ -108,7 +108,10 @@ class RunBox(QWidget):
 
         Raises:
             RuntimeError: if no layer is chosen or a run is under way.
+            ValueError: if the target is a file that a layer of the viewer is read from.
         """
+        if target is not None:
+            self._check(Path(target))
         layer = self._live.layer
         if layer is not None:
             self._look = _result_look(layer)
@@ -146,18 +149,44 @@ class RunBox(QWidget):
         ending, pattern = _ENDINGS[kind]
         layer = self._live.layer
         name = "image" if layer is None else layer.name.replace("/", "_")
-        # a file dialog asks by itself before a file is replaced, but not for the folder that a Zarr is
         text, _ = QFileDialog.getSaveFileName(
-            self, "Save the denoised stack", f"{name} denoised{ending}", pattern
+            self,
+            "Save the denoised stack",
+            f"{name} denoised{ending}",
+            pattern,
+            # It would not ask for the folder that a Zarr is, and before an ending was added; we ask for all
+            options=QFileDialog.Option.DontConfirmOverwrite,
         )
         if not text:
             return
         path = Path(text)
         if not path.name.endswith((".zarr", ".tif", ".tiff")):
             path = path.with_name(path.name + ending)
-        if path.exists() and not self._may_replace(path):
-            return
-        self.run(path, overwrite=path.exists())
+        try:
+            self._check(path)  # before it is asked whether it may be replaced
+            if not path.exists() or self._may_replace(path):
+                self.run(path, overwrite=path.exists())
+        except ValueError as error:
+            show_error(describe(error))
+
+    def _check(self, target: Path) -> None:
+        """Refuse what the image, or any other layer, is read from.
+
+        Raises:
+            ValueError: saying whose file it is.
+        """
+        subject = self._live.session.subject
+        if subject is not None:
+            check_target(target, places_of(subject.data, subject.path))
+        for layer in self._viewer.layers:
+            made = layer.metadata.get(OURS)
+            paths = [
+                layer.source.path if layer.source else None,
+                made.get("path") if isinstance(made, dict) else None,
+            ]
+            data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+            places = {place for path in paths for place in places_of(data, path)}
+            check_target(target, sorted(places), f"the layer {layer.name}")
 
     def _may_replace(self, path: Path) -> bool:
         answer = QMessageBox.question(
@@ -178,9 +207,11 @@ class RunBox(QWidget):
 
     def _add(self, data: Any, job: Job, suffix: str, done: Finished | None) -> None:
         look = dict(self._look)
-        limits = look.pop("limits_are_chosen")
-        if not limits:
-            look["contrast_limits"] = _limits(data, look["contrast_limits"])
+        chosen, limits = look.pop("limits_are_chosen"), None if done is None else done.limits
+        if limits is None and isinstance(data, np.ndarray):  # of a run that was cancelled
+            limits = limits_of(data, job.axes)
+        if limits is not None and not chosen:
+            look["contrast_limits"] = limits
         if job.settings.time is not None and "T" in job.axes:
             axis = job.axes.index("T")
             look["translate"] = np.array(look["translate"], dtype=float)
@@ -192,7 +223,11 @@ class RunBox(QWidget):
             made |= {"rate": report.rate, "bpp": report.bpp, "messages": list(report.messages)}
         if job.target is not None:
             made["path"] = str(job.target)
-        self._viewer.add_image(data, name=f"{job.name} {suffix}", metadata={OURS: made}, **look)
+        if names := _channel_names(job):
+            made["channel_names"] = names
+        several = isinstance(data, list)
+        name = f"{job.name} {suffix}"
+        self._viewer.add_image(data, name=name, multiscale=several, metadata={OURS: made}, **look)
         self._live.cover()
 
 
@@ -202,13 +237,9 @@ def _result_look(layer: napari.layers.Image) -> dict[str, Any]:
     return {**look_of(layer), "limits_are_chosen": not automatic or layer.rgb}
 
 
-def _limits(data: Any, fallback: Any) -> Any:
-    """Contrast limits of a result, from one plane: noise no longer stretches them."""
-    plane = data[tuple(n // 2 for n in data.shape[:-2])]
-    step = max(1, int(np.sqrt(plane.size / _SAMPLED)))
-    values = np.asarray(plane[::step, ::step], dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return fallback
-    low, high = np.percentile(values, [0.1, 99.9])
-    return (float(low), float(high)) if low < high else fallback
+def _channel_names(job: Job) -> tuple[str, ...]:
+    """Names of the channels that were denoised; empty where they are not known."""
+    names, chosen = job.channel_names, job.settings.channels
+    if "C" not in job.axes or len(names) != job.data.shape[job.axes.index("C")]:
+        return ()
+    return names if chosen is None else tuple(names[number] for number in chosen)
