@@ -93,7 +93,7 @@ def split(window: Window, path: Path) -> None:
     compare = window.dock._compare
     compare._split_on.setChecked(True)
     window.rest(1.5)
-    save(path, window.viewer.screenshot(flash=False)[..., :3])
+    save(path, _without_margin(window.viewer.screenshot(flash=False)[..., :3]))
     compare._split_on.setChecked(False)
 
 

@@ -233,6 +233,44 @@ def test_cancel_keeps_what_is_there_and_takes_nothing_more(desk, qtbot, monkeypa
     assert "Cancelled" in box._status.text()
 
 
+@pytest.mark.parametrize("choice", ["_reference", "_region"])
+def test_another_choice_stops_what_is_measured_and_empties_the_numbers(desk, qtbot, monkeypatch, choice):
+    go_on, entered = threading.Event(), threading.Event()
+
+    def slow(*args):
+        entered.set()
+        go_on.wait(20)
+        return 0.5
+
+    monkeypatch.setattr("napari_rdpdenoise.metrics.ssim", slow)
+    box, layers = desk.box, desk.viewer.layers
+    layers["clean"].name = "truth"
+    other = {
+        "_reference": desk.viewer.add_image(layers["truth"].data + 1, name="other"),
+        "_region": desk.viewer.add_shapes([[[9, 4], [9, 40], [50, 40], [50, 4]]], name="here"),
+    }
+    box._reference.choose(layers["truth"])
+    box.measure_plane()
+    qtbot.waitUntil(lambda: entered.is_set() and bool(cells(box)))
+    getattr(box, choice).choose(other[choice])
+    assert not box._latest.busy
+    assert "measure again" in box._status.text()
+    assert (box._plane.isEnabled(), box._cancel.isEnabled(), box._bar.isVisible()) == (True, False, False)
+    go_on.set()
+    qtbot.wait(200)
+    assert cells(box) == {}
+    assert (desk.paths[-1].points, "measure again" in desk.paths[-1].note) == ((), True)
+
+
+def test_another_choice_lets_a_download_go_on(desk, network, qtbot):
+    desk.yes = True
+    desk.box._look_for_networks()
+    qtbot.waitUntil(lambda: desk.box._fetches)
+    desk.box._reference.choose(desk.viewer.layers["clean"])
+    qtbot.waitUntil(lambda: "The networks are here" in desk.box._status.text())
+    assert desk.box._series.isEnabled()
+
+
 def test_a_settled_view_does_not_break_off_what_the_user_asked_for(desk):
     desk.box.measure_plane()
     desk.box.refresh()

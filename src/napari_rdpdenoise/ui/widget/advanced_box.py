@@ -149,9 +149,9 @@ def _reason(error: ValueError) -> str:
         return str(error)
     first = error.errors()[0]
     words = first["msg"].removeprefix("Value error, ")
-    return (
-        words if first["type"] == "value_error" else f"{first['loc'][0]}: {words}, found {first['input']!r}"
-    )
+    if first["type"] == "value_error":
+        return words  # ours, which name the setting
+    return f"{first['loc'][0]}: {words[:1].lower()}{words[1:]}, found {first['input']}"
 
 
 def _description(field: str) -> str:
