@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.common import load, parser  # noqa: E402
 
-NAMES = ("speed", "memory", "quality", "rdp", "seams", "spots", "general", "strategies")
+NAMES = ("speed", "memory", "quality", "rdp", "seams", "spots", "general", "strategies", "dock")
 TITLES = {"rdp": "Rate, distortion, perception"}
 
 

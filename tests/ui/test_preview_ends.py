@@ -211,7 +211,9 @@ def test_a_listener_may_aim_and_close(tiny_codec, movie, view):
     assert not [thread for thread in threading.enumerate() if thread.name == "preview"]
 
 
-def test_noise_and_rate_are_told_also_when_the_view_has_moved_on(tiny_codec, desk_of, movie, view, gate, base):
+def test_noise_and_rate_are_told_also_when_the_view_has_moved_on(
+    tiny_codec, desk_of, movie, view, gate, base
+):
     door, desk = gate(tiny_codec, "decode"), desk_of(tiny_codec)
     first = view(movie(), settings=base.replace(rate="auto"))
     desk.engine.aim(first)

@@ -120,7 +120,7 @@ def test_the_result_has_the_names_of_its_channels_as_the_reader_gives_them(desk,
     assert (made["role"], made["rate"]) == ("result", 0.5)
 
 
-def test_limits_come_with_the_result_and_no_pixel_of_a_file_is_read_for_them(desk, monkeypatch):
+def test_limits_and_resolutions_come_with_the_result_of_a_file(desk):
     import dask.array as da
 
     job(desk)
