@@ -100,6 +100,10 @@ class RealismLoop(Loop):
         error = weighted_error(image, batch)
         loss = self.stage.distortion * (error / (frozen.error + self.stage.balance)).mean()
         values = {"distortion": error.mean().item(), "bpp": frozen.bpp.mean().item()}
+        if self.stage.pattern:
+            share = fixed_pattern(image - frozen.fidelity).mean()
+            loss = loss + self.stage.pattern * share
+            values["pattern"] = share.item()
         if self._lpips is not None:
             distances = self._lpips(shift.image(shown), shift.image(clean)).mean()
             loss = loss + self.stage.lpips * distances
@@ -176,6 +180,19 @@ class _still:
     def __exit__(self, *_exception: object) -> None:
         for parameter in self._parameters:
             parameter.requires_grad_(True)
+
+
+def fixed_pattern(gap: Tensor) -> Tensor:
+    """Share of the power of realism - fidelity (b, 1, h, w) that repeats with the latents' grid: (b,), 0 to 1.
+
+    LPIPS falls with any fine texture, also with one that is the same in every 8x8 block, which is all that a
+    decoder can make of constant latents; on flat ground the eye sees it at once.
+    """
+    size = len(gap), gap.shape[-2] // _STRIDE, _STRIDE, gap.shape[-1] // _STRIDE, _STRIDE
+    blocks = gap[:, 0, : size[1] * _STRIDE, : size[3] * _STRIDE].reshape(size)
+    pattern = blocks.mean((1, 3))
+    power = (blocks - blocks.mean((1, 2, 3, 4), keepdim=True)).square().mean((1, 2, 3, 4))
+    return (pattern - pattern.mean((1, 2), keepdim=True)).square().mean((1, 2)) / (power + 1e-8)
 
 
 def check_backbones(settings: TrainSettings) -> None:

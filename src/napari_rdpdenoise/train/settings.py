@@ -162,7 +162,8 @@ class CodecStage(_Stage):
 class RealismStage(_Stage):
     """The realism decoder alone, encoder frozen: distortion, LPIPS (AlexNet) and a conditional critic.
 
-    ``distortion * MSE / MSE of the fidelity decode + lpips * LPIPS - adversarial * critic``: CGanDeCompress
+    ``distortion * MSE / MSE of the fidelity decode + lpips * LPIPS - adversarial * critic
+    + pattern * fixed share of the texture``: CGanDeCompress
     (Nguyen et al. 2026, arXiv 2602.11553), whose weights are not published.
     """
 
@@ -178,6 +179,9 @@ class RealismStage(_Stage):
     )
     fresh: bool = Field(
         False, description="start from a copy of the fidelity decoder even where there is a realism decoder"
+    )
+    pattern: float = Field(
+        0.0, ge=0, description="weight of the share of the added texture that repeats in every 8x8 block"
     )
     critic_from: int = Field(2000, ge=0, description="step at which the critic starts to learn")
     critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")

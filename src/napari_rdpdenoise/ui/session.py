@@ -107,6 +107,7 @@ class Session(Viewing):
             subject.scale,
             subject.units,
             subject.name,
+            subject.channel_names,
         )
         self._stage.start(self._job)
 

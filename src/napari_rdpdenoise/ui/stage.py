@@ -33,6 +33,7 @@ class Subject:
         axes: one letter per axis of ``data``; with rgb the last one is S.
         path: file it was read from, where that is known.
         scale, units: of the axes beside S.
+        channel_names: one per channel, or empty.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Subject:
     path: str | None = None
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
+    channel_names: tuple[str, ...] = ()
 
     @property
     def rgb(self) -> bool:

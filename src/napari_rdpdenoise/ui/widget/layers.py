@@ -35,7 +35,10 @@ def subject_of(layer: napari.layers.Image, key: Hashable) -> Subject:
     data = layer.data[0] if layer.multiscale else layer.data
     path = layer.source.path if layer.source is not None else None
     units = tuple(str(unit) for unit in layer.units)
-    return Subject(layer.name, key, data, axes, path, tuple(float(s) for s in layer.scale), units)
+    made = layer.metadata.get(OURS)
+    names = tuple(map(str, made.get("channel_names", ()))) if isinstance(made, dict) else ()
+    scale = tuple(float(step) for step in layer.scale)
+    return Subject(layer.name, key, data, axes, path, scale, units, names)
 
 
 def view_of(

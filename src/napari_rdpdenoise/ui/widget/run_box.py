@@ -69,7 +69,7 @@ class RunBox(QWidget):
             "Denoise all planes of the layer, or the channels and times chosen under Advanced.",
         )
         self.stop = named(
-            QPushButton("&Cancel"), "Cancel", "Stop after the tile in work; what is done is kept."
+            QPushButton("Ca&ncel"), "Cancel", "Stop after the tile in work; what is done is kept."
         )
         self.bar = named(QProgressBar(), "Progress", "Tiles done.")
         self.status = named(text_label(), "Status", "")
