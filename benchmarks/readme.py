@@ -132,6 +132,7 @@ def main() -> None:
     text = _fill(text, "quality", quality(record))
     text = _fill(text, "budget", budget(load(RESULTS / "equal-budget.json"), load(RESULTS / "rdp.json")))
     text = _fill(text, "speed", rows_of("speed", load(RESULTS / "speed.json")))
+    text = _fill(text, "dock", rows_of("dock", load(RESULTS / "dock.json")))
     readme.write_text(text, encoding="utf-8")
     card = yaml.safe_load(CARD.read_text(encoding="utf-8"))
     card["measured"] = {**{k: v for k, v in card["measured"].items() if "training" in k}, **measured(record)}
