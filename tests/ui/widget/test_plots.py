@@ -136,3 +136,20 @@ def test_pyqtgraph_is_not_imported_before_a_plot_is_shown():
         "sys.exit('pyqtgraph' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == 0
+
+
+def test_a_plot_shown_while_another_imports_pyqtgraph_waits_for_it(qtbot, monkeypatch):
+    import types
+
+    from napari_rdpdenoise.ui.widget import plots
+
+    monkeypatch.setitem(
+        sys.modules, "pyqtgraph", types.ModuleType("pyqtgraph")
+    )  # as it is in the middle of it
+    started = []
+    plot = plots.RatePlot()
+    qtbot.addWidget(plot)
+    monkeypatch.setattr(plot._loader, "start", lambda *arguments: started.append(arguments))
+    plot.show()
+    assert plot._plot is None
+    assert len(started) == 1

@@ -62,7 +62,8 @@ class _Plot(QWidget):
         super().showEvent(event)
         if self._plot is not None or self._missing or self._loader.busy:
             return
-        if (loaded := sys.modules.get("pyqtgraph")) is not None:
+        loaded = sys.modules.get("pyqtgraph")
+        if hasattr(loaded, "PlotWidget"):  # not while another plot's thread is in the middle of importing it
             self._build(loaded)
         else:
             self._loader.start(_load, self._build, self._loaded)
