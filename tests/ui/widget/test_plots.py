@@ -145,7 +145,7 @@ def test_a_plot_shown_while_another_imports_pyqtgraph_waits_for_it(qtbot, monkey
 
     monkeypatch.setitem(
         sys.modules, "pyqtgraph", types.ModuleType("pyqtgraph")
-    )  # as it is in the middle of it
+    )  # half imported
     started = []
     plot = plots.RatePlot()
     qtbot.addWidget(plot)
