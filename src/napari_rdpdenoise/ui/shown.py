@@ -129,5 +129,5 @@ def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float], choice: RateC
     if plan is not None and choice is not None and math.isfinite(choice.found):
         rates, residuals, _ = zip(*choice.curve, strict=True)
         found = choice.found if plan.choice is not None else float(np.interp(plan.rate, rates, residuals))
-        parts.append(f"removes {found / max(choice.expected, 1e-6):.2f} × the expected noise")
+        parts.append(f"removes {found / max(choice.expected, 1e-6):.2f} × the expected noise (series)")
     return ", ".join(parts)

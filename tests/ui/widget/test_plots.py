@@ -143,9 +143,7 @@ def test_a_plot_shown_while_another_imports_pyqtgraph_waits_for_it(qtbot, monkey
 
     from napari_rdpdenoise.ui.widget import plots
 
-    monkeypatch.setitem(
-        sys.modules, "pyqtgraph", types.ModuleType("pyqtgraph")
-    )  # half imported
+    monkeypatch.setitem(sys.modules, "pyqtgraph", types.ModuleType("pyqtgraph"))  # half imported
     started = []
     plot = plots.RatePlot()
     qtbot.addWidget(plot)
