@@ -100,7 +100,8 @@ def test_the_cache_is_where_and_as_large_as_asked(prefs, tmp_path, monkeypatch):
     assert prefs.open_cache(prefs.Preferences()).folder == default_folder()
 
 
-def test_no_cache_on_disk(prefs):
+def test_no_cache_on_disk(prefs, monkeypatch, tmp_path):
+    monkeypatch.setenv("RDPDENOISE_CACHE", str(tmp_path / "empty"))
     cache = prefs.open_cache(prefs.Preferences(cache_gb=0))
     cache.put("key", b"value")
     assert cache.stats().disk_bytes == 0

@@ -262,11 +262,19 @@ def test_another_choice_stops_what_is_measured_and_empties_the_numbers(desk, qtb
 
 
 def test_another_choice_lets_a_download_go_on(desk, network, qtbot):
-    desk.yes = True
+    asked, answered, answer = threading.Event(), threading.Event(), desk.opener
+
+    def slow(url):
+        asked.set()
+        assert answered.wait(30)
+        return answer(url)
+
+    desk.yes, desk.opener = True, slow
     desk.box._look_for_networks()
-    qtbot.waitUntil(lambda: desk.box._fetches)
+    qtbot.waitUntil(asked.is_set, timeout=30_000)
     desk.box._reference.choose(desk.viewer.layers["clean"])
-    qtbot.waitUntil(lambda: "The networks are here" in desk.box._status.text())
+    answered.set()
+    qtbot.waitUntil(lambda: "The networks are here" in desk.box._status.text(), timeout=30_000)
     assert desk.box._series.isEnabled()
 
 
