@@ -177,4 +177,7 @@ def test_the_fixed_pattern_is_told_from_texture_that_does_not_repeat():
     assert realism.fixed_pattern(tile).min() > 0.95
     assert realism.fixed_pattern(noise).max() < 0.01
     assert realism.fixed_pattern(torch.full((1, 1, 160, 160), 3.0)).max() < 1e-3
+    sign = torch.ones(1, 1, 160, 160)
+    sign[..., 80:] = -1  # cancels over the whole, not in a window
+    assert realism.fixed_pattern(tile[:1] * sign).min() > 0.7
     assert 0.4 < realism.fixed_pattern(tile + noise).mean() < 0.6

@@ -31,6 +31,7 @@ from napari_rdpdenoise.train.settings import RealismStage, TrainSettings
 _BETAS = (0.5, 0.999)  # as published for the Wasserstein critic
 _CLIP = 1.0  # gradient norm of the decoder
 _STRIDE = 8  # px per latent
+_WINDOW = 4  # blocks of so many px along each side of a window in which a fixed pattern is looked for
 
 
 class _Frozen(NamedTuple):
@@ -183,16 +184,20 @@ class _still:
 
 
 def fixed_pattern(gap: Tensor) -> Tensor:
-    """Share of the power of realism - fidelity (b, 1, h, w) that repeats in every block: (b,), 0 to 1.
+    """Share of the power of realism - fidelity (b, 1, h, w) that repeats with the latents' grid: (b,), 0 to 1.
 
     LPIPS falls with any fine texture, also with one that is the same in every 8x8 block, which is all that a
-    decoder can make of constant latents; on flat ground the eye sees it at once.
+    decoder can make of constant latents; the eye sees it at once. The share is taken in windows of 32 px, as
+    that texture changes with the content; what 16 independent blocks share by chance, 1/16, does not count.
     """
-    size = len(gap), gap.shape[-2] // _STRIDE, _STRIDE, gap.shape[-1] // _STRIDE, _STRIDE
-    blocks = gap[:, 0, : size[1] * _STRIDE, : size[3] * _STRIDE].reshape(size)
-    pattern = blocks.mean((1, 3))
-    power = (blocks - blocks.mean((1, 2, 3, 4), keepdim=True)).square().mean((1, 2, 3, 4))
-    return (pattern - pattern.mean((1, 2), keepdim=True)).square().mean((1, 2)) / (power + 1e-8)
+    side = _WINDOW * _STRIDE
+    size = len(gap), gap.shape[-2] // side, _WINDOW, _STRIDE, gap.shape[-1] // side, _WINDOW, _STRIDE
+    windows = gap[:, 0, : size[1] * side, : size[4] * side].reshape(size)
+    fine = windows - windows.mean((3, 6), keepdim=True)  # what changes from block to block is no pattern
+    pattern = fine.mean((2, 5), keepdim=True).square().mean((1, 2, 3, 4, 5, 6))
+    chance = 1 / _WINDOW**2
+    share = pattern / (fine.square().mean((1, 2, 3, 4, 5, 6)) + 1e-8)
+    return ((share - chance) / (1 - chance)).clamp(min=0)
 
 
 def check_backbones(settings: TrainSettings) -> None:
