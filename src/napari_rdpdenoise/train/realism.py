@@ -184,7 +184,7 @@ class _still:
 
 
 def fixed_pattern(gap: Tensor) -> Tensor:
-    """Share of the power of realism - fidelity (b, 1, h, w) that repeats with the latents' grid: (b,), 0 to 1.
+    """Share of the power of realism - fidelity (b, 1, h, w) that repeats in every block: (b,), 0 to 1.
 
     LPIPS falls with any fine texture, also with one that is the same in every 8x8 block, which is all that a
     decoder can make of constant latents; the eye sees it at once. The share is taken in windows of 32 px, as
