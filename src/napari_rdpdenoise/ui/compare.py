@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Crop", "Difference", "Gap", "Toggle", "Which", "noise_limits", "spread_limits"]
 
-_NOISE_SD = 4.0  # contrast of what was removed: one pixel in 16 000 of pure noise is beyond
 _SAMPLE_STEP = 4  # px; every sixteenth pixel is enough for a contrast
 _SPREAD_PERCENT = 99.5
 
@@ -215,15 +214,15 @@ class Toggle:
                 self.which = Which.SLIDER
 
 
-def noise_limits(shown: Shown | None) -> tuple[float, float] | None:
-    """Contrast of +-4 standard deviations of the shown plane's noise, raw counts; None while not known."""
+def noise_limits(shown: Shown | None, deviations: float = 4.0) -> tuple[float, float] | None:
+    """Contrast of so many standard deviations of the plane's noise, raw counts; None while not known."""
     if shown is None or shown.noise is None:
         return None
     level = shown.fidelity[::_SAMPLE_STEP, ::_SAMPLE_STEP]
     level = level[np.isfinite(level)]
     if level.size == 0:
         return None
-    reach = _NOISE_SD * float(np.sqrt(np.mean(shown.noise.variance(level))))
+    reach = deviations * float(np.sqrt(np.mean(shown.noise.variance(level))))
     return (-reach, reach) if reach > 0 else None
 
 

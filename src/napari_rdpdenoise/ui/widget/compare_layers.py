@@ -131,6 +131,8 @@ class SplitLayer(Overlay):
 class _SignedLayer(Overlay):
     """A layer of differences from 0, with a contrast that is the same on both sides of it."""
 
+    _noise_sd = 4.0  # of the noise, up to where the contrast reaches: one pixel in 16 000 of it is beyond
+
     def __init__(self, viewer: napari.viewer.Viewer, role: str, suffix: str) -> None:
         super().__init__(viewer, role, suffix)
         self._limits = 0.0, 0.0
@@ -149,7 +151,7 @@ class _SignedLayer(Overlay):
 
         Not at every refresh, as planes are compared with each other; and not over one that the user has set.
         """
-        limits = noise_limits(shown)
+        limits = noise_limits(shown, self._noise_sd)
         basis = (
             None if shown is None or limits is None else shown.noise,
             shown is not None and shown.done.any(),
@@ -200,6 +202,8 @@ class ResidualLayer(_SignedLayer):
 
 class GapLayer(_SignedLayer):
     """Texture that the data do not determine: realism - fidelity of the shown plane."""
+
+    _noise_sd = 0.5  # it is far weaker than the noise
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__(viewer, "gap", "realism gap")
