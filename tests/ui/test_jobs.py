@@ -11,7 +11,7 @@ import pytest
 from napari_rdpdenoise.codec import shared
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.jobs import Finished, Job, JobStream, Opened, limits_of
+from napari_rdpdenoise.ui.jobs import Finished, Job, JobStream, Opened, limits_of, realism_note
 from napari_rdpdenoise.ui.lazy_layers import lazy_array
 from napari_rdpdenoise.ui.places import check_target, identity_of, places_of
 
@@ -235,3 +235,13 @@ def test_lazy_arrays_slice_like_the_file(counts, tmp_path):
     np.save(file, data)
     lazy = lazy_array(file)
     np.testing.assert_array_equal(np.asarray(lazy[1:, 1, 5:9]), data[1:, 1, 5:9])
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the weights do not fit"), FileNotFoundError("no model")])
+def test_a_model_that_cannot_be_loaded_offers_no_realism_and_says_why(monkeypatch, error):
+    def load(model, device):
+        assert device == "cpu"
+        raise error
+
+    monkeypatch.setattr(shared, "shared_codec", load)
+    assert str(error) in realism_note("broken")

@@ -222,8 +222,7 @@ def _check_memory(needed: int) -> None:
     if needed > _FREE_SHARE * free:
         raise MemoryError(
             f"the denoised layer must fit into memory: it needs {needed / 2**30:.1f} GiB, "
-            f"{free / 2**30:.1f} GiB are free; write it to a file "
-            "instead (Save to)"
+            f"{free / 2**30:.1f} GiB are free; write it to a file instead (Save to)"
         )
 
 
@@ -239,7 +238,8 @@ def realism_note(model: str = "default") -> str | None:
     try:
         from ..codec.shared import shared_codec
 
-        offered = shared_codec(model, "auto").has_realism
-    except (ImportError, OSError, ValueError) as error:
+        # on the CPU: a question must not take a GPU's memory, nor fail where the chosen device does
+        offered = shared_codec(model, "cpu").has_realism
+    except (ImportError, OSError, RuntimeError, ValueError) as error:
         return f"The model could not be loaded: {error}"
     return None if offered else "This model has no realism decoder: it gives the result of lowest error."

@@ -340,3 +340,13 @@ def test_the_manifest_opens_the_dock(make_napari_viewer, qtbot, monkeypatch):
     qtbot.waitUntil(lambda: dock.session.state.realism_note is None)
     dock.run()
     qtbot.waitUntil(lambda: "cells denoised" in images(viewer))
+
+
+def test_in_3d_the_preview_layer_is_hidden_also_that_of_another_layer(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    viewer.dims.ndisplay = 3
+    assert not dock.preview_layer.visible
+    dock.choose(viewer.add_image(np.full((3, 70, 80), 100, np.uint16), name="others"))
+    assert not dock.preview_layer.visible, "it would read the whole stack"
+    viewer.dims.ndisplay = 2
+    assert dock.preview_layer.visible

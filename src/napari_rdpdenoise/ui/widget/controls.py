@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
 
-__all__ = ["Fold", "named", "text_label", "unit_slider"]
+__all__ = ["Fold", "named", "show_value", "text_label", "unit_slider"]
 
 W = TypeVar("W", bound=QWidget)
 
@@ -30,6 +30,13 @@ def unit_slider() -> QLabeledDoubleSlider:
     slider.setSingleStep(0.05)
     slider.setDecimals(2)
     return slider
+
+
+def show_value(slider: QLabeledDoubleSlider, value: float) -> None:
+    """Move a slider without telling so: it may stand at what was found, not at what was set."""
+    blocked = slider.blockSignals(True)
+    slider.setValue(value)
+    slider.blockSignals(blocked)
 
 
 def text_label(text: str = "") -> QLabel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from ..worker import look_up
 from .advanced_box import AdvancedBox
 from .cache_box import CacheBox
 from .compare_box import CompareBox
-from .controls import Fold, named, text_label, unit_slider
+from .controls import Fold, named, show_value, text_label, unit_slider
 from .layers import is_ours
 from .live import Live
 from .model_choice import ModelChoice
@@ -40,7 +41,7 @@ from .repeat_box import RepeatBox
 from .run_box import RunBox
 
 if TYPE_CHECKING:
-    from ..controller import Event, Stream
+    from ..controller import Stream
     from ..session import Session
     from ..state import DockState
 
@@ -79,7 +80,7 @@ class DenoiseDock(QWidget):
         self._live = Live(
             viewer,
             self._show,
-            self._take,
+            lambda event: self._runs.take(event),  # made after this
             stream=stream,
             cache=cache,
             load=load,
@@ -289,8 +290,6 @@ class DenoiseDock(QWidget):
         names.start()
 
     def _set_device(self) -> None:
-        from dataclasses import replace
-
         device: Any = self._preferences.device or "auto"
         self.session.edit(advanced=replace(self.session.state.advanced, device=device))
 
@@ -314,9 +313,6 @@ class DenoiseDock(QWidget):
 
     # What it shows
 
-    def _take(self, event: Event) -> None:
-        self._runs.take(event)
-
     def _settled(self) -> None:
         self._compare.refresh()
         if self._folds["Read&outs"].is_open:
@@ -335,10 +331,10 @@ class DenoiseDock(QWidget):
         self._auto.setEnabled(free)
         self._auto.setChecked(state.auto_rate)
         self._rate.setEnabled(free and not state.auto_rate)
-        _show_value(self._rate, state.shown_rate)
+        show_value(self._rate, state.shown_rate)
         self._outcome.setText(state.outcome)
         self._realism.setEnabled(state.realism_note is None)
-        _show_value(self._realism, state.realism)
+        show_value(self._realism, state.realism)
         named(
             self._realism,
             "Realism",
@@ -350,10 +346,3 @@ class DenoiseDock(QWidget):
         self._preview_line.setText(state.preview_line)
         self._advanced.show_state(state)
         self._runs.show_state(state)
-
-
-def _show_value(slider: Any, value: float) -> None:
-    """Move a slider without telling so: it may stand at what was found, not at what was set."""
-    blocked = slider.blockSignals(True)
-    slider.setValue(value)
-    slider.blockSignals(blocked)

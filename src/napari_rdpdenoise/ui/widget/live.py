@@ -185,9 +185,11 @@ class Live(QObject):
                     name=f"{layer.name} preview",
                     metadata={OURS: {"role": "preview", "source": layer.name}},
                     multiscale=False,
+                    visible=self._viewer.dims.ndisplay == 2,  # in 3-D it would read the whole stack
                     projection_mode="none",  # napari's "mean" copies the plane for every refresh
                     **look_of(layer),
                 )
+                self._flat = True
                 self._viewer.layers.selection.active = active or layer
         finally:
             self._placing = False
