@@ -66,20 +66,22 @@ def preview(window: Window, noisy: Any, log: Log) -> None:
     log.picture(window, "preview")
 
 
+def _drag(window: Window, slider: Any, values: np.ndarray) -> None:
+    """Move a slider in steps, and wait for the preview."""
+    for value in values:
+        slider.setValue(float(value))
+        window.rest(0.05)
+    window.dock.wait()
+
+
 def sliders(window: Window, log: Log) -> None:
     """Move both, and step through the stack."""
     dock = window.dock
-    for value in np.linspace(0.1, 1.0, 10):
-        dock._realism.setValue(float(value))
-        window.rest(0.05)
-    dock.wait()
+    _drag(window, dock._realism, np.linspace(0.1, 1.0, 10))
     log(f"realism to {dock.session.realism:g}")
     log.picture(window, "realism")
     dock._auto.setChecked(False)
-    for value in np.linspace(0.9, 0.1, 9):
-        dock._rate.setValue(float(value))
-        window.rest(0.05)
-    dock.wait()
+    _drag(window, dock._rate, np.linspace(0.9, 0.1, 9))
     log(f"rate to {dock.session.rate:g}: {dock.session.state.outcome}")
     log.picture(window, "rate")
     dock._auto.setChecked(True)

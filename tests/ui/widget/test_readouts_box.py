@@ -212,7 +212,9 @@ def test_the_choice_follows_the_viewer(desk):
     assert not desk.box._series.isEnabled()
 
 
-def test_cancel_keeps_what_is_there_and_takes_nothing_more(desk, qtbot, monkeypatch):
+@pytest.fixture
+def slow_ssim(monkeypatch):
+    """SSIM that waits for its first event, and sets the second when it is asked for."""
     go_on, entered = threading.Event(), threading.Event()
 
     def slow(*args):
@@ -221,6 +223,11 @@ def test_cancel_keeps_what_is_there_and_takes_nothing_more(desk, qtbot, monkeypa
         return 0.5
 
     monkeypatch.setattr("napari_rdpdenoise.metrics.ssim", slow)
+    return go_on, entered
+
+
+def test_cancel_keeps_what_is_there_and_takes_nothing_more(desk, qtbot, slow_ssim):
+    go_on, entered = slow_ssim
     box = desk.box
     box._reference.choose(desk.viewer.layers["clean"])
     box.measure_plane()
@@ -234,15 +241,8 @@ def test_cancel_keeps_what_is_there_and_takes_nothing_more(desk, qtbot, monkeypa
 
 
 @pytest.mark.parametrize("choice", ["_reference", "_region"])
-def test_another_choice_stops_what_is_measured_and_empties_the_numbers(desk, qtbot, monkeypatch, choice):
-    go_on, entered = threading.Event(), threading.Event()
-
-    def slow(*args):
-        entered.set()
-        go_on.wait(20)
-        return 0.5
-
-    monkeypatch.setattr("napari_rdpdenoise.metrics.ssim", slow)
+def test_another_choice_stops_what_is_measured_and_empties_the_numbers(desk, qtbot, slow_ssim, choice):
+    go_on, entered = slow_ssim
     box, layers = desk.box, desk.viewer.layers
     other = {
         "_reference": desk.viewer.add_image(layers["clean"].data + 1, name="other"),
