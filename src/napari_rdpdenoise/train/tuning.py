@@ -1,0 +1,67 @@
+"""Settings of the three ways to adapt a model to the user's own data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Strategy = Literal["N", "CN", "Cn.8", "UD"]
+
+
+class TuneSettings(BaseModel):
+    """What all three have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(
+        "default", min_length=1, description="model to start from: a shipped one's name or a folder"
+    )
+    steps: int = Field(600, ge=1, description="of training, at most")
+    learning_rate: float = Field(1e-4, gt=0)
+    batch: int = Field(4, ge=1, description="crops per step")
+    crop: int = Field(96, ge=32, multiple_of=32, description="edge of a crop, px")
+    validate_every: int = Field(50, ge=1, description="steps between two looks at held-out data")
+    patience: int = Field(6, ge=1, description="looks without a better one after which the run ends")
+    rate: float | Literal["auto"] = Field("auto", description="where the noise is met; auto measures it")
+    seed: int = 0
+    threads: int | None = Field(None, ge=1, description="CPU threads; None leaves torch's choice")
+
+
+class UnpairedSettings(TuneSettings):
+    """Noisy images and clean ones of other places (GanDeCompress, arXiv 2602.11553)."""
+
+    learning_rate: float = Field(1e-4, gt=0)
+    encoder: Literal["frozen", "trained"] = Field(
+        "frozen", description="whether encoder and gains learn as well"
+    )
+    form: Literal["mse", "rmse"] = Field("mse", description="distortion; rmse as in OTDenoising")
+    perception: float = Field(0.02, gt=0, description="weight of the critic, as published")
+    critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
+    gradient_penalty: float = Field(10.0, ge=0)
+
+
+class PairsSettings(TuneSettings):
+    """Noisy images with a clean or a second noisy partner (JDC, arXiv 2307.06233)."""
+
+    learning_rate: float = Field(3e-4, gt=0)
+    strategy: Strategy = Field(
+        "N",
+        description="N: the pairs; CN: four to one clean image with itself; Cn.8: the same without the "
+        "noisiest crops; UD: the start model's denoised images are the targets",
+    )
+    partner: Literal["clean", "noisy"] = Field("clean", description="what the partners are")
+    realism_steps: int = Field(
+        300, ge=0, description="of the realism decoder afterwards, where the model has one; 0 leaves it out"
+    )
+
+
+class ZeroShotTuneSettings(TuneSettings):
+    """Noisy images alone, from a trained model; ZS-NCD's loss (arXiv 2506.12693)."""
+
+    steps: int = Field(200, ge=1, description="of training, at most")
+    learns: Literal["decoder", "gains", "all"] = Field(
+        "decoder",
+        description="what changes: decoder; decoder and gains; or encoder and entropy model as well",
+    )
+    validate_every: int = Field(25, ge=1, description="steps between two looks at held-out data")
