@@ -7,6 +7,7 @@ removed; ``price`` of a bit per pixel, which follows D: below 1 noise is being k
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
+from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.nn.critic import MarginalCritic, critic_loss
 from napari_rdpdenoise.nn.grain import random_grain
 from napari_rdpdenoise.nn.network import RdpNetwork
@@ -29,6 +31,7 @@ _CLIP = 1.0  # gradient norm
 _PUBLISHED_NOISE = (25 / 255) ** 2  # variance beside which the weight of W1 is published
 _FOLLOW, _MOST = 0.5, 0.05  # of log price per step and unit of D; largest change per step
 _BOUND = 30.0  # times the starting price, upwards and downwards
+TAU = 0.5  # of the noise that is added; see `recorrupted`
 _MEMORY = 0.9  # of the mean of D that the price follows
 
 
@@ -91,13 +94,15 @@ class AdaptLoop(Loop):
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """The critic's steps, where there is one, then one of the network, on the same latents."""
-        stage = self.stage
+        stage, added = self.stage, 0.0
+        if stage.target == "recorrupted":
+            batch, added = recorrupted(batch)
         hat, bits = self._latents(batch)
         images = {name: self._decode(name, hat) for name in self._decoders}
         errors = {name: weighted_error(image, batch).mean() for name, image in images.items()}
         bpp = bits.mean() / batch.noisy[0].numel()
         loss = sum((_penalty(error, stage) for error in errors.values()), torch.zeros((), device=self.device))
-        values = {"distortion": errors[stage.decoder].item(), "bpp": bpp.item()}
+        values = {"distortion": errors[stage.decoder].item() - added, "bpp": bpp.item()}
         if stage.learns != "decoder":
             loss = loss + self._price.value * bpp
             values["price"] = self._price.value
@@ -108,7 +113,8 @@ class AdaptLoop(Loop):
                 with still(self._critic.parameters()):
                     loss = loss - stage.perception / _PUBLISHED_NOISE * self._critic(shown).mean()
         self._descend(loss)
-        self._price.follow(errors["fidelity" if "fidelity" in errors else stage.decoder].item())
+        if stage.target == "noisy":
+            self._price.follow(errors["fidelity" if "fidelity" in errors else stage.decoder].item())
         return {"loss": loss.item(), **values}
 
     def _descend(self, loss: Tensor) -> None:
@@ -171,12 +177,26 @@ class AdaptLoop(Loop):
         return float(distance)
 
 
+def recorrupted(batch: Batch) -> tuple[Batch, float]:
+    """The batch with ``tau z`` added to the input and ``z / tau`` taken off the target, z like its noise.
+
+    Input and target then have independent noise (Pang, Zheng, Quan and Ji 2021, "Recorrupted-to-Recorrupted"),
+    so the decode cannot come closer to the target by keeping noise. Also the mean square, in noise variances,
+    that this adds to every error.
+    """
+    z = torch.randn_like(batch.noisy)
+    noise = z / (UNIT * batch.weight.sqrt())  # the weight is one over the noise variance, network units
+    added = float(z.square().mean()) / TAU**2
+    return replace(batch, noisy=batch.noisy + TAU * noise, target=batch.target - noise / TAU), added
+
+
 class Price(nn.Module):
     """Of a bit per pixel: rises while D is below 1, falls while it is above; kept in the checkpoint."""
 
     def __init__(self, start: float) -> None:
         super().__init__()
         self._start = start
+        self.state: Tensor
         self.register_buffer("state", torch.tensor([start, 1.0], dtype=torch.float64))
 
     @property

@@ -27,7 +27,12 @@ from napari_rdpdenoise.train.package import refuse_folder, write_model
 from napari_rdpdenoise.train.planes import take_planes
 from napari_rdpdenoise.train.plans import Plan, plan_pairs, plan_unpaired, plan_zeroshot, start_figures
 from napari_rdpdenoise.train.trainer import Trainer
-from napari_rdpdenoise.train.tuning import PairsSettings, UnpairedSettings, ZeroShotTuneSettings
+from napari_rdpdenoise.train.tuning import (
+    PairsSettings,
+    PatchSettings,
+    UnpairedSettings,
+    ZeroShotTuneSettings,
+)
 
 __all__ = ["FinetuneResult", "finetune_pairs", "finetune_unpaired", "finetune_zeroshot", "run_plan"]
 
@@ -107,7 +112,7 @@ def finetune_zeroshot(
         out: folder of the run; the same call again goes on where an earlier one ended.
         method: "model" adapts a trained model; "patches" trains a small codec on one plane from nothing.
         device: "auto", "cpu", "cuda" or "mps".
-        **settings: fields of `ZeroShotTuneSettings`; for "patches" those of `ZeroShotSettings`.
+        **settings: fields of `ZeroShotTuneSettings`; for "patches" those of `PatchSettings`.
 
     Returns:
         The run's result; for "patches" the denoised plane in counts.
@@ -117,13 +122,7 @@ def finetune_zeroshot(
     """
     where = choose_device(device)
     if method == "patches":
-        from napari_rdpdenoise.train.zeroshot import ZeroShot, ZeroShotSettings
-
-        images = take_planes(noisy, "noisy")
-        if len(images) != 1:
-            raise ValueError(f"noisy: expected one plane for method 'patches', found {len(images)}")
-        refuse_folder(Path(out))
-        return _drain(ZeroShot(images.planes[0], ZeroShotSettings(**settings), Path(out), device=where).run())
+        return _drain(run_patches(noisy, out, PatchSettings(**settings), where))
     return _drain(run_plan(plan_zeroshot(noisy, ZeroShotTuneSettings(**settings), where), out, where))
 
 
@@ -163,6 +162,23 @@ def run_plan(
                 if stopped := guard.stop():
                     break
     return _conclude(plan, folder, guard, log, stopped)
+
+
+def run_patches(
+    noisy: Any, out: str | Path, settings: PatchSettings, device: str = "cpu"
+) -> Generator[TrainProgress, None, NDArray[np.float32]]:
+    """Train a patch codec on one plane, yielding progress; returns the denoised plane in counts.
+
+    Raises:
+        ValueError: if there is more than one plane, or ``out`` is a shipped model's or holds another run.
+    """
+    from napari_rdpdenoise.train.zeroshot import ZeroShot
+
+    images = take_planes(noisy, "noisy")
+    if len(images) != 1:
+        raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
+    refuse_folder(Path(out))
+    return (yield from ZeroShot(images.planes[0], settings, Path(out), device=device).run())
 
 
 def _conclude(

@@ -112,7 +112,10 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotTuneSettings, device: str = "cpu
     split = _split(images, settings, codec)
     keeps = settings.learns == "decoder" and codec.card.realism
     network = codec.card.network.model_copy(update={"realism": keeps})
-    stage = _adapt(settings, split.rate) | {"learns": settings.learns, "decoder": "fidelity"}
+    stage = _adapt(settings, split.rate) | {
+        "decoder": "fidelity",
+        **settings.model_dump(include={"learns", "target", "price"}),
+    }
     train = _train(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
     pairs = denoised_pairs(split.learned, split.noise, split.normalization, codec, split.rate)
     data = OwnData(train, [SelfSource(train.sources[0], pairs)])
@@ -243,8 +246,8 @@ def _identities(learned: Sequence[MatchedPair]) -> list[Pair]:
             found.append(Pair(pair.partner, pair.partner, noise, scale))
     if not found:
         raise ValueError(
-            f"strategy: CN and Cn.8 need clean partners whose range exceeds {MAX_RANGE:.0f} standard deviations "
-            f"of their noise, found none among {len(learned)}; use strategy N"
+            f"strategy: CN and Cn.8 need clean partners whose range exceeds {MAX_RANGE:.0f} standard "
+            f"deviations of their noise, found none among {len(learned)}; use strategy N"
         )
     return found
 

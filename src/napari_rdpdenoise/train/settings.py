@@ -59,8 +59,8 @@ class SourceSettings(BaseModel):
     ``self``: the target is the image itself, for a stage of kind "adapt"; only of images in memory.
 
     Of these, "pairs", "noisy", "identity" and ``min_ms_ssim`` make the strategies of JDC (Brummer and De
-    Vleeschouwer 2023, arXiv 2307.06233): N is ``pairs``, UD is ``noisy``, CN four of ``pairs`` to one of ``identity``, and Cn.8 the
-    same with ``min_ms_ssim`` 0.8.
+    Vleeschouwer 2023, arXiv 2307.06233): N is ``pairs``, UD is ``noisy``, CN four of ``pairs`` to one
+    of ``identity``, and Cn.8 the same with ``min_ms_ssim`` 0.8.
     """
 
     model_config = _FROZEN
@@ -207,6 +207,11 @@ class AdaptStage(_Stage):
     decoder: Literal["fidelity", "realism"] = Field(
         "fidelity", description="which decoder learns; with learns 'all' the fidelity decoder always does"
     )
+    target: Literal["noisy", "recorrupted"] = Field(
+        "recorrupted",
+        description="noisy: the input itself, as published; recorrupted: noise that is added to the input is "
+        "taken off the target, so that the two have nothing in common but the image",
+    )
     form: Literal["mse", "rmse"] = Field(
         "mse",
         description="rmse: twice the root, of the same slope at the noise variance (OTDenoising, whose "
@@ -221,7 +226,9 @@ class AdaptStage(_Stage):
     rate_spread: float = Field(
         0.15, ge=0, description="half of the samples are at rates so far around, the others anywhere above"
     )
-    price: float = Field(0.05, gt=0, description="of a bit per pixel at the start, noise variances")
+    price: float = Field(
+        1.3, gt=0, description="of a bit per pixel at the start, noise variances; 1.3 as published for ZS-NCD"
+    )
 
 
 Stage = Annotated[CodecStage | RealismStage | AdaptStage, Field(discriminator="kind")]

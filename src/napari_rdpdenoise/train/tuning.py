@@ -60,8 +60,34 @@ class ZeroShotTuneSettings(TuneSettings):
     """Noisy images alone, from a trained model; ZS-NCD's loss (arXiv 2506.12693)."""
 
     steps: int = Field(200, ge=1, description="of training, at most")
+    target: Literal["noisy", "recorrupted"] = Field(
+        "recorrupted",
+        description="noisy: the input itself at the noise-matched rate, as published; recorrupted: with noise "
+        "that is added to the input and taken off the target",
+    )
+    price: float = Field(0.05, gt=0, description="of a bit per pixel, noise variances")
     learns: Literal["decoder", "gains", "all"] = Field(
         "decoder",
         description="what changes: decoder; decoder and gains; or encoder and entropy model as well",
     )
     validate_every: int = Field(25, ge=1, description="steps between two looks at held-out data")
+
+
+class PatchSettings(BaseModel):
+    """How a patch codec is trained on one image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["conv", "mlp"] = Field("conv", description="layers of the codec, see nn.patch_codec")
+    latents: int = Field(16, ge=1, description="numbers per patch")
+    width: int | None = Field(None, ge=1, description="channels or hidden units; None as published")
+    steps: int = Field(2000, ge=1, description="20000 as published, with batch 16384, for a GPU")
+    batch: int = Field(1024, ge=1, description="patches per step")
+    learning_rate: float = Field(5e-3, gt=0, description="falls to a tenth for the last fifth; mlp: 1e-3")
+    domain: Literal["stabilised", "counts"] = Field(
+        "stabilised",
+        description="where the error is measured: after the variance-stabilising transform or not",
+    )
+    stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
+    check_every: int = Field(50, ge=1, description="steps between two looks at the residual")
+    seed: int = 0

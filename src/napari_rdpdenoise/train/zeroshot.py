@@ -7,7 +7,7 @@ what is left is the image.
 
 The published lambda is found by a search over whole trainings. Here it follows the residual while the codec
 learns, ``log lambda += k * log(noise variance / residual)``, with the residual of rounded, averaged patches
-in a few windows; it starts from the published settings, which are 1.3 times the noise variance in 8-bit counts.
+in a few windows; it starts from the published settings: 1.3 times the noise variance in 8-bit counts.
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ import time
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor, nn
 from torch.optim import Adam
 
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
 from napari_rdpdenoise.train.loop import TrainProgress
+from napari_rdpdenoise.train.tuning import PatchSettings
 
 _CLIP = 2.0  # gradient norm, as published
 _START = 1.3  # lambda over the noise variance in 8-bit counts squared: the published table
@@ -36,26 +36,6 @@ _FOLLOW = 0.5  # k of the module's head
 _WINDOW = 40  # px, edge of the windows in which the residual is measured
 _WINDOWS = 6
 _CHUNK = 8192  # patches at once
-
-
-class ZeroShotSettings(BaseModel):
-    """How a patch codec is trained on one image."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    kind: Literal["conv", "mlp"] = Field("conv", description="layers of the codec, see nn.patch_codec")
-    latents: int = Field(16, ge=1, description="numbers per patch")
-    width: int | None = Field(None, ge=1, description="channels or hidden units; None as published")
-    steps: int = Field(2000, ge=1, description="20000 as published, with batch 16384, for a GPU")
-    batch: int = Field(1024, ge=1, description="patches per step")
-    learning_rate: float = Field(5e-3, gt=0, description="falls to a tenth for the last fifth; mlp: 1e-3")
-    domain: Literal["stabilised", "counts"] = Field(
-        "stabilised",
-        description="where the error is measured: after the variance-stabilising transform or not",
-    )
-    stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
-    check_every: int = Field(50, ge=1, description="steps between two looks at the residual")
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -114,7 +94,7 @@ class ZeroShot:
     def __init__(
         self,
         plane: NDArray[Any],
-        settings: ZeroShotSettings | None = None,
+        settings: PatchSettings | None = None,
         folder: Path | None = None,
         noise: NoiseModel | None = None,
         device: str = "cpu",
@@ -122,7 +102,7 @@ class ZeroShot:
         from napari_rdpdenoise.nn.patch_codec import PATCH, PatchCodec
 
         check_plane(plane)
-        settings = settings or ZeroShotSettings()
+        settings = settings or PatchSettings()
         self.settings, self.folder, self.device = settings, folder, device
         self.scale = Scale.fit(plane, noise or estimate_noise([plane]), settings.domain)
         values = self.scale.forward(plane)
@@ -247,7 +227,7 @@ class ZeroShot:
     def _load(self) -> None:
         assert self.checkpoint is not None
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        kept = ZeroShotSettings.model_validate_json(state["settings"])
+        kept = PatchSettings.model_validate_json(state["settings"])
         if kept.model_copy(update={"stride": self.settings.stride}) != self.settings:
             raise ValueError(
                 f"out: {self.checkpoint} was made with other settings; give another folder or delete it"
