@@ -227,3 +227,33 @@ def test_patches_give_the_plane(noisy, tmp_path):
     assert image.shape == noisy[0].shape
     with pytest.raises(ValueError, match="one plane"):
         napari_rdpdenoise.finetune_zeroshot(noisy, tmp_path, method="patches", device="cpu", **settings)
+
+
+def test_recorrupted_input_and_target_share_no_noise():
+    from napari_rdpdenoise.codec.normalization import UNIT
+    from napari_rdpdenoise.train.adapt import TAU, recorrupted
+    from napari_rdpdenoise.train.data import Batch
+
+    torch.manual_seed(0)
+    variance = 0.5  # of the noise, in squares of its usual unit
+    noise = torch.randn(4, 1, 128, 128) * variance**0.5 / UNIT
+    batch = Batch(noise, noise, torch.full_like(noise, 1 / variance), torch.zeros(4, 2))
+    changed, added = recorrupted(batch)
+    a, b = changed.noisy * UNIT / variance**0.5, changed.target * UNIT / variance**0.5
+    assert float((a * b).mean()) == pytest.approx(0, abs=0.03)
+    assert float(a.square().mean()) == pytest.approx(1 + TAU**2, rel=0.03)
+    assert float(b.square().mean()) == pytest.approx(1 + added, rel=0.03)
+
+
+def test_the_price_follows_the_residual():
+    from napari_rdpdenoise.train.adapt import Price
+
+    dear, cheap = Price(1.0), Price(1.0)
+    for _ in range(200):
+        dear.follow(0.8)
+        cheap.follow(1.2)
+    assert dear.value == pytest.approx(30)
+    assert cheap.value == pytest.approx(1 / 30)
+    again = Price(1.0)
+    again.load_state_dict(dear.state_dict())
+    assert again.value == dear.value

@@ -180,7 +180,7 @@ class AdaptLoop(Loop):
 def recorrupted(batch: Batch) -> tuple[Batch, float]:
     """The batch with ``tau z`` added to the input and ``z / tau`` taken off the target, z like its noise.
 
-    Input and target then have independent noise (Pang, Zheng, Quan and Ji 2021, "Recorrupted-to-Recorrupted"),
+    Input and target then have independent noise (Pang et al. 2021, "Recorrupted-to-Recorrupted"),
     so the decode cannot come closer to the target by keeping noise. Also the mean square, in noise variances,
     that this adds to every error.
     """

@@ -62,8 +62,8 @@ class ZeroShotTuneSettings(TuneSettings):
     steps: int = Field(200, ge=1, description="of training, at most")
     target: Literal["noisy", "recorrupted"] = Field(
         "recorrupted",
-        description="noisy: the input itself at the noise-matched rate, as published; recorrupted: with noise "
-        "that is added to the input and taken off the target",
+        description="noisy: the input itself at the noise-matched rate, as published; recorrupted: with "
+        "noise that is added to the input and taken off the target",
     )
     price: float = Field(0.05, gt=0, description="of a bit per pixel, noise variances")
     learns: Literal["decoder", "gains", "all"] = Field(
