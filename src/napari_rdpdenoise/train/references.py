@@ -7,6 +7,7 @@ than the stack, of the same kind of contrast, and of structures of about the sam
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,8 @@ _CLEANER = 2.0  # range over noise, references over noisy stack
 _CLIPPED = 0.05  # share of pixels at the bright end
 _COARSER, _FINER = 3.0, 1 / 3  # size of structures, references over noisy stack
 _ODD = 1.8  # the same, from which on the user is told
+_BLUR = 1.5  # px, before anything is measured of noisy images
+_SEEN = 0.3  # times the noise that structure must have to be measured
 _SKEWED = 0.3  # skewness beyond which a contrast counts as bright or dark on the other
 _WHITE = (0.5, 99.9)  # percentiles that are displayed as black and white
 
@@ -31,7 +34,8 @@ class Look:
 
     Attributes:
         depth: values' range in standard deviations of the noise, after the stabilising transform.
-        size: of the structures, px: sqrt(2 * variance / mean square slope), noise taken off.
+        size: of the structures after a blur of 1.5 px, px: sqrt(2 * variance / mean square slope), noise
+            taken off; 0 where the noise hides it.
         skewness: of the stabilised values after a light blur; above 0 bright on dark.
         clipped: share of pixels at the largest value.
     """
@@ -54,17 +58,30 @@ class ReferenceReport:
 def look_at(plane: NDArray[Any], noise: NoiseModel) -> Look:
     """Measure a plane (2-D, counts) given its noise."""
     t = stabilize(filled(plane), noise).astype(np.float64)
-    smooth = ndimage.gaussian_filter(t, 1.0)
+    smooth = ndimage.gaussian_filter(t, _BLUR)
     low, high = np.percentile(smooth, _WHITE)
-    variance = max(float(t.var()) - 1.0, 0.0)
-    # slopes over two pixels; the noise's own is 2 per axis
-    slopes = [(np.take(t, range(2, n), a) - np.take(t, range(n - 2), a)) for a, n in enumerate(t.shape)]
-    slope = max(sum(float(np.mean(s * s)) - 2.0 for s in slopes) / 8, 1e-9)
-    size = float(np.sqrt(2 * variance / slope)) if variance > 0 else 0.0
     spread = max(float(smooth.std()), 1e-9)
     skewness = float(np.mean(((smooth - smooth.mean()) / spread) ** 3))
     clipped = float(np.mean(plane == plane.max())) if plane.dtype.kind in "ui" else 0.0
-    return Look(float(high - low), size, skewness, clipped)
+    return Look(float(high - low), _size(smooth), skewness, clipped)
+
+
+def _size(smooth: NDArray[np.float64]) -> float:
+    """Of structures, px; the noise had variance 1 before the blur."""
+    kept, steep = _noise_after_blur()
+    variance = float(smooth.var()) - kept
+    slope = sum(float(np.mean(np.square(np.diff(smooth, 1, axis)))) - steep for axis in (0, 1)) / 2
+    # an estimate of the noise that is wrong by a fifth must not decide
+    return float(np.sqrt(2 * variance / slope)) if min(variance / kept, slope / steep) > _SEEN else 0.0
+
+
+@cache
+def _noise_after_blur() -> tuple[float, float]:
+    """Variance of white noise after the blur, and the mean square of its step to the next pixel."""
+    impulse = np.zeros((33, 33))
+    impulse[16, 16] = 1.0
+    kernel = ndimage.gaussian_filter(impulse, _BLUR)
+    return float(np.square(kernel).sum()), float(np.square(np.diff(kernel, 1, 0)).sum())
 
 
 def check_references(references: Planes, noisy: Planes, crop_size: int) -> ReferenceReport:
