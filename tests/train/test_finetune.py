@@ -257,3 +257,15 @@ def test_the_price_follows_the_residual():
     again = Price(1.0)
     again.load_state_dict(dear.state_dict())
     assert again.value == dear.value
+
+
+def test_the_critic_cannot_ask_for_brightness():
+    from napari_rdpdenoise.train.adapt import with_means_of
+
+    torch.manual_seed(1)
+    noisy, image = torch.randn(2, 1, 96, 96), torch.randn(2, 1, 96, 96, requires_grad=True)
+    changed = with_means_of(image, noisy)
+    torch.testing.assert_close(changed, with_means_of(image + 3.0, noisy))
+    assert abs(float((changed - noisy).detach().mean())) < 0.01
+    changed.sum().backward()
+    assert abs(float(image.grad.mean())) < 1e-5

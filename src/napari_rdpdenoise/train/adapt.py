@@ -31,6 +31,7 @@ _CLIP = 1.0  # gradient norm
 _PUBLISHED_NOISE = (25 / 255) ** 2  # variance beside which the weight of W1 is published
 _FOLLOW, _MOST = 0.5, 0.05  # of log price per step and unit of D; largest change per step
 _BOUND = 30.0  # times the starting price, upwards and downwards
+_MEANS = 32  # px of the blocks whose means the critic sees as they are in the noisy image; divides crops
 TAU = 0.5  # of the noise that is added; see `recorrupted`
 _MEMORY = 0.9  # of the mean of D that the price follows
 
@@ -94,7 +95,7 @@ class AdaptLoop(Loop):
 
     def train_step(self, batch: Batch) -> dict[str, float]:
         """The critic's steps, where there is one, then one of the network, on the same latents."""
-        stage, added = self.stage, 0.0
+        stage, added, seen = self.stage, 0.0, batch.noisy
         if stage.target == "recorrupted":
             batch, added = recorrupted(batch)
         hat, bits = self._latents(batch)
@@ -107,7 +108,8 @@ class AdaptLoop(Loop):
             loss = loss + self._price.value * bpp
             values["price"] = self._price.value
         if stage.perception:
-            shown = Shift.draw().image(displayed(images[stage.decoder], batch.tone))
+            anchored = with_means_of(images[stage.decoder], seen)
+            shown = Shift.draw().image(displayed(anchored, batch.tone))
             values["critic"] = self._train_critic(shown.detach())
             if self.step >= stage.critic_alone:
                 with still(self._critic.parameters()):
@@ -175,6 +177,15 @@ class AdaptLoop(Loop):
             loss.backward()
             self._critic_optimizer.step()
         return float(distance)
+
+
+def with_means_of(image: Tensor, noisy: Tensor) -> Tensor:
+    """The image (b, 1, h, w) with the local means of the noisy one, as the codec's output has them.
+
+    A critic prefers the brightness that is usual among its references; here it cannot ask for it.
+    """
+    missing = nn.functional.avg_pool2d(noisy - image, _MEANS)
+    return image + nn.functional.interpolate(missing, image.shape[-2:], mode="bilinear", align_corners=False)
 
 
 def recorrupted(batch: Batch) -> tuple[Batch, float]:

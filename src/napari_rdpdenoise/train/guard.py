@@ -220,8 +220,12 @@ class Guard:
 
 
 def error_loss(before: dict[str, float], after: dict[str, float]) -> float:
-    """PSNR lost by the estimated errors, dB; negative where it was gained."""
-    old = max(before["error"], _LEAST_ERROR)
+    """PSNR lost by the estimated errors, dB; negative where it was gained.
+
+    A noise estimate that is too large makes errors too small by as much. The best possible denoiser's error
+    is half of error minus residual plus 1, whatever the estimate: a bound for where that happens.
+    """
+    old = max(before["error"], (before["error"] - before.get("residual", 1.0) + 1) / 2, _LEAST_ERROR)
     return 10 * math.log10(max(old + after["error"] - before["error"], 1e-3 * old) / old)
 
 
