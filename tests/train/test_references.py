@@ -105,3 +105,10 @@ def test_planes_from_arrays_files_and_folders_are_the_same(tmp_path):
 def test_what_is_no_image_is_refused(images, error, words):
     with pytest.raises(error, match=words):
         take_planes(images, "noisy")
+
+
+def test_channels_are_not_mixed(tmp_path):
+    stack = np.stack([camera(cells(k), 1.0, k) for k in range(2)])
+    tifffile.imwrite(tmp_path / "two.ome.tif", stack, metadata={"axes": "CYX"}, ome=True)
+    with pytest.raises(ValueError, match="one channel"):
+        take_planes(tmp_path / "two.ome.tif", "noisy")

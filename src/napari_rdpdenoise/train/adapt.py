@@ -113,7 +113,10 @@ class AdaptLoop(Loop):
             values["critic"] = self._train_critic(shown.detach())
             if self.step >= stage.critic_alone:
                 with still(self._critic.parameters()):
-                    loss = loss - stage.perception / _PUBLISHED_NOISE * self._critic(shown).mean()
+                    # a critic's slope is 1 over a whole crop: as a root mean square over its pixels the pull
+                    # of W1 is the same for crops of any size, and cannot outgrow the distortion's
+                    score = self._critic(shown).mean() / shown[0].numel() ** 0.5
+                    loss = loss - stage.perception / _PUBLISHED_NOISE * score
         self._descend(loss)
         if stage.target == "noisy":
             self._price.follow(errors["fidelity" if "fidelity" in errors else stage.decoder].item())

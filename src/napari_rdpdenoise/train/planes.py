@@ -107,6 +107,12 @@ def _of_file(path: Path) -> Iterator[tuple[NDArray[Any], str]]:
         return
     source = open_image(path)
     try:
+        colours = [a for a, n in zip(source.metadata.axes, source.shape, strict=True) if a in "CS" and n > 1]
+        if colours:
+            raise ValueError(
+                f"image: expected one channel, found {source.metadata.axes} of sizes {source.shape} in "
+                f"{path}; save the channel to learn from as an image of its own"
+            )
         indices = plane_indices(source)
         for index in indices:
             plane = source.read(index, slice(0, source.shape[-2]), slice(0, source.shape[-1]))

@@ -191,8 +191,9 @@ class AdaptStage(_Stage):
     ``distortion + price * bpp + perception * W1(references, output)``, distortion in noise variances. What is
     frozen before the latents has no rate to pay for. Otherwise the price follows the residual until that is
     the noise variance (DeCompress, ZS-NCD). With references this is GanDeCompress (arXiv 2602.11553): 5
-    critic steps, gradient penalty 10. Its weight of W1, 0.02 beside errors of images in [0, 1] at a noise of
-    25/255, is 2.1 in noise variances; ``perception`` is given as published and scaled so at every noise.
+    critic steps, gradient penalty 10. ``perception`` is the weight of W1 beside errors of images in [0, 1] at
+    a noise of 25/255, as published (0.02), and scaled so at every noise; W1 is divided by the root of the
+    number of pixels, without which training was seen to collapse.
     """
 
     kind: Literal["adapt"]
@@ -219,7 +220,7 @@ class AdaptStage(_Stage):
     )
     perception: float = Field(0.0, ge=0, description="weight of W1; 0 trains no critic")
     critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
-    critic_rate: float = Field(1e-4, gt=0)
+    critic_rate: float = Field(4e-4, gt=0, description="1e-4 as published, for far longer runs")
     critic_alone: int = Field(20, ge=0, description="steps of the critic before the decoder listens to it")
     gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
     rate: float = Field(1.0, ge=0, le=1, description="rate at which the noise is met")
