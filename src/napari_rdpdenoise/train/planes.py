@@ -107,8 +107,8 @@ def _of_file(path: Path) -> Iterator[tuple[NDArray[Any], str]]:
         return
     source = open_image(path)
     try:
-        colours = [a for a, n in zip(source.metadata.axes, source.shape, strict=True) if a in "CS" and n > 1]
-        if colours:
+        # not "S": so are called the planes of a stack whose file names no axes
+        if any(axis == "C" and n > 1 for axis, n in zip(source.metadata.axes, source.shape, strict=True)):
             raise ValueError(
                 f"image: expected one channel, found {source.metadata.axes} of sizes {source.shape} in "
                 f"{path}; save the channel to learn from as an image of its own"

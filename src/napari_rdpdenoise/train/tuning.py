@@ -74,13 +74,13 @@ class ZeroShotTuneSettings(TuneSettings):
     price: float = Field(
         0.01,
         gt=0,
-        description="of a bit per pixel, noise variances; with target noisy, 1.3 as published, it follows the "
-        "residual",
+        description="of a bit per pixel, noise variances; with target noisy it follows the residual, "
+        "from 1.3 as published",
     )
     learns: Literal["decoder", "gains", "all"] = Field(
         "all",
-        description="what changes: decoder; decoder and gains; or encoder and entropy model as well. Only with "
-        "decoder is the realism decoder kept: the others' latents are new to it",
+        description="what changes: decoder; decoder and gains; or encoder and entropy model as well. Only "
+        "with decoder is the realism decoder kept: the others' latents are new to it",
     )
     validate_every: int = Field(150, ge=1, description="steps between two looks at held-out data")
 
