@@ -8,8 +8,7 @@
 * ``mean``: mean of the decode against that of the noisy image, percent, before block means are put right.
 * ``background``: root mean square of realism minus fidelity decode in the flattest tenth of the image, in
   noise standard deviations: texture that is drawn where there is none.
-* ``texture``: sliced Wasserstein distance (Rabin et al. 2011) of small patches of displayed decode and
-  references, their means taken off, at two scales; in standard deviations of the references' patches.
+* ``texture``: distance of displayed decode and references, see ``texture``.
 """
 
 from __future__ import annotations
@@ -20,7 +19,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
@@ -29,13 +27,13 @@ from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import stabilized_variance
 from napari_rdpdenoise.train.planes import filled
 from napari_rdpdenoise.train.references import ends
+from napari_rdpdenoise.train.texture import Texture
 
 _TAU = 0.5  # noise is 1.12 times as strong then; smaller is closer to the image, and noisier
-_EDGE = 256  # px of a held-out window
+_EDGE = 384  # px of a held-out window
 _MOST = 4  # windows
 _BLOCK = 16  # px of a block that is flat or not
 _FLAT = 10.0  # percentile of the blocks
-_PATCH, _PATCHES, _DIRECTIONS = 5, 6000, 48
 
 
 class Judge:
@@ -61,14 +59,14 @@ class Judge:
         chosen = [planes[int(k)] for k in np.linspace(0, len(planes) - 1, min(_MOST, len(planes)))]
         self._windows = [_window(filled(plane)) for plane in chosen]
         shown = [_displayed(filled(r).astype(np.float32), ends(r)) for r in references[:32]]
-        self._wanted = _patches(shown) if shown else None
+        self._texture = Texture(shown) if shown else None
 
     def figures(self, network: RdpNetwork) -> dict[str, float]:
         """The module's figures, by name."""
         rows = [self._of_window(network, window, number) for number, window in enumerate(self._windows)]
         out = {name: float(np.mean([row[name] for row, _ in rows])) for name in rows[0][0]}
-        if self._wanted is not None:
-            out["texture"] = _distance(_patches([shown for _, shown in rows]), self._wanted)
+        if self._texture is not None:
+            out["texture"] = self._texture.distance([shown for _, shown in rows])
         return out
 
     def _of_window(
@@ -143,31 +141,3 @@ def _background(difference: NDArray, fidelity: NDArray) -> float:
 def _displayed(image: NDArray, span: tuple[float, float]) -> NDArray[np.float32]:
     low, white = span
     return np.clip((image - low) / max(white - low, 1e-6), 0, 1).astype(np.float32)
-
-
-def _patches(images: list[NDArray[np.float32]]) -> list[NDArray[np.float32]]:
-    """Patches (n, 25) without their means, at full and half resolution."""
-    out = []
-    for scale in (1, 2):
-        rng, rows = np.random.default_rng(scale), []
-        for image in images:
-            small = image if scale == 1 else ndimage.uniform_filter(image, 2)[::2, ::2]
-            windows = np.lib.stride_tricks.sliding_window_view(small, (_PATCH, _PATCH))
-            count = _PATCHES // len(images) + 1
-            y, x = (rng.integers(n, size=count) for n in windows.shape[:2])
-            rows.append(windows[y, x].reshape(count, -1))
-        found = np.concatenate(rows)
-        out.append(found - found.mean(1, keepdims=True))
-    return out
-
-
-def _distance(found: list[NDArray], wanted: list[NDArray]) -> float:
-    """Mean over scales and directions of the distance of sorted projections."""
-    places, values = np.linspace(0, 1, 512), []
-    for a, b in zip(found, wanted, strict=True):
-        directions = np.random.default_rng(3).standard_normal((_PATCH**2, _DIRECTIONS))
-        directions -= directions.mean(0)
-        directions /= np.linalg.norm(directions, axis=0)
-        one, two = (np.quantile(part @ directions, places, axis=0) for part in (a, b))
-        values.append(np.mean(np.abs(one - two)) / max(float((b @ directions).std()), 1e-6))
-    return float(np.mean(values))

@@ -100,7 +100,10 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     # references that the critic never saw, where there are enough of them
     unseen = usable if len(usable) < 3 else usable[2::3]
     judge = Judge(split.judged, split.normalization, split.rate, "realism", unseen)
-    remarks = (*split.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
+    left_out = (f"left out: {reason}" for reason in report.refused)
+    remarks = (*split.remarks, *left_out, *report.remarks)
+    if why := _without_lpips():
+        remarks = (*remarks, f"textures are compared by small patches, a rough measure: {why}")
     listed = _images(noisy=images, references=clean)
     return Plan("unpaired", settings, train, data, "texture", _judged(judge), listed, remarks, split.rate)
 

@@ -31,12 +31,17 @@ class TuneSettings(BaseModel):
 class UnpairedSettings(TuneSettings):
     """Noisy images and clean ones of other places (GanDeCompress, arXiv 2602.11553)."""
 
-    learning_rate: float = Field(1e-4, gt=0)
+    steps: int = Field(1000, ge=1, description="of training, at most")
+    learning_rate: float = Field(2e-4, gt=0)
+    batch: int = Field(2, ge=1, description="crops per step")
+    validate_every: int = Field(100, ge=1, description="steps between two looks at held-out data")
     encoder: Literal["frozen", "trained"] = Field(
         "frozen", description="whether encoder and gains learn as well"
     )
     form: Literal["mse", "rmse"] = Field("mse", description="distortion; rmse as in OTDenoising")
-    perception: float = Field(0.02, gt=0, description="weight of the critic, as published")
+    perception: float = Field(
+        0.1, gt=0, description="weight of the critic; 0.02 as published draws towards the smooth decode"
+    )
     critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
     gradient_penalty: float = Field(10.0, ge=0)
 
