@@ -101,9 +101,9 @@ class PatchSettings(BaseModel):
     steps: int = Field(2000, ge=1, description="20000 as published, with batch 16384, for a GPU")
     batch: int = Field(1024, ge=1, description="patches per step")
     learning_rate: float = Field(5e-3, gt=0, description="falls to a tenth for the last fifth; mlp: 1e-3")
-    domain: Literal["stabilised", "counts"] = Field(
-        "stabilised",
-        description="where the error is measured: after the variance-stabilising transform or not",
+    domain: Literal["counts", "stabilised"] = Field(
+        "counts",
+        description="where the error is measured: as published, or after the variance-stabilising transform",
     )
     stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
     check_every: int = Field(50, ge=1, description="steps between two looks at the residual")
