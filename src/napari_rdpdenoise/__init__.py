@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .io import open_image
     from .settings import RunSettings
     from .stream import denoise_stream
+    from .train.finetune import finetune_pairs, finetune_unpaired, finetune_zeroshot
 
 __version__ = "0.1.0"
 
@@ -25,6 +26,9 @@ __all__ = [
     "__version__",
     "denoise",
     "denoise_stream",
+    "finetune_pairs",
+    "finetune_unpaired",
+    "finetune_zeroshot",
     "load_model",
     "open_image",
 ]
@@ -35,6 +39,9 @@ _HOME = {
     "RunSettings": ".settings",
     "denoise": ".api",
     "denoise_stream": ".stream",
+    "finetune_pairs": ".train.finetune",
+    "finetune_unpaired": ".train.finetune",
+    "finetune_zeroshot": ".train.finetune",
     "load_model": ".codec",
     "open_image": ".io",
 }

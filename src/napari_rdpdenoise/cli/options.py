@@ -10,7 +10,7 @@ from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin
 
 import typer
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from napari_rdpdenoise.settings import RunSettings
 
@@ -28,7 +28,7 @@ _WRITTEN: dict[str, tuple[Any, str]] = {
 
 def flag(field: str) -> str:
     """The option of a settings field, such as ``--rate``."""
-    return _FLAGS.get(field, f"--{field}")
+    return _FLAGS.get(field, f"--{field.replace('_', '-')}")
 
 
 def with_settings(*fields: str) -> Callable[[Command], Command]:
@@ -36,11 +36,16 @@ def with_settings(*fields: str) -> Callable[[Command], Command]:
 
     The command takes their values by field name as its first argument, for `make_settings`.
     """
-    chosen = fields or tuple(RunSettings.model_fields)
+    return with_fields(RunSettings, *fields)
+
+
+def with_fields(model: type[BaseModel], *fields: str) -> Callable[[Command], Command]:
+    """Give a command the options of some fields of any settings, as `with_settings` does."""
+    chosen = fields or tuple(model.model_fields)
 
     def decorate(command: Command) -> Command:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-        parameters = [*own, *(_parameter(field) for field in chosen)]
+        parameters = [*own, *(_parameter(model, field) for field in chosen)]
 
         @wraps(command)
         def run(**values: Any) -> None:
@@ -118,8 +123,8 @@ def describe(error: ValidationError) -> str:
     return "\n".join(lines)
 
 
-def _parameter(name: str) -> inspect.Parameter:
-    field = RunSettings.model_fields[name]
+def _parameter(model: type[BaseModel], name: str) -> inspect.Parameter:
+    field = model.model_fields[name]
     annotation, metavar = _WRITTEN.get(name, (None, None))
     if annotation is None:
         annotation = _simple(name, field.annotation)

@@ -39,7 +39,7 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
     """
     from safetensors.torch import load
 
-    folder = _folder(name)
+    folder = model_folder(name)
     card = read_card(folder)
     if card.format_version > FORMAT_VERSION:
         raise ValueError(
@@ -63,7 +63,7 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
 def model_digest(name: str | Path = "default") -> str:
     """`Codec.digest` of a model as hex text, from its card alone; empty if there is no such model."""
     try:
-        return read_card(_folder(name)).sha256[:32]
+        return read_card(model_folder(name)).sha256[:32]
     except FileNotFoundError:
         return ""
 
@@ -128,7 +128,12 @@ def choose_device(device: str) -> str:
     return device
 
 
-def _folder(name: str | Path) -> Path:
+def model_folder(name: str | Path) -> Path:
+    """Folder of a shipped model, or of one given by its path.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+    """
     name = DEFAULT_MODEL if name == "default" else name
     for folder in (MODELS_FOLDER / name, Path(name)):
         if (folder / "card.yaml").is_file():

@@ -99,6 +99,10 @@ class LpipsNet(nn.Module):
             total = total + distance.mean(dim=(1, 2, 3))
         return total
 
+    def unit_features(self, image: Tensor) -> list[Tensor]:
+        """Features of each layer, of length 1 at every position; ``image`` as in :meth:`forward`."""
+        return [_unit(a) for a in self.trunk(self._prepare(image))]
+
     def _prepare(self, x: Tensor) -> Tensor:
         return (2 * x.expand(-1, 3, -1, -1) - 1 - self.shift) / self.scale
 

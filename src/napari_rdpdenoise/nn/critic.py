@@ -1,4 +1,4 @@
-"""Conditional critic of the realism decoder's training; it is never shipped."""
+"""Critics, conditional and not, of the realism decoder's training; they are never shipped."""
 
 from __future__ import annotations
 
@@ -41,8 +41,34 @@ class Critic(nn.Module):
         return self.layers(torch.cat([folded, self.condition(latents)], 1)).mean(dim=(1, 2, 3))
 
 
+class MarginalCritic(nn.Module):
+    """How much an image looks like the references, whatever it was decoded from: score per image, unbounded.
+
+    Three stride-2 convolutions with leaky ReLU, global mean, linear (GanDeCompress, arXiv 2602.11553). Images
+    are folded 2x2 into channels in place of the first stride, since a CPU is slow at full resolution.
+    """
+
+    def __init__(self, channels: int = 32) -> None:
+        super().__init__()
+        act = nn.LeakyReLU(0.2)
+        self.layers = nn.Sequential(
+            conv(4, channels),
+            act,
+            nn.Conv2d(channels, 2 * channels, 4, 2, 1),
+            act,
+            nn.Conv2d(2 * channels, 4 * channels, 4, 2, 1),
+            act,
+        )
+        self.score = nn.Linear(4 * channels, 1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Score (b,) of displayed images (b, 1, h, w), h and w even and at least 8."""
+        features = self.layers(nn.functional.pixel_unshuffle(image, 2))
+        return self.score(features.mean(dim=(2, 3)))[:, 0]
+
+
 def critic_loss(
-    critic: Critic, real: Tensor, fake: Tensor, given: tuple[Tensor, Tensor], penalty: float
+    critic: nn.Module, real: Tensor, fake: Tensor, given: tuple[Tensor, ...], penalty: float
 ) -> tuple[Tensor, Tensor]:
     """Wasserstein loss with gradient penalty (Gulrajani et al. 2017, eq. 3), and the estimated distance.
 
@@ -50,7 +76,7 @@ def critic_loss(
         critic: being trained.
         real: displayed clean images (b, 1, h, w).
         fake: displayed decodes of the same shape, without gradient.
-        given: fidelity decode as displayed, and latents.
+        given: what the critic takes beside an image: fidelity decode as displayed, and latents; or nothing.
         penalty: weight of ``(|gradient| - 1)^2`` at random points between the two.
     """
     distance = (critic(real, *given) - critic(fake, *given)).mean()

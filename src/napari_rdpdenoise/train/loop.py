@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from torch.optim import Optimizer
 
 from napari_rdpdenoise.codec.pretrained import network_tensors
 from napari_rdpdenoise.nn.network import RdpNetwork
-from napari_rdpdenoise.train.data import Batch, TrainingData
+from napari_rdpdenoise.train.data import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import Stage, TrainSettings
 from napari_rdpdenoise.train.validation import validate
 
@@ -46,6 +46,10 @@ class TrainProgress:
     validation: dict[str, float]
 
 
+# Loop, its scores on held-out images, the last step's values -> the scores to report
+Judge = Callable[["Loop", dict[str, float], dict[str, float]], dict[str, float]]
+
+
 class Loop(ABC):
     """One stage. Every checkpoint resumes to the same curve: data and noise are seeded by the step number.
 
@@ -66,6 +70,7 @@ class Loop(ABC):
         self.device = next(network.parameters()).device
         self.average = copy.deepcopy(network).eval()
         self.step = 0
+        self.judge: Judge | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -108,7 +113,7 @@ class Loop(ABC):
                 taken.add(self._step(next(batches)))
                 due = self.step % self.settings.validate_every == 0 or self.step == self.stage.steps
                 if self.step % report_every == 0 or due:
-                    scores = validate(self.average, held_out) if due else {}
+                    scores = self._scores(held_out, taken.last) if due else {}
                     if due:
                         self.save()
                     seconds = time.monotonic() - start
@@ -118,6 +123,11 @@ class Loop(ABC):
         finally:
             batches.close()  # type: ignore[attr-defined]
             self.save()
+
+    def _scores(self, held_out: list[ValidationImage], values: dict[str, float]) -> dict[str, float]:
+        scores = validate(self.average, held_out)
+        # before the checkpoint: a run that is killed in between asks again
+        return scores if self.judge is None else self.judge(self, scores, values)
 
     def save(self) -> None:
         """Write the checkpoint, and the averaged weights as ``model.safetensors``; both atomically."""
@@ -177,6 +187,11 @@ class _Means:
 
     def add(self, row: dict[str, float]) -> None:
         self._rows.append(row)
+
+    @property
+    def last(self) -> dict[str, float]:
+        """The last row."""
+        return self._rows[-1]
 
     def take(self) -> dict[str, float]:
         rows, self._rows = self._rows, []

@@ -93,7 +93,7 @@ class RealismLoop(Loop):
         """The critic's steps, once it has its turn, then one of the decoder, on the same latents."""
         self.network.eval()
         frozen = self._encode(batch)
-        shift = _Shift.draw()
+        shift = Shift.draw()
         given = (shift.image(displayed(frozen.fidelity, batch.tone)), shift.latents(frozen.latents))
         image = self._decoder(frozen.latents, self._grain(frozen.latents))
         shown, clean = displayed(image, batch.tone), displayed(batch.target, batch.tone)
@@ -110,7 +110,7 @@ class RealismLoop(Loop):
             loss = loss + self.stage.lpips * distances
             values["lpips"] = distances.item()
         if self.stage.adversarial and self.step >= self.stage.critic_from + self.stage.critic_alone:
-            with _still(self._critic.parameters()):
+            with still(self._critic.parameters()):
                 loss = loss - self.stage.adversarial * self._critic(shift.image(shown), *given).mean()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -144,7 +144,7 @@ class RealismLoop(Loop):
         return float(distance)
 
 
-class _Shift(NamedTuple):
+class Shift(NamedTuple):
     """Random crop, 8 px smaller, before LPIPS and the critic.
 
     AlexNet strides by 4 px and the critic folds by 4 px, as the decoder unfolds: without the shift they agree
@@ -155,11 +155,13 @@ class _Shift(NamedTuple):
     x: int
 
     @classmethod
-    def draw(cls) -> _Shift:
+    def draw(cls) -> Shift:
+        """A random one."""
         y, x = torch.randint(0, _STRIDE, (2,)).tolist()
         return cls(y, x)
 
     def image(self, image: Tensor) -> Tensor:
+        """Cut from images (b, c, h, w)."""
         height, width = (n - _STRIDE for n in image.shape[-2:])
         return image[..., self.y : self.y + height, self.x : self.x + width]
 
@@ -168,7 +170,7 @@ class _Shift(NamedTuple):
         return latents[..., :-1, :-1]
 
 
-class _still:
+class still:
     """Parameters that take no gradient for a while."""
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:

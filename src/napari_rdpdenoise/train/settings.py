@@ -56,14 +56,16 @@ class SourceSettings(BaseModel):
     ``identity``: clean images to themselves, their noise as estimated. Only images whose range exceeds 64
     standard deviations of it are used: the others look like noisy ones, and would teach to keep noise.
 
-    The last three and ``min_ms_ssim`` are the strategies of JDC (Brummer and De Vleeschouwer 2023, arXiv
-    2307.06233): N is ``pairs``, UD is ``noisy``, CN four of ``pairs`` to one of ``identity``, and Cn.8 the
-    same with ``min_ms_ssim`` 0.8.
+    ``self``: the target is the image itself, for a stage of kind "adapt"; only of images in memory.
+
+    Of these, "pairs", "noisy", "identity" and ``min_ms_ssim`` make the strategies of JDC (Brummer and De
+    Vleeschouwer 2023, arXiv 2307.06233): N is ``pairs``, UD is ``noisy``, CN four of ``pairs`` to one
+    of ``identity``, and Cn.8 the same with ``min_ms_ssim`` 0.8.
     """
 
     model_config = _FROZEN
 
-    kind: Literal["clean", "pairs", "noisy", "identity"]
+    kind: Literal["clean", "pairs", "noisy", "identity", "self"]
     folder: str = Field(description="relative to the data folder; images are found by suffix")
     clean_folder: str | None = Field(
         None, description="pairs only; with a teacher it serves validation alone and may be left out"
@@ -187,7 +189,54 @@ class RealismStage(_Stage):
     critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")
 
 
-Stage = Annotated[CodecStage | RealismStage, Field(discriminator="kind")]
+class AdaptStage(_Stage):
+    """A trained codec on images that have no clean partner: distortion to the noisy input.
+
+    ``distortion + price * bpp + perception * W1(references, output)``, distortion in noise variances. What is
+    frozen before the latents has no rate to pay for. Otherwise the price follows the residual until that is
+    the noise variance (DeCompress, ZS-NCD). With references this is GanDeCompress (arXiv 2602.11553): 5
+    critic steps, gradient penalty 10. ``perception`` is the weight of W1 beside errors of images in [0, 1] at
+    a noise of 25/255, as published (0.02), and scaled so at every noise; W1 is divided by the root of the
+    number of pixels, without which training was seen to collapse.
+    """
+
+    kind: Literal["adapt"]
+    steps: int = Field(600, ge=1)
+    learning_rate: float = Field(1e-4, gt=0)
+    warm_up: int = Field(20, ge=1, description="steps")
+    ema: float = Field(0.98, gt=0, lt=1, description="decay of the averaged weights that are kept")
+    learns: Literal["decoder", "gains", "all"] = Field(
+        "decoder",
+        description="what changes: decoder; decoder and gains; or encoder and entropy model as well",
+    )
+    decoder: Literal["fidelity", "realism"] = Field(
+        "fidelity", description="which decoder learns; with learns 'all' the fidelity decoder always does"
+    )
+    target: Literal["noisy", "recorrupted"] = Field(
+        "recorrupted",
+        description="noisy: the input itself, as published; recorrupted: noise that is added to the input is "
+        "taken off the target, so that the two have nothing in common but the image",
+    )
+    form: Literal["mse", "rmse"] = Field(
+        "mse",
+        description="rmse: twice the root, of the same slope at the noise variance (OTDenoising, whose "
+        "published balance is then a perception of 0.0065)",
+    )
+    perception: float = Field(0.0, ge=0, description="weight of W1; 0 trains no critic")
+    critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
+    critic_rate: float = Field(4e-4, gt=0, description="1e-4 as published, for far longer runs")
+    critic_alone: int = Field(20, ge=0, description="steps of the critic before the decoder listens to it")
+    gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
+    rate: float = Field(1.0, ge=0, le=1, description="rate at which the noise is met")
+    rate_spread: float = Field(
+        0.15, ge=0, description="half of the samples are at rates so far around, the others anywhere above"
+    )
+    price: float = Field(
+        1.3, gt=0, description="of a bit per pixel at the start, noise variances; 1.3 as published for ZS-NCD"
+    )
+
+
+Stage = Annotated[CodecStage | RealismStage | AdaptStage, Field(discriminator="kind")]
 
 
 class TrainSettings(BaseModel):
@@ -219,8 +268,12 @@ class TrainSettings(BaseModel):
         kinds = [stage.kind for stage in self.stages]
         if kinds != sorted(kinds, key="realism".__eq__):
             raise ValueError("stages: realism must come last, because it freezes everything else")
-        if kinds[0] == "realism" and self.start_from is None:
-            raise ValueError("stages: realism needs a trained codec; put stages before it or give start_from")
+        if "adapt" in kinds and len(kinds) > 1:
+            raise ValueError(f"stages: adapt must be the only one, found it among {', '.join(kinds)}")
+        if kinds[0] in ("realism", "adapt") and self.start_from is None:
+            raise ValueError(
+                f"stages: {kinds[0]} needs a trained codec; put stages before it or give start_from"
+            )
         return self
 
 

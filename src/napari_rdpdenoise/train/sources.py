@@ -30,11 +30,13 @@ class Sample:
         exposure: of the crop; its ``second``, where there is one, is the target in place of ``clean``.
         span: counts of the dark and the bright end of what it was cut from, without noise.
         scale: of its whole image's normalisation; None: that of the crop.
+        ends: counts that are displayed as black and white; None: those of the crop.
     """
 
     exposure: Exposure
     span: tuple[float, float]
     scale: float | None = None
+    ends: tuple[float, float] | None = None
 
     @property
     def similarity(self) -> float:
@@ -134,28 +136,31 @@ class CleanSource(Source):
 
 
 @dataclass(frozen=True)
-class _Pair:
+class Pair:
+    """A noisy image and its target, counts (2-D), noise as estimated, scale as in `Sample`."""
+
     noisy: NDArray[np.generic]
     clean: NDArray[np.float32]
     noise: NoiseModel
     scale: float | None = None
 
 
-class _Paired(Source):
+class Paired(Source):
     """Images whose targets are known before training."""
 
-    _pairs: list[_Pair]
+    _pairs: list[Pair]
 
     def __len__(self) -> int:
         return len(self._pairs)
 
     def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
+        """A random crop (size, size) of one pair."""
         pair = self._pairs[number]
         noisy, clean = crop([pair.noisy, pair.clean], size, rng)
         return Sample(Exposure(noisy.astype(np.float32), clean, pair.noise), _ends(pair.clean), pair.scale)
 
 
-class NoisySource(_Paired):
+class NoisySource(Paired):
     """Kinds "pairs" and "noisy": targets are the partners', or the teacher's, made once when it is loaded.
 
     Args:
@@ -184,7 +189,7 @@ class NoisySource(_Paired):
         pair = self._with_partner(file)
         return Exposure(pair.noisy.astype(np.float32), pair.clean, pair.noise)
 
-    def _with_partner(self, file: Path) -> _Pair:
+    def _with_partner(self, file: Path) -> Pair:
         assert self.settings.clean_folder is not None
         noisy = read_plane(file)
         clean = read_plane(partner(self._root / self.settings.clean_folder, file)).astype(np.float64)
@@ -193,16 +198,16 @@ class NoisySource(_Paired):
                 f"pair {file.name}: noisy is {noisy.shape}, clean {clean.shape}; they must be equal"
             )
         slope, level = np.polyfit(clean.ravel(), noisy.ravel().astype(np.float64), 1)
-        return _Pair(noisy, (slope * clean + level).astype(np.float32), estimate_noise([noisy]))
+        return Pair(noisy, (slope * clean + level).astype(np.float32), estimate_noise([noisy]))
 
 
-def _taught(file: Path, teacher: Teacher) -> _Pair:
+def _taught(file: Path, teacher: Teacher) -> Pair:
     noisy = read_plane(file)
     noise = estimate_noise([noisy])
-    return _Pair(noisy, teacher.denoised(noisy, noise), noise)
+    return Pair(noisy, teacher.denoised(noisy, noise), noise)
 
 
-class IdentitySource(_Paired):
+class IdentitySource(Paired):
     """Kind "identity": clean images to themselves, normalised as the codec would, by their whole image.
 
     The noise they have left is in input and target alike, in the same counts. The codec scales an image to
@@ -234,12 +239,12 @@ class IdentitySource(_Paired):
         return Exposure(pair.noisy.astype(np.float32), pair.clean, pair.noise)
 
 
-def _itself(plane: NDArray[np.generic], factor: float) -> _Pair:
+def _itself(plane: NDArray[np.generic], factor: float) -> Pair:
     if factor != 1:
         height, width = (max(1, round(n * factor)) for n in plane.shape)
         plane = resized(plane.astype(np.float32), (height, width))
     noise = estimate_noise([plane])
-    return _Pair(plane, plane.astype(np.float32), noise, fit_normalization([plane], noise).scale)
+    return Pair(plane, plane.astype(np.float32), noise, fit_normalization([plane], noise).scale)
 
 
 def _ends(clean: NDArray[np.float32]) -> tuple[float, float]:
@@ -252,4 +257,6 @@ def open_source(settings: SourceSettings, files: Sequence[Path], root: Path, noi
         return CleanSource(settings, files, noise)
     if settings.kind == "identity":
         return IdentitySource(settings, files)
+    if settings.kind == "self":
+        raise ValueError("sources: kind 'self' is for images in memory; use the finetune command")
     return NoisySource(settings, files, root)

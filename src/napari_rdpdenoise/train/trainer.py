@@ -12,11 +12,12 @@ from safetensors.torch import load_file
 from napari_rdpdenoise.codec.pretrained import MODELS_FOLDER, load_tensors
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.train.adapt import AdaptLoop
 from napari_rdpdenoise.train.data import TrainingData
 from napari_rdpdenoise.train.fidelity import FidelityLoop
-from napari_rdpdenoise.train.loop import Loop, TrainProgress
+from napari_rdpdenoise.train.loop import Judge, Loop, TrainProgress
 from napari_rdpdenoise.train.realism import RealismLoop, check_backbones
-from napari_rdpdenoise.train.settings import RealismStage, TrainSettings
+from napari_rdpdenoise.train.settings import AdaptStage, RealismStage, Stage, TrainSettings
 
 __all__ = ["TrainProgress", "Trainer"]
 
@@ -32,6 +33,7 @@ class Trainer:
         data: made from the same settings.
         folder: of the new model.
         device: torch device name.
+        judge: asked at every validation, before its checkpoint is written.
 
     Raises:
         FileNotFoundError: if the weights to start from are not there.
@@ -39,8 +41,14 @@ class Trainer:
     """
 
     def __init__(
-        self, settings: TrainSettings, data: TrainingData, folder: Path, device: str = "cpu"
+        self,
+        settings: TrainSettings,
+        data: TrainingData,
+        folder: Path,
+        device: str = "cpu",
+        judge: Judge | None = None,
     ) -> None:
+        self._judge = judge
         self.settings, self.data, self.folder, self.device = settings, data, folder, device
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
@@ -77,17 +85,27 @@ class Trainer:
     def _loop(self, number: int, before: Path | None) -> Loop:
         stage = self.settings.stages[number]
         torch.manual_seed(self.settings.seed)
-        config = self.settings.network.model_copy(update={"realism": stage.kind == "realism"})
+        realism = stage.kind == "realism" or (stage.kind == "adapt" and self.settings.network.realism)
+        config = self.settings.network.model_copy(update={"realism": realism})
         network = RdpNetwork(config)
         if before is not None:
             tensors = load_file(before)
             if config.realism:
+                tensors = self._realism() | tensors
                 tensors = _with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
                 tensors = _with_grain(network) | tensors
+            else:  # a decoder that this stage's latents would leave behind
+                tensors = {n: v for n, v in tensors.items() if not n.startswith("realism.")}
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
-        kind = RealismLoop if isinstance(stage, RealismStage) else FidelityLoop
-        return kind(self.settings, number, network, self.data, self.folder)
+        loop = _loop_of(stage)(self.settings, number, network, self.data, self.folder)
+        loop.judge = self._judge
+        return loop
+
+    def _realism(self) -> dict[str, torch.Tensor]:
+        """The realism decoder that the run started from; empty if it had none."""
+        tensors = {} if self._start is None else load_file(self._start)
+        return {n: v for n, v in tensors.items() if n.startswith("realism.")}
 
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"
@@ -95,6 +113,12 @@ class Trainer:
             beside = self.folder / "model.tmp"
             shutil.copyfile(weights, beside)
             beside.replace(self.folder / "model.safetensors")
+
+
+def _loop_of(stage: Stage) -> type[Loop]:
+    if isinstance(stage, AdaptStage):
+        return AdaptLoop
+    return RealismLoop if isinstance(stage, RealismStage) else FidelityLoop
 
 
 def _weights(name: str, folder: Path) -> Path:

@@ -1,0 +1,153 @@
+"""``napari-rdpdenoise finetune``: adapt a model to the images of one's own microscope."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import closing
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from pydantic import BaseModel, ValidationError
+
+from napari_rdpdenoise.cli.console import guarded, result, say
+from napari_rdpdenoise.cli.options import describe, with_fields
+from napari_rdpdenoise.cli.progress import bar, duration
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.train.tuning import (
+    PairsSettings,
+    PatchSettings,
+    UnpairedSettings,
+    ZeroShotTuneSettings,
+)
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.train.loop import TrainProgress
+    from napari_rdpdenoise.train.plans import Plan
+
+finetune_app = typer.Typer(
+    no_args_is_help=True, help="Adapt a model to your own images; the old one is kept if that is better."
+)
+
+_Noisy = Annotated[
+    Path, typer.Argument(metavar="NOISY", help="Noisy image, or folder of images; one channel, raw counts.")
+]
+_Out = Annotated[
+    Path, typer.Argument(metavar="OUT", help="Folder of the new model; the same command goes on there.")
+]
+_Device = Annotated[str, typer.Option(help=str(RunSettings.model_fields["device"].description))]
+
+
+@finetune_app.command()
+@with_fields(UnpairedSettings)
+def unpaired(
+    given: dict[str, Any],
+    noisy: _Noisy,
+    references: Annotated[
+        Path, typer.Argument(metavar="REFERENCES", help="Clean image or folder, of other places.")
+    ],
+    out: _Out,
+    device: _Device = "auto",
+) -> None:
+    """Learn the texture of clean images of the same kind of specimen, taken anywhere else."""
+    with guarded() as stage:
+        settings = _settings(UnpairedSettings, given)
+        from napari_rdpdenoise.codec import choose_device
+        from napari_rdpdenoise.train.plans import plan_unpaired
+
+        where = choose_device(device)
+        _run(plan_unpaired(noisy, references, settings, where), out, where, stage)
+
+
+@finetune_app.command()
+@with_fields(PairsSettings)
+def pairs(
+    given: dict[str, Any],
+    noisy: _Noisy,
+    partners: Annotated[
+        Path, typer.Argument(metavar="PARTNERS", help="Clean or noisy images of the same places, same order.")
+    ],
+    out: _Out,
+    device: _Device = "auto",
+) -> None:
+    """Learn from pairs of images of the same places, whose registration and intensities are checked."""
+    with guarded() as stage:
+        settings = _settings(PairsSettings, given)
+        from napari_rdpdenoise.codec import choose_device
+        from napari_rdpdenoise.train.plans import plan_pairs
+
+        where = choose_device(device)
+        _run(plan_pairs(noisy, partners, settings, where), out, where, stage)
+
+
+@finetune_app.command()
+@with_fields(ZeroShotTuneSettings)
+def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
+    """Learn from noisy images alone, starting from a trained model."""
+    with guarded() as stage:
+        settings = _settings(ZeroShotTuneSettings, given)
+        from napari_rdpdenoise.codec import choose_device
+        from napari_rdpdenoise.train.plans import plan_zeroshot
+
+        where = choose_device(device)
+        _run(plan_zeroshot(noisy, settings, where), out, where, stage)
+
+
+@finetune_app.command()
+@with_fields(PatchSettings)
+def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
+    """Learn from one noisy plane and no model at all (slow); OUT/denoised.tif is the result, no model."""
+    with guarded() as stage:
+        settings = _settings(PatchSettings, given)
+        import tifffile
+
+        from napari_rdpdenoise.codec import choose_device
+        from napari_rdpdenoise.train.finetune import run_patches
+
+        running = run_patches(noisy, out, settings, choose_device(device))
+        image = _follow(running, settings.steps, "patches", stage)
+        tifffile.imwrite(out / "denoised.tif", image)
+        result(str((out / "denoised.tif").resolve()))
+
+
+def _settings(model: type[BaseModel], given: dict[str, Any]) -> Any:
+    values = {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ValueError(describe(error)) from error
+
+
+def _run(plan: Plan, out: Path, device: str, stage: Any) -> None:
+    from napari_rdpdenoise.train.finetune import run_plan
+
+    for remark in plan.remarks:
+        say(remark)
+    stages = ", ".join(f"{part.kind} {part.steps} steps" for part in plan.train.stages)
+    say(f"{plan.kind} on {device}, noise met at rate {plan.rate:g}: {stages}")
+    steps = sum(part.steps for part in plan.train.stages)
+    found = _follow(run_plan(plan, out, device), steps, plan.kind, stage)
+    for line in found.words()[: -1 - len(plan.remarks)]:
+        say(line)
+    result(found.model)
+
+
+def _follow(running: Generator[TrainProgress, None, Any], steps: int, name: str, stage: Any) -> Any:
+    """Run to the end and return what the run does; an interruption closes it, and what is done is kept."""
+    done: dict[str, int] = {}
+    with closing(running), bar("steps") as progress:
+        task = progress.add_task(name, total=steps, state="")
+        while True:
+            try:
+                state = next(running)
+            except StopIteration as end:
+                return end.value
+            stage.working = True
+            done[state.stage] = state.step
+            words = ", ".join(f"{key} {value:.4g}" for key, value in state.values.items())
+            progress.update(task, completed=sum(done.values()), state=words)
+            if state.validation or state.step == state.steps:
+                say(f"{state.stage} {state.step} of {state.steps}: {words}, {duration(state.seconds)}")
+            for key, value in state.validation.items():
+                say(f"    {key}: {value:.4g}")

@@ -1,0 +1,247 @@
+"""Adapting a model to the user's own data, from the first check to a model folder.
+
+A run's folder: ``training/`` (checkpoints, guard, what the run was asked for), ``training.jsonl``,
+``report.txt``, and, if the tuned model is better, ``card.yaml`` and ``model.safetensors``.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from napari_rdpdenoise.codec.card import read_card
+from napari_rdpdenoise.codec.pretrained import build_network, choose_device, model_folder
+from napari_rdpdenoise.train.guard import Guard, Verdict
+from napari_rdpdenoise.train.log import TrainingLog, draw_curves
+from napari_rdpdenoise.train.loop import Loop, TrainProgress
+from napari_rdpdenoise.train.package import refuse_folder, write_model
+from napari_rdpdenoise.train.planes import take_planes
+from napari_rdpdenoise.train.plans import Plan, plan_pairs, plan_unpaired, plan_zeroshot, start_figures
+from napari_rdpdenoise.train.trainer import Trainer
+from napari_rdpdenoise.train.tuning import (
+    PairsSettings,
+    PatchSettings,
+    UnpairedSettings,
+    ZeroShotTuneSettings,
+)
+
+__all__ = ["FinetuneResult", "finetune_pairs", "finetune_unpaired", "finetune_zeroshot", "run_plan"]
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What a run came to.
+
+    Attributes:
+        model: what to denoise with: the run's folder, or the model it started from if that is better.
+        verdict: whether the tuned model is better, and why.
+        stopped: why it ended before its last step; None if it did not.
+        remarks: what was noticed about the images.
+    """
+
+    model: str
+    verdict: Verdict
+    stopped: str | None
+    remarks: tuple[str, ...]
+
+    def words(self) -> tuple[str, ...]:
+        """The report, one sentence each."""
+        stopped = (f"ended early: {self.stopped}",) if self.stopped else ()
+        return (*self.verdict.words, *stopped, *self.remarks, f"denoise with: {self.model}")
+
+
+def finetune_unpaired(
+    noisy: Any, references: Any, out: str | Path, *, device: str = "auto", **settings: Any
+) -> FinetuneResult:
+    """Adapt a model's realism to clean images of the same kind of specimen, taken anywhere else.
+
+    Args:
+        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
+        references: clean images, the same kinds.
+        out: folder of the new model; the same call again goes on where an earlier one ended.
+        device: "auto", "cpu", "cuda" or "mps".
+        **settings: fields of `UnpairedSettings`.
+
+    Raises:
+        ValueError: if a setting is out of range, no reference is of use, or the folder is another run's.
+    """
+    where = choose_device(device)
+    return _drain(run_plan(plan_unpaired(noisy, references, UnpairedSettings(**settings), where), out, where))
+
+
+def finetune_pairs(
+    noisy: Any, partners: Any, out: str | Path, *, device: str = "auto", **settings: Any
+) -> FinetuneResult:
+    """Adapt a model to noisy images with clean or noisy partners of the same places, in the same order.
+
+    Args:
+        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
+        partners: the same kinds and number.
+        out: folder of the new model; the same call again goes on where an earlier one ended.
+        device: "auto", "cpu", "cuda" or "mps".
+        **settings: fields of `PairsSettings`.
+
+    Raises:
+        ValueError: if a setting is out of range, two images are no pair, or the folder is another run's.
+    """
+    where = choose_device(device)
+    return _drain(run_plan(plan_pairs(noisy, partners, PairsSettings(**settings), where), out, where))
+
+
+def finetune_zeroshot(
+    noisy: Any,
+    out: str | Path,
+    *,
+    method: Literal["model", "patches"] = "model",
+    device: str = "auto",
+    **settings: Any,
+) -> FinetuneResult | NDArray[np.float32]:
+    """Learn from noisy images alone.
+
+    Args:
+        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
+        out: folder of the run; the same call again goes on where an earlier one ended.
+        method: "model" adapts a trained model; "patches" trains a small codec on one plane from nothing.
+        device: "auto", "cpu", "cuda" or "mps".
+        **settings: fields of `ZeroShotTuneSettings`; for "patches" those of `PatchSettings`.
+
+    Returns:
+        The run's result; for "patches" the denoised plane in counts.
+
+    Raises:
+        ValueError: if a setting is out of range, or the folder belongs to another run.
+    """
+    where = choose_device(device)
+    if method == "patches":
+        return _drain(run_patches(noisy, out, PatchSettings(**settings), where))
+    return _drain(run_plan(plan_zeroshot(noisy, ZeroShotTuneSettings(**settings), where), out, where))
+
+
+def run_plan(
+    plan: Plan, out: str | Path, device: str = "cpu", report_every: int = 10
+) -> Generator[TrainProgress, None, FinetuneResult]:
+    """Train, judge and write the model, yielding progress; closing the generator stops and saves.
+
+    Raises:
+        ValueError: if ``out`` is a shipped model's, or holds another run or model.
+    """
+    folder = Path(out)
+    training = folder / "training"
+    refuse_folder(folder)
+    _claim(training, plan)
+    guard = Guard(training, plan.goal, plan.settings.patience)
+    if not guard.rows:
+        guard.begin(start_figures(plan, _start_network(plan, device)))
+    last = len(plan.train.stages) - 1
+
+    def judge(loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
+        if loop.number < last:
+            return scores
+        figures = plan.figures(loop.average, scores)
+        guard.add(loop.step, figures, values, loop.average)
+        return (
+            scores if plan.goal == "pairs" else {f"held-out {n}@{plan.rate:g}": v for n, v in figures.items()}
+        )
+
+    trainer = Trainer(plan.train, plan.data, training, device, judge)
+    log, stopped = TrainingLog(folder / "training.jsonl"), guard.stop()
+    if stopped is None:
+        with closing(trainer.run(report_every)) as running:
+            for state in running:
+                log.add(state)
+                yield state
+                if stopped := guard.stop():
+                    break
+    return _conclude(plan, folder, guard, log, stopped)
+
+
+def run_patches(
+    noisy: Any, out: str | Path, settings: PatchSettings, device: str = "cpu"
+) -> Generator[TrainProgress, None, NDArray[np.float32]]:
+    """Train a patch codec on one plane, yielding progress; returns the denoised plane in counts.
+
+    Raises:
+        ValueError: if there is more than one plane, or ``out`` is a shipped model's or holds another run.
+    """
+    from napari_rdpdenoise.train.zeroshot import ZeroShot
+
+    images = take_planes(noisy, "noisy")
+    if len(images) != 1:
+        raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
+    refuse_folder(Path(out))
+    return (yield from ZeroShot(images.planes[0], settings, Path(out), device=device).run())
+
+
+def _conclude(
+    plan: Plan, folder: Path, guard: Guard, log: TrainingLog, stopped: str | None
+) -> FinetuneResult:
+    verdict, weights = guard.verdict(), guard.weights
+    if verdict.better and weights is not None:
+        write_model(folder, weights, plan, verdict, log)
+    else:  # of an earlier, shorter run
+        for name in ("card.yaml", "model.safetensors"):
+            (folder / name).unlink(missing_ok=True)
+    draw_curves(log, folder / "training.png")
+    result = FinetuneResult(
+        str(folder.resolve()) if verdict.better else plan.settings.model, verdict, stopped, plan.remarks
+    )
+    (folder / "report.txt").write_text("\n".join(result.words()) + "\n", encoding="utf-8")
+    return result
+
+
+def _start_network(plan: Plan, device: str) -> Any:
+    """The network to start from; without a realism decoder its fidelity decoder is judged in its place."""
+    folder = model_folder(plan.settings.model)
+    config, tensors = read_card(folder).network, load_file(folder / "model.safetensors")
+    if plan.train.network.realism and not config.realism:
+        config = config.model_copy(update={"realism": True})
+        copied = {
+            n.replace("fidelity.", "realism.", 1): v for n, v in tensors.items() if n.startswith("fidelity.")
+        }
+        tensors = {**tensors, **copied}
+    return build_network(config, tensors).to(device)
+
+
+def _claim(training: Path, plan: Plan) -> None:
+    """Mark the folder as this run's, or find that it is.
+
+    Raises:
+        ValueError: if it is another run's.
+    """
+    free = {"steps", "threads", "patience", "realism_steps"}
+    identity = {
+        "kind": plan.kind,
+        "settings": plan.settings.model_dump(mode="json", exclude=free),
+        "images": plan.images,
+    }
+    path = training / "run.json"
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept != identity:
+            different = [name for name in identity if kept.get(name) != identity[name]]
+            raise ValueError(
+                f"out: {training.parent} holds a run of other {' and '.join(different)}; "
+                "give another folder, or delete it"
+            )
+        return
+    training.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+    shutil.move(beside, path)
+
+
+def _drain(run: Generator[Any, None, Any]) -> Any:
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            return end.value

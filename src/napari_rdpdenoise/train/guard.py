@@ -1,0 +1,236 @@
+"""Guard rails of fine-tuning: what to keep, when to stop, and whether the result is better at all.
+
+Rows of figures (see ``judge``) come in at every validation, first those of the model to start from.
+The best row's weights are kept. A run ends early where training has collapsed or stopped getting better. The
+verdict compares the best with the start, in plain words.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from safetensors.torch import save_file
+
+from napari_rdpdenoise.codec.pretrained import network_tensors
+from napari_rdpdenoise.nn.network import RdpNetwork
+
+Goal = Literal["error", "texture", "pairs"]
+
+_DRIFT = 1.0  # percent of the mean intensity, beyond the start's
+_BACKGROUND = 0.15  # noise standard deviations, beyond the start's
+_DIVERGED = 25.0  # times the median of the critic's distances so far
+_EARLY = 3  # rows before which the critic is not judged
+_LOSS_DB = 0.5  # of the estimated error, for texture
+_LEAST_ERROR = 0.01  # noise variances; smaller errors cannot be estimated
+_GAIN = {"error": 0.03, "texture": 0.05, "pairs": 0.05}  # least gain: share, share, dB
+
+
+@dataclass(frozen=True)
+class Row:
+    """Figures after a step; step 0 is the start."""
+
+    step: int
+    figures: dict[str, float]
+    values: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the tuned model is better.
+
+    Attributes:
+        better: whether to use it.
+        step: of the best weights; 0 for the start.
+        words: why, in plain words with numbers.
+        before, after: figures of the start and of the best.
+    """
+
+    better: bool
+    step: int
+    words: tuple[str, ...]
+    before: dict[str, float]
+    after: dict[str, float]
+
+
+class Guard:
+    """Keeps rows and the best weights in a folder, so that a killed run goes on with them.
+
+    Args:
+        folder: of the run.
+        goal: "error" (estimated error falls), "texture" (distance to references falls at an error that may
+            rise by half a decibel), or "pairs" (PSNR against held-out partners rises).
+        patience: rows without a better one after which the run ends.
+    """
+
+    def __init__(self, folder: Path, goal: Goal, patience: int = 6) -> None:
+        self.folder, self.goal, self.patience = folder, goal, patience
+        self.rows: list[Row] = []
+        if self._file.is_file():
+            kept = json.loads(self._file.read_text(encoding="utf-8"))
+            self.rows = [Row(**row) for row in kept["rows"]]
+
+    def begin(self, figures: dict[str, float]) -> None:
+        """Take the start's figures, unless an earlier run has."""
+        if not self.rows:
+            self.rows = [Row(0, figures, {})]
+            self._write()
+
+    def add(
+        self, step: int, figures: dict[str, float], values: dict[str, float], network: RdpNetwork
+    ) -> None:
+        """Take a row, and the weights if they are the best so far; a killed run's later rows are dropped."""
+        self.rows = [row for row in self.rows if row.step < step]
+        self.rows.append(Row(step, figures, values))
+        if self.best.step == step:
+            save_file(network_tensors(network), self._weights(step))
+            for old in self.folder.glob("best-*.safetensors"):
+                if old != self._weights(step):
+                    old.unlink()
+        self._write()
+
+    @property
+    def best(self) -> Row:
+        """The best row that may be used; the start where none is better."""
+        usable = [row for row in self.rows if row.step == 0 or not self._objections(row)]
+        return min(usable, key=lambda row: (self._score(row), row.step))
+
+    @property
+    def weights(self) -> Path | None:
+        """File of the best weights; None for the start's."""
+        path = self._weights(self.best.step)
+        return path if self.best.step and path.is_file() else None
+
+    def stop(self) -> str | None:
+        """Why the run should end now; None to go on."""
+        last, trained = self.rows[-1], [row for row in self.rows if row.step]
+        if not trained:
+            return None
+        numbers = [*last.figures.values(), *last.values.values()]
+        if not all(map(math.isfinite, numbers)):
+            return "training diverged: a figure is not a finite number"
+        if reason := self._diverged(trained):
+            return reason
+        if len(trained) >= 2 and all(self._collapsed(row) for row in trained[-2:]):
+            return f"training collapsed: {self._collapsed(last)}"
+        since = sum(row.step > self.best.step for row in trained)
+        if since >= self.patience:
+            return f"no better since step {self.best.step}"
+        return None
+
+    def verdict(self) -> Verdict:
+        """Compare the best with the start."""
+        before, best = self.rows[0], self.best
+        gain = self._gain(best)
+        better = best.step > 0 and gain >= _GAIN[self.goal]
+        words = [self._sentence(best, better)]
+        if best.step:
+            words += self._side_effects(best)
+        refused = [reason for row in self.rows if row.step for reason in self._objections(row)]
+        if not better and refused:
+            words.append(f"steps were refused because {refused[-1]}")
+        return Verdict(better, best.step if better else 0, tuple(words), before.figures, best.figures)
+
+    def _score(self, row: Row) -> float:
+        if not all(map(math.isfinite, row.figures.values())):
+            return math.inf
+        return -_pairs_score(row.figures) if self.goal == "pairs" else row.figures[self.goal]
+
+    def _gain(self, row: Row) -> float:
+        start = self._score(self.rows[0])
+        if self.goal == "pairs":
+            return start - self._score(row)
+        scale = max(start, _LEAST_ERROR) if self.goal == "error" else max(start, 1e-6)
+        return (start - self._score(row)) / scale
+
+    def _objections(self, row: Row) -> list[str]:
+        """Why a row's weights must not be used, however good its score is."""
+        found = [reason] if (reason := self._collapsed(row)) else []
+        if self.goal == "texture" and (lost := error_loss(self.rows[0].figures, row.figures)) > _LOSS_DB:
+            found.append(f"the estimated error rose by {lost:.2f} dB, more than {_LOSS_DB} dB")
+        return found
+
+    def _collapsed(self, row: Row) -> str | None:
+        start, now = self.rows[0].figures, row.figures
+        if not all(map(math.isfinite, now.values())):
+            return "a figure is not a finite number"
+        drift = abs(now.get("mean", 0.0)) - abs(start.get("mean", 0.0))
+        if drift > _DRIFT:
+            return f"the mean intensity drifted by {drift:.1f} %"
+        grown = now.get("background", 0.0) - start.get("background", 0.0)
+        if grown > _BACKGROUND:
+            return f"texture of {now['background']:.2f} noise standard deviations grows in flat background"
+        return None
+
+    def _diverged(self, trained: list[Row]) -> str | None:
+        distances = [abs(row.values["critic"]) for row in trained if row.values.get("critic")]
+        if len(distances) <= _EARLY:
+            return None
+        usual = max(float(np.median(distances[:-1])), 1e-6)
+        if distances[-1] <= _DIVERGED * usual:
+            return None
+        return f"the critic diverged: its distance is {distances[-1] / usual:.0f} times the usual one"
+
+    def _sentence(self, best: Row, better: bool) -> str:
+        start, size = self._score(self.rows[0]), _GAIN[self.goal]
+        if self.goal == "pairs":
+            change = f"{self._gain(best):+.2f} dB on held-out pairs ({-start:.2f} dB before)"
+            least = f"{size:g} dB"
+        else:
+            name = "estimated error" if self.goal == "error" else "distance to the references' texture"
+            change = (
+                f"{name} {start:.4g} before, {self._score(best):.4g} after ({-100 * self._gain(best):+.0f} %)"
+            )
+            least = f"{100 * size:.0f} %"
+        if better:
+            return f"the tuned model is better on held-out data: {change}"
+        return f"the tuned model is not better by at least {least}, the old one is kept: {change}"
+
+    def _side_effects(self, best: Row) -> list[str]:
+        before, after = self.rows[0].figures, best.figures
+        words = []
+        if "error" in after and self.goal == "texture":
+            words.append(
+                f"estimated error against the truth: {error_loss(before, after):+.2f} dB of PSNR lost"
+            )
+        if "residual" in after:
+            words.append(
+                f"removed {after['residual']:.3f} times the noise variance, {before['residual']:.3f} before"
+            )
+        if "mean" in after:
+            words.append(f"mean intensity off by {after['mean']:+.2f} %, {before['mean']:+.2f} % before")
+        return words
+
+    @property
+    def _file(self) -> Path:
+        return self.folder / "guard.json"
+
+    def _weights(self, step: int) -> Path:
+        return self.folder / f"best-{step:07d}.safetensors"
+
+    def _write(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        beside = self.folder / "guard.tmp"
+        beside.write_text(json.dumps({"rows": [asdict(row) for row in self.rows]}), encoding="utf-8")
+        beside.replace(self._file)
+
+
+def error_loss(before: dict[str, float], after: dict[str, float]) -> float:
+    """PSNR lost by the estimated errors, dB; negative where it was gained.
+
+    A noise estimate that is too large makes errors too small by as much. The best possible denoiser's error
+    is half of error minus residual plus 1, whatever the estimate: a bound for where that happens.
+    """
+    old = max(before["error"], (before["error"] - before.get("residual", 1.0) + 1) / 2, _LEAST_ERROR)
+    return 10 * math.log10(max(old + after["error"] - before["error"], 1e-3 * old) / old)
+
+
+def _pairs_score(figures: dict[str, float]) -> float:
+    """Mean PSNR over the rates, dB; where realism is scored too, less 10 times its LPIPS."""
+    psnr = [v for n, v in figures.items() if " psnr@" in n and "realism" not in n]
+    lpips = [v for n, v in figures.items() if "realism lpips@" in n]
+    return float(np.mean(psnr)) - (10 * float(np.mean(lpips)) if lpips else 0.0)

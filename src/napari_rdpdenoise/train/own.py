@@ -1,0 +1,156 @@
+"""The user's images in memory as training data: with themselves, a partner or a teacher as target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
+from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
+from napari_rdpdenoise.train.data import Batch, TrainingData, ValidationImage
+from napari_rdpdenoise.train.references import ReferenceCrops, ends
+from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
+from napari_rdpdenoise.train.sources import Pair, Paired, Sample, Source
+from napari_rdpdenoise.train.synth import Exposure
+
+_STRIP = 4  # of one image: its last quarter is held out
+_GAP = 16  # px between what is learned and what is held out
+_LEAST = 64  # px
+
+
+class PairSource(Paired):
+    """Kinds "pairs", "noisy" and "identity" of images in memory.
+
+    Args:
+        settings: of the source.
+        pairs: images with their targets.
+        again: second exposures, which are the targets then (Noise2Noise); None: the pairs' clean images are.
+    """
+
+    def __init__(
+        self, settings: SourceSettings, pairs: Sequence[Pair], again: Sequence[NDArray] | None = None
+    ) -> None:
+        super().__init__(settings)
+        self._pairs, self._again = list(pairs), again
+
+    def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
+        """A crop of one pair."""
+        if self._again is None:
+            return super().sample(number, size, rng)
+        pair = self._pairs[number]
+        noisy, second, clean = crop_of([pair.noisy, self._again[number], pair.clean], size, rng)
+        exposure = Exposure(noisy, clean, pair.noise, second)
+        return Sample(exposure, (float(clean.min()), float(clean.max())), pair.scale, ends(pair.clean))
+
+    def held_out(self, file: Path, rng: np.random.Generator) -> None:
+        """Not by file."""
+
+
+class SelfSource(PairSource):
+    """Kind "self": the target is the image itself; ``clean`` of a pair is what the start model makes."""
+
+    def __init__(self, settings: SourceSettings, pairs: Sequence[Pair]) -> None:
+        super().__init__(settings, pairs, [pair.noisy for pair in pairs])
+
+
+def crop_of(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """The same random window of all images, as `images.crop`, in single precision."""
+    from napari_rdpdenoise.train.images import crop
+
+    return [part.astype(np.float32) for part in crop(images, size, rng)]
+
+
+class OwnData(TrainingData):
+    """Training data of sources in memory; what is held out, the guard judges by.
+
+    Args:
+        settings: of the run.
+        sources: one for each of the settings'.
+        held_out: pairs with a known truth.
+        references: clean images for a critic.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        sources: Sequence[Source],
+        held_out: Sequence[ValidationImage] = (),
+        references: Sequence[NDArray] = (),
+    ) -> None:
+        self.settings, self.root = settings, Path()
+        self._sources, self._held, self._held_out = list(sources), [], list(held_out)
+        for source in sources:
+            source.check_similarity(settings.crop, settings.seed)
+        self._crops = ReferenceCrops(list(references), settings.crop, settings.seed) if references else None
+
+    def batches(self, start: int = 0, stage: int = 0) -> Iterator[Batch]:
+        """Endless batches from step ``start``, made here: the crops are ready, and memory is the user's."""
+        for step in count(start):
+            yield self.batch(step, stage)
+
+    def validation(self, per_source: int = 4) -> list[ValidationImage]:
+        """Held-out pairs, at most so many."""
+        return self._held_out[:per_source]
+
+    def references(self, step: int, count: int) -> Tensor:
+        """Random crops of the references as displayed, (count, 1, crop, crop)."""
+        if self._crops is None:
+            raise ValueError("references: expected reference images, found none; set perception to 0")
+        return torch.from_numpy(self._crops.draw(step, count))
+
+    def _normalized(self, sample: Sample, rng: np.random.Generator) -> tuple[NDArray, ...]:
+        noisy, target, weight, tone = super()._normalized(sample, rng)
+        if sample.scale is not None and sample.exposure.second is not None:
+            # so that an error of exactly the noise is 1, of clean and of dim images too
+            expected = float(stabilized_variance(sample.exposure.clean, sample.exposure.noise).mean())
+            weight = (weight / (sample.scale**2 * expected)).astype(np.float32)
+        return noisy, target, weight, tone
+
+
+def denoised_pairs(
+    planes: Sequence[NDArray[Any]], noise: NoiseModel, normalization: Normalization, codec: Codec, rate: float
+) -> list[Pair]:
+    """Planes with what a codec makes of them, at one rate and realism 0."""
+    out = []
+    for plane in planes:
+        image = codec.decode(codec.encode([plane], normalization, rate), both=False)[0].fidelity
+        out.append(Pair(plane, image, noise, normalization.scale))
+    return out
+
+
+def fit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Normalization:
+    """One normalisation of all planes."""
+    return fit_normalization(list(planes), noise)
+
+
+def hold_out(planes: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
+    """Planes to learn from, and planes to judge by.
+
+    Of five or more planes every fifth is held out (a stack's ends differ); of fewer the last quarter of rows
+    of each, some rows away from the rest.
+
+    Raises:
+        ValueError: if an image is too small to be split.
+    """
+    if len(planes) >= 5:
+        held = set(range(2, len(planes), 5))
+        return [p for k, p in enumerate(planes) if k not in held], [planes[k] for k in sorted(held)]
+    learned, judged = [], []
+    for plane in planes:
+        strip = max(_LEAST, plane.shape[0] // _STRIP)
+        cut = plane.shape[0] - strip - _GAP
+        if cut < _LEAST:
+            raise ValueError(
+                f"noisy: expected at least {2 * _LEAST + _GAP} rows, so that a part can be held out, found "
+                f"{plane.shape[0]}; give a larger image"
+            )
+        learned.append(plane[:cut])
+        judged.append(plane[-strip:])
+    return learned, judged

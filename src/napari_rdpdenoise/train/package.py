@@ -1,0 +1,84 @@
+"""A tuned model as a folder with card and weights, which command line, dock and Python load."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import yaml
+
+from napari_rdpdenoise import __version__
+from napari_rdpdenoise.codec.card import ModelCard, read_card
+from napari_rdpdenoise.codec.pretrained import model_folder
+from napari_rdpdenoise.train.guard import Verdict
+from napari_rdpdenoise.train.log import TrainingLog
+from napari_rdpdenoise.train.plans import Plan, shipped
+
+_KINDS = {
+    "unpaired": "to unpaired clean references",
+    "pairs": "to pairs of images",
+    "zeroshot": "to noisy images alone",
+}
+
+
+def refuse_folder(folder: Path) -> None:
+    """Refuse a folder that must not be written to.
+
+    Raises:
+        ValueError: if it is a shipped model's, or holds a model that no fine-tuning made.
+    """
+    if shipped(folder):
+        raise ValueError(
+            f"out: expected a folder of your own, found a shipped model's at {folder}; choose another"
+        )
+    foreign = [name for name in ("card.yaml", "model.safetensors") if (folder / name).exists()]
+    if foreign and not (folder / "training" / "run.json").is_file():
+        raise ValueError(
+            f"out: expected a new folder, found another model's {foreign[0]} in {folder}; choose another"
+        )
+
+
+def write_model(folder: Path, weights: Path, plan: Plan, verdict: Verdict, log: TrainingLog) -> None:
+    """Write ``model.safetensors`` and ``card.yaml``; the card last, since it names the weights' digest."""
+    beside = folder / "model.tmp"
+    shutil.copyfile(weights, beside)
+    beside.replace(folder / "model.safetensors")
+    start = read_card(model_folder(plan.settings.model))
+    card = ModelCard(
+        name=folder.resolve().name,
+        description=f"{start.name} adapted {_KINDS[plan.kind]} of one user",
+        licence=f"not stated: the licences of {start.name} and of the images decide",
+        sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
+        network=plan.train.network,
+        trained_range=start.trained_range,
+        training={
+            "start": {"model": start.name, "sha256": start.sha256},
+            "kind": plan.kind,
+            "settings": plan.settings.model_dump(mode="json"),
+            "images": plan.images,
+            "rate of the noise": plan.rate,
+            "steps": verdict.step,
+            "hours": round(log.seconds / 3600, 3),
+            "finished": datetime.now(UTC).date().isoformat(),
+            "curves": "training.jsonl, training.png",
+            "software": {"napari-rdpdenoise": __version__, "torch": version("torch")},
+        },
+        measured={
+            "held-out parts of the user's images, before": _rounded(verdict.before),
+            "held-out parts of the user's images, after": _rounded(verdict.after),
+            "verdict": list(verdict.words),
+        },
+        limitations=("made for the images it was tuned on; check it before using it on others",),
+    )
+    beside = folder / "card.yaml.new"
+    beside.write_text(
+        yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
+    )
+    beside.replace(folder / "card.yaml")
+
+
+def _rounded(figures: dict[str, float]) -> dict[str, float]:
+    return {name: float(f"{value:.4g}") for name, value in figures.items()}

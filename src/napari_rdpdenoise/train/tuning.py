@@ -1,0 +1,110 @@
+"""Settings of the three ways to adapt a model to the user's own data."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Strategy = Literal["N", "CN", "Cn.8", "UD"]
+
+
+class TuneSettings(BaseModel):
+    """What all three have."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    model: str = Field(
+        "default", min_length=1, description="model to start from: a shipped one's name or a folder"
+    )
+    steps: int = Field(600, ge=1, description="of training, at most")
+    learning_rate: float = Field(1e-4, gt=0)
+    batch: int = Field(4, ge=1, description="crops per step")
+    crop: int = Field(96, ge=32, multiple_of=32, description="edge of a crop, px")
+    validate_every: int = Field(50, ge=1, description="steps between two looks at held-out data")
+    patience: int = Field(6, ge=1, description="looks without a better one after which the run ends")
+    rate: float | Literal["auto"] = Field("auto", description="where the noise is met; auto measures it")
+    seed: int = 0
+    threads: int | None = Field(None, ge=1, description="CPU threads; None leaves torch's choice")
+
+
+class UnpairedSettings(TuneSettings):
+    """Noisy images and clean ones of other places (GanDeCompress, arXiv 2602.11553)."""
+
+    steps: int = Field(1000, ge=1, description="of training, at most")
+    learning_rate: float = Field(2e-4, gt=0)
+    batch: int = Field(2, ge=1, description="crops per step")
+    validate_every: int = Field(100, ge=1, description="steps between two looks at held-out data")
+    encoder: Literal["frozen", "trained"] = Field(
+        "frozen", description="whether encoder and gains learn as well"
+    )
+    form: Literal["mse", "rmse"] = Field("mse", description="distortion; rmse as in OTDenoising")
+    perception: float = Field(
+        0.1, gt=0, description="weight of the critic; 0.02 as published draws towards the smooth decode"
+    )
+    critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
+    gradient_penalty: float = Field(10.0, ge=0)
+
+
+class PairsSettings(TuneSettings):
+    """Noisy images with a clean or a second noisy partner (JDC, arXiv 2307.06233)."""
+
+    learning_rate: float = Field(3e-4, gt=0)
+    strategy: Strategy = Field(
+        "N",
+        description="N: the pairs; CN: four to one clean image with itself; Cn.8: the same without the "
+        "noisiest crops; UD: the start model's denoised images are the targets",
+    )
+    partner: Literal["clean", "noisy"] = Field("clean", description="what the partners are")
+    realism_steps: int = Field(
+        300, ge=0, description="of the realism decoder afterwards, where the model has one; 0 leaves it out"
+    )
+
+
+class ZeroShotTuneSettings(TuneSettings):
+    """Noisy images alone, from a trained model.
+
+    The published loss (ZS-NCD, arXiv 2506.12693) has the noisy image itself as target, which makes a trained
+    codec worse: its encoder learns to keep noise. So the default target shares no noise with the input.
+    """
+
+    steps: int = Field(1500, ge=1, description="of training, at most")
+    learning_rate: float = Field(5e-4, gt=0)
+    batch: int = Field(2, ge=1, description="crops per step")
+    target: Literal["noisy", "recorrupted"] = Field(
+        "recorrupted",
+        description="noisy: the input itself at the noise-matched rate, as published; recorrupted: with "
+        "noise that is added to the input and taken off the target",
+    )
+    price: float = Field(
+        0.01,
+        gt=0,
+        description="of a bit per pixel, noise variances; with target noisy it follows the residual, "
+        "from 1.3 as published",
+    )
+    learns: Literal["decoder", "gains", "all"] = Field(
+        "all",
+        description="what changes: decoder; decoder and gains; or encoder and entropy model as well. Only "
+        "with decoder is the realism decoder kept: the others' latents are new to it",
+    )
+    validate_every: int = Field(150, ge=1, description="steps between two looks at held-out data")
+
+
+class PatchSettings(BaseModel):
+    """How a patch codec is trained on one image."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["conv", "mlp"] = Field("conv", description="layers of the codec, see nn.patch_codec")
+    latents: int = Field(16, ge=1, description="numbers per patch")
+    width: int | None = Field(None, ge=1, description="channels or hidden units; None as published")
+    steps: int = Field(2000, ge=1, description="20000 as published, with batch 16384, for a GPU")
+    batch: int = Field(1024, ge=1, description="patches per step")
+    learning_rate: float = Field(5e-3, gt=0, description="falls to a tenth for the last fifth; mlp: 1e-3")
+    domain: Literal["counts", "stabilised"] = Field(
+        "counts",
+        description="where the error is measured: as published, or after the variance-stabilising transform",
+    )
+    stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
+    check_every: int = Field(50, ge=1, description="steps between two looks at the residual")
+    seed: int = 0

@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+from scipy import ndimage
+
+from napari_rdpdenoise.codec import load_model
+
+QUICK = ("--steps", 6, "--batch", 1, "--crop", 64, "--validate-every", 3, "--rate", "0.8", "--device", "cpu")
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Folders noisy, clean (its truth) and other (clean, of other places)."""
+    for k in range(3):
+        rng = np.random.default_rng(k)
+        scene = ndimage.gaussian_filter((rng.random((176, 96)) > 0.985).astype(float), 2)
+        scene = 3000 * scene / scene.max()
+        for name, light in (("noisy", 0.01), ("clean", 1.0)) if k < 2 else (("other", 1.0),):
+            (tmp_path / name).mkdir(exist_ok=True)
+            counts = 100 + 4 * rng.poisson(scene * light) + rng.normal(0, 2, scene.shape)
+            tifffile.imwrite(tmp_path / name / f"{k}.tif", np.round(counts).astype(np.uint16))
+    return tmp_path
+
+
+@pytest.mark.parametrize("kind", ["unpaired", "pairs", "zeroshot"])
+def test_runs_and_goes_on(run, images, tiny_model, kind):
+    more = {"unpaired": [images / "other"], "pairs": [images / "clean"], "zeroshot": []}[kind]
+    rate = ("--learning-rate", "0.005")
+    call = ("finetune", kind, images / "noisy", *more, images / "out", "--model", tiny_model, *QUICK, *rate)
+    answer = run(*call)
+    assert answer.exit_code == 0, answer.stderr
+    assert "held-out" in answer.stderr or "pairs psnr" in answer.stderr
+    chosen = answer.stdout.strip()
+    if chosen == str(images / "out"):
+        assert load_model(chosen, "cpu").card.training["kind"] == kind
+    else:
+        assert chosen == str(tiny_model)
+        assert "the old one is kept" in answer.stderr
+    again = run(*call)
+    assert again.exit_code == 0, again.stderr
+    assert again.stdout == answer.stdout
+
+
+def test_patches(run, images):
+    small = ("--kind", "mlp", "--width", 8, "--latents", 2, "--steps", 4, "--batch", 8, "--device", "cpu")
+    answer = run("finetune", "patches", images / "noisy" / "0.tif", images / "out", *small)
+    assert answer.exit_code == 0, answer.stderr
+    assert tifffile.imread(images / "out" / "denoised.tif").shape == (176, 96)
+
+
+def test_useless_references_are_wrong_use(run, images, tiny_model):
+    call = ("unpaired", images / "noisy", images / "noisy", images / "out", "--model", tiny_model, *QUICK)
+    answer = run("finetune", *call)
+    assert answer.exit_code == 2
+    assert "one of the noisy images" in answer.stderr
+    assert not (images / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [(("--steps", 0), "steps"), (("--strategy", "XN"), "strategy"), (("--crop", 50), "crop")],
+)
+def test_wrong_options(run, images, option, words):
+    answer = run("finetune", "pairs", images / "noisy", images / "clean", images / "out", *option)
+    assert answer.exit_code == 2
+    assert words in answer.stderr
+
+
+def test_interrupted_says_so_and_keeps_its_state(run, images, tiny_model, monkeypatch):
+    from napari_rdpdenoise.train.adapt import AdaptLoop
+
+    real = AdaptLoop.train_step
+
+    def step(self, batch):
+        if self.step == 4:
+            raise KeyboardInterrupt
+        return real(self, batch)
+
+    call = ("finetune", "zeroshot", images / "noisy", images / "out", "--model", tiny_model, *QUICK)
+    monkeypatch.setattr(AdaptLoop, "train_step", step)
+    assert run(*call).exit_code == 130
+    assert (images / "out" / "training" / "1-adapt" / "checkpoint.pt").is_file()
+    monkeypatch.setattr(AdaptLoop, "train_step", real)
+    assert run(*call).exit_code == 0

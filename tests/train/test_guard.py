@@ -1,0 +1,131 @@
+"""Guard rails: they stop what collapses, keep the best, and keep the old model unless it was beaten."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from napari_rdpdenoise.train.guard import Guard, error_loss
+
+START = {"error": 0.05, "residual": 1.0, "mean": 0.0, "background": 0.1, "texture": 0.5}
+
+
+@pytest.fixture
+def guard(tmp_path, tiny_codec):
+    def made(goal="texture", patience=3):
+        kept = Guard(tmp_path, goal, patience)
+        kept.begin(START)
+        return kept
+
+    return made
+
+
+@pytest.fixture
+def add(tiny_codec):
+    def row(kept, step, values=None, **figures):
+        kept.add(step, START | figures, values or {}, tiny_codec._network)
+
+    return row
+
+
+def test_a_better_model_is_named_so_and_its_weights_are_kept(guard, add, tmp_path):
+    kept = guard()
+    add(kept, 10, texture=0.4)
+    add(kept, 20, texture=0.3)
+    add(kept, 30, texture=0.35)
+    verdict = kept.verdict()
+    assert (verdict.better, verdict.step) == (True, 20)
+    assert "0.5 before, 0.3 after (-40 %)" in verdict.words[0]
+    assert [p.name for p in tmp_path.glob("best-*")] == ["best-0000020.safetensors"]
+    assert kept.weights == tmp_path / "best-0000020.safetensors"
+    assert kept.stop() is None
+
+
+def test_too_small_a_gain_keeps_the_old(guard, add):
+    kept = guard()
+    add(kept, 10, texture=0.499)
+    assert not kept.verdict().better
+    assert "the old one is kept" in kept.verdict().words[0]
+
+
+def test_texture_that_costs_more_than_half_a_decibel_is_refused(guard, add):
+    kept = guard()
+    add(kept, 10, texture=0.1, error=0.06)
+    verdict = kept.verdict()
+    assert not verdict.better
+    assert kept.weights is None
+    assert "0.79 dB" in " ".join(verdict.words)
+    add(kept, 20, texture=0.2, error=0.054)
+    assert kept.verdict().step == 20
+
+
+@pytest.mark.parametrize(
+    ("figures", "words"), [({"mean": 2.0}, "mean intensity"), ({"background": 0.4}, "flat background")]
+)
+def test_collapse_ends_the_run_at_the_second_row(guard, add, figures, words):
+    kept = guard()
+    add(kept, 10, texture=0.1, **figures)
+    assert kept.stop() is None
+    add(kept, 20, texture=0.1, **figures)
+    assert words in kept.stop()
+    assert not kept.verdict().better
+
+
+def test_a_mean_that_gets_better_is_no_drift(guard, add, tmp_path):
+    kept = Guard(tmp_path / "other", "error")
+    kept.begin(START | {"mean": -4.0})
+    for step in (1, 2):
+        add(kept, step, mean=0.5)
+    assert kept.stop() is None
+
+
+def test_a_critic_that_diverges_ends_the_run(guard, add):
+    kept = guard(patience=99)
+    for step in range(1, 6):
+        add(kept, step, {"critic": 0.1 * step}, texture=0.5 - 0.01 * step)
+        assert kept.stop() is None
+    add(kept, 6, {"critic": 50.0}, texture=0.4)
+    assert "critic diverged" in kept.stop()
+
+
+def test_numbers_that_are_none_end_the_run(guard, add):
+    kept = guard()
+    add(kept, 10, texture=math.nan)
+    assert "not a finite number" in kept.stop()
+    assert not kept.verdict().better
+
+
+def test_patience(guard, add):
+    kept = guard(patience=2)
+    add(kept, 10, texture=0.3)
+    add(kept, 20, texture=0.4)
+    assert kept.stop() is None
+    add(kept, 30, texture=0.4)
+    assert kept.stop() == "no better since step 10"
+
+
+def test_a_resumed_run_has_the_rows_and_drops_lost_ones(guard, add, tmp_path):
+    kept = guard()
+    for step, texture in ((10, 0.4), (20, 0.3), (30, 0.2)):
+        add(kept, step, texture=texture)
+    again = Guard(tmp_path, "texture", 3)
+    assert again.rows == kept.rows
+    again.begin({"texture": 9.0})
+    assert again.rows[0].figures == START
+    add(again, 20, texture=0.3)  # the checkpoint was that of step 10
+    assert [row.step for row in again.rows] == [0, 10, 20]
+    assert again.weights == tmp_path / "best-0000020.safetensors"
+
+
+def test_pairs_are_judged_by_decibels(tmp_path, add):
+    kept = Guard(tmp_path, "pairs")
+    kept.begin({"pairs psnr@0.6": 30.0, "pairs psnr@1.0": 31.0})
+    kept.rows.append(type(kept.rows[0])(10, {"pairs psnr@0.6": 30.5, "pairs psnr@1.0": 31.5}, {}))
+    assert kept.verdict().better
+    assert "+0.50 dB" in kept.verdict().words[0]
+
+
+def test_error_loss_is_that_of_psnr():
+    assert error_loss({"error": 0.1}, {"error": 0.2}) == pytest.approx(3.01, abs=0.01)
+    assert error_loss({"error": 0.1}, {"error": 0.05}) == pytest.approx(-3.01, abs=0.01)

@@ -1,0 +1,93 @@
+"""Figures without the truth, compared with the truth where the test knows it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_rdpdenoise.codec.normalization import UNIT, Normalization
+from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.train import judge as judge_module
+from napari_rdpdenoise.train.judge import Judge
+
+SIGMA = 20.0
+NORMALIZATION = Normalization(NoiseModel(0.0, 0.0, SIGMA), 50.0, 1.0)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    clean = 1000 + 2000 * ndimage.gaussian_filter(np.random.default_rng(0).standard_normal((256, 256)), 8)
+    return clean, clean + np.random.default_rng(1).normal(0, SIGMA, clean.shape)
+
+
+@pytest.fixture
+def judged(monkeypatch, scene):
+    """Figures of any function of network units in the place of a network."""
+
+    def figures(function, decoder="fidelity", **more):
+        monkeypatch.setattr(judge_module, "decode", lambda _network, u, _rate, name: function(u, name))
+        return Judge([scene[1]], NORMALIZATION, 1.0, decoder, **more).figures(None)
+
+    return figures
+
+
+def true_error(scene, function):
+    u = NORMALIZATION.forward(scene[1])
+    return float(np.mean((function(u) - NORMALIZATION.target(scene[0])) ** 2)) * UNIT**2
+
+
+@pytest.mark.parametrize("sigma", [0.8, 1.5, 3.0])
+def test_error_is_that_against_the_truth(judged, scene, sigma):
+    def blur(u, _name=None):
+        return ndimage.gaussian_filter(u, sigma)
+
+    noise = 0.25 * (true_error(scene, blur) if sigma < 1 else 0.03)  # it is judged at 1.25 times the noise
+    assert judged(blur)["error"] == pytest.approx(true_error(scene, blur), abs=0.03 + noise)
+
+
+def test_differences_between_models_are_exact(judged, scene):
+    def blur(sigma):
+        return lambda u, _name=None: ndimage.gaussian_filter(u, sigma)
+
+    found = judged(blur(2.0))["error"] - judged(blur(3.0))["error"]
+    assert found == pytest.approx(true_error(scene, blur(2.0)) - true_error(scene, blur(3.0)), abs=0.01)
+
+
+def test_what_changes_nothing_has_the_noise_as_error(judged):
+    figures = judged(lambda u, _name: u)
+    assert figures["residual"] == 0
+    assert figures["error"] == pytest.approx(1.25, abs=0.05)
+
+
+def test_mean_background_and_residual(judged, scene):
+    def smooth(u, name):
+        image = ndimage.gaussian_filter(u, 3)
+        grain = np.random.default_rng(0).standard_normal(u.shape) * 0.3 / UNIT
+        return image + (0 if name == "fidelity" else grain + 40 / SIGMA / UNIT)
+
+    plain, grainy = judged(smooth), judged(smooth, "realism")
+    assert plain["background"] == 0
+    assert grainy["background"] == pytest.approx(np.hypot(0.3, 2.0), rel=0.05)
+    light = scene[1].mean() - min(0.0, scene[1].min())
+    assert grainy["mean"] - plain["mean"] == pytest.approx(100 * 40 / light, rel=0.02)
+    assert plain["residual"] == pytest.approx(1, abs=0.1)
+
+
+@pytest.mark.parametrize("measure", ["patches", "features"])
+def test_texture_knows_the_references_from_blurred_ones(judged, measure, request, monkeypatch):
+    if measure == "features":
+        monkeypatch.setenv("RDPDENOISE_BACKBONES", str(request.getfixturevalue("data_folder") / "weights"))
+    else:
+        monkeypatch.setattr("napari_rdpdenoise.train.texture._lpips", lambda: None)
+    clean = 1000 + 400 * ndimage.gaussian_filter(np.random.default_rng(5).standard_normal((256, 256)), 1.5)
+    references = [clean[::-1, ::-1].astype(np.float32)]
+
+    def towards(share):
+        def decode(u, name):
+            blurred = ndimage.gaussian_filter(NORMALIZATION.target(clean), 2)
+            return blurred + share * (NORMALIZATION.target(clean) - blurred)
+
+        return judged(decode, references=references)["texture"]
+
+    assert towards(1.0) < 0.8 * towards(0.5) < 0.8 * towards(0.0)
