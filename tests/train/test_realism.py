@@ -168,16 +168,3 @@ def test_two_stages_of_one_kind_are_told_apart(run_settings, data, finished, tmp
     assert (first.stage, second.stage) == ("1-realism", "2-realism")
     assert trainer.steps == {"1-realism": 1, "2-realism": 1}
     assert first.values != second.values  # other batches
-
-
-def test_the_fixed_pattern_is_told_from_texture_that_does_not_repeat():
-    generator = torch.Generator().manual_seed(0)
-    tile = torch.randn((1, 1, 8, 8), generator=generator).repeat(2, 1, 20, 20)
-    noise = torch.randn((2, 1, 160, 160), generator=generator)
-    assert realism.fixed_pattern(tile).min() > 0.95
-    assert realism.fixed_pattern(noise).max() < 0.01
-    assert realism.fixed_pattern(torch.full((1, 1, 160, 160), 3.0)).max() < 1e-3
-    sign = torch.ones(1, 1, 160, 160)
-    sign[..., 80:] = -1  # cancels over the whole, not in a window
-    assert realism.fixed_pattern(tile[:1] * sign).min() > 0.7
-    assert 0.4 < realism.fixed_pattern(tile + noise).mean() < 0.6

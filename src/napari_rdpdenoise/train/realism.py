@@ -22,6 +22,7 @@ from napari_rdpdenoise.nn.critic import Critic, critic_loss
 from napari_rdpdenoise.nn.grain import random_grain
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.nn.synthesis import Synthesis
+from napari_rdpdenoise.train import phase
 from napari_rdpdenoise.train.data import Batch, TrainingData
 from napari_rdpdenoise.train.display import displayed
 from napari_rdpdenoise.train.fidelity import weighted_error
@@ -31,16 +32,15 @@ from napari_rdpdenoise.train.settings import RealismStage, TrainSettings
 _BETAS = (0.5, 0.999)  # as published for the Wasserstein critic
 _CLIP = 1.0  # gradient norm of the decoder
 _STRIDE = 8  # px per latent
-_WINDOW = 4  # blocks of so many px along each side of a window in which a fixed pattern is looked for
 
 
 class _Frozen(NamedTuple):
-    """What the frozen part makes of a batch: latents, fidelity decode, its error (b,), bpp (b,)."""
+    """What the frozen part makes of a batch: latents, fidelity decode, bpp (b,), and the rates (b,) it drew."""
 
     latents: Tensor
     fidelity: Tensor
-    error: Tensor
     bpp: Tensor
+    rate: Tensor
 
 
 class RealismLoop(Loop):
@@ -92,17 +92,18 @@ class RealismLoop(Loop):
     def train_step(self, batch: Batch) -> dict[str, float]:
         """The critic's steps, once it has its turn, then one of the decoder, on the same latents."""
         self.network.eval()
-        frozen = self._encode(batch)
+        rate = (torch.rand(len(batch.noisy)) ** self.stage.rate_power).to(self.device)
+        frozen = self._encode(batch.noisy, rate)
         shift = Shift.draw()
         given = (shift.image(displayed(frozen.fidelity, batch.tone)), shift.latents(frozen.latents))
         image = self._decoder(frozen.latents, self._grain(frozen.latents))
         shown, clean = displayed(image, batch.tone), displayed(batch.target, batch.tone)
         distance = self._train_critic(shift.image(clean), shift.image(shown).detach(), given)
-        error = weighted_error(image, batch)
-        loss = self.stage.distortion * (error / (frozen.error + self.stage.balance)).mean()
+        error, least = weighted_error(image, batch), weighted_error(frozen.fidelity, batch)
+        loss = self.stage.distortion * (error / (least + self.stage.balance)).mean()
         values = {"distortion": error.mean().item(), "bpp": frozen.bpp.mean().item()}
         if self.stage.pattern:
-            share = fixed_pattern(image - frozen.fidelity).mean()
+            share = self._phase_share(batch.noisy, frozen, image)
             loss = loss + self.stage.pattern * share
             values["pattern"] = share.item()
         if self._lpips is not None:
@@ -122,15 +123,23 @@ class RealismLoop(Loop):
         channels = self.network.config.grain_channels
         return random_grain(channels, latents) if channels else None
 
-    def _encode(self, batch: Batch) -> _Frozen:
-        rate = (torch.rand(len(batch.noisy)) ** self.stage.rate_power).to(self.device)
+    def _encode(self, noisy: Tensor, rate: Tensor) -> _Frozen:
         with torch.no_grad():
-            features = self.network.analysis(batch.noisy.contiguous(memory_format=torch.channels_last))
+            features = self.network.analysis(noisy.contiguous(memory_format=torch.channels_last))
             symbols, bits = self.network.quantize_and_count(features, rate)
             latents = self.network.latents(symbols, rate).contiguous(memory_format=torch.channels_last)
             fidelity = self.network.fidelity(latents)
-            error = weighted_error(fidelity, batch)
-        return _Frozen(latents, fidelity, error, bits / batch.noisy[0].numel())
+        return _Frozen(latents, fidelity, bits / noisy[0].numel(), rate)
+
+    def _phase_share(self, noisy: Tensor, frozen: _Frozen, image: Tensor) -> Tensor:
+        """Share of the added texture that depends on where the latents' grid lies, see ``train.phase``."""
+        window = phase.Window.draw(noisy.shape[-1])
+        moved = self._encode(window.of(noisy), frozen.rate)
+        here = window.of(image - frozen.fidelity), window.of(self._texture(frozen))
+        return phase.dependence(here, (self._texture(moved), self._texture(moved))).mean()
+
+    def _texture(self, frozen: _Frozen) -> Tensor:
+        return self._decoder(frozen.latents, self._grain(frozen.latents)) - frozen.fidelity
 
     def _train_critic(self, clean: Tensor, shown: Tensor, given: tuple[Tensor, Tensor]) -> float:
         if not self.stage.adversarial or self.step < self.stage.critic_from:
@@ -183,23 +192,6 @@ class still:
     def __exit__(self, *_exception: object) -> None:
         for parameter in self._parameters:
             parameter.requires_grad_(True)
-
-
-def fixed_pattern(gap: Tensor) -> Tensor:
-    """Share of the power of realism - fidelity (b, 1, h, w) that repeats in every block: (b,), 0 to 1.
-
-    LPIPS falls with any fine texture, also with one that is the same in every 8x8 block, which is all that a
-    decoder can make of constant latents; the eye sees it at once. The share is taken in windows of 32 px, as
-    that texture changes with the content; what 16 independent blocks share by chance, 1/16, does not count.
-    """
-    side = _WINDOW * _STRIDE
-    size = len(gap), gap.shape[-2] // side, _WINDOW, _STRIDE, gap.shape[-1] // side, _WINDOW, _STRIDE
-    windows = gap[:, 0, : size[1] * side, : size[4] * side].reshape(size)
-    fine = windows - windows.mean((3, 6), keepdim=True)  # what changes from block to block is no pattern
-    pattern = fine.mean((2, 5), keepdim=True).square().mean((1, 2, 3, 4, 5, 6))
-    chance = 1 / _WINDOW**2
-    share = pattern / (fine.square().mean((1, 2, 3, 4, 5, 6)) + 1e-8)
-    return ((share - chance) / (1 - chance)).clamp(min=0)
 
 
 def check_backbones(settings: TrainSettings) -> None:

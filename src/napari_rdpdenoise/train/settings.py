@@ -165,7 +165,7 @@ class RealismStage(_Stage):
     """The realism decoder alone, encoder frozen: distortion, LPIPS (AlexNet) and a conditional critic.
 
     ``distortion * MSE / MSE of the fidelity decode + lpips * LPIPS - adversarial * critic
-    + pattern * fixed share of the texture``: CGanDeCompress
+    + pattern * share of the texture that moves with the latents' grid``: CGanDeCompress
     (Nguyen et al. 2026, arXiv 2602.11553), whose weights are not published.
     """
 
@@ -183,7 +183,7 @@ class RealismStage(_Stage):
         False, description="start from a copy of the fidelity decoder even where there is a realism decoder"
     )
     pattern: float = Field(
-        0.0, ge=0, description="weight of the share of the added texture that repeats in every 8x8 block"
+        0.0, ge=0, description="weight of the share of the added texture that moves with the grid of the latents"
     )
     critic_from: int = Field(2000, ge=0, description="step at which the critic starts to learn")
     critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")
