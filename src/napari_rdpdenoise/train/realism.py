@@ -35,7 +35,7 @@ _STRIDE = 8  # px per latent
 
 
 class _Frozen(NamedTuple):
-    """What the frozen part makes of a batch: latents, fidelity decode, bpp (b,), and the rates (b,) it drew."""
+    """What the frozen part makes of a batch: latents, fidelity decode, bpp (b,), rates (b,)."""
 
     latents: Tensor
     fidelity: Tensor

@@ -183,7 +183,7 @@ class RealismStage(_Stage):
         False, description="start from a copy of the fidelity decoder even where there is a realism decoder"
     )
     pattern: float = Field(
-        0.0, ge=0, description="weight of the share of the added texture that moves with the grid of the latents"
+        0.0, ge=0, description="weight of the share of the added texture that moves with the latents' grid"
     )
     critic_from: int = Field(2000, ge=0, description="step at which the critic starts to learn")
     critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")
