@@ -22,10 +22,10 @@ from napari_rdpdenoise.nn.critic import Critic, critic_loss
 from napari_rdpdenoise.nn.grain import random_grain
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.nn.synthesis import Synthesis
-from napari_rdpdenoise.train import phase
 from napari_rdpdenoise.train.data import Batch, TrainingData
 from napari_rdpdenoise.train.display import displayed
 from napari_rdpdenoise.train.fidelity import weighted_error
+from napari_rdpdenoise.train.lattice import repetition
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.settings import RealismStage, TrainSettings
 
@@ -103,7 +103,7 @@ class RealismLoop(Loop):
         loss = self.stage.distortion * (error / (least + self.stage.balance)).mean()
         values = {"distortion": error.mean().item(), "bpp": frozen.bpp.mean().item()}
         if self.stage.pattern:
-            share = self._phase_share(batch.noisy, frozen, image)
+            share = repetition(image - frozen.fidelity).mean()
             loss = loss + self.stage.pattern * share
             values["pattern"] = share.item()
         if self._lpips is not None:
@@ -130,16 +130,6 @@ class RealismLoop(Loop):
             latents = self.network.latents(symbols, rate).contiguous(memory_format=torch.channels_last)
             fidelity = self.network.fidelity(latents)
         return _Frozen(latents, fidelity, bits / noisy[0].numel(), rate)
-
-    def _phase_share(self, noisy: Tensor, frozen: _Frozen, image: Tensor) -> Tensor:
-        """Share of the added texture that depends on where the latents' grid lies, see ``train.phase``."""
-        window = phase.Window.draw(noisy.shape[-1])
-        moved = self._encode(window.of(noisy), frozen.rate)
-        here = window.of(image - frozen.fidelity), window.of(self._texture(frozen))
-        return phase.dependence(here, (self._texture(moved), self._texture(moved))).mean()
-
-    def _texture(self, frozen: _Frozen) -> Tensor:
-        return self._decoder(frozen.latents, self._grain(frozen.latents)) - frozen.fidelity
 
     def _train_critic(self, clean: Tensor, shown: Tensor, given: tuple[Tensor, Tensor]) -> float:
         if not self.stage.adversarial or self.step < self.stage.critic_from:
