@@ -71,6 +71,8 @@ def execute(
     name: str, measure: Callable[[argparse.Namespace], dict[str, Any]], options: argparse.Namespace
 ) -> None:
     """Measure and keep the result with date, machine and command in ``<out>/<name>.json``."""
+    part = name.removeprefix("finetune_")
+    command = f"benchmarks/run.py {name}" if part == name else f"-m benchmarks.finetune {part}"
     began = time.monotonic()
     result = measure(options)
     short = f" --limit {options.limit}" if options.limit else ""
@@ -78,7 +80,7 @@ def execute(
     record = {
         "name": name,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),
-        "command": f"python benchmarks/run.py {name} {given}",
+        "command": f"python {command} {given}",
         "threads": options.threads,
         "seconds": round(time.monotonic() - began, 1),
         "model": model_name(options.model),

@@ -18,9 +18,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.common import load, parser  # noqa: E402
+from benchmarks.finetune import PARTS  # noqa: E402
 
-NAMES = ("speed", "memory", "quality", "rdp", "seams", "spots", "general", "strategies", "dock")
-TITLES = {"rdp": "Rate, distortion, perception"}
+TUNED = tuple(f"finetune_{part}" for part in PARTS)
+NAMES = ("speed", "memory", "quality", "rdp", "seams", "spots", "general", "strategies", "dock", *TUNED)
+TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
 
 
 def write_tables(folder: Path) -> Path:

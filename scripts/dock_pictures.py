@@ -8,7 +8,9 @@ The image is the simulated time-lapse that ships with the package, the reference
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +30,7 @@ LOOK = {
     "colormap": "inferno",
 }
 MOMENTS = (0.1, 0.45, 1.0)  # shares of the tiles
+TUNED = 200  # steps
 GAP = 6  # px between pictures
 MOST_BYTES = 300_000
 
@@ -97,6 +100,29 @@ def split(window: Window, path: Path) -> None:
     compare._split_on.setChecked(False)
 
 
+def finetune(window: Window, path: Path) -> None:
+    """The section Fine-tune in the middle of a short training, of the stack alone."""
+    from qtpy.QtGui import QImage
+    from qtpy.QtWidgets import QScrollArea
+
+    dock, box = window.dock, window.dock._finetune
+    for title, fold in dock._folds.items():
+        fold._head.setChecked(title == "&Fine-tune")
+    box.form.kind.setCurrentIndex(box.form.kind.findData("zeroshot"))
+    box.form.unit.setCurrentText("steps")
+    box.form.amount.setValue(TUNED)
+    box.start.click()
+    window.wait(lambda: box.bar.maximum() == TUNED and box.bar.value() > 0.8 * TUNED, "training", 900)
+    window.rest(1.0)
+    inside = dock.findChild(QScrollArea).widget()
+    image = inside.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(image.constBits().asstring(image.sizeInBytes()), np.uint8)
+    rows = rows.reshape(image.height(), image.bytesPerLine())[:, : 3 * image.width()]
+    save(path, rows.reshape(image.height(), image.width(), 3))
+    box.cancel.click()
+    window.wait(lambda: not box.busy, "end of the training", 60)
+
+
 def main() -> int:
     """Make all pictures, where there is a display."""
     options = argparse.ArgumentParser(description=__doc__)
@@ -114,6 +140,9 @@ def main() -> int:
     whole(window, given.out / "dock-window.png")
     window.viewer.reset_view()
     split(window, given.out / "dock-split.png")
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["RDPDENOISE_MODELS"] = folder
+        finetune(window, given.out / "dock-finetune.png")
     window.close()
     return 0
 

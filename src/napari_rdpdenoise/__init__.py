@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from .api import denoise
     from .cache import LatentCache
     from .codec import Codec, load_model
+    from .export.package import export_bioimageio
     from .io import open_image
     from .settings import RunSettings
     from .stream import denoise_stream
@@ -26,6 +27,7 @@ __all__ = [
     "__version__",
     "denoise",
     "denoise_stream",
+    "export_bioimageio",
     "finetune_pairs",
     "finetune_unpaired",
     "finetune_zeroshot",
@@ -39,6 +41,7 @@ _HOME = {
     "RunSettings": ".settings",
     "denoise": ".api",
     "denoise_stream": ".stream",
+    "export_bioimageio": ".export.package",
     "finetune_pairs": ".train.finetune",
     "finetune_unpaired": ".train.finetune",
     "finetune_zeroshot": ".train.finetune",

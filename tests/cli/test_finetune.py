@@ -6,6 +6,7 @@ import tifffile
 from scipy import ndimage
 
 from napari_rdpdenoise.codec import load_model
+from napari_rdpdenoise.io import open_image
 
 QUICK = ("--steps", 6, "--batch", 1, "--crop", 64, "--validate-every", 3, "--rate", "0.8", "--device", "cpu")
 
@@ -48,6 +49,32 @@ def test_patches(run, images):
     answer = run("finetune", "patches", images / "noisy" / "0.tif", images / "out", *small)
     assert answer.exit_code == 0, answer.stderr
     assert tifffile.imread(images / "out" / "denoised.tif").shape == (176, 96)
+
+
+def test_patches_keep_the_pixel_size(run, tmp_path):
+    noisy = np.random.default_rng(0).poisson(30, (72, 80)).astype(np.uint16)
+    tifffile.imwrite(
+        tmp_path / "a.tif", noisy, imagej=True, resolution=(5.0, 4.0), metadata={"axes": "YX", "unit": "um"}
+    )
+    small = ("--kind", "mlp", "--width", 8, "--latents", 2, "--steps", 1, "--batch", 8, "--device", "cpu")
+    answer = run("finetune", "patches", tmp_path / "a.tif", tmp_path / "out", *small)
+    assert answer.exit_code == 0, answer.stderr
+    source = open_image(tmp_path / "out" / "denoised.tif")
+    assert source.metadata.scale == pytest.approx({"X": 0.2, "Y": 0.25})
+    assert source.metadata.units["X"] == "micrometer"
+    source.close()
+    assert not (tmp_path / "out" / "denoised.tmp").exists()
+
+
+@pytest.mark.parametrize("kind", ["unpaired", "pairs", "zeroshot", "patches"])
+def test_a_file_in_the_place_of_the_folder_is_wrong_use(run, tmp_path, kind):
+    out = tmp_path / "out"
+    out.write_text("mine")
+    more = [tmp_path / "b.tif"] if kind in ("unpaired", "pairs") else []
+    answer = run("finetune", kind, tmp_path / "a.tif", *more, out)
+    assert answer.exit_code == 2
+    assert "OUT: expected a folder" in answer.stderr
+    assert out.read_text() == "mine"
 
 
 def test_useless_references_are_wrong_use(run, images, tiny_model):

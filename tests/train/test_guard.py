@@ -129,3 +129,32 @@ def test_pairs_are_judged_by_decibels(tmp_path, add):
 def test_error_loss_is_that_of_psnr():
     assert error_loss({"error": 0.1}, {"error": 0.2}) == pytest.approx(3.01, abs=0.01)
     assert error_loss({"error": 0.1}, {"error": 0.05}) == pytest.approx(-3.01, abs=0.01)
+
+
+EXPOSED = {"lpips": 0.2, "exposed": 0.2, "lattice": 0.02}
+
+
+@pytest.mark.parametrize(
+    ("figures", "reason"),
+    [
+        ({"exposed": 0.23}, "simulated exposures rose by 0.61 dB"),
+        ({"lattice": 0.09}, "lattice"),
+        ({"error": 0.1}, "estimated error rose by 0.97 dB"),
+    ],
+)
+def test_a_lower_lpips_is_refused_where_it_costs_too_much(guard, add, figures, reason):
+    kept = guard("lpips")
+    kept.rows[0].figures.update(EXPOSED)
+    add(kept, 10, **(EXPOSED | {"lpips": 0.1} | figures))
+    verdict = kept.verdict()
+    assert not verdict.better
+    assert kept.weights is None
+    assert reason in verdict.words[-1]
+
+
+def test_an_error_estimate_about_zero_is_measured_against_that_of_exposures(guard, add):
+    """A noise estimate that is too large makes the estimated error vanish, and any change of it huge."""
+    kept = guard("lpips")
+    kept.rows[0].figures.update(EXPOSED | {"error": -0.04, "residual": 0.9})
+    add(kept, 10, **(EXPOSED | {"lpips": 0.15, "error": -0.03, "residual": 0.9}))
+    assert kept.verdict().step == 10

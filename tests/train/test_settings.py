@@ -122,6 +122,6 @@ def test_files_that_are_no_settings_are_refused(tmp_path):
 def test_every_config_that_is_shipped_is_valid():
     folder = Path(__file__).parents[2] / "models"
     found = {path: load_settings(path) for path in folder.glob("*/*.yaml") if path.name != "card.yaml"}
-    assert {path.name for path in found} == {"train.yaml", "realism.yaml", "realism-critic.yaml"}
+    assert {path.name for path in found} == {"train.yaml", "realism.yaml"}
     assert all(settings.name == path.parent.name for path, settings in found.items())
     assert found[folder / "fluo-base" / "train.yaml"].network == SIZES["base"]

@@ -16,6 +16,7 @@ from napari_rdpdenoise.cli.cache import cache_app
 from napari_rdpdenoise.cli.demo import demo
 from napari_rdpdenoise.cli.denoise import denoise
 from napari_rdpdenoise.cli.doctor import doctor
+from napari_rdpdenoise.cli.export import export
 from napari_rdpdenoise.cli.finetune import finetune_app
 from napari_rdpdenoise.cli.metrics import metrics
 from napari_rdpdenoise.cli.models import models
@@ -38,6 +39,7 @@ app.add_typer(cache_app, name="cache")
 app.command()(doctor)
 app.command()(train)
 app.add_typer(finetune_app, name="finetune")
+app.command()(export)
 
 
 def _show_version(wanted: bool) -> None:

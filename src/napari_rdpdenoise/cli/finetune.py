@@ -52,6 +52,7 @@ def unpaired(
 ) -> None:
     """Learn the texture of clean images of the same kind of specimen, taken anywhere else."""
     with guarded() as stage:
+        _check_out(out)
         settings = _settings(UnpairedSettings, given)
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.train.plans import plan_unpaired
@@ -73,6 +74,7 @@ def pairs(
 ) -> None:
     """Learn from pairs of images of the same places, whose registration and intensities are checked."""
     with guarded() as stage:
+        _check_out(out)
         settings = _settings(PairsSettings, given)
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.train.plans import plan_pairs
@@ -86,6 +88,7 @@ def pairs(
 def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
     """Learn from noisy images alone, starting from a trained model."""
     with guarded() as stage:
+        _check_out(out)
         settings = _settings(ZeroShotTuneSettings, given)
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.train.plans import plan_zeroshot
@@ -99,6 +102,7 @@ def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = 
 def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
     """Learn from one noisy plane and no model at all (slow); OUT/denoised.tif is the result, no model."""
     with guarded() as stage:
+        _check_out(out)
         settings = _settings(PatchSettings, given)
         import tifffile
 
@@ -107,8 +111,34 @@ def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "
 
         running = run_patches(noisy, out, settings, choose_device(device))
         image = _follow(running, settings.steps, "patches", stage)
-        tifffile.imwrite(out / "denoised.tif", image)
-        result(str((out / "denoised.tif").resolve()))
+        target, beside = out / "denoised.tif", out / "denoised.tmp"
+        tifffile.imwrite(beside, image, ome=True, metadata={"axes": "YX", **_pixel_size(noisy)})
+        beside.replace(target)
+        result(str(target.resolve()))
+
+
+def _check_out(out: Path) -> None:
+    if out.is_file():
+        raise NotADirectoryError(f"OUT: expected a folder, found a file at {out}; choose another name")
+
+
+def _pixel_size(noisy: Path) -> dict[str, Any]:
+    """That of an image, in the words of OME; nothing where it is not known."""
+    from napari_rdpdenoise.io import open_image
+
+    try:
+        source = open_image(noisy)
+    except (ValueError, OSError):  # a folder that holds one image, or a PNG
+        return {}
+    try:
+        known = source.metadata
+    finally:
+        source.close()
+    found: dict[str, Any] = {}
+    for axis in "XY":
+        if known.units.get(axis) == "micrometer" and axis in known.scale:
+            found |= {f"PhysicalSize{axis}": float(known.scale[axis]), f"PhysicalSize{axis}Unit": "µm"}
+    return found
 
 
 def _settings(model: type[BaseModel], given: dict[str, Any]) -> Any:
@@ -143,6 +173,9 @@ def _follow(running: Generator[TrainProgress, None, Any], steps: int, name: str,
                 state = next(running)
             except StopIteration as end:
                 return end.value
+            except KeyboardInterrupt:
+                say("what was done up to the last checkpoint is kept; the same command goes on there")
+                raise
             stage.working = True
             done[state.stage] = state.step
             words = ", ".join(f"{key} {value:.4g}" for key, value in state.values.items())

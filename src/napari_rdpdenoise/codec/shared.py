@@ -26,6 +26,13 @@ def shared_codec(model: str | Path, device: str) -> Codec:
         return codec
 
 
+def forget_codec(model: str | Path) -> None:
+    """Load a model again when it is next asked for: its folder holds other weights now."""
+    with _LOADING:
+        for key in [key for key in _CODECS if key[0] == str(model)]:
+            del _CODECS[key]
+
+
 class GivenUp(Exception):
     """Waiting for a turn was given up."""
 

@@ -26,7 +26,7 @@ class NetworkConfig(BaseModel):
 
 
 SIZES: dict[Literal["light", "base"], NetworkConfig] = {
-    "light": NetworkConfig(),
+    "light": NetworkConfig(grain_channels=8),
     "base": NetworkConfig(
         quarter_channels=96,
         eighth_channels=192,
@@ -34,5 +34,6 @@ SIZES: dict[Literal["light", "base"], NetworkConfig] = {
         hyper_channels=96,
         encoder_blocks=(4, 3),
         decoder_blocks=(3, 2),
+        grain_channels=8,
     ),
 }

@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 _TABLE_LIGHT = 64.0  # photo-electrons; above it the closed forms are exact to 1e-3 of them
-_TABLE_READ = 16.0  # photo-electrons rms; with more read noise the closed forms are as exact at any light
+TABLE_READ = 16.0  # photo-electrons rms; with more read noise the closed forms are as exact at any light
 
 
 @dataclass(frozen=True)
@@ -86,9 +86,9 @@ def expected_stabilized(x: NDArray[Any], noise: NoiseModel) -> NDArray[np.float3
     fourth = (3 * variance**2 + np.maximum(p, 0.0)) * 5 / 64
     correction = variance / 4 - (np.maximum(p, 0.0) / 8 - fourth / inside) / inside
     far = 2 * np.sqrt(inside) - correction / inside**1.5
-    if s > _TABLE_READ:
+    if s > TABLE_READ:
         return np.asarray(far, dtype=np.float32)
-    light, mean, _ = _moments_table(round(s, 4))
+    light, mean, _ = moments_table(round(s, 4))
     slope = (mean[1] - mean[0]) / (light[1] - light[0])
     near = np.where(p < 0, mean[0] + slope * p, np.interp(p, light, mean))
     return np.asarray(np.where(p > light[-1], far, near), dtype=np.float32)
@@ -98,12 +98,12 @@ def unstabilize(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     """Exact unbiased inverse of :func:`stabilize` for denoised values (float32 raw counts, same shape)."""
     s = noise.read_electrons
     # float64 where a large number is subtracted from another
-    t = np.asarray(t, dtype=np.float32 if s <= _TABLE_READ else np.float64)
+    t = np.asarray(t, dtype=np.float32 if s <= TABLE_READ else np.float64)
     if noise.gain == 0:
         return np.asarray(t * noise.read_noise + noise.offset, dtype=np.float32)
     p = np.asarray(np.square(np.maximum(t, 0)) * 0.25 - (0.125 + s * s))  # inverts the series
-    if s <= _TABLE_READ:
-        top, start, density, table = _inverse_table(round(s, 4))
+    if s <= TABLE_READ:
+        top, start, density, table = inverse_table(round(s, 4))
         dim = t <= top
         place = (t[dim] - start) * density
         step = np.clip(place, 0, len(table) - 2).astype(np.int32)
@@ -115,15 +115,15 @@ def unstabilize(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
 def stabilized_variance(x: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     """``Var[stabilize(z) | noise-free value x]``: 1 but for the dimmest, where no transform reaches 1."""
     x64 = np.asarray(x, dtype=np.float64)
-    if noise.gain == 0 or noise.read_electrons > _TABLE_READ:
+    if noise.gain == 0 or noise.read_electrons > TABLE_READ:
         return np.ones(x64.shape, np.float32)
-    light, _, variance = _moments_table(round(noise.read_electrons, 4))
+    light, _, variance = moments_table(round(noise.read_electrons, 4))
     p = (x64 - noise.offset) / noise.gain
     return np.asarray(np.interp(p, light, variance, right=1.0), dtype=np.float32)
 
 
 @lru_cache(maxsize=256)
-def _moments_table(s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+def moments_table(s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Photo-electrons p, ``E[t | p]``, ``Var[t | p]``: Poisson sum times Gauss-Hermite quadrature."""
     top = max(_TABLE_LIGHT, 4.0 * s)
     light = np.concatenate([np.arange(0.0, 4.0, 0.02), np.linspace(4.0, top, 400)])
@@ -140,9 +140,9 @@ def _moments_table(s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], 
 
 
 @lru_cache(maxsize=256)
-def _inverse_table(s: float) -> tuple[np.float32, np.float32, np.float32, NDArray[np.float32]]:
+def inverse_table(s: float) -> tuple[np.float32, np.float32, np.float32, NDArray[np.float32]]:
     """Last and first t, steps per unit of t, photo-electrons: even steps are looked up five times faster."""
-    light, mean, _ = _moments_table(s)
+    light, mean, _ = moments_table(s)
     grid = np.linspace(mean[0], mean[-1], 8192)
     table = np.interp(grid, mean, light).astype(np.float32)
     return np.float32(grid[-1]), np.float32(grid[0]), np.float32(1 / (grid[1] - grid[0])), table

@@ -2,6 +2,7 @@
 
 Symbols: ``D`` mean square of decode minus noisy input, in noise variances: 1 where exactly the noise was
 removed; ``price`` of a bit per pixel, which follows D: below 1 noise is being kept, so bits get dearer.
+A realism decoder may also learn from simulated exposures of the references, see ``train.simulated``.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from torch import Tensor, nn
 from torch.optim import Adam, Optimizer
 
 from napari_rdpdenoise.codec.normalization import UNIT
+from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.critic import MarginalCritic, critic_loss
 from napari_rdpdenoise.nn.grain import random_grain
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data import Batch, TrainingData
 from napari_rdpdenoise.train.display import displayed
 from napari_rdpdenoise.train.fidelity import weighted_error
+from napari_rdpdenoise.train.lattice import repetition
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.realism import Shift, still
 from napari_rdpdenoise.train.settings import AdaptStage, TrainSettings
@@ -42,6 +45,14 @@ class HasReferences(Protocol):
 
     def references(self, step: int, count: int) -> Tensor:
         """Random crops as displayed, (count, 1, crop, crop), 0..1; the same for the same step."""
+
+
+@runtime_checkable
+class HasSimulated(Protocol):
+    """Training data that also simulates exposures of the references."""
+
+    def simulated(self, step: int, count: int) -> Batch:
+        """Exposures with their truth; the same for the same step."""
 
 
 class AdaptLoop(Loop):
@@ -66,6 +77,7 @@ class AdaptLoop(Loop):
         if stage.perception and not isinstance(data, HasReferences):
             raise ValueError("perception: expected reference images in the data, found none; set it to 0")
         self._decoders = _decoders(network, stage)
+        self._lpips = load_lpips("alex", device=str(self.device)) if stage.simulated else None
         network.requires_grad_(False)
         for module in self._learning():
             module.requires_grad_(True)
@@ -99,6 +111,9 @@ class AdaptLoop(Loop):
         if stage.target == "recorrupted":
             batch, added = recorrupted(batch)
         hat, bits = self._latents(batch)
+        if stage.target == "decoded":
+            with torch.no_grad():
+                batch = replace(batch, target=self.network.fidelity(hat))
         images = {name: self._decode(name, hat) for name in self._decoders}
         errors = {name: weighted_error(image, batch).mean() for name, image in images.items()}
         bpp = bits.mean() / batch.noisy[0].numel()
@@ -107,6 +122,9 @@ class AdaptLoop(Loop):
         if stage.learns != "decoder":
             loss = loss + self._price.value * bpp
             values["price"] = self._price.value
+        if self._lpips is not None:
+            penalty, values["lpips"] = self._simulated(len(batch.noisy))
+            loss = loss + penalty
         if stage.perception:
             anchored = with_means_of(images[stage.decoder], seen)
             shown = Shift.draw().image(displayed(anchored, batch.tone))
@@ -121,6 +139,27 @@ class AdaptLoop(Loop):
         if stage.target == "noisy":
             self._price.follow(errors["fidelity" if "fidelity" in errors else stage.decoder].item())
         return {"loss": loss.item(), **values}
+
+    def _simulated(self, count: int) -> tuple[Tensor, float]:
+        """Loss of the realism decoder on simulated exposures, noise variances; and their LPIPS.
+
+        That of the shipped decoder's training: error relative to the fidelity decode's, and LPIPS.
+        """
+        assert isinstance(self.data, HasSimulated)
+        assert self._lpips is not None
+        batch = self.data.simulated(self.step, count).to(self.device)
+        hat, _ = self._latents(batch)
+        image, shift = self._decode("realism", hat), Shift.draw()
+        with torch.no_grad():
+            fidelity = self.network.fidelity(hat)
+            least = weighted_error(fidelity, batch) + self.stage.balance
+        shown, truth = (shift.image(displayed(part, batch.tone)) for part in (image, batch.target))
+        distance = self._lpips(shown, truth).mean()
+        relative = (weighted_error(image, batch) / least).mean()
+        loss = relative + self.stage.simulated * distance
+        if self.stage.pattern:
+            loss = loss + self.stage.pattern * repetition(image - fidelity).mean()
+        return least.mean() * loss, distance.item()
 
     def _descend(self, loss: Tensor) -> None:
         self._optimizer.zero_grad(set_to_none=True)

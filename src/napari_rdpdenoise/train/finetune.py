@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,9 +127,20 @@ def finetune_zeroshot(
 
 
 def run_plan(
-    plan: Plan, out: str | Path, device: str = "cpu", report_every: int = 10
+    plan: Plan,
+    out: str | Path,
+    device: str = "cpu",
+    report_every: int = 10,
+    started: Callable[[Trainer, Guard], None] | None = None,
 ) -> Generator[TrainProgress, None, FinetuneResult]:
     """Train, judge and write the model, yielding progress; closing the generator stops and saves.
+
+    Args:
+        plan: of the run.
+        out: folder of the new model.
+        device: torch device name.
+        report_every: steps between two reports.
+        started: is given what trains and what judges, for who wants to look on between two reports.
 
     Raises:
         ValueError: if ``out`` is a shipped model's, or holds another run or model.
@@ -140,7 +151,7 @@ def run_plan(
     _claim(training, plan)
     guard = Guard(training, plan.goal, plan.settings.patience)
     if not guard.rows:
-        guard.begin(start_figures(plan, _start_network(plan, device)))
+        guard.begin(start_figures(plan, start_network(plan, device)))
     last = len(plan.train.stages) - 1
 
     def judge(loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
@@ -153,6 +164,8 @@ def run_plan(
         )
 
     trainer = Trainer(plan.train, plan.data, training, device, judge)
+    if started is not None:
+        started(trainer, guard)
     log, stopped = TrainingLog(folder / "training.jsonl"), guard.stop()
     if stopped is None:
         with closing(trainer.run(report_every)) as running:
@@ -198,7 +211,7 @@ def _conclude(
     return result
 
 
-def _start_network(plan: Plan, device: str) -> Any:
+def start_network(plan: Plan, device: str) -> Any:
     """The network to start from; without a realism decoder its fidelity decoder is judged in its place."""
     folder = model_folder(plan.settings.model)
     config, tensors = read_card(folder).network, load_file(folder / "model.safetensors")

@@ -19,15 +19,21 @@ from safetensors.torch import save_file
 from napari_rdpdenoise.codec.pretrained import network_tensors
 from napari_rdpdenoise.nn.network import RdpNetwork
 
-Goal = Literal["error", "texture", "pairs"]
+Goal = Literal["error", "texture", "lpips", "pairs"]
 
 _DRIFT = 1.0  # percent of the mean intensity, beyond the start's
 _BACKGROUND = 0.15  # noise standard deviations, beyond the start's
 _DIVERGED = 25.0  # times the median of the critic's distances so far
 _EARLY = 3  # rows before which the critic is not judged
-_LOSS_DB = 0.5  # of the estimated error, for texture
+_LOSS_DB = 0.5  # of the estimated error, for texture and lpips
+_LATTICE = 0.05  # share of the added texture, beyond the start's
 _LEAST_ERROR = 0.01  # noise variances; smaller errors cannot be estimated
-_GAIN = {"error": 0.03, "texture": 0.05, "pairs": 0.05}  # least gain: share, share, dB
+_GAIN = {"error": 0.03, "texture": 0.05, "lpips": 0.05, "pairs": 0.05}  # least gain: share, but of pairs dB
+_NAMES = {
+    "error": "estimated error",
+    "texture": "distance to the references' texture",
+    "lpips": "LPIPS on simulated exposures of references",
+}
 
 
 @dataclass(frozen=True)
@@ -62,8 +68,9 @@ class Guard:
 
     Args:
         folder: of the run.
-        goal: "error" (estimated error falls), "texture" (distance to references falls at an error that may
-            rise by half a decibel), or "pairs" (PSNR against held-out partners rises).
+        goal: "error" (estimated error falls), "lpips" or "texture" (distance from the truth of simulated
+            exposures, or from references, falls at an error that may rise by half a decibel), or "pairs"
+            (PSNR against held-out partners rises).
         patience: rows without a better one after which the run ends.
     """
 
@@ -150,7 +157,14 @@ class Guard:
     def _objections(self, row: Row) -> list[str]:
         """Why a row's weights must not be used, however good its score is."""
         found = [reason] if (reason := self._collapsed(row)) else []
-        if self.goal == "texture" and (lost := error_loss(self.rows[0].figures, row.figures)) > _LOSS_DB:
+        if self.goal not in ("texture", "lpips"):
+            return found
+        start = self.rows[0].figures
+        if (more := _more_exposed(start, row.figures)) > _LOSS_DB:
+            found.append(f"the error of simulated exposures rose by {more:.2f} dB, more than {_LOSS_DB} dB")
+        if row.figures.get("lattice", 0.0) > start.get("lattice", 0.0) + _LATTICE:
+            found.append(f"a lattice of 4 or 8 px grows in the texture: {row.figures['lattice']:.2f}")
+        if (lost := error_loss(start, row.figures)) > _LOSS_DB:
             found.append(f"the estimated error rose by {lost:.2f} dB, more than {_LOSS_DB} dB")
         return found
 
@@ -181,10 +195,8 @@ class Guard:
             change = f"{self._gain(best):+.2f} dB on held-out pairs ({-start:.2f} dB before)"
             least = f"{size:g} dB"
         else:
-            name = "estimated error" if self.goal == "error" else "distance to the references' texture"
-            change = (
-                f"{name} {start:.4g} before, {self._score(best):.4g} after ({-100 * self._gain(best):+.0f} %)"
-            )
+            share = f"{-100 * self._gain(best):+.0f} %"
+            change = f"{_NAMES[self.goal]} {start:.4g} before, {self._score(best):.4g} after ({share})"
             least = f"{100 * size:.0f} %"
         if better:
             return f"the tuned model is better on held-out data: {change}"
@@ -193,9 +205,14 @@ class Guard:
     def _side_effects(self, best: Row) -> list[str]:
         before, after = self.rows[0].figures, best.figures
         words = []
-        if "error" in after and self.goal == "texture":
+        if "error" in after and self.goal in ("texture", "lpips"):
             words.append(
                 f"estimated error against the truth: {error_loss(before, after):+.2f} dB of PSNR lost"
+            )
+        if "exposed" in after:
+            words.append(f"error of simulated exposures: {_more_exposed(before, after):+.2f} dB of PSNR lost")
+            words.append(
+                f"lattice in the added texture: {after['lattice']:.2f}, {before['lattice']:.2f} before"
             )
         if "residual" in after:
             words.append(
@@ -223,10 +240,18 @@ def error_loss(before: dict[str, float], after: dict[str, float]) -> float:
     """PSNR lost by the estimated errors, dB; negative where it was gained.
 
     A noise estimate that is too large makes errors too small by as much. The best possible denoiser's error
-    is half of error minus residual plus 1, whatever the estimate: a bound for where that happens.
+    is half of error minus residual plus 1, whatever the estimate: a bound for where that happens. Simulated
+    exposures, where there are any, have errors of about the same size, and are another.
     """
-    old = max(before["error"], (before["error"] - before.get("residual", 1.0) + 1) / 2, _LEAST_ERROR)
+    bound = (before["error"] - before.get("residual", 1.0) + 1) / 2
+    old = max(before["error"], bound, before.get("exposed", 0.0), _LEAST_ERROR)
     return 10 * math.log10(max(old + after["error"] - before["error"], 1e-3 * old) / old)
+
+
+def _more_exposed(before: dict[str, float], after: dict[str, float]) -> float:
+    """By how much the error of simulated exposures rose, dB; 0 where there are none."""
+    old, new = (max(figures.get("exposed", 1.0), 1e-6) for figures in (before, after))
+    return 10 * math.log10(new / old)
 
 
 def _pairs_score(figures: dict[str, float]) -> float:

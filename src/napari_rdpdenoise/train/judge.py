@@ -45,6 +45,9 @@ class Judge:
         rate: at which it is judged.
         decoder: "fidelity" or "realism".
         references: clean images, counts; none: no ``texture``.
+
+    Attributes:
+        windows: middles of some of the planes, which are judged.
     """
 
     def __init__(
@@ -57,13 +60,13 @@ class Judge:
     ) -> None:
         self.normalization, self.rate, self.decoder = normalization, rate, decoder
         chosen = [planes[int(k)] for k in np.linspace(0, len(planes) - 1, min(_MOST, len(planes)))]
-        self._windows = [_window(filled(plane)) for plane in chosen]
+        self.windows = [_window(filled(plane)) for plane in chosen]
         shown = [_displayed(filled(r).astype(np.float32), ends(r)) for r in references[:32]]
         self._texture = Texture(shown) if shown else None
 
     def figures(self, network: RdpNetwork) -> dict[str, float]:
         """The module's figures, by name."""
-        rows = [self._of_window(network, window, number) for number, window in enumerate(self._windows)]
+        rows = [self._of_window(network, window, number) for number, window in enumerate(self.windows)]
         out = {name: float(np.mean([row[name] for row, _ in rows])) for name in rows[0][0]}
         if self._texture is not None:
             out["texture"] = self._texture.distance([shown for _, shown in rows])

@@ -120,6 +120,7 @@ class Loop(ABC):
                     yield TrainProgress(
                         self.folder.name, self.step, self.stage.steps, taken.take(), seconds, scores
                     )
+                    start = time.monotonic() - seconds  # who holds a report, holds the training up
         finally:
             batches.close()  # type: ignore[attr-defined]
             self.save()

@@ -75,6 +75,7 @@ class OwnData(TrainingData):
         sources: one for each of the settings'.
         held_out: pairs with a known truth.
         references: clean images for a critic.
+        simulated: exposures with known truth, beside the sources; None: there are none.
     """
 
     def __init__(
@@ -83,7 +84,9 @@ class OwnData(TrainingData):
         sources: Sequence[Source],
         held_out: Sequence[ValidationImage] = (),
         references: Sequence[NDArray] = (),
+        simulated: Source | None = None,
     ) -> None:
+        self._simulated = simulated
         self.settings, self.root = settings, Path()
         self._sources, self._held, self._held_out = list(sources), [], list(held_out)
         for source in sources:
@@ -105,6 +108,14 @@ class OwnData(TrainingData):
             raise ValueError("references: expected reference images, found none; set perception to 0")
         return torch.from_numpy(self._crops.draw(step, count))
 
+    def simulated(self, step: int, count: int) -> Batch:
+        """Simulated exposures with their truth, the same for the same step."""
+        if self._simulated is None:
+            raise ValueError("simulated: expected a source of simulated exposures, found none; set it to 0")
+        rng = np.random.default_rng([self.settings.seed, 13, step])
+        samples = [self._simulated.draw(self.settings.crop, rng) for _ in range(count)]
+        return stacked([self._normalized(sample, rng) for sample in samples])
+
     def _normalized(self, sample: Sample, rng: np.random.Generator) -> tuple[NDArray, ...]:
         noisy, target, weight, tone = super()._normalized(sample, rng)
         if sample.scale is not None and sample.exposure.second is not None:
@@ -112,6 +123,12 @@ class OwnData(TrainingData):
             expected = float(stabilized_variance(sample.exposure.clean, sample.exposure.noise).mean())
             weight = (weight / (sample.scale**2 * expected)).astype(np.float32)
         return noisy, target, weight, tone
+
+
+def stacked(rows: Sequence[tuple[NDArray, ...]]) -> Batch:
+    """Rows of noisy, target, weight and tone as a batch."""
+    noisy, target, weight, tone = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
+    return Batch(noisy[:, None], target[:, None], weight[:, None], tone)
 
 
 def denoised_pairs(

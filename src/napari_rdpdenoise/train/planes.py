@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tifffile
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.io import open_image
@@ -105,6 +106,11 @@ def _of_file(path: Path) -> Iterator[tuple[NDArray[Any], str]]:
             raise FileNotFoundError(f"image: expected a file, found nothing at {path}; check the path")
         yield read_plane(path), path.name
         return
+    if path.suffix.lower() in (".tif", ".tiff") and path.is_file() and _is_colour(path):
+        raise ValueError(
+            f"image: expected one channel, found a colour image (RGB) in {path}; save the channel to learn "
+            "from as a grey image of its own"
+        )
     source = open_image(path)
     try:
         # not "S": so are called the planes of a stack whose file names no axes
@@ -120,6 +126,16 @@ def _of_file(path: Path) -> Iterator[tuple[NDArray[Any], str]]:
             yield plane, f"{path.name} [{place}]" if len(indices) > 1 else path.name
     finally:
         source.close()
+
+
+def _is_colour(path: Path) -> bool:
+    try:
+        with tifffile.TiffFile(path) as file:
+            page = file.pages.first  # tifffile calls any stack of three planes RGB, but never interleaves it
+            interleaved = page.planarconfig == tifffile.PLANARCONFIG.CONTIG
+            return page.photometric == tifffile.PHOTOMETRIC.RGB and interleaved
+    except tifffile.TiffFileError:
+        return False  # whoever opens it says what is wrong
 
 
 def _is_zarr(path: Path) -> bool:

@@ -26,6 +26,7 @@ from napari_rdpdenoise.train.pairing import MatchedPair, match_pairs
 from napari_rdpdenoise.train.planes import Planes, filled, take_planes
 from napari_rdpdenoise.train.references import check_references
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
+from napari_rdpdenoise.train.simulated import SimulatedJudge, SimulatedSource
 from napari_rdpdenoise.train.sources import Pair
 from napari_rdpdenoise.train.tuning import PairsSettings, TuneSettings, UnpairedSettings, ZeroShotTuneSettings
 from napari_rdpdenoise.train.validation import validate
@@ -33,6 +34,9 @@ from napari_rdpdenoise.train.validation import validate
 _RATE_WINDOW = 512  # px of a plane that the rate is chosen on
 _MIXED = 4.0  # pairs to one clean image, strategies CN and Cn.8
 _SIMILAR = 0.8  # least MS-SSIM of a crop, strategy Cn.8
+
+_TEXTURE: Goal = "texture"
+_LPIPS: Goal = "lpips"
 
 Figures = Callable[[RdpNetwork, dict[str, float]], dict[str, float]]
 
@@ -51,6 +55,7 @@ class Plan:
         images: names and fingerprints by argument, for the card.
         remarks: what the user should know before it starts.
         rate: where the noise is met.
+        judge: whose figures these are, where there is no truth; None for pairs.
     """
 
     kind: str
@@ -62,6 +67,7 @@ class Plan:
     images: dict[str, dict[str, str]]
     remarks: tuple[str, ...]
     rate: float
+    judge: Judge | None = None
 
 
 @dataclass(frozen=True)
@@ -86,26 +92,44 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     report = check_references(clean, images, settings.crop)
     codec = load_model(settings.model, device)
     split = _split(images, settings, codec)
-    usable = [clean.planes[k] for k in report.usable]
-    network = codec.card.network.model_copy(update={"realism": True})
-    stage = _adapt(settings, split.rate) | {
-        "learns": "all" if settings.encoder == "trained" else "decoder",
-        "decoder": "realism",
-        **settings.model_dump(include={"form", "perception", "critic_steps", "gradient_penalty"}),
-    }
-    train = _train(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
     pairs = denoised_pairs(split.learned, split.noise, split.normalization, codec, split.rate)
-    learned = usable if len(usable) < 3 else [p for k, p in enumerate(usable) if k % 3 != 2]
-    data = OwnData(train, [SelfSource(train.sources[0], pairs)], references=learned)
-    # references that the critic never saw, where there are enough of them
-    unseen = usable if len(usable) < 3 else usable[2::3]
-    judge = Judge(split.judged, split.normalization, split.rate, "realism", unseen)
-    left_out = (f"left out: {reason}" for reason in report.refused)
-    remarks = (*split.remarks, *left_out, *report.remarks)
-    if why := _without_lpips():
-        remarks = (*remarks, f"textures are compared by small patches, a rough measure: {why}")
+    usable = [clean.planes[k] for k in report.usable]
+    few = len(usable) < 3  # then none is kept from the critic
+    learned = usable if few else [p for k, p in enumerate(usable) if k % 3 != 2]
+    unseen = usable if few else usable[2::3]
+    why = _without_lpips()
+    train = _train_unpaired(settings, codec, split.rate, without_lpips=why is not None)
+    source = train.sources[0]
+    data = OwnData(train, [SelfSource(source, pairs)], (), learned, SimulatedSource(source, learned, pairs))
+    remarks = (*split.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
+    judge = Judge(split.judged, split.normalization, split.rate, "realism", unseen if why else ())
+    figures, goal = _judged(judge), _TEXTURE
+    if few:
+        remarks = (*remarks, f"judged by references that it also learns from: there are only {len(usable)}")
+    if why:
+        remarks = (*remarks, f"no simulated exposures, and textures are compared roughly: {why}")
+    else:
+        exposures = SimulatedSource(source, unseen, pairs)
+        figures = _judged(judge, SimulatedJudge(exposures, split.normalization, split.rate))
+        goal = _LPIPS
     listed = _images(noisy=images, references=clean)
-    return Plan("unpaired", settings, train, data, "texture", _judged(judge), listed, remarks, split.rate)
+    return Plan("unpaired", settings, train, data, goal, figures, listed, remarks, split.rate, judge)
+
+
+def _train_unpaired(
+    settings: UnpairedSettings, codec: Codec, rate: float, *, without_lpips: bool
+) -> TrainSettings:
+    taken = {"form", "perception", "critic_steps", "critic_alone", "gradient_penalty", "target"}
+    taken |= {"simulated", "pattern"}
+    stage = _adapt(settings, rate) | {"decoder": "realism", **settings.model_dump(include=taken)}
+    if settings.encoder == "trained":  # its fidelity decoder is no fixed measure
+        stage |= {"learns": "all", "simulated": 0.0}
+        stage["target"] = "recorrupted" if settings.target == "decoded" else settings.target
+    if without_lpips:
+        stage["simulated"] = 0.0
+    channels = codec.card.network.grain_channels or settings.grain
+    network = codec.card.network.model_copy(update={"realism": True, "grain_channels": channels})
+    return _train(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
 
 
 def plan_zeroshot(noisy: Any, settings: ZeroShotTuneSettings, device: str = "cpu") -> Plan:
@@ -133,6 +157,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotTuneSettings, device: str = "cpu
         _images(noisy=images),
         split.remarks,
         split.rate,
+        judge,
     )
 
 
@@ -181,9 +206,9 @@ def start_figures(plan: Plan, network: RdpNetwork) -> dict[str, float]:
     return plan.figures(network, validate(network, plan.data.validation()))
 
 
-def _judged(judge: Judge) -> Figures:
+def _judged(*judges: Judge | SimulatedJudge) -> Figures:
     def figures(network: RdpNetwork, _scores: dict[str, float]) -> dict[str, float]:
-        return judge.figures(network)
+        return {name: value for judge in judges for name, value in judge.figures(network).items()}
 
     return figures
 

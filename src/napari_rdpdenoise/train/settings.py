@@ -165,7 +165,7 @@ class RealismStage(_Stage):
     """The realism decoder alone, encoder frozen: distortion, LPIPS (AlexNet) and a conditional critic.
 
     ``distortion * MSE / MSE of the fidelity decode + lpips * LPIPS - adversarial * critic
-    + pattern * share of the texture that moves with the latents' grid``: CGanDeCompress
+    + pattern * repetition of the added texture``: CGanDeCompress
     (Nguyen et al. 2026, arXiv 2602.11553), whose weights are not published.
     """
 
@@ -183,7 +183,7 @@ class RealismStage(_Stage):
         False, description="start from a copy of the fidelity decoder even where there is a realism decoder"
     )
     pattern: float = Field(
-        0.0, ge=0, description="weight of the share of the added texture that moves with the latents' grid"
+        0.0, ge=0, description="weight of the added texture's likeness to itself 4 or 8 px further on"
     )
     critic_from: int = Field(2000, ge=0, description="step at which the critic starts to learn")
     critic_alone: int = Field(200, ge=0, description="its steps before the decoder listens to it")
@@ -212,10 +212,20 @@ class AdaptStage(_Stage):
     decoder: Literal["fidelity", "realism"] = Field(
         "fidelity", description="which decoder learns; with learns 'all' the fidelity decoder always does"
     )
-    target: Literal["noisy", "recorrupted"] = Field(
+    target: Literal["noisy", "recorrupted", "decoded"] = Field(
         "recorrupted",
         description="noisy: the input itself, as published; recorrupted: noise that is added to the input is "
-        "taken off the target, so that the two have nothing in common but the image",
+        "taken off the target, so that the two have nothing in common but the image; decoded: for the "
+        "realism decoder alone, the fidelity decode of the same latents: the input without its noise",
+    )
+    simulated: float = Field(
+        0.0,
+        ge=0,
+        description="weight of LPIPS (AlexNet) on simulated exposures of the references, beside an error "
+        "that is 1 for the fidelity decode's; 0 makes none",
+    )
+    pattern: float = Field(
+        0.0, ge=0, description="weight of texture that repeats every 4 or 8 px, on simulated exposures"
     )
     form: Literal["mse", "rmse"] = Field(
         "mse",
@@ -234,6 +244,16 @@ class AdaptStage(_Stage):
     price: float = Field(
         1.3, gt=0, description="of a bit per pixel at the start, noise variances; 1.3 as published for ZS-NCD"
     )
+
+    @model_validator(mode="after")
+    def _realism_alone(self) -> AdaptStage:
+        alone = self.decoder == "realism" and self.learns != "all"
+        if not alone and (self.target == "decoded" or self.simulated):
+            raise ValueError(
+                "target 'decoded' and simulated compare with a fidelity decoder that stays as it is; use "
+                "them with decoder 'realism' and learns 'decoder' or 'gains'"
+            )
+        return self
 
 
 Stage = Annotated[CodecStage | RealismStage | AdaptStage, Field(discriminator="kind")]

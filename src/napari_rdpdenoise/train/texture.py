@@ -5,7 +5,11 @@ channel by channel, ``sum of head weight * mean square difference of quantiles``
 image: on all of it (256x512 px) they ranked as by LPIPS against the truth, on 64 rows of it one did not.
 
 Without: the sliced Wasserstein distance (Rabin et al. 2011) of small patches, their means taken off, at two
-scales, in standard deviations of the references' patches. There it preferred early, rougher ones.
+scales, in standard deviations of the references' patches. There it preferred early, rougher ones, and on
+photographs of textures it fell by 14 % while LPIPS against the truth rose by 11 %.
+
+So where AlexNet is there, simulated exposures of the references are judged instead (``train.simulated``): over
+the same run their LPIPS fell by 18 % where the true one fell by 28 %, and this distance by 5 %.
 """
 
 from __future__ import annotations

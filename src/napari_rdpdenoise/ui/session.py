@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from .controller import Cancelled, Controller
 from .jobs import Job, JobStream
+from .recipes import Recipe
 from .stage import Stage
 from .state import PENDING, DockState
 from .viewing import Viewing
@@ -119,6 +120,19 @@ class Session(Viewing):
     def job(self) -> Job | None:
         """The last run's job."""
         return self._job
+
+    def recipe(self) -> Recipe:
+        """What is needed to do again what the dock is set to."""
+        subject, job, settings = self.subject, self._job, self.state.settings()
+        mine = job is not None and subject is not None and job.data is subject.data
+        if subject is not None and subject.path is None:
+            settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
+        return Recipe(
+            settings=settings,
+            path=None if subject is None else subject.path,
+            target=str(job.target) if job is not None and job.target and mine else None,
+            layer=None if subject is None else subject.name,
+        )
 
     @property
     def unsettled(self) -> bool:

@@ -6,12 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from napari.qt.threading import GeneratorWorker, thread_worker
+from qtpy.QtCore import QThreadPool
 
 if TYPE_CHECKING:
     from .controller import Controller, Event
+    from .finetune_events import Event as TuneEvent
+    from .finetune_events import Task
     from .jobs import Job
 
-__all__ = ["look_up", "run_job"]
+__all__ = ["look_up", "run_job", "run_tuning", "start_long"]
 
 
 class _ClosingWorker(GeneratorWorker):
@@ -28,6 +31,23 @@ class _ClosingWorker(GeneratorWorker):
 def run_job(controller: Controller, job: Job) -> Iterator[Event]:
     """Yield the events of one run from a thread; closing the viewer stops it within a tile."""
     yield from controller.run(job)
+
+
+@thread_worker(worker_class=_ClosingWorker)
+def run_tuning(stream: Callable[[Task], Iterator[TuneEvent]], task: Task) -> Iterator[TuneEvent]:
+    """Yield the events of one fine-tuning from a thread; closing the viewer stops it within a step."""
+    yield from stream(task)
+
+
+def start_long(worker: GeneratorWorker) -> None:
+    """Start a worker that takes hours, beside the threads there are for everything else.
+
+    Qt's pool has as many threads as the machine has cores: on a small one, runs would wait for a training.
+    """
+    pool = QThreadPool.globalInstance()
+    pool.releaseThread()  # one that was never reserved: one more than there are
+    worker.finished.connect(lambda: pool.reserveThread())
+    worker.start()
 
 
 @thread_worker

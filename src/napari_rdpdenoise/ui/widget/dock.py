@@ -24,13 +24,12 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from ..jobs import model_names, realism_note
-from ..recipes import Recipe
-from ..worker import look_up
+from ..jobs import realism_note
 from .advanced_box import AdvancedBox
 from .cache_box import CacheBox
 from .compare_box import CompareBox
 from .controls import Fold, named, show_value, text_label, unit_slider
+from .finetune_box import FineTuneBox
 from .layers import is_ours
 from .live import Live
 from .model_choice import ModelChoice
@@ -89,7 +88,8 @@ class DenoiseDock(QWidget):
         self._build(cache)
         self._listen()
         self.session.edit(model=self._preferences.model or "default")
-        self._set_device()
+        device: Any = self._preferences.device or "auto"
+        self.session.edit(advanced=replace(self.session.state.advanced, device=device))
         self._refresh_layers()
         self._show(self.session.state)
         session = self.session  # not through self, which is gone by then
@@ -188,7 +188,13 @@ class DenoiseDock(QWidget):
             lambda: backbone_folder(preferences()),
         )
         self._rate_plot, self._path_plot = RatePlot(), PathPlot()
-        self._repeat = RepeatBox(self._recipe, session.take_settings)
+        self._repeat = RepeatBox(session.recipe, session.take_settings)
+        self._finetune = FineTuneBox(
+            self._viewer,
+            lambda: self.layer,
+            lambda: session.state.model,
+            lambda: session.state.advanced.device,
+        )
         self._advanced = AdvancedBox(
             lambda: session.state, lambda value: session.edit(advanced=value), show_error
         )
@@ -217,6 +223,7 @@ class DenoiseDock(QWidget):
         self._folds = {
             "&Compare": Fold("&Compare", [self._compare], self._settled),
             "Read&outs": Fold("Read&outs", [self._readouts, self._rate_plot, self._path_plot], self._settled),
+            "&Fine-tune": Fold("&Fine-tune", [self._finetune], self._finetune.refresh),
             "Repeat": Fold("Repeat", [self._repeat]),
             "&Advanced": Fold("&Advanced", [self._advanced, self._cache_box], self._cache_box.refresh),
         }
@@ -231,19 +238,6 @@ class DenoiseDock(QWidget):
         outer.setContentsMargins(0, 0, 0, 0)
         outer.addWidget(scroll)
         self.setMinimumWidth(_MIN_WIDTH)
-
-    def _recipe(self) -> Recipe:
-        subject, job = self.session.subject, self.session.job
-        settings = self.session.state.settings()
-        mine = job is not None and subject is not None and job.data is subject.data
-        if subject is not None and subject.path is None:
-            settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
-        return Recipe(
-            settings=settings,
-            path=None if subject is None else subject.path,
-            target=str(job.target) if job is not None and job.target and mine else None,
-            layer=None if subject is None else subject.name,
-        )
 
     # What the user does
 
@@ -261,11 +255,23 @@ class DenoiseDock(QWidget):
         self._live.settled_view.connect(self._settled)
         self._live.redrawn.connect(self._compare.refresh)
         self._readouts.path_changed.connect(self._path_plot.set_path)
+        self._finetune.tuned.connect(
+            lambda folder: self._model.offer_tuned({Path(folder).name: Path(folder)})
+        )
+        self._finetune.used.connect(self._use_tuned)
 
     def _edit(self, **changes: Any) -> None:
         """What a slider says is seen in the preview, so it is shown even where a result covers it."""
         self._live.reveal()
         self.session.edit(**changes)
+
+    def _use_tuned(self, folder: str) -> None:
+        if self.session.state.busy:
+            show_error("A run is under way with the model chosen now: use the new one when it is over.")
+            return
+        if self.session.state.model == folder:  # trained further: what it made before does not hold
+            self._live.look_afresh()
+        self._edit(model=folder)
 
     def _refresh_layers(self) -> None:
         if self._closed:
@@ -279,19 +285,14 @@ class DenoiseDock(QWidget):
             if chosen in images:
                 self._layers.value = chosen
         self._live.choose(self._layers.value)
+        self._finetune.refresh()
 
     def _warm_up(self) -> None:
         if self._closed:
             return
         self.session.warm_up()
         self._live.ask_realism()
-        names = look_up(model_names)
-        names.returned.connect(self._model.offer)
-        names.start()
-
-    def _set_device(self) -> None:
-        device: Any = self._preferences.device or "auto"
-        self.session.edit(advanced=replace(self.session.state.advanced, device=device))
+        self._model.fill()
 
     def event(self, event: QEvent) -> bool:
         """End everything when the dock is closed: napari then takes this widget out of its dock."""
@@ -309,6 +310,7 @@ class DenoiseDock(QWidget):
         self._runs.close_task()
         self._compare.shut()
         self._readouts.cancel()
+        self._finetune.shut()
         self._live.close()
 
     # What it shows

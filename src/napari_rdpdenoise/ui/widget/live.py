@@ -113,6 +113,10 @@ class Live(QObject):
         self._watch(layer)
         self._take_layer()
 
+    def look_afresh(self) -> None:
+        """Preview everything anew: nothing that was made of the layer holds any more."""
+        self._replaced()
+
     def look_at_once(self) -> None:
         """Do now what would be done soon."""
         self._settle_timer.stop()

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ...autorate import RateChoice
     from ..readouts import RealismPath
 
-__all__ = ["PathPlot", "RatePlot"]
+__all__ = ["PathPlot", "Plot", "RatePlot", "quiet_plot"]
 
 _HEIGHT = 140  # px
 _SIDES = ("left", "bottom", "top")
@@ -32,7 +32,7 @@ _LEFT = 46  # px, so that the plots stand below each other
 _RIGHT = 12  # px, for half of the last number
 
 
-class _Plot(QWidget):
+class Plot(QWidget):
     """A plot with its numbers in words below it.
 
     Args:
@@ -81,18 +81,7 @@ class _Plot(QWidget):
 
     def _build(self, pyqtgraph: Any) -> None:
         self._pg = pyqtgraph
-        self._plot = pyqtgraph.PlotWidget(self)
-        self._plot.setFixedHeight(_HEIGHT)
-        # nothing to drag or click; the wheel goes on to the dock, which scrolls
-        self._plot.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
-        self._plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._plot.setMenuEnabled(False)
-        self._plot.setMouseEnabled(False, False)
-        self._plot.hideButtons()
-        for side in _SIDES:
-            axis = self._plot.getAxis(side)
-            axis.enableAutoSIPrefix(False)  # before there is a label: later it keeps the factor it has then
-            axis.setStyle(hideOverlappingLabels=False)
+        self._plot = quiet_plot(pyqtgraph, self, _HEIGHT)
         self._plot.getAxis("left").setWidth(_LEFT)
         self._plot.getPlotItem().layout.setContentsMargins(0, 0, _RIGHT, 0)
         self.layout().insertWidget(0, self._plot)
@@ -166,7 +155,7 @@ class _Plot(QWidget):
         self.setToolTip(words)
 
 
-class RatePlot(_Plot):
+class RatePlot(Plot):
     """Residual against rate, as the automatic choice of the rate saw them.
 
     A line with small dots: the rates tried; a dashed line: the residual that the noise alone would leave; a
@@ -230,7 +219,7 @@ class RatePlot(_Plot):
         return words
 
 
-class PathPlot(_Plot):
+class PathPlot(Plot):
     """Distortion against perception while realism goes from 0 to 1.
 
     A square: fidelity; a triangle: realism; a ring: where the slider stands.
@@ -302,6 +291,21 @@ class PathPlot(_Plot):
             x, y = self._here(path)
             words += f", ○ slider at {self._alpha:.2f}: {y:.2f} at {x:.3g}"
         return f"{words}. {path.note}".strip()
+
+
+def quiet_plot(pyqtgraph: Any, parent: QWidget, height: int) -> Any:
+    """An empty plot of a height in px with nothing to drag or click: the wheel goes on to the dock."""
+    plot = pyqtgraph.PlotWidget(parent, enableMenu=False)
+    plot.setFixedHeight(height)
+    plot.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+    plot.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    plot.setMouseEnabled(False, False)
+    plot.hideButtons()
+    for side in _SIDES:
+        axis = plot.getAxis(side)
+        axis.enableAutoSIPrefix(False)  # before there is a label: later it keeps the factor it has then
+        axis.setStyle(hideOverlappingLabels=False)
+    return plot
 
 
 def _load() -> Iterator[Any]:

@@ -1,0 +1,148 @@
+"""One TorchScript module, counts to counts: the codec at one rate and realism, without its bytes.
+
+::
+
+    raw (b, 1, h, w) -> stabilised, block means -> [encoder, symbols, decoders] -> counts, means put back
+"""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from napari_rdpdenoise.codec import Normalization
+from napari_rdpdenoise.export.counts import Grain, Means, Units
+from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
+from napari_rdpdenoise.noise import NoiseModel
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What an exported module does at every run.
+
+    Attributes:
+        noise: the camera's noise line.
+        normalization: of every image; None to fit centre and scale to each one.
+        rate: position on the gain curve, [0, 1].
+        realism: [0, 1].
+        seed: of the plane's grain, 64 bits.
+    """
+
+    noise: NoiseModel
+    normalization: Normalization | None
+    rate: float
+    realism: float
+    seed: int = 0
+
+
+def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
+    """The module as a TorchScript archive; it takes float32 counts (b, 1, h, w) of any size.
+
+    Args:
+        network: on the CPU, with its weights loaded; its decoders are used as they are, so hand over a copy.
+        fixed: rate, realism and units.
+    """
+    network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    grain = Grain(network.config.grain_channels if fixed.realism > 0 else 0, fixed.seed)
+    passes = _Pass(network, fixed.rate, fixed.realism > 0)
+    example = torch.zeros(1, 1, 4 * STRIDE, 6 * STRIDE), grain(STRIDE, 3 * STRIDE // 2)
+    with warnings.catch_warnings(), torch.no_grad():
+        # of all that BioImage.IO's programs run, TorchScript alone needs neither this library nor another
+        warnings.simplefilter("ignore", FutureWarning)
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(passes, example, check_trace=False)
+        whole = torch.jit.script(_Counts(traced, grain, fixed).eval())
+        file = io.BytesIO()
+        torch.jit.save(whole, file)
+    return file.getvalue()
+
+
+class _Pass(nn.Module):
+    """Network units (b, 1, h, w) to the decodes (b, 1 or 2, h, w), through the integers of `Codec.encode`."""
+
+    def __init__(self, network: RdpNetwork, rate: float, both: bool) -> None:
+        super().__init__()
+        self.analysis, self.fidelity = network.analysis, network.fidelity
+        self.hyper_analysis, self.hyper_synthesis = network.hyperprior.analysis, network.hyperprior.synthesis
+        self.realism = network.realism if both else None
+        self.grainy = network.config.grain_channels > 0
+        gain, inverse = network.gains(torch.tensor([rate], dtype=torch.float32))
+        self.gain, self.inverse = nn.Buffer(gain), nn.Buffer(inverse)
+        quantiles = network.hyperprior.bottleneck.quantiles
+        self.median = nn.Buffer(quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach())
+
+    def forward(self, image: Tensor, grain: Tensor) -> Tensor:
+        y = self.analysis(image) * self.gain
+        short = torch.iinfo(torch.int16)
+        z = torch.round(self.hyper_analysis(y) - self.median).clamp(short.min, short.max)
+        mu = self.hyper_synthesis(z + self.median).chunk(2, 1)[0]
+        symbols = torch.round(y - mu).clamp(short.min, short.max)
+        hat = ((symbols + mu) * self.inverse).contiguous(memory_format=torch.channels_last)
+        if self.realism is None:
+            return self.fidelity(hat)
+        numbers = grain.contiguous(memory_format=torch.channels_last) if self.grainy else None
+        return torch.cat([self.fidelity(hat), self.realism(hat, numbers)], 1)
+
+
+class _Counts(nn.Module):
+    """Around the network: units, padding, block means, blend. Missing values stay missing."""
+
+    def __init__(self, network: nn.Module, grain: Grain, fixed: Fixed) -> None:
+        super().__init__()
+        self.network, self.grain = network, grain
+        self.units, self.means = Units(fixed.noise), Means()
+        given = fixed.normalization
+        self.fitted = given is None
+        self.center, self.scale = (0.0, 1.0) if given is None else (given.center, given.scale)
+        self.realism, self.stride = float(fixed.realism), STRIDE
+
+    def forward(self, raw: Tensor) -> Tensor:
+        outputs: list[Tensor] = []
+        for image in raw:
+            counts = image[0].cpu().double()
+            missing = torch.logical_not(torch.isfinite(counts))
+            result = self.denoise(self.filled(counts, missing), raw.device)
+            outputs.append(torch.where(missing, counts.float(), result)[None])
+        return torch.stack(outputs).to(raw.device)
+
+    @torch.jit.export
+    def denoise(self, counts: Tensor, device: torch.device) -> Tensor:
+        """One image (h, w), float64 and finite, to float32 counts."""
+        height, width = counts.shape[0], counts.shape[1]
+        t = self.units.stabilize(counts)
+        center, scale = self.center, self.scale
+        if self.fitted:
+            center, scale = self.units.fit(t)
+        u = self.padded(self.padded(self.units.normalize(t, center, scale)).t()).t().contiguous()
+        numbers = self.grain(u.shape[0] // 4, u.shape[1] // 4)
+        decoded = self.network(u[None, None].to(device), numbers.to(device))[0, :, :height, :width].cpu()
+        kept = self.means.rounded(self.units.target(self.means.of(counts), center, scale))
+        means = self.units.counts(kept, center, scale)
+        fidelity = self.means.put_back(self.units.counts(decoded[0], center, scale), means)
+        if self.realism == 0.0:
+            return fidelity
+        realism = self.means.put_back(self.units.counts(decoded[1], center, scale), means)
+        return fidelity + self.realism * (realism - fidelity)
+
+    @torch.jit.export
+    def padded(self, image: Tensor) -> Tensor:
+        """Mirrored at its lower end to a multiple of the stride, again and again where it is shorter."""
+        length = image.shape[0]
+        place = torch.arange((length + self.stride - 1) // self.stride * self.stride) % (2 * length)
+        return image[torch.where(place < length, place, 2 * length - 1 - place)]
+
+    @torch.jit.export
+    def filled(self, counts: Tensor, missing: Tensor) -> Tensor:
+        """The median of what is finite in the place of what is not."""
+        if not bool(missing.any()):
+            return counts
+        if bool(missing.all()):
+            return torch.zeros_like(counts)
+        ordered = counts[torch.logical_not(missing)].sort()[0]
+        half = len(ordered) - 1
+        median = (ordered[half // 2] + ordered[(half + 1) // 2]) / 2
+        return torch.where(missing, median, counts)

@@ -1,0 +1,95 @@
+"""How long a training takes, from what it has taken so far. No Qt here."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from statistics import fmean, median
+
+__all__ = ["Pace"]
+
+_STEPS, _LOOKS = 40, 5  # the latest, from which the pace is measured
+ENOUGH = 4  # steps of a stage, from which on its pace is known
+
+
+class Pace:
+    """Measured seconds of steps, of looks at held-out images, and of pictures.
+
+    Args:
+        every: steps between two looks.
+    """
+
+    def __init__(self, every: int) -> None:
+        self._every = every
+        self._steps: dict[int, deque[float]] = {}
+        self._looks: deque[float] = deque(maxlen=_LOOKS)
+        self._first_look = 0.0
+        self._aside = 0.0
+        self.spent = 0.0
+
+    def add_step(self, stage: int, seconds: float) -> None:
+        """A step without a look."""
+        self._steps.setdefault(stage, deque(maxlen=_STEPS)).append(seconds)
+        self.spent += seconds
+
+    def add_look(self, stage: int, seconds: float) -> None:
+        """A step with a look after it."""
+        self._looks.append(max(seconds - (self._step(stage) or 0.0), 0.0))
+        self.spent += seconds
+
+    def add_start(self, seconds: float, *, judged: bool) -> None:
+        """All up to the first step; whether the start model was judged in it, which is a look too."""
+        self._first_look = seconds if judged else self._first_look
+        self.spent += seconds
+
+    def add_aside(self, seconds: float) -> None:
+        """What was made for the eye only."""
+        self._aside += seconds
+        self.spent += seconds
+
+    def known(self, stage: int) -> bool:
+        """Whether enough steps of a stage were measured."""
+        return len(self._steps.get(stage, ())) >= ENOUGH
+
+    def left(self, todo: Sequence[tuple[int, int]]) -> float | None:
+        """Seconds that steps will take, with their looks.
+
+        Args:
+            todo: stage and number of its steps; a stage that was not measured yet is taken for as fast as
+                the slowest that was.
+
+        Returns:
+            None while nothing was measured.
+        """
+        if not any(steps for _, steps in todo):
+            return 0.0
+        slowest = max((median(row) for row in self._steps.values()), default=None)
+        if slowest is None:
+            return None
+        total = sum(
+            n * (self._step(stage) or slowest) + -(-n // self._every) * self._look for stage, n in todo
+        )
+        return total * self._burden
+
+    def fitting(self, stage: int, seconds: float) -> int:
+        """Steps of a stage that fit into a time, with their looks; at least 1."""
+        step = self._step(stage)
+        if step is None:
+            raise ValueError(f"stage: expected one of which steps were measured, found {stage}; wait for one")
+        room = seconds / self._burden - self._look  # the last step is followed by a look in any case
+        return max(1, int(room / max(step + self._look / self._every, 1e-9)))
+
+    def _step(self, stage: int) -> float | None:
+        row = self._steps.get(stage)
+        return median(row) if row else None
+
+    @property
+    def _look(self) -> float:
+        if self._looks:
+            return fmean(self._looks)
+        return max(self._first_look - max((median(row) for row in self._steps.values()), default=0.0), 0.0)
+
+    @property
+    def _burden(self) -> float:
+        """All time over that of training and judging."""
+        return self.spent / max(self.spent - self._aside, 1e-9)
