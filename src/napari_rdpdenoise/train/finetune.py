@@ -212,15 +212,20 @@ def _conclude(
 
 
 def start_network(plan: Plan, device: str) -> Any:
-    """The network to start from; without a realism decoder its fidelity decoder is judged in its place."""
+    """The network to start from, with the decoders of the plan, so that both are judged by the same figures.
+
+    Without a realism decoder its fidelity decoder is judged in its place.
+    """
     folder = model_folder(plan.settings.model)
     config, tensors = read_card(folder).network, load_file(folder / "model.safetensors")
     if plan.train.network.realism and not config.realism:
-        config = config.model_copy(update={"realism": True})
         copied = {
             n.replace("fidelity.", "realism.", 1): v for n, v in tensors.items() if n.startswith("fidelity.")
         }
         tensors = {**tensors, **copied}
+    elif not plan.train.network.realism:
+        tensors = {n: v for n, v in tensors.items() if not n.startswith("realism.")}
+    config = config.model_copy(update={"realism": plan.train.network.realism})
     return build_network(config, tensors).to(device)
 
 

@@ -93,12 +93,16 @@ class Guard:
         """Take a row, and the weights if they are the best so far; a killed run's later rows are dropped."""
         self.rows = [row for row in self.rows if row.step < step]
         self.rows.append(Row(step, figures, values))
-        if self.best.step == step:
-            save_file(network_tensors(network), self._weights(step))
+        best = self.best.step == step
+        if best:
+            beside = self.folder / "best.tmp"
+            save_file(network_tensors(network), beside)
+            beside.replace(self._weights(step))
+        self._write()
+        if best:  # only now that no row asks for them
             for old in self.folder.glob("best-*.safetensors"):
                 if old != self._weights(step):
                     old.unlink()
-        self._write()
 
     @property
     def best(self) -> Row:
@@ -192,8 +196,7 @@ class Guard:
     def _sentence(self, best: Row, better: bool) -> str:
         start, size = self._score(self.rows[0]), _GAIN[self.goal]
         if self.goal == "pairs":
-            change = f"{self._gain(best):+.2f} dB on held-out pairs ({-start:.2f} dB before)"
-            least = f"{size:g} dB"
+            change, least = _pairs_words(self.rows[0].figures, best.figures), f"{size:g} dB"
         else:
             share = f"{-100 * self._gain(best):+.0f} %"
             change = f"{_NAMES[self.goal]} {start:.4g} before, {self._score(best):.4g} after ({share})"
@@ -256,6 +259,20 @@ def _more_exposed(before: dict[str, float], after: dict[str, float]) -> float:
 
 def _pairs_score(figures: dict[str, float]) -> float:
     """Mean PSNR over the rates, dB; where realism is scored too, less 10 times its LPIPS."""
+    psnr, lpips = _pairs_figures(figures)
+    return psnr - (0.0 if lpips is None else 10 * lpips)
+
+
+def _pairs_figures(figures: dict[str, float]) -> tuple[float, float | None]:
+    """Means over the rates: PSNR at realism 0, dB, and LPIPS at realism 1, where that is scored."""
     psnr = [v for n, v in figures.items() if " psnr@" in n and "realism" not in n]
     lpips = [v for n, v in figures.items() if "realism lpips@" in n]
-    return float(np.mean(psnr)) - (10 * float(np.mean(lpips)) if lpips else 0.0)
+    return float(np.mean(psnr)), float(np.mean(lpips)) if lpips else None
+
+
+def _pairs_words(before: dict[str, float], after: dict[str, float]) -> str:
+    (old, rough), (new, smooth) = _pairs_figures(before), _pairs_figures(after)
+    words = f"{new - old:+.2f} dB on held-out pairs ({old:.2f} dB before)"
+    if rough is None or smooth is None:
+        return words
+    return f"{words}, LPIPS at realism 1 {rough:.4g} before, {smooth:.4g} after; 0.1 of it counts as 1 dB"

@@ -27,11 +27,8 @@ class TrainingLog:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.seconds_by_stage: dict[str, float] = {}
-        self.validation: dict[str, float] = {}
-        for entry in self.entries():
-            self._take(entry)
-        self._before = dict(self.seconds_by_stage)
+        self._continued = False
+        self._begin(self.entries())
 
     @property
     def seconds(self) -> float:
@@ -40,10 +37,30 @@ class TrainingLog:
 
     def add(self, state: TrainProgress) -> None:
         """Append a report; its seconds count from the start of this process."""
+        if not self._continued:
+            self._continue(state)
         entry = {**asdict(state), "seconds": self._before.get(state.stage, 0.0) + state.seconds}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
         self._take(entry)
+
+    def _continue(self, state: TrainProgress) -> None:
+        """Drop what was reported beyond the checkpoint of a killed run, and a line that it left unfinished."""
+        self._continued = True
+        if not self.path.is_file():
+            return
+        kept = [e for e in self.entries() if e["stage"] != state.stage or e["step"] < state.step]
+        beside = self.path.with_suffix(".tmp")
+        beside.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
+        beside.replace(self.path)
+        self._begin(kept)
+
+    def _begin(self, entries: list[dict[str, Any]]) -> None:
+        self.seconds_by_stage: dict[str, float] = {}
+        self.validation: dict[str, float] = {}
+        for entry in entries:
+            self._take(entry)
+        self._before = dict(self.seconds_by_stage)
 
     def _take(self, entry: dict[str, Any]) -> None:
         self.seconds_by_stage[entry["stage"]] = float(entry["seconds"])
@@ -60,6 +77,17 @@ class TrainingLog:
             except ValueError:  # cut off by an interruption
                 continue
         return entries
+
+
+def steps_kept(training: Path) -> dict[str, int]:
+    """Steps done at the checkpoint of each stage in a run's folder, by the stage's name."""
+    import torch
+
+    found = {}
+    for path in sorted(training.glob("*/checkpoint.pt")):
+        kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        found[path.parent.name] = int(kept["step"])
+    return found
 
 
 def write_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io import planes as plane_indices
-from napari_rdpdenoise.train.images import image_files, read_plane
+from napari_rdpdenoise.train.images import image_files
 
 MOST_PLANES, MOST_PIXELS = 256, 64_000_000  # more add time, not knowledge
 _LEAST = 64  # px
@@ -104,13 +104,10 @@ def _of_file(path: Path) -> Iterator[tuple[NDArray[Any], str]]:
     if path.suffix.lower() == ".png":
         if not path.is_file():
             raise FileNotFoundError(f"image: expected a file, found nothing at {path}; check the path")
-        yield read_plane(path), path.name
+        yield _grey(path), path.name
         return
     if path.suffix.lower() in (".tif", ".tiff") and path.is_file() and _is_colour(path):
-        raise ValueError(
-            f"image: expected one channel, found a colour image (RGB) in {path}; save the channel to learn "
-            "from as a grey image of its own"
-        )
+        raise _colour_error(path)
     source = open_image(path)
     try:
         # not "S": so are called the planes of a stack whose file names no axes
@@ -126,6 +123,29 @@ def _of_file(path: Path) -> Iterator[tuple[NDArray[Any], str]]:
             yield plane, f"{path.name} [{place}]" if len(indices) > 1 else path.name
     finally:
         source.close()
+
+
+def _grey(path: Path) -> NDArray[Any]:
+    """The one channel of a PNG, without alpha; of a grey image that was saved as RGB, one of the three.
+
+    Raises:
+        ValueError: if it has colours.
+    """
+    from skimage.io import imread
+
+    image = np.asarray(imread(path))
+    if image.ndim == 2:
+        return image
+    if image.shape[-1] >= 3 and (image[..., 1:3] != image[..., :1]).any():
+        raise _colour_error(path)
+    return image[..., 0]
+
+
+def _colour_error(path: Path) -> ValueError:
+    return ValueError(
+        f"image: expected one channel, found a colour image (RGB) in {path}; save the channel to learn "
+        "from as a grey image of its own"
+    )
 
 
 def _is_colour(path: Path) -> bool:

@@ -50,7 +50,9 @@ class SimulatedSource(Source):
         self._noise, self._scale = pairs[0].noise, pairs[0].scale
         self._removed = [_removed(pair) for pair in pairs]
         kinds = [pair.noisy.dtype for pair in pairs]
-        self._top = float(max(np.iinfo(str(k)).max for k in kinds)) if all(k.kind in "ui" for k in kinds) else None
+        self._top = (
+            float(max(np.iinfo(str(k)).max for k in kinds)) if all(k.kind in "ui" for k in kinds) else None
+        )
 
     def __len__(self) -> int:
         return len(self._references)

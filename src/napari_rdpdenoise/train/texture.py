@@ -8,8 +8,9 @@ Without: the sliced Wasserstein distance (Rabin et al. 2011) of small patches, t
 scales, in standard deviations of the references' patches. There it preferred early, rougher ones, and on
 photographs of textures it fell by 14 % while LPIPS against the truth rose by 11 %.
 
-So where AlexNet is there, simulated exposures of the references are judged instead (``train.simulated``): over
-the same run their LPIPS fell by 18 % where the true one fell by 28 %, and this distance by 5 %.
+So where AlexNet is there, simulated exposures of the references are judged instead (``train.simulated``). On
+those photographs their LPIPS fell by 18 % in a run in which the true one fell by 28 %; this distance, with
+AlexNet's features, by 5 % in one in which it fell by 32 %.
 """
 
 from __future__ import annotations

@@ -65,9 +65,9 @@ class _Run:
 
     def checked(self, notes: tuple[str, ...]) -> Checked:
         """What is known before the first step."""
-        from ..train.log import TrainingLog
+        from ..train.log import TrainingLog, steps_kept
 
-        plan = self._plan
+        plan, kept = self._plan, steps_kept(self._task.out / "training")
         rows = TrainingLog(self._task.out / "training.jsonl").entries()
         past = [
             Progress(
@@ -77,6 +77,7 @@ class _Run:
                 self._held_out(row["validation"]),
             )
             for row in rows
+            if row["step"] <= kept.get(row["stage"], 0)  # what a killed run did beyond is done again
         ]
         return Checked((*notes, *plan.remarks), plan.rate, self._device, plan.goal, tuple(past))
 
@@ -152,7 +153,7 @@ class _Run:
             state.values,
             self._held_out(state.validation),
             self._held_out(guard.rows[0].figures),
-            guard.best.step,
+            self._judged_step(guard),
             self._pace.left(self._todo(state)),
         )
 
@@ -200,7 +201,11 @@ class _Run:
         assert self._guard is not None
         assert self._guard.weights is not None
         network = build_network(self._plan.train.network, load_file(self._guard.weights)).to(self._device)
-        return self._make(network, self._guard.best.step + sum(self._stages[:-1]))
+        return self._make(network, self._judged_step(self._guard))
+
+    def _judged_step(self, guard: Guard) -> int:
+        """The best step among those of all stages, of which the last is judged; 0 for the start."""
+        return guard.best.step and guard.best.step + sum(self._stages[:-1])
 
     def _held_out(self, figures: dict[str, float]) -> float | None:
         """The figure that decides, among those of one look."""

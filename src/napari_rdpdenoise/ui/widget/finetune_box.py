@@ -100,6 +100,7 @@ class FineTuneBox(QWidget):
         self.pause.clicked.connect(self._pause_or_go_on)
         self.cancel.clicked.connect(self.stop)
         self.use.clicked.connect(lambda: self._made and self.used.emit(self._made))
+        self.use.clicked.connect(self.refresh)  # the model to start from is another then
         self.form.changed.connect(self._show_buttons)
         self.destroyed.connect(lambda: training.stop())  # with the whole window
         self._show_buttons()

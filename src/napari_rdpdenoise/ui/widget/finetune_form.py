@@ -141,14 +141,20 @@ class FineTuneForm(QWidget):
         """Folder of the new model.
 
         Raises:
-            ValueError: if the name is none of a folder.
+            ValueError: if the name is none of a folder, or its folder is that of the model to start from.
         """
         name = self.name.text().strip() or self.name.placeholderText()
         if name in (".", "..") or any(letter in name for letter in '/\\:*?"<>|'):
             raise ValueError(
                 f'Name: expected the name of a folder, found {name!r}; leave out / \\ : * ? " < > |'
             )
-        return (self._parent or tuned_folder()) / name
+        out = (self._parent or tuned_folder()) / name
+        if Path(self._model()) == out:
+            raise ValueError(
+                f"Name: expected a new one, found {name!r}, that of the model chosen above; give another, or, "
+                "to train it further, choose the model above that it started from"
+            )
+        return out
 
     def refresh(self) -> None:
         """Bring names, hints and what is visible up to date."""
