@@ -24,7 +24,7 @@ from napari_rdpdenoise.train.guard import Guard, Verdict
 from napari_rdpdenoise.train.log import TrainingLog, draw_curves
 from napari_rdpdenoise.train.loop import Loop, TrainProgress
 from napari_rdpdenoise.train.package import refuse_folder, write_model
-from napari_rdpdenoise.train.planes import take_planes
+from napari_rdpdenoise.train.planes import filled, take_planes
 from napari_rdpdenoise.train.plans import Plan, plan_pairs, plan_unpaired, plan_zeroshot, start_figures
 from napari_rdpdenoise.train.trainer import Trainer
 from napari_rdpdenoise.train.tuning import (
@@ -191,7 +191,7 @@ def run_patches(
     if len(images) != 1:
         raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
     refuse_folder(Path(out))
-    return (yield from ZeroShot(images.planes[0], settings, Path(out), device=device).run())
+    return (yield from ZeroShot(filled(images.planes[0]), settings, Path(out), device=device).run())
 
 
 def _conclude(

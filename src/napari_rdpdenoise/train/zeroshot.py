@@ -144,7 +144,7 @@ class ZeroShot:
                     values = dict(zip(("loss", "distortion", "bpp"), map(float, means), strict=True))
                     values |= {"residual": self.residual, "lambda": self.tradeoff}
                     rows = []
-                    yield TrainProgress("zeroshot", self.step, total, values, time.monotonic() - start, {})
+                    yield TrainProgress("patches", self.step, total, values, time.monotonic() - start, {})
         finally:
             self._save()
         return self.denoised()
@@ -228,7 +228,7 @@ class ZeroShot:
         assert self.checkpoint is not None
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         kept = PatchSettings.model_validate_json(state["settings"])
-        if kept.model_copy(update={"stride": self.settings.stride}) != self.settings:
+        if kept.model_copy(update=self.settings.model_dump(include={"stride", "steps"})) != self.settings:
             raise ValueError(
                 f"out: {self.checkpoint} was made with other settings; give another folder or delete it"
             )
