@@ -5,7 +5,7 @@
 A run gets noisy images and clean ones of other places, nothing more. It is scored on noisy images it had and
 on others of the same kind. References are of other specimens (FMD) or other fields (W2S). Settings are the
 command's own defaults, chosen on training images and on photographs of textures, with one exception: the
-mouse images (fmd-mice) were scored before with twice the weight of LPIPS and without the penalty on a lattice,
+mouse images (fmd-mice) were scored before with twice the weight of LPIPS and no penalty on a lattice,
 and the two were changed after that. The BPAE images (fmd-bpae) were scored once.
 """
 

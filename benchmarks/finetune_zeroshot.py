@@ -98,7 +98,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         (noisy, clean), told = todo[title]
         scores = rows.setdefault(title, {})
         methods = _methods(codec, told, options)
-        for method in (m for m in METHODS if m not in scores):
+        wanted = METHODS[:-1] if options.no_patches else METHODS
+        for method in (m for m in wanted if m not in scores):
             began = time.process_time()
             image = methods[method](noisy, clean)
             spent = time.process_time() - began
@@ -160,7 +161,7 @@ def table(record: dict[str, Any]) -> str:
         if not chosen:
             continue
         bm3d = np.array([s[METHODS[1]]["psnr"] for s in chosen])
-        cells = [f"{np.mean([s[m]['psnr'] for s in chosen] - bm3d):+.2f}" for m in METHODS[2:]]
+        cells = [_gap([s.get(m) for s in chosen], bm3d) for m in METHODS[2:]]
         published = PUBLISHED.get(kind, (None, None))
         gaps.append((kind, len(chosen), *cells, *("" if p is None else f"{p:+.2f}" for p in published)))
     head_gaps = [
@@ -173,12 +174,19 @@ def table(record: dict[str, Any]) -> str:
     return markdown(head, rows) + "\n\n" + markdown(head_gaps, gaps)
 
 
+def _gap(scores: list[dict[str, float] | None], bm3d: NDArray[np.float64]) -> str:
+    """Mean of PSNR less BM3D's over the images that were measured, and how many where some were not."""
+    gaps = [s["psnr"] - other for s, other in zip(scores, bm3d, strict=True) if s]
+    return f"{np.mean(gaps):+.2f}" + (f" ({len(gaps)})" if len(gaps) < len(bm3d) else "") if gaps else ""
+
+
 def main() -> None:
     """Run what the command line says."""
     options = parser(__doc__.splitlines()[0])
     options.add_argument("--only", nargs="+", choices=(*PHOTOGRAPHS, *DEVELOPMENT), help="these photographs")
     options.add_argument("--patch-steps", type=int, default=2000, help="of the patch codec, batch 1024")
     options.add_argument("--patch-kind", choices=("conv", "mlp"), default="conv")
+    options.add_argument("--no-patches", action="store_true", help="leave the patch codec out: it is slow")
     given = options.parse_args()
     execute("finetune_zeroshot", measure, given)
     print(table(load(given.out / "finetune_zeroshot.json")))

@@ -111,3 +111,15 @@ def test_interrupted_says_so_and_keeps_its_state(run, images, tiny_model, monkey
     assert (images / "out" / "training" / "1-adapt" / "checkpoint.pt").is_file()
     monkeypatch.setattr(AdaptLoop, "train_step", real)
     assert run(*call).exit_code == 0
+
+
+def test_a_shipped_models_folder_is_refused_before_anything_is_read(run, tmp_path):
+    from napari_rdpdenoise.codec.pretrained import MODELS_FOLDER
+
+    answer = run("finetune", "zeroshot", tmp_path / "none", MODELS_FOLDER / "fluo-light" / "mine", *QUICK)
+    assert answer.exit_code == 2
+    assert "shipped model's" in answer.stderr
+    (tmp_path / "file").write_text("")
+    answer = run("finetune", "zeroshot", tmp_path / "none", tmp_path / "file" / "mine", *QUICK)
+    assert answer.exit_code == 2
+    assert "found a file" in answer.stderr

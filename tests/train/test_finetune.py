@@ -269,3 +269,12 @@ def test_the_critic_cannot_ask_for_brightness():
     assert abs(float((changed - noisy).detach().mean())) < 0.01
     changed.sum().backward()
     assert abs(float(image.grad.mean())) < 1e-5
+
+
+def test_pairs_that_leave_realism_out_are_compared_without_it(tiny_realism_model, noisy, tmp_path):
+    """Or the start would be charged for an LPIPS that the tuned model is not."""
+    partners = [camera(cells(k), 1.0, k) for k in range(2)]
+    _, result = finish(run_plan(pairs(tiny_realism_model, noisy, partners, learning_rate=1e-12), tmp_path))
+    assert not any("realism" in name for name in result.verdict.before)
+    assert set(result.verdict.before) == set(result.verdict.after)
+    assert not result.verdict.better

@@ -15,7 +15,7 @@ START = {"error": 0.05, "residual": 1.0, "mean": 0.0, "background": 0.1, "textur
 def guard(tmp_path, tiny_codec):
     def made(goal="texture", patience=3):
         kept = Guard(tmp_path, goal, patience)
-        kept.begin(START)
+        kept.begin(dict(START))
         return kept
 
     return made
@@ -158,3 +158,41 @@ def test_an_error_estimate_about_zero_is_measured_against_that_of_exposures(guar
     kept.rows[0].figures.update(EXPOSED | {"error": -0.04, "residual": 0.9})
     add(kept, 10, **(EXPOSED | {"lpips": 0.15, "error": -0.03, "residual": 0.9}))
     assert kept.verdict().step == 10
+
+
+def test_pairs_say_what_are_decibels_and_what_is_lpips(tmp_path):
+    kept = Guard(tmp_path, "pairs")
+    kept.begin({"pairs psnr@0.6": 30.0, "pairs realism psnr@0.6": 29.0, "pairs realism lpips@0.6": 0.30})
+    after = {"pairs psnr@0.6": 29.9, "pairs realism psnr@0.6": 29.0, "pairs realism lpips@0.6": 0.25}
+    kept.rows.append(type(kept.rows[0])(10, after, {}))
+    verdict = kept.verdict()
+    assert verdict.better
+    assert (
+        "-0.10 dB on held-out pairs (30.00 dB before), LPIPS at realism 1 0.3 before, 0.25 after"
+        in (verdict.words[0])
+    )
+
+
+def test_a_kill_while_the_best_is_replaced_leaves_a_best(guard, add, tmp_path, monkeypatch):
+    kept = guard()
+    add(kept, 10, texture=0.4)
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Guard, "_write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        add(kept, 20, texture=0.3)
+    again = Guard(tmp_path, "texture")
+    assert again.best.step == 10
+    assert again.weights is not None
+
+
+def test_a_gain_is_no_share_of_an_error_that_was_estimated_as_none(tmp_path, add):
+    """With too large a noise estimate errors are negative; the removed noise tells how large they can be."""
+    kept = Guard(tmp_path, "error")
+    kept.begin(START | {"error": -0.08, "residual": 0.88})
+    add(kept, 10, error=-0.0804, residual=0.88)
+    assert not kept.verdict().better
+    add(kept, 20, error=-0.0820, residual=0.88)
+    assert kept.verdict().better

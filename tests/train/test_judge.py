@@ -91,3 +91,18 @@ def test_texture_knows_the_references_from_blurred_ones(judged, measure, request
         return judged(decode, references=references)["texture"]
 
     assert towards(1.0) < 0.8 * towards(0.5) < 0.8 * towards(0.0)
+
+
+def test_in_dim_light_a_decode_that_is_too_bright_is_no_better(monkeypatch):
+    """Its noise is that of the image, not that which its own brightness would have."""
+    dim = Normalization(NoiseModel(1.0, 0.0, 0.1), 2.0, 1.0)
+    light = 0.6 + 0.3 * np.sin(np.arange(256) / 20)[:, None] * np.ones(256)
+    noisy = np.random.default_rng(2).poisson(light).astype(np.float32)
+    truth = dim.target(light)
+
+    def error(offset):
+        decoded = truth + np.float32(offset / UNIT)
+        monkeypatch.setattr(judge_module, "decode", lambda *_: decoded)
+        return Judge([noisy], dim, 1.0).figures(None)["error"]
+
+    assert error(0.3) > error(0.0) + 0.05

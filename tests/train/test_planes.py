@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tifffile
+from skimage.io import imsave
 
 from napari_rdpdenoise.train.planes import MOST_PLANES, filled, take_planes
 
@@ -58,3 +59,19 @@ def test_missing_values_are_filled_and_nothing_else(stack):
     assert whole[3, 4] == np.nanmedian(plane)
     assert np.array_equal(np.delete(whole, 4, axis=1), np.delete(plane, 4, axis=1))
     assert filled(stack) is stack  # nothing can be missing among integers
+
+
+def test_a_png_is_taken_as_its_one_channel(stack, tmp_path):
+    grey = (stack[0] // 16).astype(np.uint8)
+    for name, image in (
+        ("grey", grey),
+        ("rgb", np.dstack([grey] * 3)),
+        ("alpha", np.dstack([grey, grey // 2])),
+    ):
+        imsave(tmp_path / f"{name}.png", image, check_contrast=False)
+        (plane,) = take_planes(tmp_path / f"{name}.png", "noisy").planes
+        assert plane.dtype == np.uint8
+        np.testing.assert_array_equal(plane, grey)
+    imsave(tmp_path / "colours.png", np.moveaxis(stack, 0, -1).astype(np.uint8), check_contrast=False)
+    with pytest.raises(ValueError, match=r"colour image.*colours\.png"):
+        take_planes(tmp_path / "colours.png", "noisy")

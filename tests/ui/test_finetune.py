@@ -205,3 +205,25 @@ def test_threads_of_torch_are_given_back(tiny_model, tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "set_num_threads", seen.append)
     list(events(task(tiny_model, tmp_path / "o", kind="unpaired")))
     assert seen == [2, 3]
+
+
+def test_what_a_killed_training_did_beyond_its_checkpoint_is_not_shown(tiny_model, tmp_path):
+    out = tmp_path / "o"
+    list(events(task(tiny_model, out, steps=4)))
+    lost = json.loads((out / "training.jsonl").read_text().splitlines()[-1]) | {"step": 5}
+    with (out / "training.jsonl").open("a") as file:
+        file.write(json.dumps(lost) + "\n")
+    (checked,) = of(Checked, list(events(task(tiny_model, out, steps=6))))
+    assert [p.step for p in checked.past] == [1, 2, 3, 4]
+
+
+def test_the_best_step_counts_those_of_the_stages_before():
+    from types import SimpleNamespace
+
+    stages = [SimpleNamespace(steps=600), SimpleNamespace(steps=300)]
+    plan = SimpleNamespace(train=SimpleNamespace(stages=stages), settings=SimpleNamespace(validate_every=50))
+    run = finetune._Run(None, plan, "cpu", 0.0)
+    guard = SimpleNamespace(best=SimpleNamespace(step=100))
+    assert run._judged_step(guard) == 700
+    guard.best.step = 0
+    assert run._judged_step(guard) == 0

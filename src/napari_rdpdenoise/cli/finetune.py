@@ -118,8 +118,13 @@ def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "
 
 
 def _check_out(out: Path) -> None:
-    if out.is_file():
-        raise NotADirectoryError(f"OUT: expected a folder, found a file at {out}; choose another name")
+    """Before the images are read and denoised, which takes minutes."""
+    for part in (out, *out.parents):
+        if part.is_file():
+            raise NotADirectoryError(f"OUT: expected a folder, found a file at {part}; choose another name")
+    from napari_rdpdenoise.train.package import refuse_folder
+
+    refuse_folder(out)
 
 
 def _pixel_size(noisy: Path) -> dict[str, Any]:

@@ -155,7 +155,7 @@ class Guard:
         start = self._score(self.rows[0])
         if self.goal == "pairs":
             return start - self._score(row)
-        scale = max(start, _LEAST_ERROR) if self.goal == "error" else max(start, 1e-6)
+        scale = _size_of_error(self.rows[0].figures) if self.goal == "error" else max(start, 1e-6)
         return (start - self._score(row)) / scale
 
     def _objections(self, row: Row) -> list[str]:
@@ -240,15 +240,20 @@ class Guard:
 
 
 def error_loss(before: dict[str, float], after: dict[str, float]) -> float:
-    """PSNR lost by the estimated errors, dB; negative where it was gained.
+    """PSNR lost by the estimated errors, dB; negative where it was gained."""
+    old = _size_of_error(before)
+    return 10 * math.log10(max(old + after["error"] - before["error"], 1e-3 * old) / old)
+
+
+def _size_of_error(figures: dict[str, float]) -> float:
+    """The error that changes are measured against, noise variances.
 
     A noise estimate that is too large makes errors too small by as much. The best possible denoiser's error
     is half of error minus residual plus 1, whatever the estimate: a bound for where that happens. Simulated
     exposures, where there are any, have errors of about the same size, and are another.
     """
-    bound = (before["error"] - before.get("residual", 1.0) + 1) / 2
-    old = max(before["error"], bound, before.get("exposed", 0.0), _LEAST_ERROR)
-    return 10 * math.log10(max(old + after["error"] - before["error"], 1e-3 * old) / old)
+    bound = (figures["error"] - figures.get("residual", 1.0) + 1) / 2
+    return max(figures["error"], bound, figures.get("exposed", 0.0), _LEAST_ERROR)
 
 
 def _more_exposed(before: dict[str, float], after: dict[str, float]) -> float:

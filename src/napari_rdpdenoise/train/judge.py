@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
@@ -34,6 +35,7 @@ _EDGE = 384  # px of a held-out window
 _MOST = 4  # windows
 _BLOCK = 16  # px of a block that is flat or not
 _FLAT = 10.0  # percentile of the blocks
+_BLUR = 3.0  # px; what is left of the noise of a window changes its unit by little
 
 
 class Judge:
@@ -61,6 +63,7 @@ class Judge:
         self.normalization, self.rate, self.decoder = normalization, rate, decoder
         chosen = [planes[int(k)] for k in np.linspace(0, len(planes) - 1, min(_MOST, len(planes)))]
         self.windows = [_window(filled(plane)) for plane in chosen]
+        self._units = [_unit(window, normalization) for window in self.windows]
         shown = [_displayed(filled(r).astype(np.float32), ends(r)) for r in references[:32]]
         self._texture = Texture(shown) if shown else None
 
@@ -80,7 +83,7 @@ class Judge:
         fidelity = decode(network, u, self.rate, "fidelity")
         image = fidelity if self.decoder == "fidelity" else decode(network, u, self.rate, self.decoder)
         counts, smooth = normalization.inverse(image), normalization.inverse(fidelity)
-        unit = normalization.scale / UNIT * np.sqrt(stabilized_variance(smooth, normalization.noise))
+        unit = self._units[number]
         mean = float(noisy.mean())
         light = max(mean - min(normalization.noise.offset, float(noisy.min())), 1e-6)
         row = {
@@ -125,6 +128,16 @@ def _window(plane: NDArray) -> NDArray[np.float32]:
     """The middle of a plane."""
     cut = tuple(slice(max(0, (n - _EDGE) // 2), max(0, (n - _EDGE) // 2) + _EDGE) for n in plane.shape)
     return plane[cut].astype(np.float32)
+
+
+def _unit(noisy: NDArray, normalization: Normalization) -> NDArray[np.float32]:
+    """Noise standard deviation at every pixel, network units.
+
+    Not from the decode: in dim light a decode that is too bright would be given a larger unit, and with it a
+    smaller error.
+    """
+    variance = stabilized_variance(ndimage.gaussian_filter(noisy, _BLUR), normalization.noise)
+    return np.asarray(normalization.scale / UNIT * np.sqrt(variance), dtype=np.float32)
 
 
 def _background(difference: NDArray, fidelity: NDArray) -> float:

@@ -45,7 +45,7 @@ class TrainingLog:
         self._take(entry)
 
     def _continue(self, state: TrainProgress) -> None:
-        """Drop what was reported beyond the checkpoint of a killed run, and a line that it left unfinished."""
+        """Drop what a killed run reported beyond its checkpoint, and a line that it left unfinished."""
         self._continued = True
         if not self.path.is_file():
             return

@@ -332,3 +332,19 @@ def test_all_controls_are_named_and_it_fits_320_px(desk):
     assert len(controls) > 10
     assert [c for c in controls if not (c.accessibleName() and c.toolTip())] == []
     assert desk.box.minimumSizeHint().width() <= 300
+
+
+def test_a_model_is_not_trained_into_its_own_folder(desk):
+    """It would be refused after all images are read, and asked to be deleted."""
+    desk.box.start.click()
+    desk.wait()
+    desk.box.form._model = lambda: desk.tuned[0]
+    desk.box.use.click()
+    assert "Name: expected a new one" in desk.box.form.hint.text()
+    desk.box.start.click()
+    assert "Name: expected a new one" in desk.box.status.text()
+    assert len(desk.trainer.tasks) == 1
+    desk.box.form.name.setText("second")
+    desk.box.start.click()
+    desk.wait()
+    assert desk.trainer.tasks[1].out.name == "second"

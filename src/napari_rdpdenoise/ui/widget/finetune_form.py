@@ -151,8 +151,8 @@ class FineTuneForm(QWidget):
         out = (self._parent or tuned_folder()) / name
         if Path(self._model()) == out:
             raise ValueError(
-                f"Name: expected a new one, found {name!r}, that of the model chosen above; give another, or, "
-                "to train it further, choose the model above that it started from"
+                f"Name: expected a new one, found {name!r}, that of the model chosen above; give another, "
+                "or, to train it further, choose the model above that it started from"
             )
         return out
 
