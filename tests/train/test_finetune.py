@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
 import shutil
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,9 +19,17 @@ from scipy import ndimage
 import napari_rdpdenoise
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.codec.pretrained import MODELS_FOLDER
-from napari_rdpdenoise.train.finetune import run_plan
+from napari_rdpdenoise.train.fidelity import FidelityLoop
+from napari_rdpdenoise.train.finetune import run_patches, run_plan
+from napari_rdpdenoise.train.package import only_run
 from napari_rdpdenoise.train.plans import plan_pairs, plan_unpaired, plan_zeroshot
-from napari_rdpdenoise.train.tuning import PairsSettings, UnpairedSettings, ZeroShotTuneSettings
+from napari_rdpdenoise.train.settings import TrainSettings
+from napari_rdpdenoise.train.tuning import (
+    PairsSettings,
+    PatchSettings,
+    UnpairedSettings,
+    ZeroShotTuneSettings,
+)
 
 QUICK = {"steps": 8, "batch": 1, "crop": 64, "validate_every": 4, "rate": 0.8, "learning_rate": 1e-3}
 
@@ -105,7 +118,10 @@ def test_unpaired_learns_realism(tiny_model, noisy, clean, tmp_path, encoder, mo
     assert changed(load_file(tiny_model / "model.safetensors"), after) == modules
     assert all(np.isfinite(row.values["critic"]) for row in rows)
     assert f"held-out texture@{plan.rate:g}" in rows[-1].validation
-    assert set(result.verdict.before) == {"error", "residual", "mean", "background", "texture"}
+    judged = {"error", "residual", "mean", "background", "texture"}
+    if encoder == "trained":  # realism 0 learns as well
+        judged |= {"fidelity error", "fidelity residual"}
+    assert set(result.verdict.before) == judged
 
 
 def test_a_better_model_is_written_with_its_card_and_loads(tiny_model, noisy, tmp_path):
@@ -176,6 +192,162 @@ def test_pairs_lower_the_error_of_a_bad_model(tiny_model, noisy, tmp_path):
     _, result = finish(run_plan(plan, tmp_path))
     assert result.verdict.better, result.words()
     assert "dB on held-out pairs" in result.verdict.words[0]
+
+
+def two_stages(model, noisy, **changes):
+    """Pairs with a realism stage whose loss needs no backbone that may be missing here."""
+    plan = pairs(model, noisy, np.stack([camera(cells(k), 1.0, k) for k in range(2)]), **changes)
+    realism = {"kind": "realism", "steps": 8, "warm_up": 1, "ema": 0.9, "lpips": 0.0, "adversarial": 0.0}
+    given = plan.train.model_dump()
+    network = {**given["network"], "realism": True}
+    train = TrainSettings(**(given | {"network": network, "stages": [*given["stages"], realism]}))
+    return replace(plan, train=train)
+
+
+def weights_that_stage_two_has(out, but="realism."):
+    found = load_file(out / "training" / "2-realism" / "model.safetensors")
+    return {n: v for n, v in found.items() if not n.startswith(but)}
+
+
+def test_the_second_stage_starts_from_the_best_of_the_first(tiny_realism_model, noisy, tmp_path, monkeypatch):
+    """Its last weights are spoilt here: from step 16 on every step makes the decode brighter."""
+    original = FidelityLoop.train_step
+
+    def spoilt(self, batch):
+        found = original(self, batch)
+        if self.step >= 16:
+            with torch.no_grad():
+                for module in (self.network, self.average):
+                    list(module.fidelity.parameters())[-1].add_(0.1)
+        return found
+
+    monkeypatch.setattr(FidelityLoop, "train_step", spoilt)
+    plan = two_stages(tiny_realism_model, noisy, steps=60, validate_every=8, patience=2)
+    rows, result = finish(run_plan(plan, tmp_path, "cpu", 1))
+    (kept,) = (tmp_path / "training" / "1-all-rates").glob("best-*.safetensors")
+    assert kept.name == "best-0000016.safetensors"
+    best, has = load_file(kept), weights_that_stage_two_has(tmp_path)
+    assert all(torch.equal(value, best[name]) for name, value in has.items())
+    looks = [(row.stage, row.step) for row in rows if row.validation]
+    first = [("1-all-rates", step) for step in (8, 16, 24, 32)]  # patience ends it
+    assert looks == [*first, ("2-realism", 8)]
+    assert result.verdict.better, result.words()
+    assert "stage 1-all-rates went on to the next one with step 16 (no better since" in " ".join(
+        result.verdict.words
+    )
+
+
+def test_a_first_stage_that_only_harms_is_left_out(tiny_realism_model, noisy, tmp_path, monkeypatch):
+    def broken(self, batch):
+        with torch.no_grad():
+            for module in (self.network, self.average):
+                for parameter in module.fidelity.parameters():
+                    parameter.fill_(float("nan"))
+        return {"loss": float("nan")}
+
+    monkeypatch.setattr(FidelityLoop, "train_step", broken)
+    plan = two_stages(tiny_realism_model, noisy, steps=12)
+    rows, _ = finish(run_plan(plan, tmp_path, "cpu", 1))
+    assert [row.step for row in rows if row.stage == "1-all-rates"] == [1, 2, 3, 4]
+    start, has = load_file(tiny_realism_model / "model.safetensors"), weights_that_stage_two_has(tmp_path)
+    assert all(torch.equal(value, start[name]) for name, value in has.items())
+
+
+@pytest.mark.parametrize("killed", [("1-all-rates", 4), ("2-realism", 4)])
+def test_a_killed_run_of_two_stages_repeats_the_curve(tiny_realism_model, noisy, tmp_path, killed):
+    def plan():
+        return two_stages(tiny_realism_model, noisy)
+
+    rows, rest = [], []
+    run = run_plan(plan(), tmp_path / "o", "cpu", 1)
+    for row in run:
+        rows.append(row)
+        if (row.stage, row.step) == killed:
+            shutil.copytree(tmp_path / "o", tmp_path / "killed")
+            rest, result = finish(run)
+            break
+    again, same = finish(run_plan(plan(), tmp_path / "killed", "cpu", 1))
+    assert values(again) == values(rest)
+    assert same.verdict == result.verdict
+    for part in ("", "1-all-rates"):
+        guards = [(tmp_path / n / "training" / part / "guard.json").read_text() for n in ("o", "killed")]
+        assert guards[0] == guards[1]
+    last = [load_file(tmp_path / n / "training" / "model.safetensors") for n in ("o", "killed")]
+    assert all(torch.equal(value, last[1][name]) for name, value in last[0].items())
+
+
+def test_a_begun_second_stage_keeps_what_it_started_from(tiny_realism_model, noisy, tmp_path):
+    """More patience, or more steps, cannot send the first stage on below the second."""
+    finish(run_plan(two_stages(tiny_realism_model, noisy), tmp_path))
+    again, _ = finish(run_plan(two_stages(tiny_realism_model, noisy, steps=16, patience=9), tmp_path))
+    assert again == []
+
+
+def test_one_training_at_a_time_writes_to_a_folder(tiny_model, noisy, tmp_path):
+    plan = zeroshot(tiny_model, noisy)
+    first = run_plan(plan, tmp_path, "cpu", 1)
+    next(first)
+    with pytest.raises(ValueError, match="no other training writes to, found this process"):
+        next(run_plan(plan, tmp_path, "cpu", 1))
+    next(first)
+    first.close()
+    assert not (tmp_path / "training" / "lock").exists()
+    rows, _ = finish(run_plan(plan, tmp_path, "cpu", 1))
+    assert rows[0].step == 3
+    assert not list((tmp_path / "training").glob("lock*"))
+
+
+def test_patches_lock_their_folder_too(noisy, tmp_path):
+    settings = PatchSettings(kind="mlp", width=16, latents=2, steps=4, batch=8, check_every=2)
+    first = run_patches(noisy[0], tmp_path, settings)
+    next(first)
+    with pytest.raises(ValueError, match="no other training"):
+        next(run_patches(noisy[0], tmp_path, settings))
+    finish(first)
+    assert not (tmp_path / "lock").exists()
+
+
+@pytest.fixture
+def another_process():
+    running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    yield running
+    if running.poll() is None:
+        running.communicate(b"\n")
+
+
+def held(folder, process, host=None):
+    (folder / "lock").write_text(json.dumps({"process": process, "host": host or platform.node()}))
+
+
+def taken(folder):
+    with only_run(folder):
+        return json.loads((folder / "lock").read_text())["process"] == os.getpid()
+
+
+def test_a_lock_holds_as_long_as_its_process_lives(tmp_path, another_process):
+    held(tmp_path, another_process.pid)
+    with pytest.raises(ValueError, match=f"found process {another_process.pid} training in"):
+        taken(tmp_path)
+    assert (tmp_path / "lock").is_file()
+    another_process.communicate(b"\n")
+    assert taken(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_of_another_computer_holds(tmp_path):
+    held(tmp_path, 1, "elsewhere")
+    with pytest.raises(ValueError, match=r"process 1 of elsewhere .* delete"):
+        taken(tmp_path)
+
+
+def test_locks_that_nobody_holds_are_taken_over(tmp_path, another_process):
+    held(tmp_path, os.getpid())  # of this number, but not of a training that runs
+    assert taken(tmp_path)
+    (tmp_path / "lock").write_text("")  # killed before it said who it is
+    assert taken(tmp_path)
+    held(tmp_path, another_process.pid)  # its number has gone to a process that began later
+    os.utime(tmp_path / "lock", (0, 0))
+    assert taken(tmp_path)
 
 
 @pytest.mark.parametrize(

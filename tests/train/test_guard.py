@@ -196,3 +196,51 @@ def test_a_gain_is_no_share_of_an_error_that_was_estimated_as_none(tmp_path, add
     assert not kept.verdict().better
     add(kept, 20, error=-0.0820, residual=0.88)
     assert kept.verdict().better
+
+
+def with_blocks(folder, goal, changes):
+    """A guard whose one row's blocks differ from the start's by these."""
+    before = [0.5 + 0.1 * (k % 7) for k in range(len(changes))]
+    kept = Guard(folder, goal)
+    kept.begin(START | {"error": sum(before) / len(before)}, before)
+    after = [b + c for b, c in zip(before, changes, strict=True)]
+    kept.rows.append(type(kept.rows[0])(10, START | {"error": sum(after) / len(after)}, {}, after))
+    return kept
+
+
+@pytest.mark.parametrize(("scatter", "better"), [(0.2, True), (0.6, False)])
+def test_an_error_must_fall_by_more_than_the_noise_of_its_measurement(tmp_path, scatter, better):
+    """By 0.1 in 16 blocks that scatter by so much: 2 standard errors are half, or one and a half, of that."""
+    kept = with_blocks(tmp_path, "error", [-0.1 + scatter * (-1) ** k / 2 for k in range(16)])
+    verdict = kept.verdict()
+    assert verdict.better == better, verdict.words
+    assert ("within the noise of the measurement" in verdict.words[0]) == (not better)
+    assert ("the old one is kept" in verdict.words[0]) == (not better)
+    assert "give or take" in verdict.words[0]
+
+
+def test_one_block_tells_nothing_of_how_sure_an_error_is(tmp_path):
+    assert not with_blocks(tmp_path, "error", [-0.4]).verdict().better
+
+
+def test_blocks_outlive_a_kill(tmp_path, add, tiny_codec):
+    kept = Guard(tmp_path, "error")
+    kept.begin(dict(START), [0.1, 0.2])
+    kept.add(10, START | {"error": 0.02}, {}, tiny_codec._network, [0.05, 0.06])
+    again = Guard(tmp_path, "error")
+    assert again.rows == kept.rows
+    assert again.verdict() == kept.verdict()
+
+
+def test_realism_that_costs_realism_0_half_a_decibel_is_refused(guard, add):
+    before = {"fidelity error": 0.1, "fidelity residual": 1.0}
+    kept = guard()
+    kept.rows[0].figures.update(before)
+    add(kept, 10, texture=0.1, **(before | {"fidelity error": 0.115}))
+    verdict = kept.verdict()
+    assert not verdict.better
+    assert "estimated error at realism 0 rose by 0.61 dB" in verdict.words[-1]
+    add(kept, 20, texture=0.2, **(before | {"fidelity error": 0.105}))
+    verdict = kept.verdict()
+    assert verdict.step == 20
+    assert "estimated error at realism 0: +0.21 dB of PSNR lost" in verdict.words

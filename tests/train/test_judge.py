@@ -106,3 +106,37 @@ def test_in_dim_light_a_decode_that_is_too_bright_is_no_better(monkeypatch):
         return Judge([noisy], dim, 1.0).figures(None)["error"]
 
     assert error(0.3) > error(0.0) + 0.05
+
+
+def test_blocks_are_the_error_in_parts_and_tell_how_sure_it_is(monkeypatch):
+    """Over many images, a difference strays from its mean by no more than its blocks say.
+
+    They say more, since the noise that the judge adds strays from block to block, but is the same every time.
+    """
+
+    def error(noisy, sigma):
+        monkeypatch.setattr(
+            judge_module, "decode", lambda _n, u, _rate, _name: ndimage.gaussian_filter(u, sigma)
+        )
+        judge = Judge([noisy], NORMALIZATION, 1.0)
+        figures = judge.figures(None)
+        assert len(judge.blocks) == 3 * 3
+        assert np.mean(judge.blocks) == pytest.approx(figures["error"], abs=1e-5)
+        return np.array(judge.blocks)
+
+    found, said = [], []
+    for seed in range(60):
+        noisy = 1000 + np.random.default_rng(seed).normal(0, SIGMA, (96, 96))
+        changes = error(noisy, 1.0) - error(noisy, 0.8)
+        found.append(changes.mean())
+        said.append(changes.var(ddof=1) / len(changes))
+    assert 1 < np.sqrt(np.mean(said)) / np.std(found) < 2.5
+
+
+def test_the_fidelity_decode_is_judged_as_if_it_decided(judged, scene, monkeypatch):
+    def decode(u, name):
+        return ndimage.gaussian_filter(u, 2.0 if name == "fidelity" else 3.0)
+
+    alone = judged(decode)
+    found = Judge([scene[1]], NORMALIZATION, 1.0, "realism").fidelity_figures(None)
+    assert found == pytest.approx({f"fidelity {n}": alone[n] for n in ("error", "residual")})

@@ -20,9 +20,15 @@ from napari_rdpdenoise.noise.model import NoiseModel
 
 # Below this ratio of Poisson to Gaussian variance over the whole range, the square root is a straight line.
 _GAUSSIAN_LIMIT = 1e-3
+_SHARED = "neighbouring pixels share their noise"
 _MAX_READ = 1e4  # photo-electrons rms; beyond, float32 could no longer tell values a noise apart
 _BINS = 32
 _TRIM = 0.95  # share of the smallest |high-pass| values that a bin's variance is taken from
+
+
+def shares_noise(noise: NoiseModel) -> bool:
+    """Whether the estimate found that neighbouring pixels share their noise."""
+    return any(note.startswith(_SHARED) for note in noise.notes)
 
 
 def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) -> NoiseModel:
@@ -64,7 +70,7 @@ def _with_correlation(noise: NoiseModel, windows: Sequence[NDArray]) -> NoiseMod
     found = measure_correlation(windows, noise)
     if found is None:
         return noise
-    note = f"neighbouring pixels share their noise (as after a blur of {found.sigma:.1f} px)"
+    note = f"{_SHARED} (as after a blur of {found.sigma:.1f} px)"
     return NoiseModel(
         noise.gain * found.factor,
         noise.offset,

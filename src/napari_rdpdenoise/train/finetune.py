@@ -1,7 +1,8 @@
 """Adapting a model to the user's own data, from the first check to a model folder.
 
-A run's folder: ``training/`` (checkpoints, guard, what the run was asked for), ``training.jsonl``,
-``report.txt``, and, if the tuned model is better, ``card.yaml`` and ``model.safetensors``.
+A run's folder: ``training/`` (checkpoints, guards, what the run was asked for), ``training.jsonl``,
+``report.txt``, and, if the tuned model is better, ``card.yaml`` and ``model.safetensors``. Every stage has a
+guard: the last one's compares with the start and decides, those before say what the next stage starts from.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Generator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,10 +21,11 @@ from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec.card import read_card
 from napari_rdpdenoise.codec.pretrained import build_network, choose_device, model_folder
+from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.guard import Guard, Verdict
 from napari_rdpdenoise.train.log import TrainingLog, draw_curves
-from napari_rdpdenoise.train.loop import Loop, TrainProgress
-from napari_rdpdenoise.train.package import refuse_folder, write_model
+from napari_rdpdenoise.train.loop import Loop, TrainProgress, stage_name
+from napari_rdpdenoise.train.package import only_run, refuse_folder, write_model
 from napari_rdpdenoise.train.planes import filled, take_planes
 from napari_rdpdenoise.train.plans import Plan, plan_pairs, plan_unpaired, plan_zeroshot, start_figures
 from napari_rdpdenoise.train.trainer import Trainer
@@ -143,38 +145,86 @@ def run_plan(
         started: is given what trains and what judges, for who wants to look on between two reports.
 
     Raises:
-        ValueError: if ``out`` is a shipped model's, or holds another run or model.
+        ValueError: if ``out`` is a shipped model's, holds another run or model, or is being trained in.
     """
     folder = Path(out)
     training = folder / "training"
     refuse_folder(folder)
-    _claim(training, plan)
-    guard = Guard(training, plan.goal, plan.settings.patience)
-    if not guard.rows:
-        guard.begin(start_figures(plan, start_network(plan, device)))
-    last = len(plan.train.stages) - 1
+    with only_run(training):
+        _claim(training, plan)
+        looks = _Looks(plan, training)
+        looks.begin(device)
+        trainer = Trainer(plan.train, plan.data, training, device, looks)
+        if started is not None:
+            started(trainer, looks.last)
+        log = TrainingLog(folder / "training.jsonl")
+        if looks.last.stop() is None:
+            with closing(trainer.run(report_every)) as running:
+                for state in running:
+                    log.add(state)
+                    yield state
+        return _conclude(plan, folder, looks, log)
 
-    def judge(loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
-        if loop.number < last:
+
+class _Looks:
+    """A guard for each stage; the last one's in ``training`` itself, the others' in their stages' folders."""
+
+    def __init__(self, plan: Plan, training: Path) -> None:
+        self._plan = plan
+        self._names = [stage_name(number, stage) for number, stage in enumerate(plan.train.stages)]
+        folders = [*(training / name for name in self._names[:-1]), training]
+        self._guards = [Guard(folder, plan.goal, plan.settings.patience) for folder in folders]
+        self.last = self._guards[-1]
+
+    def begin(self, device: str) -> None:
+        """Judge the model to start from, unless an earlier run has."""
+        if not self.last.rows:
+            network = start_network(self._plan, device)
+            figures = start_figures(self._plan, network) | self._fidelity(network)
+            self.last.begin(figures, self._blocks)
+        start = self.last.rows[0].figures
+        for guard in self._guards[:-1]:  # their networks have no realism decoder to be judged by
+            guard.begin({n: v for n, v in start.items() if "realism" not in n and "lpips" not in n})
+
+    def judge(self, loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
+        """Take a row; the scores to report."""
+        figures = self._plan.figures(loop.average, scores)
+        blocks = self._blocks
+        figures = figures | self._fidelity(loop.average)
+        self._guards[loop.number].add(loop.step, figures, values, loop.average, blocks)
+        if self._plan.goal == "pairs":
             return scores
-        figures = plan.figures(loop.average, scores)
-        guard.add(loop.step, figures, values, loop.average)
-        return (
-            scores if plan.goal == "pairs" else {f"held-out {n}@{plan.rate:g}": v for n, v in figures.items()}
-        )
+        return {f"held-out {name}@{self._plan.rate:g}": value for name, value in figures.items()}
 
-    trainer = Trainer(plan.train, plan.data, training, device, judge)
-    if started is not None:
-        started(trainer, guard)
-    log, stopped = TrainingLog(folder / "training.jsonl"), guard.stop()
-    if stopped is None:
-        with closing(trainer.run(report_every)) as running:
-            for state in running:
-                log.add(state)
-                yield state
-                if stopped := guard.stop():
-                    break
-    return _conclude(plan, folder, guard, log, stopped)
+    def ended(self, loop: Loop) -> bool:
+        """Where its guard says so, or the next stage has begun: what that started from must not change."""
+        begun = [loop.folder.parent / n / "checkpoint.pt" for n in self._names[loop.number + 1 :]]
+        return self._guards[loop.number].stop() is not None or any(path.is_file() for path in begun)
+
+    def best(self, loop: Loop) -> Path | None:
+        """The best weights of a stage; None where the start's are better."""
+        return self._guards[loop.number].weights
+
+    def words(self) -> tuple[str, ...]:
+        """What became of the stages before the last."""
+        said = []
+        for name, guard in zip(self._names[:-1], self._guards[:-1], strict=True):
+            ended = f" ({reason})" if (reason := guard.stop()) else ""
+            kept = f"step {guard.best.step}" if guard.best.step else "the model that the run started from"
+            if len(guard.rows) > 1:  # a run from before stages had guards
+                said.append(f"stage {name} went on to the next one with {kept}{ended}")
+        return tuple(said)
+
+    @property
+    def _blocks(self) -> list[float]:
+        return [] if self._plan.judge is None else self._plan.judge.blocks
+
+    def _fidelity(self, network: RdpNetwork) -> dict[str, float]:
+        """Figures of the fidelity decode, where it learns beside the realism decoder that decides."""
+        stage, judge = self._plan.train.stages[-1], self._plan.judge
+        if judge is None or stage.kind != "adapt" or stage.decoder != "realism" or stage.learns != "all":
+            return {}
+        return judge.fidelity_figures(network)
 
 
 def run_patches(
@@ -183,7 +233,8 @@ def run_patches(
     """Train a patch codec on one plane, yielding progress; returns the denoised plane in counts.
 
     Raises:
-        ValueError: if there is more than one plane, or ``out`` is a shipped model's or holds another run.
+        ValueError: if there is more than one plane, or ``out`` is a shipped model's, holds another run or
+            is being trained in.
     """
     from napari_rdpdenoise.train.zeroshot import ZeroShot
 
@@ -191,13 +242,13 @@ def run_patches(
     if len(images) != 1:
         raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
     refuse_folder(Path(out))
-    return (yield from ZeroShot(filled(images.planes[0]), settings, Path(out), device=device).run())
+    with only_run(Path(out)):
+        return (yield from ZeroShot(filled(images.planes[0]), settings, Path(out), device=device).run())
 
 
-def _conclude(
-    plan: Plan, folder: Path, guard: Guard, log: TrainingLog, stopped: str | None
-) -> FinetuneResult:
-    verdict, weights = guard.verdict(), guard.weights
+def _conclude(plan: Plan, folder: Path, looks: _Looks, log: TrainingLog) -> FinetuneResult:
+    verdict, weights, stopped = looks.last.verdict(), looks.last.weights, looks.last.stop()
+    verdict = replace(verdict, words=(*verdict.words, *looks.words()))
     if verdict.better and weights is not None:
         write_model(folder, weights, plan, verdict, log)
     else:  # of an earlier, shorter run

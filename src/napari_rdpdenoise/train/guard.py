@@ -2,14 +2,16 @@
 
 Rows of figures (see ``judge``) come in at every validation, first those of the model to start from.
 The best row's weights are kept. A run ends early where training has collapsed or stopped getting better. The
-verdict compares the best with the start, in plain words.
+verdict compares the best with the start, in plain words. An estimated error must fall by more than the noise
+of its measurement: a held-out strip is small, and the best of several looks is chosen on what decides.
 """
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,7 @@ _LOSS_DB = 0.5  # of the estimated error, for texture and lpips
 _LATTICE = 0.05  # share of the added texture, beyond the start's
 _LEAST_ERROR = 0.01  # noise variances; smaller errors cannot be estimated
 _GAIN = {"error": 0.03, "texture": 0.05, "lpips": 0.05, "pairs": 0.05}  # least gain: share, but of pairs dB
+_SURE = 2.0  # standard errors that an estimated error must fall by
 _NAMES = {
     "error": "estimated error",
     "texture": "distance to the references' texture",
@@ -38,11 +41,12 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Row:
-    """Figures after a step; step 0 is the start."""
+    """Figures after a step; step 0 is the start. ``blocks``: estimated error by block, see ``judge``."""
 
     step: int
     figures: dict[str, float]
     values: dict[str, float]
+    blocks: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,23 @@ class Guard:
             kept = json.loads(self._file.read_text(encoding="utf-8"))
             self.rows = [Row(**row) for row in kept["rows"]]
 
-    def begin(self, figures: dict[str, float]) -> None:
+    def begin(self, figures: dict[str, float], blocks: Sequence[float] = ()) -> None:
         """Take the start's figures, unless an earlier run has."""
         if not self.rows:
-            self.rows = [Row(0, figures, {})]
+            self.rows = [Row(0, figures, {}, list(blocks))]
             self._write()
 
     def add(
-        self, step: int, figures: dict[str, float], values: dict[str, float], network: RdpNetwork
+        self,
+        step: int,
+        figures: dict[str, float],
+        values: dict[str, float],
+        network: RdpNetwork,
+        blocks: Sequence[float] = (),
     ) -> None:
         """Take a row, and the weights if they are the best so far; a killed run's later rows are dropped."""
         self.rows = [row for row in self.rows if row.step < step]
-        self.rows.append(Row(step, figures, values))
+        self.rows.append(Row(step, figures, values, list(blocks)))
         best = self.best.step == step
         if best:
             beside = self.folder / "best.tmp"
@@ -136,8 +145,8 @@ class Guard:
     def verdict(self) -> Verdict:
         """Compare the best with the start."""
         before, best = self.rows[0], self.best
-        gain = self._gain(best)
-        better = best.step > 0 and gain >= _GAIN[self.goal]
+        gain, doubt = self._gain(best), self._doubt(best)
+        better = best.step > 0 and gain >= _GAIN[self.goal] and gain > doubt
         words = [self._sentence(best, better)]
         if best.step:
             words += self._side_effects(best)
@@ -152,11 +161,29 @@ class Guard:
         return -_pairs_score(row.figures) if self.goal == "pairs" else row.figures[self.goal]
 
     def _gain(self, row: Row) -> float:
-        start = self._score(self.rows[0])
+        return (self._score(self.rows[0]) - self._score(row)) / self._scale
+
+    @property
+    def _scale(self) -> float:
+        """What a gain of 1 is: the size of the start's score; of pairs 1 dB."""
         if self.goal == "pairs":
-            return start - self._score(row)
-        scale = _size_of_error(self.rows[0].figures) if self.goal == "error" else max(start, 1e-6)
-        return (start - self._score(row)) / scale
+            return 1.0
+        if self.goal == "error":
+            return _size_of_error(self.rows[0].figures)
+        return max(self._score(self.rows[0]), 1e-6)
+
+    def _doubt(self, row: Row) -> float:
+        """A gain that may be the noise of the measurement: 2 standard errors; 0 where that is not known.
+
+        Of the difference to the start block by block, which the noise that both have in common is not in.
+        """
+        before = self.rows[0].blocks
+        if self.goal != "error" or row.step == 0 or not before or len(before) != len(row.blocks):
+            return 0.0
+        if len(before) < 2:
+            return math.inf
+        change = np.subtract(row.blocks, before)
+        return _SURE * float(change.std(ddof=1)) / math.sqrt(len(change)) / self._scale
 
     def _objections(self, row: Row) -> list[str]:
         """Why a row's weights must not be used, however good its score is."""
@@ -170,6 +197,11 @@ class Guard:
             found.append(f"a lattice of 4 or 8 px grows in the texture: {row.figures['lattice']:.2f}")
         if (lost := error_loss(start, row.figures)) > _LOSS_DB:
             found.append(f"the estimated error rose by {lost:.2f} dB, more than {_LOSS_DB} dB")
+        if (lost := _fidelity_loss(start, row.figures)) > _LOSS_DB:
+            found.append(
+                f"the estimated error at realism 0 rose by {lost:.2f} dB, more than {_LOSS_DB} dB: "
+                f"{row.figures['fidelity error']:.4g}, {start['fidelity error']:.4g} before"
+            )
         return found
 
     def _collapsed(self, row: Row) -> str | None:
@@ -201,8 +233,13 @@ class Guard:
             share = f"{-100 * self._gain(best):+.0f} %"
             change = f"{_NAMES[self.goal]} {start:.4g} before, {self._score(best):.4g} after ({share})"
             least = f"{100 * size:.0f} %"
+        doubt = self._doubt(best)
+        if doubt:
+            change = f"{change}, give or take {100 * doubt:.0f} %"
         if better:
             return f"the tuned model is better on held-out data: {change}"
+        if best.step and size <= self._gain(best) <= doubt:
+            return f"the gain is within the noise of the measurement, the old one is kept: {change}"
         return f"the tuned model is not better by at least {least}, the old one is kept: {change}"
 
     def _side_effects(self, best: Row) -> list[str]:
@@ -211,6 +248,10 @@ class Guard:
         if "error" in after and self.goal in ("texture", "lpips"):
             words.append(
                 f"estimated error against the truth: {error_loss(before, after):+.2f} dB of PSNR lost"
+            )
+        if "fidelity error" in after:
+            words.append(
+                f"estimated error at realism 0: {_fidelity_loss(before, after):+.2f} dB of PSNR lost"
             )
         if "exposed" in after:
             words.append(f"error of simulated exposures: {_more_exposed(before, after):+.2f} dB of PSNR lost")
@@ -243,6 +284,15 @@ def error_loss(before: dict[str, float], after: dict[str, float]) -> float:
     """PSNR lost by the estimated errors, dB; negative where it was gained."""
     old = _size_of_error(before)
     return 10 * math.log10(max(old + after["error"] - before["error"], 1e-3 * old) / old)
+
+
+def _fidelity_loss(before: dict[str, float], after: dict[str, float]) -> float:
+    """The same of the fidelity decode where another decides; 0 where it is not judged."""
+    if "fidelity error" not in before or "fidelity error" not in after:
+        return 0.0
+    names = {"error": "fidelity error", "residual": "fidelity residual"}
+    old, new = ({n: row[name] for n, name in names.items()} for row in (before, after))
+    return error_loss(old, new)
 
 
 def _size_of_error(figures: dict[str, float]) -> float:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -46,8 +46,17 @@ class TrainProgress:
     validation: dict[str, float]
 
 
-# Loop, its scores on held-out images, the last step's values -> the scores to report
-Judge = Callable[["Loop", dict[str, float], dict[str, float]], dict[str, float]]
+class Overseer(Protocol):
+    """Looks on at every validation; all it says follows from files, so that a killed run goes on alike."""
+
+    def judge(self, loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
+        """The scores to report, given those on held-out images and the last step's values."""
+
+    def ended(self, loop: Loop) -> bool:
+        """Whether the stage ends before its last step; asked at its start and after every validation."""
+
+    def best(self, loop: Loop) -> Path | None:
+        """Weights of an ended stage that the next one starts from; None for those the run started from."""
 
 
 class Loop(ABC):
@@ -66,11 +75,11 @@ class Loop(ABC):
     ) -> None:
         self.settings, self.number, self.data, self.network = settings, number, data, network
         self.stage: Stage = settings.stages[number]
-        self.folder = folder / f"{number + 1}-{self.stage.kind}"
+        self.folder = folder / stage_name(number, self.stage)
         self.device = next(network.parameters()).device
         self.average = copy.deepcopy(network).eval()
         self.step = 0
-        self.judge: Judge | None = None
+        self.overseer: Overseer | None = None
 
     @property
     def checkpoint(self) -> Path:
@@ -109,7 +118,8 @@ class Loop(ABC):
         start, taken = time.monotonic(), _Means()
         batches = self.data.batches(self.step, self.number)
         try:
-            while self.step < self.stage.steps:
+            ended = self._ended()
+            while self.step < self.stage.steps and not ended:
                 taken.add(self._step(next(batches)))
                 due = self.step % self.settings.validate_every == 0 or self.step == self.stage.steps
                 if self.step % report_every == 0 or due:
@@ -121,6 +131,7 @@ class Loop(ABC):
                         self.folder.name, self.step, self.stage.steps, taken.take(), seconds, scores
                     )
                     start = time.monotonic() - seconds  # who holds a report, holds the training up
+                    ended = due and self._ended()
         finally:
             batches.close()  # type: ignore[attr-defined]
             self.save()
@@ -128,7 +139,10 @@ class Loop(ABC):
     def _scores(self, held_out: list[ValidationImage], values: dict[str, float]) -> dict[str, float]:
         scores = validate(self.average, held_out)
         # before the checkpoint: a run that is killed in between asks again
-        return scores if self.judge is None else self.judge(self, scores, values)
+        return scores if self.overseer is None else self.overseer.judge(self, scores, values)
+
+    def _ended(self) -> bool:
+        return self.overseer is not None and self.overseer.ended(self)
 
     def save(self) -> None:
         """Write the checkpoint, and the averaged weights as ``model.safetensors``; both atomically."""
@@ -197,6 +211,11 @@ class _Means:
     def take(self) -> dict[str, float]:
         rows, self._rows = self._rows, []
         return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+
+
+def stage_name(number: int, stage: Stage) -> str:
+    """Of a stage's folder; ``number`` is its place among the stages."""
+    return f"{number + 1}-{stage.kind}"
 
 
 def _fixed(value: Any) -> Any:

@@ -20,10 +20,6 @@ from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 from napari_rdpdenoise.train.sources import Pair, Paired, Sample, Source
 from napari_rdpdenoise.train.synth import Exposure
 
-_STRIP = 4  # of one image: its last quarter is held out
-_GAP = 16  # px between what is learned and what is held out
-_LEAST = 64  # px
-
 
 class PairSource(Paired):
     """Kinds "pairs", "noisy" and "identity" of images in memory.
@@ -145,29 +141,3 @@ def denoised_pairs(
 def fit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Normalization:
     """One normalisation of all planes."""
     return fit_normalization(list(planes), noise)
-
-
-def hold_out(planes: Sequence[NDArray[Any]]) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
-    """Planes to learn from, and planes to judge by.
-
-    Of five or more planes every fifth is held out (a stack's ends differ); of fewer the last quarter of rows
-    of each, some rows away from the rest.
-
-    Raises:
-        ValueError: if an image is too small to be split.
-    """
-    if len(planes) >= 5:
-        held = set(range(2, len(planes), 5))
-        return [p for k, p in enumerate(planes) if k not in held], [planes[k] for k in sorted(held)]
-    learned, judged = [], []
-    for plane in planes:
-        strip = max(_LEAST, plane.shape[0] // _STRIP)
-        cut = plane.shape[0] - strip - _GAP
-        if cut < _LEAST:
-            raise ValueError(
-                f"noisy: expected at least {2 * _LEAST + _GAP} rows, so that a part can be held out, found "
-                f"{plane.shape[0]}; give a larger image"
-            )
-        learned.append(plane[:cut])
-        judged.append(plane[-strip:])
-    return learned, judged

@@ -17,17 +17,18 @@ from napari_rdpdenoise.codec.pretrained import model_folder
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.network import RdpNetwork
-from napari_rdpdenoise.noise import NoiseModel, estimate_noise
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
 from napari_rdpdenoise.train.data import ValidationImage
 from napari_rdpdenoise.train.guard import Goal
 from napari_rdpdenoise.train.judge import Judge
-from napari_rdpdenoise.train.own import OwnData, PairSource, SelfSource, denoised_pairs, hold_out
+from napari_rdpdenoise.train.own import OwnData, PairSource, SelfSource, denoised_pairs
 from napari_rdpdenoise.train.pairing import MatchedPair, match_pairs
-from napari_rdpdenoise.train.planes import Planes, filled, take_planes
+from napari_rdpdenoise.train.planes import Planes, filled, refuse_constant, take_planes
 from napari_rdpdenoise.train.references import check_references
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 from napari_rdpdenoise.train.simulated import SimulatedJudge, SimulatedSource
 from napari_rdpdenoise.train.sources import Pair
+from napari_rdpdenoise.train.split import cut, hold_out, hold_out_pairs, hold_out_references
 from napari_rdpdenoise.train.tuning import PairsSettings, TuneSettings, UnpairedSettings, ZeroShotTuneSettings
 from napari_rdpdenoise.train.validation import validate
 
@@ -89,14 +90,16 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
         ValueError: if no reference is of use, or the images cannot be split.
     """
     images, clean = take_planes(noisy, "noisy"), take_planes(references, "references")
+    refuse_constant(images, "noisy")
     report = check_references(clean, images, settings.crop)
     codec = load_model(settings.model, device)
     split = _split(images, settings, codec)
-    pairs = denoised_pairs(split.learned, split.noise, split.normalization, codec, split.rate)
-    usable = [clean.planes[k] for k in report.usable]
-    few = len(usable) < 3  # then none is kept from the critic
-    learned = usable if few else [p for k, p in enumerate(usable) if k % 3 != 2]
-    unseen = usable if few else usable[2::3]
+    pairs, judged = (
+        denoised_pairs(part, split.noise, split.normalization, codec, split.rate)
+        for part in (split.learned, split.judged)
+    )
+    learned, kept = hold_out_references(clean, report.usable, settings.crop, settings.seed)
+    unseen = kept or learned
     why = _without_lpips()
     train = _train_unpaired(settings, codec, split.rate, without_lpips=why is not None)
     source = train.sources[0]
@@ -104,12 +107,12 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     remarks = (*split.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
     judge = Judge(split.judged, split.normalization, split.rate, "realism", unseen if why else ())
     figures, goal = _judged(judge), _TEXTURE
-    if few:
-        remarks = (*remarks, f"judged by references that it also learns from: there are only {len(usable)}")
+    if kept is None:
+        remarks = (*remarks, f"judged by references that it also learns from: there are only {len(learned)}")
     if why:
         remarks = (*remarks, f"no simulated exposures, and textures are compared roughly: {why}")
     else:
-        exposures = SimulatedSource(source, unseen, pairs)
+        exposures = SimulatedSource(source, unseen, judged)
         figures = _judged(judge, SimulatedJudge(exposures, split.normalization, split.rate))
         goal = _LPIPS
     listed = _images(noisy=images, references=clean)
@@ -133,10 +136,22 @@ def _train_unpaired(
 
 
 def plan_zeroshot(noisy: Any, settings: ZeroShotTuneSettings, device: str = "cpu") -> Plan:
-    """Plan for noisy images alone."""
+    """Plan for noisy images alone.
+
+    Raises:
+        ValueError: if the images are constant or cannot be split, or neighbouring pixels share their noise:
+            it would be taken for structure, in training and in the verdict.
+    """
     images = take_planes(noisy, "noisy")
+    refuse_constant(images, "noisy")
     codec = load_model(settings.model, device)
     split = _split(images, settings, codec)
+    if shares_noise(split.noise):
+        raise ValueError(
+            f"noisy: expected noise of its own in every pixel, found that {split.noise.notes[-1]}; noisy "
+            "images alone cannot teach what is noise then: give raw images as the camera made them, or use "
+            "finetune pairs or unpaired"
+        )
     keeps = settings.learns == "decoder" and codec.card.realism
     network = codec.card.network.model_copy(update={"realism": keeps})
     stage = _adapt(settings, split.rate) | {
@@ -147,18 +162,11 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotTuneSettings, device: str = "cpu
     pairs = denoised_pairs(split.learned, split.noise, split.normalization, codec, split.rate)
     data = OwnData(train, [SelfSource(train.sources[0], pairs)])
     judge = Judge(split.judged, split.normalization, split.rate, "fidelity")
-    return Plan(
-        "zeroshot",
-        settings,
-        train,
-        data,
-        "error",
-        _judged(judge),
-        _images(noisy=images),
-        split.remarks,
-        split.rate,
-        judge,
-    )
+    figures, listed, remarks = _judged(judge), _images(noisy=images), split.remarks
+    if codec.card.realism and not keeps:
+        why = f"with learns {settings.learns} it would be given latents that are new to it"
+        remarks = (*remarks, f"the realism decoder is left out: {why}; learns decoder keeps it")
+    return Plan("zeroshot", settings, train, data, "error", figures, listed, remarks, split.rate, judge)
 
 
 def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str = "cpu") -> Plan:
@@ -173,15 +181,18 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
             "keep clean images as they are; give clean partners or strategy N"
         )
     images, others = (take_planes(i, n, thin=False) for i, n in ((noisy, "noisy"), (partners, "partners")))
+    refuse_constant(images, "noisy")
     matched, remarks = match_pairs(images, others)
     codec = load_model(settings.model, device)
-    split = _split(images, settings, codec)
-    learned, judged = _split_pairs(matched)
+    learned, judged = hold_out_pairs(images, others, matched, settings.seed)
+    split = _measured(images, settings, codec, *([pair.noisy for pair in side] for side in (learned, judged)))
     sources = _pair_sources(settings, learned, split, codec)
     stages = [{"kind": "all-rates", "steps": settings.steps, "warm_up": 20, "ema": 0.98, "final_rate": 0.1,
                "learning_rate": settings.learning_rate}]  # fmt: skip
     said: tuple[str, ...] = ()
     realism = codec.card.realism and settings.realism_steps > 0
+    if codec.card.realism and not realism:
+        said = ("the realism decoder is left out: realism_steps is 0",)
     if realism and (why := _without_lpips()):
         realism, said = False, (f"the realism decoder is left out: {why}",)
     if realism:
@@ -214,10 +225,16 @@ def _judged(*judges: Judge | SimulatedJudge) -> Figures:
 
 
 def _split(images: Planes, settings: TuneSettings, codec: Codec) -> _Noisy:
+    planes, split = [filled(plane) for plane in images.planes], hold_out(images, settings.seed)
+    return _measured(images, settings, codec, cut(planes, split.learned), cut(planes, split.judged))
+
+
+def _measured(
+    images: Planes, settings: TuneSettings, codec: Codec, learned: list[NDArray], judged: list[NDArray]
+) -> _Noisy:
     planes = [filled(plane) for plane in images.planes]
     noise = estimate_noise(planes)
     normalization = fit_normalization(planes, noise)
-    learned, judged = hold_out(planes)
     remarks = list(noise.notes)
     if images.left_out:
         remarks.append(f"{images.left_out} planes are left out, {len(images)} are enough")
@@ -228,16 +245,6 @@ def _split(images: Planes, settings: TuneSettings, codec: Codec) -> _Noisy:
     else:
         rate = settings.rate
     return _Noisy(learned, judged, noise, normalization, rate, tuple(remarks))
-
-
-def _split_pairs(matched: Sequence[MatchedPair]) -> tuple[list[MatchedPair], list[MatchedPair]]:
-    """The same split of noisy images and partners."""
-    parts = [hold_out([getattr(pair, name) for pair in matched]) for name in ("noisy", "partner")]
-    out = []
-    for side in (0, 1):
-        both = zip(parts[0][side], parts[1][side], strict=True)
-        out.append([MatchedPair(a, b, (0.0, 0.0), 1.0) for a, b in both])
-    return out[0], out[1]
 
 
 def _pair_sources(

@@ -97,7 +97,8 @@ class SimulatedJudge:
     """A network's realism decode against the truth, on simulated exposures that are always the same.
 
     Args:
-        source: of references that were not learned from, where there are enough.
+        source: of references that were not learned from, where there are enough, with noise and brightness
+            of held-out noisy planes.
         normalization: of the noisy images.
         rate: at which it is judged.
     """

@@ -1,4 +1,7 @@
-"""A whole run: its stages one after the other, each in a folder of its own, each starting from the last."""
+"""A whole run: its stages one after the other, each in a folder of its own, each starting from the last.
+
+Who oversees a run may end a stage early and have the next one start from better weights than the last.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.adapt import AdaptLoop
 from napari_rdpdenoise.train.data import TrainingData
 from napari_rdpdenoise.train.fidelity import FidelityLoop
-from napari_rdpdenoise.train.loop import Judge, Loop, TrainProgress
+from napari_rdpdenoise.train.loop import Loop, Overseer, TrainProgress
 from napari_rdpdenoise.train.realism import RealismLoop, check_backbones
 from napari_rdpdenoise.train.settings import AdaptStage, RealismStage, Stage, TrainSettings
 
@@ -33,7 +36,7 @@ class Trainer:
         data: made from the same settings.
         folder: of the new model.
         device: torch device name.
-        judge: asked at every validation, before its checkpoint is written.
+        overseer: asked at every validation, before its checkpoint is written.
 
     Raises:
         FileNotFoundError: if the weights to start from are not there.
@@ -46,9 +49,9 @@ class Trainer:
         data: TrainingData,
         folder: Path,
         device: str = "cpu",
-        judge: Judge | None = None,
+        overseer: Overseer | None = None,
     ) -> None:
-        self._judge = judge
+        self._overseer = overseer
         self.settings, self.data, self.folder, self.device = settings, data, folder, device
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
@@ -80,7 +83,7 @@ class Trainer:
             finally:
                 self._publish(self.loop)
             self._done[self.loop.folder.name] = self.loop.step
-            before = self.loop.folder / "model.safetensors"
+            before = self._before_next(self.loop)
 
     def _loop(self, number: int, before: Path | None) -> Loop:
         stage = self.settings.stages[number]
@@ -99,8 +102,14 @@ class Trainer:
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
         loop = _loop_of(stage)(self.settings, number, network, self.data, self.folder)
-        loop.judge = self._judge
+        loop.overseer = self._overseer
         return loop
+
+    def _before_next(self, loop: Loop) -> Path | None:
+        """Weights that the stage after this one starts from."""
+        if self._overseer is None:
+            return loop.folder / "model.safetensors"
+        return self._overseer.best(loop) or self._start
 
     def _realism(self) -> dict[str, torch.Tensor]:
         """The realism decoder that the run started from; empty if it had none."""

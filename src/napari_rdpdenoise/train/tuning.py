@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator
+
+_FASTEST = 0.1  # with Adam, a tenth of a weight of 1 per step
+_HEAVIEST = 1000.0  # beside terms that are about 1
 
 Strategy = Literal["N", "CN", "Cn.8", "UD"]
 
@@ -12,20 +15,33 @@ Strategy = Literal["N", "CN", "Cn.8", "UD"]
 class TuneSettings(BaseModel):
     """What all three have."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(
         "default", min_length=1, description="model to start from: a shipped one's name or a folder"
     )
     steps: int = Field(600, ge=1, description="of training, at most")
-    learning_rate: float = Field(1e-4, gt=0)
+    learning_rate: float = Field(1e-4, gt=0, le=_FASTEST)
     batch: int = Field(4, ge=1, description="crops per step")
     crop: int = Field(96, ge=32, multiple_of=32, description="edge of a crop, px")
     validate_every: int = Field(50, ge=1, description="steps between two looks at held-out data")
     patience: int = Field(6, ge=1, description="looks without a better one after which the run ends")
-    rate: float | Literal["auto"] = Field("auto", description="where the noise is met; auto measures it")
-    seed: int = 0
+    rate: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
+        "auto", description="where the noise is met, 0 to 1; auto measures it"
+    )
+    seed: int = Field(0, ge=0, lt=2**32)
     threads: int | None = Field(None, ge=1, description="CPU threads; None leaves torch's choice")
+
+    @field_validator("rate", mode="wrap")
+    @classmethod
+    def _check_rate(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
+        """One message in place of one per member of the union."""
+        try:
+            return handler(value)
+        except ValueError:
+            raise ValueError(
+                f"rate must be a number from 0 to 1 or 'auto', got {value!r}; use 'auto'"
+            ) from None
 
 
 class UnpairedSettings(TuneSettings):
@@ -36,7 +52,7 @@ class UnpairedSettings(TuneSettings):
     """
 
     steps: int = Field(1000, ge=1, description="of training, at most")
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(5e-4, gt=0, le=_FASTEST)
     batch: int = Field(2, ge=1, description="crops per step")
     validate_every: int = Field(100, ge=1, description="steps between two looks at held-out data")
     encoder: Literal["frozen", "trained"] = Field(
@@ -51,23 +67,26 @@ class UnpairedSettings(TuneSettings):
     simulated: float = Field(
         8.0,
         ge=0,
+        le=_HEAVIEST,
         description="weight of LPIPS on simulated exposures of the references; 0 as published, and where "
         "AlexNet is not on this machine or the encoder learns",
     )
-    pattern: float = Field(4.0, ge=0, description="weight against texture that repeats every 4 or 8 px")
-    grain: int = Field(
-        8, ge=0, description="channels of random numbers that a realism decoder without any is given"
+    pattern: float = Field(
+        4.0, ge=0, le=_HEAVIEST, description="weight against texture that repeats every 4 or 8 px"
     )
-    perception: float = Field(0.02, gt=0, description="weight of the critic; 0.02 as published")
+    grain: int = Field(
+        8, ge=0, le=64, description="channels of random numbers that a realism decoder without any is given"
+    )
+    perception: float = Field(0.02, gt=0, le=10, description="weight of the critic; 0.02 as published")
     critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
     critic_alone: int = Field(20, ge=0, description="steps of the critic before the decoder listens to it")
-    gradient_penalty: float = Field(10.0, ge=0)
+    gradient_penalty: float = Field(10.0, ge=0, le=_HEAVIEST)
 
 
 class PairsSettings(TuneSettings):
     """Noisy images with a clean or a second noisy partner (JDC, arXiv 2307.06233)."""
 
-    learning_rate: float = Field(3e-4, gt=0)
+    learning_rate: float = Field(3e-4, gt=0, le=_FASTEST)
     strategy: Strategy = Field(
         "N",
         description="N: the pairs; CN: four to one clean image with itself; Cn.8: the same without the "
@@ -87,7 +106,7 @@ class ZeroShotTuneSettings(TuneSettings):
     """
 
     steps: int = Field(1500, ge=1, description="of training, at most")
-    learning_rate: float = Field(5e-4, gt=0)
+    learning_rate: float = Field(5e-4, gt=0, le=_FASTEST)
     batch: int = Field(2, ge=1, description="crops per step")
     target: Literal["noisy", "recorrupted"] = Field(
         "recorrupted",
@@ -97,6 +116,7 @@ class ZeroShotTuneSettings(TuneSettings):
     price: float = Field(
         0.01,
         gt=0,
+        le=_HEAVIEST,
         description="of a bit per pixel, noise variances; with target noisy it follows the residual, "
         "from 1.3 as published",
     )
@@ -111,18 +131,20 @@ class ZeroShotTuneSettings(TuneSettings):
 class PatchSettings(BaseModel):
     """How a patch codec is trained on one image."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["conv", "mlp"] = Field("conv", description="layers of the codec, see nn.patch_codec")
     latents: int = Field(16, ge=1, description="numbers per patch")
     width: int | None = Field(None, ge=1, description="channels or hidden units; None as published")
     steps: int = Field(2000, ge=1, description="20000 as published, with batch 16384, for a GPU")
     batch: int = Field(1024, ge=1, description="patches per step")
-    learning_rate: float = Field(5e-3, gt=0, description="falls to a tenth for the last fifth; mlp: 1e-3")
+    learning_rate: float = Field(
+        5e-3, gt=0, le=_FASTEST, description="falls to a tenth for the last fifth; mlp: 1e-3"
+    )
     domain: Literal["counts", "stabilised"] = Field(
         "counts",
         description="where the error is measured: as published, or after the variance-stabilising transform",
     )
     stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
     check_every: int = Field(50, ge=1, description="steps between two looks at the residual")
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
