@@ -27,9 +27,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Minutes, resident MB and step of every report; the slope in MB per hour."""
     import psutil
 
-    from napari_rdpdenoise.train.finetune import run_plan
-    from napari_rdpdenoise.train.plans import plan_unpaired
-    from napari_rdpdenoise.train.tuning import UnpairedSettings
+    from napari_rdpdenoise.finetune.plans import plan_unpaired
+    from napari_rdpdenoise.finetune.run import run_plan
+    from napari_rdpdenoise.finetune.settings import UnpairedSettings
 
     process, samples = psutil.Process(os.getpid()), []
     with TemporaryDirectory() as name:

@@ -28,9 +28,9 @@ from benchmarks.perceptual import NAMES, judge_all, unavailable
 from benchmarks.quality import denoise_one
 from napari_rdpdenoise import load_model
 from napari_rdpdenoise.codec import Codec
-from napari_rdpdenoise.train.finetune import run_plan
-from napari_rdpdenoise.train.plans import plan_unpaired
-from napari_rdpdenoise.train.tuning import UnpairedSettings
+from napari_rdpdenoise.finetune.plans import plan_unpaired
+from napari_rdpdenoise.finetune.run import run_plan
+from napari_rdpdenoise.finetune.settings import UnpairedSettings
 
 Paths = list[tuple[Path, Path]]  # noisy and clean
 

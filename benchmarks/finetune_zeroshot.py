@@ -25,9 +25,9 @@ from benchmarks.images import folder_of
 from benchmarks.peers import PEERS, Plane
 from benchmarks.quality import denoise_one
 from napari_rdpdenoise import load_model
+from napari_rdpdenoise.finetune.run import finetune_zeroshot
 from napari_rdpdenoise.metrics import affine_match, psnr, ssim
 from napari_rdpdenoise.noise import NoiseModel, stabilize, unstabilize
-from napari_rdpdenoise.train.finetune import finetune_zeroshot
 
 KEPT = "finetune_zeroshot-kept.json"
 EDGE = 256

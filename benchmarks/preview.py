@@ -21,9 +21,9 @@ from benchmarks.common import execute, load_codec, markdown, parser, timed
 from napari_rdpdenoise import LatentCache, RunSettings, open_image
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.samples import simulate_timelapse
-from napari_rdpdenoise.ui.plans import Series
-from napari_rdpdenoise.ui.preview import PreviewEngine, PreviewView, Settled, TileReady
-from napari_rdpdenoise.ui.viewport import LayerView, look_at, preview_tile
+from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView, Settled, TileReady
+from napari_rdpdenoise.ui.preview.plans import Series
+from napari_rdpdenoise.ui.preview.viewport import LayerView, look_at, preview_tile
 
 EDGE = 1024  # px, of the view
 PATIENCE_S = 300.0

@@ -17,8 +17,8 @@ from benchmarks.common import data_folder, execute, load_codec, markdown, parser
 from benchmarks.images import SETS, TestSet
 from benchmarks.peers import PEERS, Peer, Plane, Scores, peer_scores
 from napari_rdpdenoise import RunSettings, denoise_stream, open_image
-from napari_rdpdenoise.autorate import RATES
 from napari_rdpdenoise.codec import Codec, fit_normalization
+from napari_rdpdenoise.codec.autorate import RATES
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.io import ArraySink
 from napari_rdpdenoise.metrics import MetricUnavailable, affine_match, lpips, psnr, score

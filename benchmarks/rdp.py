@@ -18,8 +18,8 @@ from benchmarks.images import SETS, TestSet
 from benchmarks.peers import JPEG2000, PEERS, Peer, Plane, peer_scores
 from benchmarks.perceptual import NAMES, judge_all, judge_fast, unavailable
 from benchmarks.rdp_tables import table
-from napari_rdpdenoise.autorate import choose_rate
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
+from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.codec.codec import Decoded
 from napari_rdpdenoise.metrics import affine_match
 from napari_rdpdenoise.noise import estimate_noise

@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.common import execute, load_codec, markdown, parser
-from napari_rdpdenoise.autorate import choose_rate
 from napari_rdpdenoise.codec import Codec, fit_normalization
+from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.noise import estimate_noise
 
 SIZE = 512  # px

@@ -27,12 +27,14 @@ from torch import Tensor
 
 from benchmarks.common import data_folder, execute, load, load_codec, markdown, parser, save
 from napari_rdpdenoise.codec import Codec, fit_normalization
-from napari_rdpdenoise.codec.pretrained import build_network, network_tensors
+from napari_rdpdenoise.codec.models import build_network, network_tensors
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import estimate_noise
-from napari_rdpdenoise.train.data import TrainingData, ValidationImage
-from napari_rdpdenoise.train.images import image_files
+from napari_rdpdenoise.train.data.batches import TrainingData, ValidationImage
+from napari_rdpdenoise.train.data.camera import Exposure
+from napari_rdpdenoise.train.data.images import image_files
+from napari_rdpdenoise.train.data.sources import open_source
 from napari_rdpdenoise.train.settings import (
     CodecStage,
     NoiseRange,
@@ -40,8 +42,6 @@ from napari_rdpdenoise.train.settings import (
     TrainSettings,
     load_settings,
 )
-from napari_rdpdenoise.train.sources import open_source
-from napari_rdpdenoise.train.synth import Exposure
 from napari_rdpdenoise.train.trainer import Trainer
 from napari_rdpdenoise.train.validation import validate
 

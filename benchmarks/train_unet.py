@@ -30,7 +30,7 @@ from benchmarks.common import RESULTS, machine, save
 from benchmarks.learned import MODES, predict
 from benchmarks.networks import PlainUNet, macs_per_pixel
 from napari_rdpdenoise.codec.normalization import UNIT
-from napari_rdpdenoise.train.data import Batch, TrainingData, ValidationImage
+from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings, load_settings
 
 # No batch norm: with it the U-Net was 9 to 15 dB worse on held-out training images after 600 small steps,

@@ -119,12 +119,26 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _one_torch_thread() -> None:
+def _one_torch_thread(_one_torch_thread_from_the_start: None) -> None:
     """Keep torch, where a test has loaded it, to one thread.
 
     The networks here are tiny: more threads gain nothing, and on a busy machine each of thousands of small
     convolutions waits for a thread that is not scheduled (measured: a hundred times the time).
     """
+    _take_one_thread()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _one_torch_thread_from_the_start() -> None:
+    """One torch thread for a module's own fixtures too, which come before those of its tests.
+
+    Asking for a number of threads, even the one that there is, changes how MKL adds up: a run trained before
+    and one trained after would differ by a rounding.
+    """
+    _take_one_thread()
+
+
+def _take_one_thread() -> None:
     torch = sys.modules.get("torch")
     if torch is not None and torch.get_num_threads() > 1:
         torch.set_num_threads(1)
@@ -145,7 +159,7 @@ def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
     from safetensors.torch import save
 
     from napari_rdpdenoise.codec.card import ModelCard
-    from napari_rdpdenoise.codec.pretrained import network_tensors
+    from napari_rdpdenoise.codec.models import network_tensors
     from napari_rdpdenoise.nn.config import NetworkConfig
     from napari_rdpdenoise.nn.network import RdpNetwork
 

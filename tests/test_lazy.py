@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.codec import shared
-from napari_rdpdenoise.codec.shared import shared_codec
+from napari_rdpdenoise.codec import device as shared
+from napari_rdpdenoise.codec.device import shared_codec
 from napari_rdpdenoise.io import ArraySink, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.lazy import ComputedArray, denoise_lazy

@@ -42,7 +42,7 @@ def test_the_probe_sees_a_heavy_import():
     assert loaded == ["pydantic"]
 
 
-@pytest.mark.parametrize("module", ["napari_rdpdenoise.ui.state", "napari_rdpdenoise.ui.controller"])
+@pytest.mark.parametrize("module", ["napari_rdpdenoise.ui.state", "napari_rdpdenoise.ui.run.controller"])
 def test_the_docks_logic_needs_neither_qt_nor_torch(module):
     _, loaded = import_fresh(module)
     assert not {"torch", "qtpy", "PyQt6", "PySide6", "napari"} & set(loaded)

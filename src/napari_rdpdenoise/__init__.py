@@ -8,17 +8,17 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from .api import denoise
-    from .cache import LatentCache
-    from .codec import Codec, load_model
-    from .export.package import export_bioimageio
-    from .io import open_image
-    from .settings import RunSettings
-    from .stream import denoise_stream
-    from .train.finetune import finetune_pairs, finetune_unpaired, finetune_zeroshot
+from napari_rdpdenoise._version import __version__
 
-__version__ = "0.1.0"
+if TYPE_CHECKING:
+    from napari_rdpdenoise.api import denoise
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.codec import Codec, load_model
+    from napari_rdpdenoise.export.package import export_bioimageio
+    from napari_rdpdenoise.finetune.run import finetune_pairs, finetune_unpaired, finetune_zeroshot
+    from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.stream import denoise_stream
 
 __all__ = [
     "Codec",
@@ -42,9 +42,9 @@ _HOME = {
     "denoise": ".api",
     "denoise_stream": ".stream",
     "export_bioimageio": ".export.package",
-    "finetune_pairs": ".train.finetune",
-    "finetune_unpaired": ".train.finetune",
-    "finetune_zeroshot": ".train.finetune",
+    "finetune_pairs": ".finetune.run",
+    "finetune_unpaired": ".finetune.run",
+    "finetune_zeroshot": ".finetune.run",
     "load_model": ".codec",
     "open_image": ".io",
 }

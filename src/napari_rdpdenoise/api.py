@@ -76,7 +76,7 @@ def denoise(
     Warns:
         UserWarning: if the noise could not be measured well, the result is doubtful, or values were clipped.
     """
-    from napari_rdpdenoise.codec.shared import shared_codec
+    from napari_rdpdenoise.codec.device import shared_codec
     from napari_rdpdenoise.lazy import denoise_lazy
 
     settings = _settings(model, dict(options), rate=rate, realism=realism, axes=axes, device=device)

@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, plane_seed
-from napari_rdpdenoise.codec.shared import device_turns, shared_codec
+from napari_rdpdenoise.codec.device import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, Work, make_plan
-from napari_rdpdenoise.stream.one_tile import TileTask
 from napari_rdpdenoise.stream.prepare import check_realism
+from napari_rdpdenoise.stream.tile import TileTask
 from napari_rdpdenoise.tiles import Tile, plan_tiles
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import pytest
 
 from napari_rdpdenoise.cli import checks
 from napari_rdpdenoise.cli.checks import Check
-from napari_rdpdenoise.codec import pretrained
+from napari_rdpdenoise.codec import models as pretrained
 
 
 @pytest.fixture

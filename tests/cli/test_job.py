@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.jobs.record import read_job, read_settings, record_path, write_job
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.record import read_job, read_settings, record_path, write_job
 
 
 def pixels(path) -> np.ndarray:

@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from napari_rdpdenoise.codec import pretrained
+from napari_rdpdenoise.codec import models as pretrained
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_ends_with_a_model_that_loads_and_goes_on_where_it_was(train, tmp_path):
 
 
 def test_interrupted_leaves_a_model_too(train, tmp_path, monkeypatch):
-    from napari_rdpdenoise.train.fidelity import FidelityLoop
+    from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
 
     real = FidelityLoop.train_step
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.bitstream import BitstreamError
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, load_model
+from napari_rdpdenoise.codec.bitstream import BitstreamError
 from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.samples import simulate_timelapse

@@ -15,10 +15,10 @@ from safetensors.torch import load_file
 from napari_rdpdenoise import denoise
 from napari_rdpdenoise.codec import Place, fit_normalization, load_model, plane_seed
 from napari_rdpdenoise.codec.means import block_means, correct_means
-from napari_rdpdenoise.codec.pretrained import build_network
+from napari_rdpdenoise.codec.models import build_network
 from napari_rdpdenoise.export.counts import Grain, Means, Units
 from napari_rdpdenoise.export.module import Fixed, torchscript
-from napari_rdpdenoise.nn.grain import grain
+from napari_rdpdenoise.nn.decoders.grain import grain
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.samples import simulate_timelapse
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_rdpdenoise.codec.pretrained import build_network, network_tensors
+from napari_rdpdenoise.codec.models import build_network, network_tensors
 from napari_rdpdenoise.nn.config import SIZES, NetworkConfig
 from napari_rdpdenoise.nn.layers import RateGains, ResidualBlock
 from napari_rdpdenoise.nn.network import RdpNetwork, count_macs

@@ -6,21 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from skimage.io import imsave
 
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.train.settings import TrainSettings
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _one_thread_from_the_start() -> None:
-    """One torch thread for a module's own fixtures too, which come before those of its tests.
-
-    Asking for a number of threads, even the one that there is, changes how MKL adds up: a run trained before
-    and one trained after would differ by a rounding.
-    """
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

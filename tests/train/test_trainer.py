@@ -9,9 +9,9 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.pretrained import build_network
-from napari_rdpdenoise.train.data import TrainingData
-from napari_rdpdenoise.train.fidelity import rate_distortion
+from napari_rdpdenoise.codec.models import build_network
+from napari_rdpdenoise.train.data.batches import TrainingData
+from napari_rdpdenoise.train.stages.fidelity import rate_distortion
 from napari_rdpdenoise.train.trainer import Trainer
 
 

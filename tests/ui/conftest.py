@@ -11,9 +11,9 @@ from napari_rdpdenoise.io import ArraySink, open_image
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, output_spec
 from napari_rdpdenoise.tiles import plan_tiles
-from napari_rdpdenoise.ui.plans import Series
-from napari_rdpdenoise.ui.preview import PreviewEngine, PreviewView, Settled
-from napari_rdpdenoise.ui.viewport import Wish
+from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView, Settled
+from napari_rdpdenoise.ui.preview.plans import Series
+from napari_rdpdenoise.ui.preview.viewport import Wish
 
 BASE = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
 PATIENCE = 60.0  # s, until a test that hangs is given up

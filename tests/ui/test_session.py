@@ -9,10 +9,10 @@ import time
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.ui.preview.viewport import LayerView
+from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.session import Session
-from napari_rdpdenoise.ui.stage import Subject
 from napari_rdpdenoise.ui.state import Advanced
-from napari_rdpdenoise.ui.viewport import LayerView
 
 PATIENCE = 60.0
 

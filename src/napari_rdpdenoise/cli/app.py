@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from napari_rdpdenoise import __version__
+from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.cli.cache import cache_app
 from napari_rdpdenoise.cli.demo import demo
 from napari_rdpdenoise.cli.denoise import denoise

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from napari_rdpdenoise.cli.batch import Job
 from napari_rdpdenoise.cli.console import guarded, result, say, stdout
 from napari_rdpdenoise.cli.options import make_settings, with_settings
+from napari_rdpdenoise.jobs.batch import Job
 
 if TYPE_CHECKING:
     import numpy as np

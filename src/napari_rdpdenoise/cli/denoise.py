@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from napari_rdpdenoise.cli.batch import Job, is_file_name, plan_jobs
 from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, say, show_error, stderr
 from napari_rdpdenoise.cli.options import make_settings, with_settings, written
+from napari_rdpdenoise.jobs.batch import Job, is_file_name, plan_jobs
 
 if TYPE_CHECKING:
+    from napari_rdpdenoise.jobs.record import JobFile
     from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.stream.record import JobFile
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _order(inputs: list[str], out: str | None, job: Path | None, given: dict[str
         if not inputs or out is None:
             raise ValueError("INPUTS, OUT: expected at least one input and where its result goes")
         return _Order(inputs, out, make_settings(given))
-    from napari_rdpdenoise.stream.record import read_job
+    from napari_rdpdenoise.jobs.record import read_job
 
     file = read_job(job)
     # the permission to replace one result is not one to replace others

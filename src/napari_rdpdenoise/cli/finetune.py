@@ -14,17 +14,17 @@ from pydantic import BaseModel, ValidationError
 from napari_rdpdenoise.cli.console import guarded, result, say
 from napari_rdpdenoise.cli.options import describe, with_fields
 from napari_rdpdenoise.cli.progress import bar, duration
-from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.train.tuning import (
+from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
     PatchSettings,
     UnpairedSettings,
     ZeroShotTuneSettings,
 )
+from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
+    from napari_rdpdenoise.finetune.plans import Plan
     from napari_rdpdenoise.train.loop import TrainProgress
-    from napari_rdpdenoise.train.plans import Plan
 
 finetune_app = typer.Typer(
     no_args_is_help=True, help="Adapt a model to your own images; the old one is kept if that is better."
@@ -55,7 +55,7 @@ def unpaired(
         _check_out(out)
         settings = _settings(UnpairedSettings, given)
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.train.plans import plan_unpaired
+        from napari_rdpdenoise.finetune.plans import plan_unpaired
 
         where = choose_device(device)
         _run(plan_unpaired(noisy, references, settings, where), out, where, stage)
@@ -77,7 +77,7 @@ def pairs(
         _check_out(out)
         settings = _settings(PairsSettings, given)
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.train.plans import plan_pairs
+        from napari_rdpdenoise.finetune.plans import plan_pairs
 
         where = choose_device(device)
         _run(plan_pairs(noisy, partners, settings, where), out, where, stage)
@@ -91,7 +91,7 @@ def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = 
         _check_out(out)
         settings = _settings(ZeroShotTuneSettings, given)
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.train.plans import plan_zeroshot
+        from napari_rdpdenoise.finetune.plans import plan_zeroshot
 
         where = choose_device(device)
         _run(plan_zeroshot(noisy, settings, where), out, where, stage)
@@ -107,7 +107,7 @@ def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "
         import tifffile
 
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.train.finetune import run_patches
+        from napari_rdpdenoise.finetune.run import run_patches
 
         running = run_patches(noisy, out, settings, choose_device(device))
         image = _follow(running, settings.steps, "patches", stage)
@@ -122,7 +122,7 @@ def _check_out(out: Path) -> None:
     for part in (out, *out.parents):
         if part.is_file():
             raise NotADirectoryError(f"OUT: expected a folder, found a file at {part}; choose another name")
-    from napari_rdpdenoise.train.package import refuse_folder
+    from napari_rdpdenoise.finetune.model_folder import refuse_folder
 
     refuse_folder(out)
 
@@ -155,7 +155,7 @@ def _settings(model: type[BaseModel], given: dict[str, Any]) -> Any:
 
 
 def _run(plan: Plan, out: Path, device: str, stage: Any) -> None:
-    from napari_rdpdenoise.train.finetune import run_plan
+    from napari_rdpdenoise.finetune.run import run_plan
 
     for remark in plan.remarks:
         say(remark)

@@ -17,7 +17,7 @@ def models() -> None:
     """List the shipped models and what their cards say."""
     with guarded():
         from napari_rdpdenoise.codec import list_models
-        from napari_rdpdenoise.codec.pretrained import DEFAULT_MODEL, MODELS_FOLDER
+        from napari_rdpdenoise.codec.models import DEFAULT_MODEL, MODELS_FOLDER
 
         cards = list_models()
         if not cards:

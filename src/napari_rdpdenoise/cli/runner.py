@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from napari_rdpdenoise.cli.batch import Job
 from napari_rdpdenoise.cli.console import say
 from napari_rdpdenoise.cli.progress import follow, summary
+from napari_rdpdenoise.jobs.batch import Job
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
@@ -73,8 +73,8 @@ class Runner:
 
     def denoise(self, opened: Opened) -> RunReport:
         """Run an opened job to its end."""
+        from napari_rdpdenoise.jobs.record import write_record
         from napari_rdpdenoise.stream import denoise_stream
-        from napari_rdpdenoise.stream.record import write_record
 
         job, source, sink = opened.job, opened.source, opened.sink
         try:
@@ -99,7 +99,7 @@ class Runner:
 
     def denoise_once(self, job: Job) -> None:
         """Run a job of a batch, unless an earlier run of the same command has finished it."""
-        from napari_rdpdenoise.stream.record import same_job
+        from napari_rdpdenoise.jobs.record import same_job
 
         if job.target.exists() and not self._settings.overwrite:
             source = self._open_source(job)

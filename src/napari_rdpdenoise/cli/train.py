@@ -40,7 +40,7 @@ def train(
         if not data.is_dir():
             raise FileNotFoundError(f"--data: expected a folder, found none at {data}")
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.train.data import TrainingData
+        from napari_rdpdenoise.train.data.batches import TrainingData
         from napari_rdpdenoise.train.log import TrainingLog, draw_curves, write_card
         from napari_rdpdenoise.train.trainer import Trainer
 

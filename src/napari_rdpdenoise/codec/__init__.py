@@ -2,9 +2,9 @@
 
 from napari_rdpdenoise.codec.codec import Codec, Decoded
 from napari_rdpdenoise.codec.latents import Latents
+from napari_rdpdenoise.codec.models import choose_device, list_models, load_model, model_digest
 from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
-from napari_rdpdenoise.codec.pretrained import choose_device, list_models, load_model, model_digest
-from napari_rdpdenoise.nn.grain import Place, plane_seed
+from napari_rdpdenoise.nn.decoders.grain import Place, plane_seed
 
 __all__ = [
     "Codec",

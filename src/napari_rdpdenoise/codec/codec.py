@@ -11,14 +11,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_rdpdenoise.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
+from napari_rdpdenoise.codec.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
 from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.latents import MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import BLOCK, block_means, correct_means
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.decoders.grain import Place, grain
 from napari_rdpdenoise.nn.entropy import Symbols
-from napari_rdpdenoise.nn.grain import Place, grain
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 

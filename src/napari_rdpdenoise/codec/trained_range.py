@@ -8,7 +8,7 @@ therefore counts as read noise, and the read noise by itself cannot be checked. 
 * lost: nothing stands out from the noise of the stabilised values, as far as less light than trained allows;
 * bright: the stabilised values span more noise standard deviations than the brightest trained image's.
 
-The margins were set on simulated exposures of the training images (see ``train/synth.py``).
+The margins were set on simulated exposures of the training images (see ``train/data/camera.py``).
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from napari_rdpdenoise import __version__
+from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.export.module import Fixed
 

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, load_model, plane_seed
-from napari_rdpdenoise.codec.pretrained import build_network, model_folder
+from napari_rdpdenoise.codec.models import build_network, model_folder
 from napari_rdpdenoise.export.describe import LEAST, Story, cover
 from napari_rdpdenoise.export.module import Fixed, torchscript
 from napari_rdpdenoise.export.settings import ExportSettings

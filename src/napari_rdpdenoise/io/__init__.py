@@ -10,10 +10,18 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .array_sink import ArraySink
-from .convert import to_output
-from .sink import OutputSpec, Sink, open_sink
-from .source import ImageMetadata, ImageSource, Index, SelectedSource, check_axes, check_dtype, planes
+from napari_rdpdenoise.io.array_sink import ArraySink
+from napari_rdpdenoise.io.convert import to_output
+from napari_rdpdenoise.io.sink import OutputSpec, Sink, open_sink
+from napari_rdpdenoise.io.source import (
+    ImageMetadata,
+    ImageSource,
+    Index,
+    SelectedSource,
+    check_axes,
+    check_dtype,
+    planes,
+)
 
 if TYPE_CHECKING:
     import os
@@ -67,11 +75,11 @@ def open_image(source: str | os.PathLike[str] | Any, axes: str | None = None) ->
 def _open_array(array: Any, axes: str | None) -> ImageSource:
     import numpy as np
 
-    from .arrays import ArraySource
+    from napari_rdpdenoise.io.arrays import ArraySource
 
     zarr, dask_array = sys.modules.get("zarr"), sys.modules.get("dask.array")
     if zarr is not None and isinstance(array, zarr.Array | zarr.Group):
-        from .ome_zarr import open_zarr
+        from napari_rdpdenoise.io.ome_zarr import open_zarr
 
         return open_zarr(array, axes)
     if isinstance(array, np.ndarray) or (dask_array is not None and isinstance(array, dask_array.Array)):
@@ -88,20 +96,20 @@ def _open_path(source: Any, axes: str | None) -> ImageSource:
     if "://" not in text and not path.exists():
         raise FileNotFoundError(f"image: expected a file or folder, found nothing at {text}; check the path")
     if "://" in text or _is_zarr(path):
-        from .ome_zarr import open_zarr
+        from napari_rdpdenoise.io.ome_zarr import open_zarr
 
         return open_zarr(source, axes)
     if path.is_file():
         with path.open("rb") as file:
             magic = file.read(6)
         if magic[:4] in _TIFF_MAGIC:
-            from .tiff import TiffSource
+            from napari_rdpdenoise.io.tiff import TiffSource
 
             return TiffSource(path, axes)
         if magic == b"\x93NUMPY":
             import numpy as np
 
-            from .arrays import ArraySource
+            from napari_rdpdenoise.io.arrays import ArraySource
 
             return ArraySource(np.load(path, mmap_mode="r"), axes, ImageMetadata(axes or "", name=path.stem))
     raise ValueError(

@@ -7,7 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from .source import ImageMetadata, Index, Layout, check_axes, check_dtype, check_shape, default_axes
+from napari_rdpdenoise.io.source import (
+    ImageMetadata,
+    Index,
+    Layout,
+    check_axes,
+    check_dtype,
+    check_shape,
+    default_axes,
+)
 
 HASHED_BYTES = 2**30
 """Arrays up to this size are hashed whole, larger ones by sampled rows of every plane."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .source import check_dtype
+from napari_rdpdenoise.io.source import check_dtype
 
 
 def to_output(block: np.ndarray, dtype: np.dtype | str) -> tuple[np.ndarray, int]:

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from .arrays import ArraySource
-from .source import ImageMetadata, channel_axis, unit_name
+from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.source import ImageMetadata, channel_axis, unit_name
 
 _SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
 _STATED_FILES = 20_000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from .source import ImageMetadata, Index, check_axes, check_dtype, check_shape
+from napari_rdpdenoise.io.source import ImageMetadata, Index, check_axes, check_dtype, check_shape
 
 if TYPE_CHECKING:
     import os
@@ -119,10 +119,10 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
         )
     _check_target(target, overwrite)
     if ending in _ZARR_ENDINGS:
-        from .zarr_writer import ZarrSink
+        from napari_rdpdenoise.io.zarr_writer import ZarrSink
 
         return ZarrSink(target, spec)
-    from .tiff_writer import TiffSink
+    from napari_rdpdenoise.io.tiff_writer import TiffSink
 
     return TiffSink(target, spec)
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from .sink import OutputSpec
-from .source import Index
-from .storage import StoredLayout
+from napari_rdpdenoise.io.sink import OutputSpec
+from napari_rdpdenoise.io.source import Index
+from napari_rdpdenoise.io.storage import StoredLayout
 
 MAX_CHUNK = 512
 _FLUSH_SECONDS = 0.5

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from .source import (
+from napari_rdpdenoise.io.source import (
     DEFAULT_AXES,
     ImageMetadata,
     Index,
@@ -94,7 +94,7 @@ class TiffSource:
     def _open_chunks(self, series: Any) -> None:
         import zarr
 
-        from .chunk_cache import ChunkCacheStore
+        from napari_rdpdenoise.io.chunk_cache import ChunkCacheStore
 
         if self.shape[-1] == 1:
             # tifffile's view takes other axes for the plane's where rows are one pixel long
@@ -104,7 +104,7 @@ class TiffSource:
         self._array = zarr.open_array(store=self._store, mode="r", zarr_format=2)
 
     def _describe(self) -> ImageMetadata:
-        from .tiff_metadata import read_calibration
+        from napari_rdpdenoise.io.tiff_metadata import read_calibration
 
         scale, units, names = read_calibration(self._tif)
         axes = self._layout.axes

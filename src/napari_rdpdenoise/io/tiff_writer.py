@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from .sink import OutputSpec
-from .staging import Staging, remove, sync
-from .storage import store_layout
+from napari_rdpdenoise.io.sink import OutputSpec
+from napari_rdpdenoise.io.staging import Staging, remove, sync
+from napari_rdpdenoise.io.storage import store_layout
 
 _OME_UNITS = {
     "micrometer": "µm",

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .sink import OutputSpec
-from .staging import MAX_CHUNK, Staging, create_array, sync
-from .storage import store_layout
+from napari_rdpdenoise.io.sink import OutputSpec
+from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array, sync
+from napari_rdpdenoise.io.storage import store_layout
 
 _COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
 _RGB = ("FF0000", "00FF00", "0000FF", "FFFFFF")

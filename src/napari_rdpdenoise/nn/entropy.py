@@ -19,8 +19,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.graphics import keep_triton_out
 from napari_rdpdenoise.nn.layers import conv
 
 keep_triton_out()

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.analysis import Analysis
 from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.decoders.synthesis import Synthesis
 from napari_rdpdenoise.nn.entropy import Hyperprior, Symbols
 from napari_rdpdenoise.nn.layers import RateGains
-from napari_rdpdenoise.nn.synthesis import Synthesis
 
 STRIDE = 16  # image sizes handed to the network are multiples of this, px
 

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_rdpdenoise.nn.graphics import keep_triton_out
+from napari_rdpdenoise.nn._triton import keep_triton_out
 
 keep_triton_out()
 from compressai.entropy_models import EntropyBottleneck  # noqa: E402

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
-from napari_rdpdenoise.codec.shared import device_turns
+from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.prepare import Order, Plan, check_realism, make_plan

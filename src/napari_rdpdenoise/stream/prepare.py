@@ -9,16 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.autorate import RATES, TOLERANCE, RateChoice, choose_rate
 from napari_rdpdenoise.cache import LatentCache, digest
-from napari_rdpdenoise.codec import (
-    Codec,
-    Normalization,
-    Place,
-    fit_normalization,
-    model_digest,
-    plane_seed,
-)
+from napari_rdpdenoise.codec import Codec, Normalization, Place, fit_normalization, model_digest, plane_seed
+from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate
 from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis

@@ -10,7 +10,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_rdpdenoise import __version__
+from napari_rdpdenoise._version import __version__
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.train.trainer import Trainer, TrainProgress

@@ -15,9 +15,9 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
-from napari_rdpdenoise.codec.pretrained import network_tensors
+from napari_rdpdenoise.codec.models import network_tensors
 from napari_rdpdenoise.nn.network import RdpNetwork
-from napari_rdpdenoise.train.data import Batch, TrainingData, ValidationImage
+from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import Stage, TrainSettings
 from napari_rdpdenoise.train.validation import validate
 

@@ -12,15 +12,15 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.pretrained import MODELS_FOLDER, load_tensors
+from napari_rdpdenoise.codec.models import MODELS_FOLDER, load_tensors
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
-from napari_rdpdenoise.train.adapt import AdaptLoop
-from napari_rdpdenoise.train.data import TrainingData
-from napari_rdpdenoise.train.fidelity import FidelityLoop
+from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.loop import Loop, Overseer, TrainProgress
-from napari_rdpdenoise.train.realism import RealismLoop, check_backbones
 from napari_rdpdenoise.train.settings import AdaptStage, RealismStage, Stage, TrainSettings
+from napari_rdpdenoise.train.stages.adapt import AdaptLoop
+from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
+from napari_rdpdenoise.train.stages.realism import RealismLoop, check_backbones
 
 __all__ = ["TrainProgress", "Trainer"]
 

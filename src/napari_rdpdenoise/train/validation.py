@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 
 from napari_rdpdenoise.metrics import MetricUnavailable, lpips
-from napari_rdpdenoise.nn.grain import Place, grain
+from napari_rdpdenoise.nn.decoders.grain import Place, grain
 from napari_rdpdenoise.nn.network import RdpNetwork
-from napari_rdpdenoise.train.data import ValidationImage
+from napari_rdpdenoise.train.data.batches import ValidationImage
 
 RATES = (0.25, 0.6, 1.0)
 _CROP = 384  # px

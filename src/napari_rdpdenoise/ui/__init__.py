@@ -1,1 +1,1 @@
-"""The napari dock: state and controller know no Qt, worker and widget do."""
+"""The napari dock: `ui.qt` knows Qt, napari and magicgui, everything else does not."""

@@ -10,17 +10,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .controller import Cancelled, Controller
-from .jobs import Job, JobStream
-from .recipes import Recipe
-from .stage import Stage
-from .state import PENDING, DockState
-from .viewing import Viewing
+from napari_rdpdenoise.ui.preview.viewing import Viewing
+from napari_rdpdenoise.ui.preview.window import Stage
+from napari_rdpdenoise.ui.run.controller import Cancelled, Controller
+from napari_rdpdenoise.ui.run.jobs import Job, JobStream
+from napari_rdpdenoise.ui.run.recipes import Recipe
+from napari_rdpdenoise.ui.state import PENDING, DockState
 
 if TYPE_CHECKING:
-    from ..cache import LatentCache
-    from ..settings import RunSettings
-    from .controller import Event, Stream
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.ui.run.controller import Event, Stream
 
 __all__ = ["Session"]
 

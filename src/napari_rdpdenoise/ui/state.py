@@ -7,10 +7,10 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from ..settings import RunSettings
+from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
-    from ..stream import Progress, RunReport
+    from napari_rdpdenoise.stream import Progress, RunReport
 
 __all__ = [
     "Advanced",

@@ -1,0 +1,143 @@
+"""The user's images in memory as training data: with themselves, a partner or a teacher as target."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
+from napari_rdpdenoise.finetune.references import ReferenceCrops, ends
+from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
+from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
+from napari_rdpdenoise.train.data.camera import Exposure
+from napari_rdpdenoise.train.data.sources import Pair, Paired, Sample, Source
+from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
+
+
+class PairSource(Paired):
+    """Kinds "pairs", "noisy" and "identity" of images in memory.
+
+    Args:
+        settings: of the source.
+        pairs: images with their targets.
+        again: second exposures, which are the targets then (Noise2Noise); None: the pairs' clean images are.
+    """
+
+    def __init__(
+        self, settings: SourceSettings, pairs: Sequence[Pair], again: Sequence[NDArray] | None = None
+    ) -> None:
+        super().__init__(settings)
+        self._pairs, self._again = list(pairs), again
+
+    def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
+        """A crop of one pair."""
+        if self._again is None:
+            return super().sample(number, size, rng)
+        pair = self._pairs[number]
+        noisy, second, clean = crop_of([pair.noisy, self._again[number], pair.clean], size, rng)
+        exposure = Exposure(noisy, clean, pair.noise, second)
+        return Sample(exposure, (float(clean.min()), float(clean.max())), pair.scale, ends(pair.clean))
+
+    def held_out(self, file: Path, rng: np.random.Generator) -> None:
+        """Not by file."""
+
+
+class SelfSource(PairSource):
+    """Kind "self": the target is the image itself; ``clean`` of a pair is what the start model makes."""
+
+    def __init__(self, settings: SourceSettings, pairs: Sequence[Pair]) -> None:
+        super().__init__(settings, pairs, [pair.noisy for pair in pairs])
+
+
+def crop_of(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """The same random window of all images, as `images.crop`, in single precision."""
+    from napari_rdpdenoise.train.data.images import crop
+
+    return [part.astype(np.float32) for part in crop(images, size, rng)]
+
+
+class OwnData(TrainingData):
+    """Training data of sources in memory; what is held out, the guard judges by.
+
+    Args:
+        settings: of the run.
+        sources: one for each of the settings'.
+        held_out: pairs with a known truth.
+        references: clean images for a critic.
+        simulated: exposures with known truth, beside the sources; None: there are none.
+    """
+
+    def __init__(
+        self,
+        settings: TrainSettings,
+        sources: Sequence[Source],
+        held_out: Sequence[ValidationImage] = (),
+        references: Sequence[NDArray] = (),
+        simulated: Source | None = None,
+    ) -> None:
+        self._simulated = simulated
+        self.settings, self.root = settings, Path()
+        self._sources, self._held, self._held_out = list(sources), [], list(held_out)
+        for source in sources:
+            source.check_similarity(settings.crop, settings.seed)
+        self._crops = ReferenceCrops(list(references), settings.crop, settings.seed) if references else None
+
+    def batches(self, start: int = 0, stage: int = 0) -> Iterator[Batch]:
+        """Endless batches from step ``start``, made here: the crops are ready, and memory is the user's."""
+        for step in count(start):
+            yield self.batch(step, stage)
+
+    def validation(self, per_source: int = 4) -> list[ValidationImage]:
+        """Held-out pairs, at most so many."""
+        return self._held_out[:per_source]
+
+    def references(self, step: int, count: int) -> Tensor:
+        """Random crops of the references as displayed, (count, 1, crop, crop)."""
+        if self._crops is None:
+            raise ValueError("references: expected reference images, found none; set perception to 0")
+        return torch.from_numpy(self._crops.draw(step, count))
+
+    def simulated(self, step: int, count: int) -> Batch:
+        """Simulated exposures with their truth, the same for the same step."""
+        if self._simulated is None:
+            raise ValueError("simulated: expected a source of simulated exposures, found none; set it to 0")
+        rng = np.random.default_rng([self.settings.seed, 13, step])
+        samples = [self._simulated.draw(self.settings.crop, rng) for _ in range(count)]
+        return stacked([self._normalized(sample, rng) for sample in samples])
+
+    def _normalized(self, sample: Sample, rng: np.random.Generator) -> tuple[NDArray, ...]:
+        noisy, target, weight, tone = super()._normalized(sample, rng)
+        if sample.scale is not None and sample.exposure.second is not None:
+            # so that an error of exactly the noise is 1, of clean and of dim images too
+            expected = float(stabilized_variance(sample.exposure.clean, sample.exposure.noise).mean())
+            weight = (weight / (sample.scale**2 * expected)).astype(np.float32)
+        return noisy, target, weight, tone
+
+
+def stacked(rows: Sequence[tuple[NDArray, ...]]) -> Batch:
+    """Rows of noisy, target, weight and tone as a batch."""
+    noisy, target, weight, tone = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
+    return Batch(noisy[:, None], target[:, None], weight[:, None], tone)
+
+
+def denoised_pairs(
+    planes: Sequence[NDArray[Any]], noise: NoiseModel, normalization: Normalization, codec: Codec, rate: float
+) -> list[Pair]:
+    """Planes with what a codec makes of them, at one rate and realism 0."""
+    out = []
+    for plane in planes:
+        image = codec.decode(codec.encode([plane], normalization, rate), both=False)[0].fidelity
+        out.append(Pair(plane, image, noise, normalization.scale))
+    return out
+
+
+def fit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Normalization:
+    """One normalisation of all planes."""
+    return fit_normalization(list(planes), noise)

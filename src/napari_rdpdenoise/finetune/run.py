@@ -1,0 +1,316 @@
+"""Adapting a model to the user's own data, from the first check to a model folder.
+
+A run's folder: ``training/`` (checkpoints, guards, what the run was asked for), ``training.jsonl``,
+``report.txt``, and, if the tuned model is better, ``card.yaml`` and ``model.safetensors``. Every stage has a
+guard: the last one's compares with the start and decides, those before say what the next stage starts from.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from napari_rdpdenoise.codec.card import read_card
+from napari_rdpdenoise.codec.models import build_network, choose_device, model_folder
+from napari_rdpdenoise.finetune.guard import Guard, Verdict
+from napari_rdpdenoise.finetune.images import filled, take_planes
+from napari_rdpdenoise.finetune.model_folder import only_run, refuse_folder, write_model
+from napari_rdpdenoise.finetune.plans import Plan, plan_pairs, plan_unpaired, plan_zeroshot, start_figures
+from napari_rdpdenoise.finetune.settings import (
+    PairsSettings,
+    PatchSettings,
+    UnpairedSettings,
+    ZeroShotTuneSettings,
+)
+from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.train.log import TrainingLog, draw_curves
+from napari_rdpdenoise.train.loop import Loop, TrainProgress, stage_name
+from napari_rdpdenoise.train.trainer import Trainer
+
+__all__ = ["FinetuneResult", "finetune_pairs", "finetune_unpaired", "finetune_zeroshot", "run_plan"]
+
+
+@dataclass(frozen=True)
+class FinetuneResult:
+    """What a run came to.
+
+    Attributes:
+        model: what to denoise with: the run's folder, or the model it started from if that is better.
+        verdict: whether the tuned model is better, and why.
+        stopped: why it ended before its last step; None if it did not.
+        remarks: what was noticed about the images.
+    """
+
+    model: str
+    verdict: Verdict
+    stopped: str | None
+    remarks: tuple[str, ...]
+
+    def words(self) -> tuple[str, ...]:
+        """The report, one sentence each."""
+        stopped = (f"ended early: {self.stopped}",) if self.stopped else ()
+        return (*self.verdict.words, *stopped, *self.remarks, f"denoise with: {self.model}")
+
+
+def finetune_unpaired(
+    noisy: Any, references: Any, out: str | Path, *, device: str = "auto", **settings: Any
+) -> FinetuneResult:
+    """Adapt a model's realism to clean images of the same kind of specimen, taken anywhere else.
+
+    Args:
+        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
+        references: clean images, the same kinds.
+        out: folder of the new model; the same call again goes on where an earlier one ended.
+        device: "auto", "cpu", "cuda" or "mps".
+        **settings: fields of `UnpairedSettings`.
+
+    Raises:
+        ValueError: if a setting is out of range, no reference is of use, or the folder is another run's.
+    """
+    where = choose_device(device)
+    return _drain(run_plan(plan_unpaired(noisy, references, UnpairedSettings(**settings), where), out, where))
+
+
+def finetune_pairs(
+    noisy: Any, partners: Any, out: str | Path, *, device: str = "auto", **settings: Any
+) -> FinetuneResult:
+    """Adapt a model to noisy images with clean or noisy partners of the same places, in the same order.
+
+    Args:
+        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
+        partners: the same kinds and number.
+        out: folder of the new model; the same call again goes on where an earlier one ended.
+        device: "auto", "cpu", "cuda" or "mps".
+        **settings: fields of `PairsSettings`.
+
+    Raises:
+        ValueError: if a setting is out of range, two images are no pair, or the folder is another run's.
+    """
+    where = choose_device(device)
+    return _drain(run_plan(plan_pairs(noisy, partners, PairsSettings(**settings), where), out, where))
+
+
+def finetune_zeroshot(
+    noisy: Any,
+    out: str | Path,
+    *,
+    method: Literal["model", "patches"] = "model",
+    device: str = "auto",
+    **settings: Any,
+) -> FinetuneResult | NDArray[np.float32]:
+    """Learn from noisy images alone.
+
+    Args:
+        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
+        out: folder of the run; the same call again goes on where an earlier one ended.
+        method: "model" adapts a trained model; "patches" trains a small codec on one plane from nothing.
+        device: "auto", "cpu", "cuda" or "mps".
+        **settings: fields of `ZeroShotTuneSettings`; for "patches" those of `PatchSettings`.
+
+    Returns:
+        The run's result; for "patches" the denoised plane in counts.
+
+    Raises:
+        ValueError: if a setting is out of range, or the folder belongs to another run.
+    """
+    where = choose_device(device)
+    if method == "patches":
+        return _drain(run_patches(noisy, out, PatchSettings(**settings), where))
+    return _drain(run_plan(plan_zeroshot(noisy, ZeroShotTuneSettings(**settings), where), out, where))
+
+
+def run_plan(
+    plan: Plan,
+    out: str | Path,
+    device: str = "cpu",
+    report_every: int = 10,
+    started: Callable[[Trainer, Guard], None] | None = None,
+) -> Generator[TrainProgress, None, FinetuneResult]:
+    """Train, judge and write the model, yielding progress; closing the generator stops and saves.
+
+    Args:
+        plan: of the run.
+        out: folder of the new model.
+        device: torch device name.
+        report_every: steps between two reports.
+        started: is given what trains and what judges, for who wants to look on between two reports.
+
+    Raises:
+        ValueError: if ``out`` is a shipped model's, holds another run or model, or is being trained in.
+    """
+    folder = Path(out)
+    training = folder / "training"
+    refuse_folder(folder)
+    with only_run(training):
+        _claim(training, plan)
+        looks = _Looks(plan, training)
+        looks.begin(device)
+        trainer = Trainer(plan.train, plan.data, training, device, looks)
+        if started is not None:
+            started(trainer, looks.last)
+        log = TrainingLog(folder / "training.jsonl")
+        if looks.last.stop() is None:
+            with closing(trainer.run(report_every)) as running:
+                for state in running:
+                    log.add(state)
+                    yield state
+        return _conclude(plan, folder, looks, log)
+
+
+class _Looks:
+    """A guard for each stage; the last one's in ``training`` itself, the others' in their stages' folders."""
+
+    def __init__(self, plan: Plan, training: Path) -> None:
+        self._plan = plan
+        self._names = [stage_name(number, stage) for number, stage in enumerate(plan.train.stages)]
+        folders = [*(training / name for name in self._names[:-1]), training]
+        self._guards = [Guard(folder, plan.goal, plan.settings.patience) for folder in folders]
+        self.last = self._guards[-1]
+
+    def begin(self, device: str) -> None:
+        """Judge the model to start from, unless an earlier run has."""
+        if not self.last.rows:
+            network = start_network(self._plan, device)
+            figures = start_figures(self._plan, network) | self._fidelity(network)
+            self.last.begin(figures, self._blocks)
+        start = self.last.rows[0].figures
+        for guard in self._guards[:-1]:  # their networks have no realism decoder to be judged by
+            guard.begin({n: v for n, v in start.items() if "realism" not in n and "lpips" not in n})
+
+    def judge(self, loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
+        """Take a row; the scores to report."""
+        figures = self._plan.figures(loop.average, scores)
+        blocks = self._blocks
+        figures = figures | self._fidelity(loop.average)
+        self._guards[loop.number].add(loop.step, figures, values, loop.average, blocks)
+        if self._plan.goal == "pairs":
+            return scores
+        return {f"held-out {name}@{self._plan.rate:g}": value for name, value in figures.items()}
+
+    def ended(self, loop: Loop) -> bool:
+        """Where its guard says so, or the next stage has begun: what that started from must not change."""
+        begun = [loop.folder.parent / n / "checkpoint.pt" for n in self._names[loop.number + 1 :]]
+        return self._guards[loop.number].stop() is not None or any(path.is_file() for path in begun)
+
+    def best(self, loop: Loop) -> Path | None:
+        """The best weights of a stage; None where the start's are better."""
+        return self._guards[loop.number].weights
+
+    def words(self) -> tuple[str, ...]:
+        """What became of the stages before the last."""
+        said = []
+        for name, guard in zip(self._names[:-1], self._guards[:-1], strict=True):
+            ended = f" ({reason})" if (reason := guard.stop()) else ""
+            kept = f"step {guard.best.step}" if guard.best.step else "the model that the run started from"
+            if len(guard.rows) > 1:  # a run from before stages had guards
+                said.append(f"stage {name} went on to the next one with {kept}{ended}")
+        return tuple(said)
+
+    @property
+    def _blocks(self) -> list[float]:
+        return [] if self._plan.judge is None else self._plan.judge.blocks
+
+    def _fidelity(self, network: RdpNetwork) -> dict[str, float]:
+        """Figures of the fidelity decode, where it learns beside the realism decoder that decides."""
+        stage, judge = self._plan.train.stages[-1], self._plan.judge
+        if judge is None or stage.kind != "adapt" or stage.decoder != "realism" or stage.learns != "all":
+            return {}
+        return judge.fidelity_figures(network)
+
+
+def run_patches(
+    noisy: Any, out: str | Path, settings: PatchSettings, device: str = "cpu"
+) -> Generator[TrainProgress, None, NDArray[np.float32]]:
+    """Train a patch codec on one plane, yielding progress; returns the denoised plane in counts.
+
+    Raises:
+        ValueError: if there is more than one plane, or ``out`` is a shipped model's, holds another run or
+            is being trained in.
+    """
+    from napari_rdpdenoise.finetune.patches import ZeroShot
+
+    images = take_planes(noisy, "noisy")
+    if len(images) != 1:
+        raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
+    refuse_folder(Path(out))
+    with only_run(Path(out)):
+        return (yield from ZeroShot(filled(images.planes[0]), settings, Path(out), device=device).run())
+
+
+def _conclude(plan: Plan, folder: Path, looks: _Looks, log: TrainingLog) -> FinetuneResult:
+    verdict, weights, stopped = looks.last.verdict(), looks.last.weights, looks.last.stop()
+    verdict = replace(verdict, words=(*verdict.words, *looks.words()))
+    if verdict.better and weights is not None:
+        write_model(folder, weights, plan, verdict, log)
+    else:  # of an earlier, shorter run
+        for name in ("card.yaml", "model.safetensors"):
+            (folder / name).unlink(missing_ok=True)
+    draw_curves(log, folder / "training.png")
+    result = FinetuneResult(
+        str(folder.resolve()) if verdict.better else plan.settings.model, verdict, stopped, plan.remarks
+    )
+    (folder / "report.txt").write_text("\n".join(result.words()) + "\n", encoding="utf-8")
+    return result
+
+
+def start_network(plan: Plan, device: str) -> Any:
+    """The network to start from, with the decoders of the plan, so that both are judged by the same figures.
+
+    Without a realism decoder its fidelity decoder is judged in its place.
+    """
+    folder = model_folder(plan.settings.model)
+    config, tensors = read_card(folder).network, load_file(folder / "model.safetensors")
+    if plan.train.network.realism and not config.realism:
+        copied = {
+            n.replace("fidelity.", "realism.", 1): v for n, v in tensors.items() if n.startswith("fidelity.")
+        }
+        tensors = {**tensors, **copied}
+    elif not plan.train.network.realism:
+        tensors = {n: v for n, v in tensors.items() if not n.startswith("realism.")}
+    config = config.model_copy(update={"realism": plan.train.network.realism})
+    return build_network(config, tensors).to(device)
+
+
+def _claim(training: Path, plan: Plan) -> None:
+    """Mark the folder as this run's, or find that it is.
+
+    Raises:
+        ValueError: if it is another run's.
+    """
+    free = {"steps", "threads", "patience", "realism_steps"}
+    identity = {
+        "kind": plan.kind,
+        "settings": plan.settings.model_dump(mode="json", exclude=free),
+        "images": plan.images,
+    }
+    path = training / "run.json"
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept != identity:
+            different = [name for name in identity if kept.get(name) != identity[name]]
+            raise ValueError(
+                f"out: {training.parent} holds a run of other {' and '.join(different)}; "
+                "give another folder, or delete it"
+            )
+        return
+    training.mkdir(parents=True, exist_ok=True)
+    beside = path.with_suffix(".tmp")
+    beside.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+    shutil.move(beside, path)
+
+
+def _drain(run: Generator[Any, None, Any]) -> Any:
+    while True:
+        try:
+            next(run)
+        except StopIteration as end:
+            return end.value

@@ -1,0 +1,93 @@
+"""Image files as dask arrays, read as they are looked at. No Qt, no napari."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.io import ImageSource
+
+__all__ = ["lazy_array", "lazy_source", "open_levels"]
+
+_CHUNK = 1024  # px, of what is read at once
+
+
+def lazy_array(path: Path) -> Any:
+    """An image file as a dask array of its canonical axes, read as it is looked at."""
+    from napari_rdpdenoise.io import open_image
+
+    source = open_image(path)
+    return lazy_source(source, f"{path}-{source.fingerprint()}")
+
+
+def lazy_source(source: ImageSource, name: str) -> Any:
+    """An open image as a dask array of its canonical axes; it stays open for as long as the array lives.
+
+    Args:
+        source: the image.
+        name: names the content: arrays of one name share what dask keeps of them.
+    """
+    import dask.array as da
+
+    chunks = (*((1,) * (len(source.shape) - 2)), _CHUNK, _CHUNK)
+    return da.from_array(_Sliceable(source), chunks=chunks, name=name, asarray=False)
+
+
+def open_levels(path: str) -> list[ImageSource]:
+    """Open an image file with its lower resolutions, finest first; only OME-Zarr has several.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: as `open_image` does.
+    """
+    from napari_rdpdenoise.io import open_image
+
+    source = open_image(path)
+    return [source, *_coarser(path, source)]
+
+
+def _coarser(path: str, source: ImageSource) -> list[ImageSource]:
+    if Path(path).is_file():
+        return []
+    import zarr
+
+    from napari_rdpdenoise.io import open_image
+
+    group: Any = zarr.open(store=path, mode="r")
+    found = _multiscale(group)
+    if (
+        found is None and isinstance(group, zarr.Group) and "0" in group
+    ):  # an image inside a bioformats2raw layout
+        group = group["0"]
+        found = _multiscale(group)
+    names = [level["path"] for level in found["datasets"][1:]] if found else []
+    axes: str = source.stored_axes if names else ""  # type: ignore[attr-defined]  # only Zarr has several
+    return [open_image(group[name], axes) for name in names if name in group]
+
+
+def _multiscale(group: Any) -> Any:
+    attributes = dict(group.attrs)
+    return next(iter(attributes.get("ome", attributes).get("multiscales", ())), None)
+
+
+class _Sliceable:
+    """An ImageSource as dask reads it: full keys of slices, one plane at a time."""
+
+    def __init__(self, source: ImageSource) -> None:
+        self._source = source
+        self.shape, self.dtype, self.ndim = source.shape, source.dtype, len(source.shape)
+
+    def __getitem__(self, key: tuple[Any, ...]) -> Any:
+        import numpy as np
+
+        # dask passes whole numbers on where it was sliced with them
+        places = [
+            range(part, part + 1) if isinstance(part, int | np.integer) else range(size)[part]
+            for part, size in zip(key, self.shape, strict=True)
+        ]
+        y, x = (slice(place.start, place.stop) for place in places[-2:])
+        out = np.empty(tuple(len(place) for place in places), self.dtype)
+        for target in np.ndindex(out.shape[:-2]):
+            index = tuple(place[i] for place, i in zip(places[:-2], target, strict=True))
+            out[target] = self._source.read(index, y, x)
+        return out[tuple(slice(None) if isinstance(part, slice) else 0 for part in key)]

@@ -1,0 +1,97 @@
+"""Files that an array is read from: they must not be written over, and tell one content from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+__all__ = ["check_target", "identity_of", "places_of"]
+
+
+def check_target(target: Path, places: Iterable[Path], whose: str = "the image to denoise") -> None:
+    """Refuse to write over what is being read.
+
+    Args:
+        target: file or folder of the result.
+        places: files and folders that something is read from.
+        whose: what is read from them, in words.
+
+    Raises:
+        ValueError: if the target or its unfinished form is such a place, lies in one, or holds one.
+    """
+    written = (target, target.with_name(target.name + ".partial"))  # the second is cleared at the start
+    for place in places:
+        if any(_overlap(path, place) for path in written):
+            raise ValueError(
+                f"target: expected a place of its own, found {target}, where {whose} is read from ({place}); "
+                "choose another name or folder"
+            )
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    one, other = one.resolve(), other.resolve()
+    if one == other or one in other.parents or other in one.parents:
+        return True
+    try:
+        return one.samefile(other)  # hard links, and names that differ in case only
+    except OSError:
+        return False
+
+
+def places_of(data: Any, path: str | None = None) -> list[Path]:
+    """Files and folders that an array is read from, as far as they are known.
+
+    Args:
+        data: of any kind; a mapped file and a zarr in a folder or zip tell their place.
+        path: where it is said to be read from; addresses such as https://... are passed over.
+    """
+    found = [Path(path)] if path and "://" not in path else []
+    mapped, store = _mapped(data), _store_place(data)
+    if mapped is not None:
+        found.append(Path(str(mapped.filename)))
+    if store is not None:
+        found.append(store)
+    return found
+
+
+def identity_of(data: Any) -> str | None:
+    """Tell the content of an array from the state of its file, without reading it; None where it cannot tell.
+
+    An array in memory has none, whatever file it came from: it may have been changed since.
+    """
+    mapped, store = _mapped(data), _store_place(data)
+    if mapped is not None and mapped.mode == "r":
+        start = data.__array_interface__["data"][0] - mapped.__array_interface__["data"][0]
+        return repr((_state(Path(str(mapped.filename))), mapped.offset, start, data.strides))
+    if store is None or not isinstance(getattr(data, "path", None), str):
+        return None
+    if store.is_file():
+        return repr((_state(store), data.path))
+    from napari_rdpdenoise.io import open_image
+
+    place = store / data.path
+    return f"{place}-{open_image(place).fingerprint()}" if place.is_dir() else None  # of its files' states
+
+
+def _mapped(data: Any) -> Any:
+    """The whole mapped file that an array is a part of; None for none."""
+    while isinstance(data, np.ndarray):
+        if isinstance(data, np.memmap) and not isinstance(data.base, np.ndarray):
+            return data if data.filename else None
+        data = data.base
+    return None
+
+
+def _store_place(data: Any) -> Path | None:
+    """Folder or zip file of a zarr; None for anything else."""
+    store = getattr(data, "store", None)
+    place = getattr(store, "root", None) or getattr(store, "path", None)
+    return place if isinstance(place, Path) else None
+
+
+def _state(path: Path) -> tuple[str, int, int]:
+    found = path.stat()
+    return str(path.resolve()), found.st_size, found.st_mtime_ns

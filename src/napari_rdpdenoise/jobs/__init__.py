@@ -1,0 +1,1 @@
+"""Jobs: what is denoised into what, how, and the record that it leaves."""

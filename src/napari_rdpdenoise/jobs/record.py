@@ -1,0 +1,217 @@
+"""Job files: which settings made a result, so that the same can be done again.
+
+Every result that is written to a file has one beside it, ``RESULT.job.json``::
+
+    napari_rdpdenoise   version
+    input               path or URL; null for an image that was in memory only
+    result              path; null if none was chosen
+    settings            `RunSettings`
+    model               name, and sha256 of its weights
+    report              what the run found, `RunReport`
+    job                 identity of input, settings and model
+
+A job that was saved without a run has the first four keys only. The settings alone (`RunSettings.to_json`)
+are a job file too. Relative paths are meant from the job file's folder.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ValidationError
+
+from napari_rdpdenoise._version import __version__
+from napari_rdpdenoise.settings import RunSettings
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.io import OutputSpec
+    from napari_rdpdenoise.stream.report import RunReport
+
+__all__ = ["JobFile", "read_job", "read_settings", "record_path", "same_job", "write_job", "write_record"]
+
+_ENDING = ".job.json"
+_SETTINGS = "settings"
+# A record takes a few hundred bytes per channel; what is far larger is another file, chosen by mistake.
+_LARGEST = 16 * 1024**2
+
+
+@dataclass(frozen=True)
+class JobFile:
+    """What a job file says.
+
+    Attributes:
+        settings: how to denoise.
+        input: path or URL of the noisy image; None if the file names none.
+        result: path of the result; None if the file names none.
+    """
+
+    settings: RunSettings
+    input: str | None
+    result: Path | None
+
+
+def record_path(target: Path) -> Path:
+    """The job file beside a result."""
+    return target.with_name(target.name + _ENDING)
+
+
+def write_record(
+    target: Path,
+    *,
+    source: str | None,
+    codec: Codec,
+    settings: RunSettings,
+    spec: OutputSpec,
+    report: RunReport,
+) -> Path:
+    """Write the job file beside a finished result.
+
+    Args:
+        target: the result.
+        source: path or URL of the noisy image; None, or what is no file, for an image in memory.
+        codec: that denoised.
+        settings: of the run.
+        spec: of the result.
+        report: of the run.
+
+    Returns:
+        Path of the job file.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    found = {key: value for key, value in asdict(report).items() if key != "path"}
+    content = {
+        **_head(source, target.name),
+        "model": {"name": codec.card.name, "sha256": codec.card.sha256},
+        _SETTINGS: json.loads(settings.to_json()),
+        "report": _finite(found),
+        "job": spec.job,
+    }
+    return _write(record_path(target), content)
+
+
+def write_job(
+    path: Path, settings: RunSettings, source: str | None = None, target: str | None = None
+) -> Path:
+    """Write a job file without a run.
+
+    Args:
+        path: of the job file; one that exists is replaced.
+        settings: how to denoise.
+        source: path or URL of the noisy image; None, or what is no file, for an image in memory.
+        target: path of the result; None where none was chosen.
+
+    Returns:
+        The path.
+
+    Raises:
+        OSError: if it cannot be written.
+    """
+    result = None if target is None else str(Path(target).resolve())
+    return _write(path, {**_head(source, result), _SETTINGS: json.loads(settings.to_json())})
+
+
+def read_settings(path: Path) -> RunSettings:
+    """Read the settings of a job file; raises as `read_job` does."""
+    return read_job(path).settings
+
+
+def read_job(path: Path) -> JobFile:
+    """Read a job file, or settings alone.
+
+    Args:
+        path: of a file that `write_record` or `write_job` wrote, or that holds `RunSettings.to_json`;
+            settings that it does not name take their defaults.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ValueError: if it is something else, or a setting is not as described.
+    """
+    content = _read(path)
+    settings = content.get(_SETTINGS, content)
+    if not isinstance(settings, dict) or not set(settings) & set(RunSettings.model_fields):
+        raise ValueError(
+            f"job: expected a job file with run settings, found other JSON in {path}; "
+            "choose a RESULT.job.json, or one that 'Save job' wrote"
+        )
+    named = content if _SETTINGS in content else {}
+    source, result = _text(named, "input", path), _text(named, "result", path)
+    if source is not None and "://" not in source:
+        source = str(path.parent / source)
+    try:
+        checked = RunSettings.from_json(json.dumps(settings))
+    except ValidationError as error:
+        raise ValueError(_refusal(path, error)) from None
+    return JobFile(checked, source, None if result is None else path.parent / result)
+
+
+def same_job(target: Path, spec: OutputSpec) -> bool:
+    """Whether the job file beside a result says that the same input, settings and model made it."""
+    try:
+        return bool(json.loads(record_path(target).read_text(encoding="utf-8"))["job"] == spec.job)
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _head(source: str | None, result: str | None) -> dict[str, Any]:
+    return {"napari_rdpdenoise": __version__, "input": _place(source), "result": result}
+
+
+def _place(source: str | None) -> str | None:
+    if source is None or "://" in source:
+        return source
+    return str(Path(source).resolve()) if Path(source).exists() else None
+
+
+def _write(path: Path, content: dict[str, Any]) -> Path:
+    """Write it under another name first: a reader finds the whole file or none."""
+    beside = path.with_name(path.name + ".new")
+    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    beside.replace(path)
+    return path
+
+
+def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        raise FileNotFoundError(f"job: expected a job file, found none at {path}; check the path")
+    what = f"job: expected a job file of JSON, found another kind of file at {path}"
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"{what}, with more than {_LARGEST // 1024**2} MiB; choose a RESULT.job.json")
+    try:
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{what} ({type(error).__name__}); choose a RESULT.job.json") from None
+    if not isinstance(content, dict):
+        raise ValueError(f"{what}, a JSON {type(content).__name__}; choose a RESULT.job.json")
+    return content
+
+
+def _text(content: dict[str, Any], key: str, path: Path) -> str | None:
+    value = content.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"job: expected a path as {key} in {path}, found {value!r}; correct or remove it")
+    return value or None
+
+
+def _refusal(path: Path, error: ValidationError) -> str:
+    lines = [
+        f"{'.'.join(str(part) for part in item['loc'][:1])}: "
+        f"{item['msg'].removeprefix('Value error, ')}, found {item['input']!r}"
+        for item in error.errors()
+    ]
+    return f"job: expected the settings of a run, found in {path}\n" + "\n".join(lines)
+
+
+def _finite(value: Any) -> Any:
+    """The same with None in place of what JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,1 @@
+"""Decoders: latents to an image. All read the same latents."""

@@ -1,0 +1,1 @@
+"""Training data: folders of images to batches in network units."""

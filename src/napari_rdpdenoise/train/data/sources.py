@@ -1,0 +1,262 @@
+"""What one folder of training images gives: crops with their targets, one class per way to get a target."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.codec.normalization import MAX_RANGE, fit_normalization
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise
+from napari_rdpdenoise.train.data.camera import Exposure, expose
+from napari_rdpdenoise.train.data.images import crop, partner, read_plane, resized
+from napari_rdpdenoise.train.data.similarity import ms_ssim
+from napari_rdpdenoise.train.data.teacher import Teacher
+from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings
+
+_DRAWS = 12  # of a crop that is to reach min_ms_ssim; then the best of them is taken
+_PROBED_IMAGES, _PROBED_CROPS = 32, 4
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A crop and what normalising and judging it take.
+
+    Attributes:
+        exposure: of the crop; its ``second``, where there is one, is the target in place of ``clean``.
+        span: counts of the dark and the bright end of what it was cut from, without noise.
+        scale: of its whole image's normalisation; None: that of the crop.
+        ends: counts that are displayed as black and white; None: those of the crop.
+    """
+
+    exposure: Exposure
+    span: tuple[float, float]
+    scale: float | None = None
+    ends: tuple[float, float] | None = None
+
+    @property
+    def similarity(self) -> float:
+        """MS-SSIM of the noisy crop with the clean one."""
+        return ms_ssim(self.exposure.noisy, self.exposure.clean, self.span)
+
+
+class Source(ABC):
+    """Training images of one folder, in memory."""
+
+    def __init__(self, settings: SourceSettings) -> None:
+        self.settings = settings
+
+    @property
+    def name(self) -> str:
+        """Of its folder, as validation reports it; pairs and simulated exposures of one folder are one."""
+        return self.settings.folder + (" identity" if self.settings.kind == "identity" else "")
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Number of images to train on."""
+
+    @abstractmethod
+    def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
+        """A random crop (size, size) of one image."""
+
+    @abstractmethod
+    def held_out(self, file: Path, rng: np.random.Generator) -> Exposure | None:
+        """A held-out image with its truth; None where that is not known."""
+
+    def draw(self, size: int, rng: np.random.Generator) -> Sample:
+        """A random crop of a random image; with ``min_ms_ssim`` the first of 12 to reach it, or the best."""
+        best, least = self._any(size, rng), self.settings.min_ms_ssim
+        if least is None:
+            return best
+        likeness = best.similarity
+        for _ in range(_DRAWS - 1):
+            if likeness >= least:
+                break
+            other = self._any(size, rng)
+            if (found := other.similarity) > likeness:
+                best, likeness = other, found
+        return best
+
+    def check_similarity(self, size: int, seed: int) -> None:
+        """Look whether ``min_ms_ssim`` can be reached at all, by some crops of some images.
+
+        Raises:
+            ValueError: if none of them does.
+        """
+        least = self.settings.min_ms_ssim
+        if least is None:
+            return
+        rng, best = np.random.default_rng(seed), 0.0
+        numbers = np.unique(np.linspace(0, len(self) - 1, _PROBED_IMAGES).astype(int)).repeat(_PROBED_CROPS)
+        for number in numbers:
+            best = max(best, self.sample(int(number), size, rng).similarity)
+            if best >= least:
+                return
+        raise ValueError(
+            f"min_ms_ssim: expected crops of {self.settings.folder} that reach {least}, found at most "
+            f"{best:.2f} in {len(numbers)} crops of {size} px; lower it or leave it out"
+        )
+
+    def _any(self, size: int, rng: np.random.Generator) -> Sample:
+        return self.sample(int(rng.integers(len(self))), size, rng)
+
+
+class CleanSource(Source):
+    """Kind "clean": every crop gets a simulated exposure, or two of them.
+
+    Args:
+        settings: of the source.
+        files: images to train on.
+        noise: of the run; the source's own comes first.
+    """
+
+    def __init__(self, settings: SourceSettings, files: Sequence[Path], noise: NoiseRange) -> None:
+        super().__init__(settings)
+        self._noise = settings.noise or noise
+        self._images = [read_plane(file) for file in files]
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
+        """A crop with noise of its own; a new draw is therefore a new light, too."""
+        factor = float(rng.choice(self.settings.downscale))
+        (patch,) = crop([self._images[number]], round(size / factor), rng)
+        scene = resized(patch.astype(np.float32), (size, size))
+        exposure = expose(scene, self._noise, rng, twice=self.settings.noisy_target)
+        return Sample(exposure, _ends(exposure.clean))
+
+    def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
+        """One exposure; its truth is the clean image."""
+        return expose(read_plane(file).astype(np.float32), self._noise, rng)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A noisy image and its target, counts (2-D), noise as estimated, scale as in `Sample`."""
+
+    noisy: NDArray[np.generic]
+    clean: NDArray[np.float32]
+    noise: NoiseModel
+    scale: float | None = None
+
+
+class Paired(Source):
+    """Images whose targets are known before training."""
+
+    _pairs: list[Pair]
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
+        """A random crop (size, size) of one pair."""
+        pair = self._pairs[number]
+        noisy, clean = crop([pair.noisy, pair.clean], size, rng)
+        return Sample(Exposure(noisy.astype(np.float32), clean, pair.noise), _ends(pair.clean), pair.scale)
+
+
+class NoisySource(Paired):
+    """Kinds "pairs" and "noisy": targets are the partners', or the teacher's, made once when it is loaded.
+
+    Args:
+        settings: of the source.
+        files: noisy images to train on.
+        root: the data folder.
+
+    Raises:
+        FileNotFoundError: if a partner or the teacher is missing.
+        ValueError: if a pair's images differ in shape.
+    """
+
+    def __init__(self, settings: SourceSettings, files: Sequence[Path], root: Path) -> None:
+        super().__init__(settings)
+        self._root = root
+        if settings.teacher is None:
+            self._pairs = [self._with_partner(file) for file in files]
+        else:
+            teacher = Teacher(settings.teacher, root)
+            self._pairs = [_taught(file, teacher) for file in files]
+
+    def held_out(self, file: Path, rng: np.random.Generator) -> Exposure | None:
+        """The image with its partner, never with what the teacher makes of it; None without a partner."""
+        if self.settings.clean_folder is None:
+            return None
+        pair = self._with_partner(file)
+        return Exposure(pair.noisy.astype(np.float32), pair.clean, pair.noise)
+
+    def _with_partner(self, file: Path) -> Pair:
+        assert self.settings.clean_folder is not None
+        noisy = read_plane(file)
+        clean = read_plane(partner(self._root / self.settings.clean_folder, file)).astype(np.float64)
+        if noisy.shape != clean.shape:
+            raise ValueError(
+                f"pair {file.name}: noisy is {noisy.shape}, clean {clean.shape}; they must be equal"
+            )
+        slope, level = np.polyfit(clean.ravel(), noisy.ravel().astype(np.float64), 1)
+        return Pair(noisy, (slope * clean + level).astype(np.float32), estimate_noise([noisy]))
+
+
+def _taught(file: Path, teacher: Teacher) -> Pair:
+    noisy = read_plane(file)
+    noise = estimate_noise([noisy])
+    return Pair(noisy, teacher.denoised(noisy, noise), noise)
+
+
+class IdentitySource(Paired):
+    """Kind "identity": clean images to themselves, normalised as the codec would, by their whole image.
+
+    The noise they have left is in input and target alike, in the same counts. The codec scales an image to
+    at most 64 standard deviations of its noise, so a clean image's noise is finer than a noisy one's. Nothing
+    else tells the network what to keep; images that are not scaled down are left out.
+
+    Args:
+        settings: of the source; each image is there at each of its scales.
+        files: images to train on.
+
+    Raises:
+        ValueError: if no image is clean enough.
+    """
+
+    def __init__(self, settings: SourceSettings, files: Sequence[Path]) -> None:
+        super().__init__(settings)
+        found = [_itself(read_plane(file), factor) for file in files for factor in settings.downscale]
+        self._pairs = [pair for pair in found if pair.scale is not None and pair.scale < 1]
+        if not self._pairs:
+            raise ValueError(
+                f"sources: kind 'identity' needs images whose range exceeds {MAX_RANGE:.0f} standard "
+                f"deviations of their noise, found none among {len(found)} of {settings.folder}; give "
+                "downscale factors below 1, which average the noise, or use kind 'clean'"
+            )
+
+    def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
+        """The image with itself as truth."""
+        pair = _itself(read_plane(file), 1.0)
+        return Exposure(pair.noisy.astype(np.float32), pair.clean, pair.noise)
+
+
+def _itself(plane: NDArray[np.generic], factor: float) -> Pair:
+    if factor != 1:
+        height, width = (max(1, round(n * factor)) for n in plane.shape)
+        plane = resized(plane.astype(np.float32), (height, width))
+    noise = estimate_noise([plane])
+    return Pair(plane, plane.astype(np.float32), noise, fit_normalization([plane], noise).scale)
+
+
+def _ends(clean: NDArray[np.float32]) -> tuple[float, float]:
+    return float(clean.min()), float(clean.max())
+
+
+def open_source(settings: SourceSettings, files: Sequence[Path], root: Path, noise: NoiseRange) -> Source:
+    """The source that ``settings`` ask for, of the images ``files`` below the data folder ``root``."""
+    if settings.kind == "clean":
+        return CleanSource(settings, files, noise)
+    if settings.kind == "identity":
+        return IdentitySource(settings, files)
+    if settings.kind == "self":
+        raise ValueError("sources: kind 'self' is for images in memory; use the finetune command")
+    return NoisySource(settings, files, root)

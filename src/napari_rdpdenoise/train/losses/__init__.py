@@ -1,0 +1,1 @@
+"""Losses of the training, and the scale on which pictures are compared."""

@@ -1,0 +1,1 @@
+"""Comparing noisy image, result and reference: layers, checks and numbers. No Qt here."""

@@ -1,0 +1,312 @@
+"""Numbers for the dock: how near a result is to a reference, and what can be said without one. No Qt here.
+
+Everything is a generator, quick things first: whoever runs it in a thread shows what there is and may stop
+between two numbers. The protocol is that of `metrics.score`: the clean image is put on the noisy one's scale
+by the least-squares line, and the range is 255 for 8-bit images, else the clean image's maximum; both are
+taken from the very pixels that are measured.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.ui.compare.checks import judge, texture_share
+from napari_rdpdenoise.ui.compare.scores import (
+    METRICS,
+    REASONS,
+    UNAVAILABLE,
+    Readout,
+    compare,
+    find_lpips,
+    find_psnr,
+    mean_of,
+    on_scale,
+)
+from napari_rdpdenoise.ui.layers.stacks import Box, SeriesPlane, Stack, overlap
+from napari_rdpdenoise.ui.preview.shown import Shown
+
+__all__ = [
+    "METRICS",
+    "NO_REFERENCE",
+    "UNAVAILABLE",
+    "PathPoint",
+    "Readout",
+    "RealismPath",
+    "SeriesRow",
+    "check_shown",
+    "measure",
+    "measure_series",
+    "measure_shown",
+    "measured_box",
+    "path",
+]
+
+NO_REFERENCE = "No reference chosen: these checks need none."
+
+
+@dataclass(frozen=True)
+class SeriesRow:
+    """All metrics of one plane of a series; ``index`` is None for the mean over the planes."""
+
+    index: tuple[int, ...] | None
+    readouts: tuple[Readout, ...]
+
+
+@dataclass(frozen=True)
+class PathPoint:
+    """One position of the realism slider, 0 to 1, and where it lies in the plot."""
+
+    alpha: float
+    x: float
+    y: float
+
+
+@dataclass(frozen=True)
+class RealismPath:
+    """What the realism slider trades.
+
+    Attributes:
+        points: in ascending order of realism; empty where there is nothing to trade.
+        x_name: what lies on x, with its unit.
+        y_name: what lies on y, with its unit.
+        note: what the user should know; empty for nothing.
+    """
+
+    points: tuple[PathPoint, ...]
+    x_name: str
+    y_name: str
+    note: str = ""
+
+
+def measured_box(shown: Shown, region: Box | None = None) -> Box | None:
+    """Rows and columns that are measured: what is done throughout, within the region; None for nothing."""
+    return shown.box if region is None else overlap(shown.box, region)
+
+
+def measure(
+    shown: Shown, reference: NDArray[Any] | None, *, folder: Path | None, region: Box | None = None
+) -> Iterator[Readout]:
+    """Measure the plane that is shown, one number after another, quick ones first.
+
+    Args:
+        shown: the plane.
+        reference: the clean plane, (height, width), any linear scale; None for the checks that need none.
+        folder: where the networks of LPIPS and DISTS lie; None looks in the usual places.
+        region: rows and columns to keep to, px; None for all that is done.
+
+    Yields:
+        With a reference, every metric of the noisy image, the fidelity and realism decodes and the result;
+        without one, the checks of the residual and the strength of the added texture.
+
+    Raises:
+        ValueError: if the reference has another shape, or what is measured holds values that are not numbers.
+    """
+    box = measured_box(shown, region)
+    if reference is not None and reference.shape != shown.noisy.shape:
+        raise ValueError(
+            f"reference: expected a plane of the shape of {shown.layer}, {shown.noisy.shape}, found "
+            f"{reference.shape}; crop it or choose another layer"
+        )
+    if box is None:
+        where = "here" if region is None else "in the region"
+        yield Readout("preview", None, UNAVAILABLE, f"Nothing is denoised {where} yet: wait for the preview.")
+    elif reference is None:
+        yield from _checks(shown, box)
+    else:
+        yield from compare(_images(shown, box), reference[box], shown.noisy[box], folder)
+
+
+def measure_series(
+    planes: Iterable[SeriesPlane | tuple[Any, ...]], *, folder: Path | None, region: Box | None = None
+) -> Iterator[SeriesRow]:
+    """Measure the result of plane after plane, then the mean.
+
+    Args:
+        planes: index, result and reference, and the noisy plane where there is one (`SeriesPlane`).
+        folder: where the networks of LPIPS and DISTS lie; None looks in the usual places.
+        region: rows and columns to keep to, px; None for whole planes.
+
+    Yields:
+        A row per plane; last the mean over the planes, where a metric that misses a plane has none.
+
+    Raises:
+        ValueError: if there is no plane, shapes differ, or a plane holds values that are not numbers.
+    """
+    rows: list[SeriesRow] = []
+    for given in planes:
+        plane = SeriesPlane(*given)
+        part = region or (slice(None), slice(None))
+        noisy = plane.result if plane.noisy is None else plane.noisy
+        if plane.reference.shape != plane.result.shape:
+            raise ValueError(
+                f"reference: expected the shape of the result, {plane.result.shape}, found "
+                f"{plane.reference.shape} at plane {plane.where}; choose another layer"
+            )
+        images = {"result": np.asarray(plane.result[part])}
+        rows.append(
+            SeriesRow(plane.where, tuple(compare(images, plane.reference[part], noisy[part], folder)))
+        )
+        yield rows[-1]
+    if not rows:
+        raise ValueError(
+            "planes: expected at least one plane of the result that is done, found none; "
+            "wait for the preview, or run the stack"
+        )
+    yield SeriesRow(None, tuple(mean_of(column) for column in zip(*(r.readouts for r in rows), strict=True)))
+
+
+def path(
+    shown: Shown,
+    reference: NDArray[Any] | None,
+    folder: Path | None,
+    steps: int = 5,
+    region: Box | None = None,
+) -> Iterator[RealismPath]:
+    """Distortion against perception along the realism slider, growing by one point at a time.
+
+    With a reference: PSNR on y, and LPIPS on x, or the strength of the added texture where LPIPS cannot be
+    had. Without one: the distance from the fidelity decode, in noise standard deviations, over the slider.
+
+    Args:
+        shown: the plane.
+        reference: as for `measure`.
+        folder: as for `measure`.
+        steps: points from 0 to 1, at least 2.
+        region: as for `measure`.
+
+    Raises:
+        ValueError: as `measure`, or for fewer than 2 steps.
+    """
+    if steps < 2:
+        raise ValueError(f"steps: expected at least 2 points from 0 to 1, found {steps}")
+    box = measured_box(shown, region)
+    if shown.realism is None:
+        yield RealismPath((), "", "", "The model has no realism decoder: the slider trades nothing.")
+    elif box is None:
+        yield RealismPath((), "", "", "Nothing is denoised here yet.")
+    else:
+        alphas = [float(alpha) for alpha in np.linspace(0, 1, steps)]
+        if reference is None:
+            yield _texture_path(shown, box, alphas)
+        else:
+            yield from _reference_path(shown, box, reference, folder, alphas)
+
+
+def measure_shown(
+    shown: Shown, clean: Stack | None, noisy: Stack, folder: Path | None, region: Box | None
+) -> Iterator[str | Readout | RealismPath]:
+    """All that "Measure plane" shows: where it is measured, in words, the numbers, and the realism path.
+
+    Args:
+        shown: the plane.
+        clean: the reference, read in here; None for none.
+        noisy: the stack that the plane is of.
+        folder: as for `measure`.
+        region: as for `measure`.
+
+    Raises:
+        ValueError: as `measure`, or if the reference does not fit.
+    """
+    reference = None if clean is None else clean.beside(noisy, shown.index)
+    box = measured_box(shown, region)
+    if box is not None:
+        rows, columns = (f"{part.start} to {part.stop - 1}" for part in box)
+        what = NO_REFERENCE if clean is None else f"Against {clean.name}."
+        yield f"{what} Measured on rows {rows}, columns {columns}."
+    yield from measure(shown, reference, folder=folder, region=region)
+    yield from path(shown, reference, folder, region=region)
+
+
+def check_shown(shown: Shown, region: Box | None) -> Iterator[list[Readout] | RealismPath]:
+    """What a settled view shows without a reference: all checks at once, and the realism path."""
+    yield list(measure(shown, None, folder=None, region=region))
+    yield from path(shown, None, None, region=region)
+
+
+def _texture_path(shown: Shown, box: Box, alphas: Sequence[float]) -> RealismPath:
+    names = "realism", "texture, s.d."
+    share = _texture(shown, box)
+    if not math.isfinite(share):
+        return RealismPath((), *names, "The noise is not known yet.")
+    points = tuple(PathPoint(alpha, alpha, alpha * share) for alpha in alphas)
+    return RealismPath(
+        points,
+        *names,
+        "Without a reference: how far realism moves away from fidelity, in noise standard deviations.",
+    )
+
+
+def _reference_path(
+    shown: Shown, box: Box, reference: NDArray[Any], folder: Path | None, alphas: Sequence[float]
+) -> Iterator[RealismPath]:
+    images = _images(shown, box)
+    low, high = images["fidelity"], images["realism"]
+    clean, top = on_scale(images, reference[box], shown.noisy[box])
+    perception, name, note = _perception(shown, box, low, clean, folder)
+    points: list[PathPoint] = []
+    for alpha in alphas:
+        blend = low + np.float32(alpha) * (high - low)
+        x = perception(blend, alpha)
+        points.append(PathPoint(alpha, x, find_psnr(blend, clean, top, folder)))
+        yield RealismPath(tuple(points), name, METRICS[0], note)
+
+
+def _perception(
+    shown: Shown, box: Box, low: NDArray[Any], clean: NDArray[Any], folder: Path | None
+) -> tuple[Callable[[NDArray[Any], float], float], str, str]:
+    """How the x of a path is found, its name, and why it is not LPIPS (or nothing)."""
+    try:
+        first = find_lpips(low, clean, 0.0, folder)
+    except REASONS as error:
+        share, unit = _texture(shown, box), "noise s.d."
+        if not math.isfinite(share) and shown.realism is not None:
+            gap = shown.realism[box] - shown.fidelity[box]
+            share, unit = float(np.sqrt(np.mean(np.square(gap, dtype=np.float64)))), "counts"
+        return lambda _, alpha: alpha * share, f"texture added, {unit}", f"LPIPS is unavailable: {error}"
+    return (
+        lambda blend, alpha: first if alpha == 0 else find_lpips(blend, clean, 0.0, folder),
+        "LPIPS (lower: nearer)",
+        "",
+    )
+
+
+def _texture(shown: Shown, box: Box) -> float:
+    """Strength of the texture at realism 1, noise standard deviations; NaN where it cannot be known."""
+    if shown.realism is None or shown.noise is None:
+        return float("nan")
+    return texture_share(shown.fidelity[box], shown.realism[box], shown.noise)
+
+
+def _checks(shown: Shown, box: Box) -> Iterator[Readout]:
+    if shown.noise is None:
+        yield Readout("noise", None, UNAVAILABLE, "The noise of the image is not measured yet.")
+        return
+    for check in judge(shown.noisy[box], shown.result[box], shown.noise).checks:
+        value = check.value if math.isfinite(check.value) else None
+        yield Readout(check.name, value, check.text, fine=check.fine)
+    full = _texture(shown, box)
+    if math.isfinite(full):
+        now = shown.alpha * full
+        text = (
+            f"Realism {shown.alpha:.2f} adds texture of {now:.2f} noise standard deviations "
+            f"({full:.2f} at realism 1); the data do not determine it."
+        )
+        yield Readout("texture", now, text)
+
+
+def _images(shown: Shown, box: Box) -> dict[str, NDArray[Any]]:
+    """What is compared; one array under two names where they are the same image."""
+    images = {"noisy": shown.noisy[box], "fidelity": shown.fidelity[box]}
+    if shown.realism is not None:
+        images["realism"] = shown.realism[box]
+    ends = {0.0: images["fidelity"], 1.0: images.get("realism")}
+    end = images["fidelity"] if shown.realism is None else ends.get(shown.alpha)
+    images["result"] = shown.result[box] if end is None else end
+    return images

@@ -1,0 +1,105 @@
+"""The numbers of a training over its steps, thinned to what a small plot can show. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from napari_rdpdenoise.ui.finetune.events import Progress
+
+__all__ = ["Curve", "Curves"]
+
+_MOST = 240  # points of a curve
+_HELD_OUT = {
+    "texture": "distance to the references' texture, less is better",
+    "lpips": "LPIPS to clean images, less is better",
+    "error": "estimated error, noise variances, less is better",
+    "pairs": "PSNR against the partners, dB, more is better",
+}
+_TITLES = {"loss": "loss", "critic": "critic distance", "bpp": "bits per pixel"}
+
+
+class Curve:
+    """Means over ever longer stretches, so that a curve of any length keeps at most 240 points.
+
+    Attributes:
+        title: of its plot.
+        steps, values: of the points.
+        level: a line to compare with; None for none.
+    """
+
+    def __init__(self, title: str) -> None:
+        self.title = title
+        self.level: float | None = None
+        self._points: list[tuple[float, float, int]] = []  # mean step, mean value, how many
+        self._width = 1
+
+    def add(self, step: float, value: float) -> None:
+        """Add a value of a step later than all before."""
+        if self._points and self._points[-1][2] < self._width:
+            self._points[-1] = _joined([self._points[-1], (step, value, 1)])
+        else:
+            self._points.append((step, value, 1))
+        if len(self._points) > _MOST:
+            self._width *= 2
+            self._points = [_joined(self._points[k : k + 2]) for k in range(0, len(self._points), 2)]
+
+    def __bool__(self) -> bool:
+        return bool(self._points) or self.level is not None
+
+    @property
+    def steps(self) -> list[float]:
+        """Middle of each point's stretch."""
+        return [point[0] for point in self._points]
+
+    @property
+    def values(self) -> list[float]:
+        """Mean of each point's stretch."""
+        return [point[1] for point in self._points]
+
+    @property
+    def last(self) -> float | None:
+        """The latest point's value; None for none."""
+        return self._points[-1][1] if self._points else None
+
+
+class Curves:
+    """The four curves of a training; those without values are not offered.
+
+    Args:
+        goal: by which the model is judged, as `Checked` has it.
+
+    Attributes:
+        held_out_words: what the figure on held-out images is.
+    """
+
+    def __init__(self, goal: str = "error") -> None:
+        self._curves = {name: Curve(title) for name, title in _TITLES.items()}
+        self._curves["held_out"] = Curve("held out")
+        self.held_out_words = f"Held out: {_HELD_OUT.get(goal, goal)}; ┄ the model it started from."
+
+    def add(self, progress: Progress) -> None:
+        """Take the values of a step."""
+        for name in _TITLES:
+            if (value := progress.values.get(name)) is not None:
+                self._curves[name].add(progress.step, value)
+        held = self._curves["held_out"]
+        if progress.before is not None:
+            held.level = progress.before
+        if progress.held_out is not None:
+            held.add(progress.step, progress.held_out)
+
+    def extend(self, rows: Iterable[Progress]) -> None:
+        """Take several."""
+        for row in rows:
+            self.add(row)
+
+    @property
+    def shown(self) -> list[Curve]:
+        """Those that have something to show, the held-out figure first."""
+        order = ("held_out", "loss", "critic", "bpp")
+        return [self._curves[name] for name in order if self._curves[name]]
+
+
+def _joined(points: list[tuple[float, float, int]]) -> tuple[float, float, int]:
+    count = sum(n for _, _, n in points)
+    return sum(s * n for s, _, n in points) / count, sum(v * n for _, v, n in points) / count, count

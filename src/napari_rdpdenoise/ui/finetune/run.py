@@ -1,0 +1,312 @@
+"""Adapting a model for the dock: from what was chosen to a generator of events. No Qt here.
+
+::
+
+    Task ─▶ events(): Said ─▶ Checked ─▶ (Progress | Crop)* ─▶ Done or Failed
+
+Everything slow happens inside the generator, so in the thread that drains it: the import of torch, reading,
+checks, training, judging. Closing it stops within a step and saves; the same task then goes on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_rdpdenoise.ui.finetune.events import Checked, Done, Event, Failed, Progress, Said, Task
+from napari_rdpdenoise.ui.finetune.pace import Pace
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.finetune.guard import Guard
+    from napari_rdpdenoise.finetune.plans import Plan
+    from napari_rdpdenoise.train.loop import TrainProgress
+    from napari_rdpdenoise.train.trainer import Trainer
+    from napari_rdpdenoise.ui.finetune.crop import CropMaker
+    from napari_rdpdenoise.ui.layers.stacks import Stack
+
+__all__ = ["events"]
+
+_PICTURE_S = 5.0  # between two pictures, at least
+_PICTURES = 0.03  # share of the time that they may take
+_OVER = 1.15  # times the minutes that are left, from which on steps are left out
+
+
+def events(task: Task) -> Iterator[Event]:
+    """Train as a task says. Never raises: `Failed` is the last event then."""
+    try:
+        yield Said("Reading and checking the images.")
+        with _spared_core():
+            began = time.monotonic()
+            plan, device, notes = _planned(task)
+            run = _Run(task, plan, device, time.monotonic() - began)
+            yield run.checked(notes)
+            yield from run.events()
+    except Exception as error:
+        yield Failed(error)
+
+
+class _Run:
+    """A training, whose last step moves to where the minutes end."""
+
+    def __init__(self, task: Task, plan: Plan, device: str, prepared_s: float) -> None:
+        self._task, self._plan, self._device = task, plan, device
+        self._pace = Pace(plan.settings.validate_every)
+        self._pace.add_start(prepared_s, judged=False)
+        self._trainer: Trainer | None = None
+        self._guard: Guard | None = None
+        self._make: CropMaker | None = None
+        self._pictured, self._cost = -np.inf, 0.0
+
+    def checked(self, notes: tuple[str, ...]) -> Checked:
+        """What is known before the first step."""
+        from napari_rdpdenoise.train.log import TrainingLog, steps_kept
+
+        plan, kept = self._plan, steps_kept(self._task.out / "training")
+        rows = TrainingLog(self._task.out / "training.jsonl").entries()
+        past = [
+            Progress(
+                self._done(row["stage"], row["step"]),
+                self._all,
+                row["values"],
+                self._held_out(row["validation"]),
+            )
+            for row in rows
+            if row["step"] <= kept.get(row["stage"], 0)  # what a killed run did beyond is done again
+        ]
+        return Checked((*notes, *plan.remarks), plan.rate, self._device, plan.goal, tuple(past))
+
+    def events(self) -> Iterator[Event]:
+        """Train, with fewer steps from where it shows that not all fit."""
+        steps: tuple[int, int] | None = (0, self._stages[0])
+        while steps is not None:
+            steps = yield from self._stretch()
+            if steps is not None:
+                self._plan = _with_steps(self._plan, *steps)
+
+    def _stretch(self) -> Generator[Event, None, tuple[int, int] | None]:
+        """Train to the end, or to where another number of steps is needed: stage and steps."""
+        from napari_rdpdenoise.finetune.run import run_plan
+
+        first = True
+        with closing(run_plan(self._plan, self._task.out, self._device, 1, self._started)) as run:
+            while True:
+                began = time.monotonic()
+                try:
+                    state = next(run)
+                except StopIteration as end:
+                    yield from self._ending(end.value)
+                    return None
+                self._measure(state, time.monotonic() - began, first)
+                first = False
+                yield self._progress(state)
+                yield from self._picture(state)
+                if (steps := self._too_many(state)) is not None:
+                    return steps
+
+    def _started(self, trainer: Trainer, guard: Guard) -> None:
+        self._trainer, self._guard = trainer, guard
+
+    # Time
+
+    def _measure(self, state: TrainProgress, seconds: float, first: bool) -> None:
+        stage = _number(state.stage)
+        if first:
+            assert self._guard is not None
+            self._pace.add_start(seconds, judged=len(self._guard.rows) == 1)
+        elif state.validation:
+            self._pace.add_look(stage, seconds)
+        else:
+            self._pace.add_step(stage, seconds)
+
+    def _todo(self, state: TrainProgress) -> list[tuple[int, int]]:
+        """Stages and their steps from here on."""
+        now = _number(state.stage)
+        later = [(stage, steps) for stage, steps in enumerate(self._stages) if stage > now]
+        return [(now, state.steps - state.step), *later]
+
+    def _too_many(self, state: TrainProgress) -> tuple[int, int] | None:
+        """The stage and how many steps it can have in all, where those planned take too long."""
+        stage, todo = _number(state.stage), self._todo(state)
+        if self._task.minutes is None or not self._pace.known(stage) or todo[0][1] <= 1:
+            return None
+        share = todo[0][1] / sum(steps for _, steps in todo)
+        room = max(60 * self._task.minutes - self._pace.spent, 0.0) * share
+        if (self._pace.left(todo[:1]) or 0.0) <= _OVER * room:
+            return None
+        fitting = self._pace.fitting(stage, room)
+        return (stage, state.step + fitting) if fitting < todo[0][1] else None
+
+    # What is told
+
+    def _progress(self, state: TrainProgress) -> Progress:
+        guard = self._guard
+        assert guard is not None
+        return Progress(
+            self._done(state.stage, state.step),
+            self._all,
+            state.values,
+            self._held_out(state.validation),
+            self._held_out(guard.rows[0].figures),
+            self._judged_step(guard),
+            self._pace.left(self._todo(state)),
+        )
+
+    def _picture(self, state: TrainProgress) -> Iterator[Event]:
+        """The held-out crop, after every look and now and then between."""
+        if self._plan.judge is None and not self._plan.data.validation():
+            return
+        now = time.monotonic()
+        wait = max(_PICTURE_S, self._cost / _PICTURES)
+        if now - self._pictured < (_PICTURE_S if state.validation else wait) and state.step < state.steps:
+            return
+        yield self._made(state)
+        self._pictured = time.monotonic()
+        self._cost = self._pictured - now
+        self._pace.add_aside(self._cost)
+
+    def _made(self, state: TrainProgress) -> Event:
+        from napari_rdpdenoise.finetune.run import start_network
+        from napari_rdpdenoise.ui.finetune.crop import CropMaker
+
+        if self._make is None:
+            self._make = CropMaker(self._plan, start_network(self._plan, self._device))
+        assert self._trainer is not None
+        assert self._trainer.loop is not None
+        return self._make(self._trainer.loop.average, self._done(state.stage, state.step))
+
+    def _ending(self, result: Any) -> Iterator[Event]:
+        from napari_rdpdenoise.codec.device import forget_codec
+
+        forget_codec(self._task.out)
+        if self._make is not None and self._guard is not None and self._guard.weights is not None:
+            yield self._best()
+        said = (
+            len(result.remarks) + 1
+        )  # remarks were shown at the start; the last tells a command line what to do
+        yield Done(result.verdict.better, result.words()[:-said], self._task.out)
+
+    def _best(self) -> Event:
+        """The crop as the kept weights denoise it: training may have gone on beyond them."""
+        from safetensors.torch import load_file
+
+        from napari_rdpdenoise.codec.models import build_network
+
+        assert self._make is not None
+        assert self._guard is not None
+        assert self._guard.weights is not None
+        network = build_network(self._plan.train.network, load_file(self._guard.weights)).to(self._device)
+        return self._make(network, self._judged_step(self._guard))
+
+    def _judged_step(self, guard: Guard) -> int:
+        """The best step among those of all stages, of which the last is judged; 0 for the start."""
+        return guard.best.step and guard.best.step + sum(self._stages[:-1])
+
+    def _held_out(self, figures: dict[str, float]) -> float | None:
+        """The figure that decides, among those of one look."""
+        goal = self._plan.goal
+        if goal == "pairs":
+            found = [v for name, v in figures.items() if " psnr@" in name and "realism" not in name]
+        else:
+            found = [v for name, v in figures.items() if name == goal or name.startswith(f"held-out {goal}@")]
+        return float(np.mean(found)) if found else None
+
+    @property
+    def _stages(self) -> list[int]:
+        return [stage.steps for stage in self._plan.train.stages]
+
+    @property
+    def _all(self) -> int:
+        return sum(self._stages)
+
+    def _done(self, stage: str, step: int) -> int:
+        return sum(self._stages[: _number(stage)]) + step
+
+
+def _planned(task: Task) -> tuple[Plan, str, tuple[str, ...]]:
+    """The plan of a task, the device, and what is left out of the layers.
+
+    Raises:
+        TypeError, ValueError: if images or settings are refused.
+    """
+    from napari_rdpdenoise.codec.models import choose_device
+    from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
+    from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotTuneSettings
+
+    device = choose_device(task.device)
+    given: dict[str, Any] = {"model": task.model, **task.settings}
+    if task.steps is not None:
+        given["steps"] = task.steps
+    both = task.kind == "pairs" and isinstance(task.others, Path)  # planes must not be left out of one alone
+    noisy, notes = _images(task.noisy, "noisy", thin=not both)
+    if task.kind == "zeroshot":
+        return plan_zeroshot(noisy, ZeroShotTuneSettings(**given), device), device, notes
+    if task.others is None:
+        name = "references" if task.kind == "unpaired" else "partners"
+        raise ValueError(f"{name}: expected a layer or a folder, found none; choose one")
+    if task.kind == "unpaired":
+        others, more = _images(task.others, "references")
+        return plan_unpaired(noisy, others, UnpairedSettings(**given), device), device, (*notes, *more)
+    others, _ = _images(task.others, "partners", thin=not isinstance(task.noisy, Path))
+    if task.steps is not None and "realism_steps" not in given:
+        given["realism_steps"] = task.steps // 2
+    return plan_pairs(noisy, others, PairsSettings(**given), device), device, notes
+
+
+def _images(given: Stack | Path, name: str, *, thin: bool = True) -> tuple[Any, tuple[str, ...]]:
+    """What the engine takes: a path, or copies of a layer's planes, which may be changed meanwhile.
+
+    Raises:
+        ValueError: if a layer has several channels.
+    """
+    if isinstance(given, Path):
+        return given, ()
+    from napari_rdpdenoise.finetune.images import MOST_PIXELS, MOST_PLANES
+
+    sizes = dict(zip(given.axes, given.data.shape, strict=True))
+    if sizes.get("C", 1) > 1:
+        raise ValueError(
+            f"{name}: expected one channel, found {sizes['C']} in {given.name}; split the layer into its "
+            "channels and choose one, or set its axis labels if these are no channels"
+        )
+    places = list(np.ndindex(*given.leading))
+    most = min(MOST_PLANES, max(1, MOST_PIXELS // max(given.plane_shape[0] * given.plane_shape[1], 1)))
+    if not thin or len(places) <= most:
+        return [np.array(given.plane(place)) for place in places], ()
+    chosen = [places[int(k)] for k in np.linspace(0, len(places) - 1, most).round()]
+    note = f"{len(places) - most} planes of {given.name} are left out, {most} are enough"
+    return [np.array(given.plane(place)) for place in chosen], (note,)
+
+
+def _with_steps(plan: Plan, stage: int, steps: int) -> Plan:
+    stages = list(plan.train.stages)
+    stages[stage] = stages[stage].model_copy(update={"steps": steps})
+    name = "realism_steps" if stage else "steps"
+    return replace(
+        plan,
+        train=plan.train.model_copy(update={"stages": tuple(stages)}),
+        settings=plan.settings.model_copy(update={name: steps}),
+    )
+
+
+def _number(stage: str) -> int:
+    """Place of a stage, from the name of its folder."""
+    return int(stage.partition("-")[0]) - 1
+
+
+@contextmanager
+def _spared_core() -> Iterator[None]:
+    """Leave one core to the window, where there are several."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, before - 1))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,0 +1,91 @@
+"""What the fine-tuning box says. No Qt here."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from napari_rdpdenoise.ui.finetune.events import Checked, Done, Failed, Kind, Progress
+from napari_rdpdenoise.ui.state import describe
+
+__all__ = [
+    "KEPT",
+    "KINDS",
+    "breakable",
+    "checked_words",
+    "done_words",
+    "duration_words",
+    "failed_words",
+    "progress_words",
+]
+
+KINDS: dict[Kind, tuple[str, str]] = {
+    "unpaired": (
+        "Clean images of other places",
+        "Learns the texture of clean images of the same kind of specimen, taken anywhere else. Realism 1 "
+        "changes, realism 0 stays as it is.",
+    ),
+    "pairs": (
+        "Pairs of the same places",
+        "Learns from a clean or a second noisy image of every noisy one. Registration and intensities are "
+        "checked.",
+    ),
+    "zeroshot": (
+        "The noisy images alone",
+        "Learns the structures of the noisy images themselves. The new model has no realism decoder.",
+    ),
+}
+"""Names and explanations of the three ways."""
+KEPT = "What is trained is kept: Start with the same images and name goes on from here."
+_LONG = 28  # letters
+_SHARED = "Preview and runs go on working meanwhile; they share the processor, so all of them are slower."
+
+
+def breakable(text: str) -> str:
+    """A text whose long words, which are paths, may be broken between their parts: or they widen the dock."""
+    words = [re.sub(r"([/\\\\._-])", "\\1\u200b", w) if len(w) > _LONG else w for w in text.split(" ")]
+    return " ".join(words)
+
+
+def duration_words(seconds: float) -> str:
+    """Seconds, rounded to what an estimate knows: "40 s", "12 min", "2 h 10 min"."""
+    if seconds < 55:
+        return f"{max(5, 5 * math.ceil(seconds / 5))} s"
+    minutes = math.ceil(seconds / 60)
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def checked_words(found: Checked) -> str:
+    """What is known before the first step."""
+    on = "the processor" if found.device == "cpu" else found.device
+    lines = [
+        f"The noise is met at rate {found.rate:.2f}; training on {on}."
+        + (f" {_SHARED}" if found.device == "cpu" else "")
+    ]
+    if found.past:
+        lines.append(f"Goes on from step {found.past[-1].step}.")
+    return "\n".join([*lines, *(_sentence(remark) for remark in found.remarks)])
+
+
+def progress_words(now: Progress) -> str:
+    """Where the training stands, and how long it may still take."""
+    left = "measuring the time" if now.left_s is None else f"up to {duration_words(now.left_s)} left"
+    words = f"Step {now.step} of {now.steps}, {left}."
+    if now.best is None:
+        return words
+    return f"{words} Best so far: {f'step {now.best}' if now.best else 'the model it started from'}."
+
+
+def done_words(found: Done) -> str:
+    """The report."""
+    return "\n".join(_sentence(word) for word in found.words)
+
+
+def failed_words(found: Failed) -> str:
+    """Why it stopped."""
+    return breakable(f"Stopped: {describe(found.error)}")
+
+
+def _sentence(text: str) -> str:
+    text = breakable(text[:1].upper() + text[1:])
+    return text if text.endswith((".", "!", "?")) else text + "."

@@ -1,0 +1,1 @@
+"""Layers of the viewer in the terms of image files. No Qt, no napari."""

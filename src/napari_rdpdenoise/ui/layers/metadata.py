@@ -1,0 +1,44 @@
+"""What is known of a layer besides its pixels, in the terms of image files. No Qt, no napari."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from napari_rdpdenoise.io.source import ImageMetadata, unit_name
+
+__all__ = ["LENGTHS", "TIMES", "layer_metadata"]
+
+_PREFIXES = (
+    "", "yocto", "zepto", "atto", "femto", "pico", "nano", "micro", "milli", "centi", "deci", "hecto", "kilo",
+    "mega", "giga", "tera", "peta", "exa", "zetta", "yotta",
+)  # fmt: skip
+# The units that OME-Zarr names; napari knows them all under the same names
+LENGTHS = {f"{p}meter" for p in _PREFIXES} | {"angstrom", "inch", "foot", "yard", "mile", "parsec"}
+TIMES = {f"{p}second" for p in _PREFIXES} | {"minute", "hour", "day"}
+
+
+def layer_metadata(
+    axes: str,
+    scale: Sequence[float] = (),
+    units: Sequence[object] = (),
+    name: str = "",
+    channel_names: Sequence[object] = (),
+) -> ImageMetadata:
+    """Metadata of a layer, without what only looks like knowledge: napari gives every axis a step and a unit.
+
+    Args:
+        axes: one letter per axis of the array, in its order; colours (S) last.
+        scale: step per axis, or of all but the colours; empty where nothing is known.
+        units: of the same axes, in any spelling; "pixel" and None stand for none.
+        name: of the layer.
+        channel_names: one per channel, or empty.
+    """
+    steps, known = {}, {}
+    found = [unit_name(None if unit is None else str(unit)) for unit in units]
+    for axis, step, unit in zip(axes, scale, found or [None] * len(axes), strict=False):
+        fits = unit is not None and unit in (TIMES if axis == "T" else LENGTHS if axis in "ZYX" else ())
+        if unit and fits:
+            known[axis] = unit
+        if axis not in "CS" and step > 0 and (step != 1 or fits):  # 1 pixel: nothing is known
+            steps[axis] = float(step)
+    return ImageMetadata(axes, steps, known, tuple(str(channel) for channel in channel_names), name)

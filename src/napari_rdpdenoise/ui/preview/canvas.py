@@ -1,0 +1,190 @@
+"""The result layer of the preview: an array that fills in, plane by plane, and is the noisy image until then.
+
+A viewer slices it like any array. Only planes that were previewed are held, within a byte budget; all others
+are read from the noisy data when they are looked at, so nothing of the size of the stack is ever allocated.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.io.convert import to_output
+from napari_rdpdenoise.io.source import check_axes, check_dtype
+from napari_rdpdenoise.tiles import GRID, Tile
+from napari_rdpdenoise.ui.layers.slicing import Sliced, full_key
+
+__all__ = ["Canvas"]
+
+GIB = 1024**3
+
+
+@dataclass
+class _Plane:
+    pixels: NDArray[Any]
+    done: NDArray[np.bool_]  # per block of the grid, on which all cores lie
+
+
+class Canvas(Sliced):
+    """Array of the noisy layer's axes and shape; previewed tiles are put into it.
+
+    ``index`` below is one number per axis beside Y and X, in the layer's order; a plane is (height, width).
+
+    Args:
+        data: the noisy layer's full-resolution array (NumPy, dask, zarr).
+        axes: one upper-case letter per axis, such as "TYX".
+        dtype: of the result; None for that of the data.
+        memory_bytes: budget for planes beside the one in use.
+
+    Raises:
+        ValueError: if the axes do not fit.
+        TypeError: if a dtype is not supported.
+    """
+
+    def __init__(
+        self, data: Any, axes: str, dtype: np.dtype | str | None = None, memory_bytes: int = GIB
+    ) -> None:
+        self.shape = tuple(int(size) for size in data.shape)
+        self._axes = check_axes(axes, len(self.shape))
+        self.dtype = check_dtype(data.dtype if dtype is None else dtype)
+        self._data, self._budget = data, memory_bytes
+        self._leading = [axis for axis, letter in enumerate(self._axes) if letter not in "YX"]
+        self._y, self._x = self._axes.index("Y"), self._axes.index("X")
+        self._planes: OrderedDict[tuple[int, ...], _Plane] = OrderedDict()
+        self._lock = threading.RLock()
+
+    def plane(self, index: tuple[int, ...]) -> NDArray[Any]:
+        """The pixels of one plane, to be written to; noisy where nothing was put yet."""
+        return self._get(index).pixels
+
+    def put(self, index: tuple[int, ...], tile: Tile, block: NDArray[Any]) -> None:
+        """Write a tile's core; ``block`` has its shape, and is rounded and clipped to the dtype."""
+        plane = self._get(index)
+        plane.pixels[tile.core] = block if block.dtype == self.dtype else to_output(block, self.dtype)[0]
+        self.mark(index, (tile,))
+
+    def mark(self, index: tuple[int, ...], tiles: Iterable[Tile]) -> None:
+        """Note that the cores of tiles hold the result."""
+        done = self._get(index).done
+        for tile in tiles:
+            done[_blocks(tile.y0, tile.y1), _blocks(tile.x0, tile.x1)] = True
+
+    def done(self, index: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Which pixels of a plane hold the result: bool (height, width)."""
+        height, width = self.shape[self._y], self.shape[self._x]
+        with self._lock:
+            plane = self._planes.get(index)
+        if plane is None:
+            return np.zeros((height, width), np.bool_)
+        return plane.done.repeat(GRID, axis=0).repeat(GRID, axis=1)[:height, :width]
+
+    def share_done(self, index: tuple[int, ...], tiles: Iterable[Tile]) -> float:
+        """Share of the tiles' core pixels that hold the result, 0 to 1; 1 for no tiles."""
+        with self._lock:
+            plane = self._planes.get(index)
+        total = found = 0
+        for tile in tiles:
+            pixels = tile.core_shape[0] * tile.core_shape[1]
+            total += pixels
+            if plane is not None and plane.done[_blocks(tile.y0, tile.y1), _blocks(tile.x0, tile.x1)].all():
+                found += pixels
+        return found / total if total else 1.0
+
+    def restart(self) -> None:
+        """Count everything as not done, because other settings hold; the pixels stay until they are replaced.
+
+        Planes that are not in use are dropped.
+        """
+        with self._lock:
+            while len(self._planes) > 1:
+                self._planes.popitem(last=False)
+            for plane in self._planes.values():
+                plane.done[:] = False
+
+    def clear(self) -> None:
+        """Let go of all planes: everything is the noisy image again."""
+        with self._lock:
+            self._planes.clear()
+
+    def done_at(self, key: Any) -> NDArray[np.bool_]:
+        """Which pixels hold the result: bool, of the shape of ``self[key]``."""
+        full = full_key(key, self.shape)
+        lengths = (
+            len(range(size)[part])
+            for size, part in zip(self.shape, full, strict=True)
+            if isinstance(part, slice)
+        )
+        out = np.zeros(tuple(lengths), np.bool_)
+        with self._lock:
+            held = list(self._planes)
+        for index in held:
+            if all(index[n] == full[a] or isinstance(full[a], slice) for n, a in enumerate(self._leading)):
+                self._overlay(out, full, index, self.done(index))
+        return out
+
+    def _read(self, full: tuple[Any, ...]) -> NDArray[Any]:
+        """What a full key takes.
+
+        One plane is a view where it is held, so that what is put later shows without slicing again.
+        """
+        if all(isinstance(full[axis], int) for axis in self._leading):
+            with self._lock:
+                plane = self._planes.get(tuple(full[axis] for axis in self._leading))
+            if plane is not None:
+                return self._part(plane.pixels, full)
+        out = np.asarray(self._data[full]).astype(self.dtype)  # a copy, also of the same dtype
+        with self._lock:
+            held = list(self._planes.items())
+        for index, plane in held:
+            self._overlay(out, full, index, plane.pixels)
+        return out
+
+    def _get(self, index: tuple[int, ...]) -> _Plane:
+        """The plane, made from the noisy data if it is not held; now the one in use."""
+        with self._lock:
+            plane = self._planes.get(index)
+            if plane is None:
+                plane = self._planes[index] = self._make(index)
+            self._planes.move_to_end(index)
+            size = plane.pixels.nbytes
+            while len(self._planes) > 1 and (len(self._planes) - 1) * size > self._budget:
+                self._planes.popitem(last=False)
+            return plane
+
+    def _make(self, index: tuple[int, ...]) -> _Plane:
+        where: list[Any] = [slice(None)] * self.ndim
+        for axis, place in zip(self._leading, index, strict=True):
+            where[axis] = range(self.shape[axis])[place]
+        pixels = np.asarray(self._data[tuple(where)])
+        pixels = (pixels.T if self._x < self._y else pixels).astype(self.dtype, order="C")
+        blocks = tuple(-(-self.shape[axis] // GRID) for axis in (self._y, self._x))
+        return _Plane(pixels, np.zeros(blocks, np.bool_))
+
+    def _part(self, plane: NDArray[Any], full: tuple[Any, ...]) -> NDArray[Any]:
+        """What a full key takes of one plane (height, width), in the layer's order of axes."""
+        part = plane[full[self._y], full[self._x]]
+        return part.T if self._x < self._y else part
+
+    def _overlay(
+        self, out: NDArray[Any], full: tuple[Any, ...], index: tuple[int, ...], plane: NDArray[Any]
+    ) -> None:
+        """Put a plane (height, width) where the result of a full key shows it, if it does."""
+        target: list[Any] = []
+        for axis, part in enumerate(full):
+            here = axis in self._leading
+            taken = range(self.shape[axis])[part] if isinstance(part, slice) else (part,)
+            if here and index[self._leading.index(axis)] not in taken:
+                return
+            if isinstance(part, slice):  # integers have no axis in the result
+                target.append(taken.index(index[self._leading.index(axis)]) if here else slice(None))
+        out[tuple(target)] = self._part(plane, full)
+
+
+def _blocks(start: int, stop: int) -> slice:
+    return slice(start // GRID, -(-stop // GRID))

@@ -1,0 +1,96 @@
+"""Makes the decoded pair of one tile for the preview; belongs to the thread that computes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from napari_rdpdenoise.ui.preview.pairs import Pair
+from napari_rdpdenoise.ui.preview.plans import ChannelPlans, Series
+from napari_rdpdenoise.ui.preview.viewport import Wish
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.stream.prepare import ChannelPlan
+
+__all__ = ["PairMaker"]
+
+
+class PairMaker:
+    """Reads, encodes and decodes single tiles as a run would.
+
+    Args:
+        cache: of latents and of choices of the rate, shared with runs; None for none.
+        load: gives the codec of a model and a device; None for the process's shared ones.
+    """
+
+    def __init__(self, cache: LatentCache | None, load: Callable[[str, str], Codec] | None) -> None:
+        self.plans = ChannelPlans(cache)
+        self._cache, self._load = cache, load
+
+    def codec(self, settings: RunSettings) -> Codec:
+        """The loaded model.
+
+        Raises:
+            FileNotFoundError: if there is no such model.
+            ValueError: if it or the device cannot be used.
+        """
+        if self._load is not None:
+            return self._load(settings.model, settings.device)
+        from napari_rdpdenoise.codec.device import shared_codec
+
+        return shared_codec(settings.model, settings.device)
+
+    def wait_for_runs(self, codec: Codec, give_up: Callable[[], bool]) -> None:
+        """Return when no run is under way on the codec's device.
+
+        Raises:
+            GivenUp: if ``give_up`` said so.
+        """
+        from napari_rdpdenoise.codec.device import device_turns
+
+        device_turns(codec.device).wait_for_runs(give_up)
+
+    def make(
+        self,
+        series: Series,
+        wish: Wish,
+        plan: ChannelPlan,
+        codec: Codec,
+        give_up: Callable[[], bool],
+        *,
+        provisional: bool,
+    ) -> Pair:
+        """Denoise one tile with both decoders.
+
+        Args:
+            series: what it is a part of.
+            wish: plane, channel and tile.
+            plan: of the channel.
+            codec: loaded model.
+            give_up: asked while the device computes something else, whether to stop waiting.
+            provisional: whether the plan's rate is not the final one.
+
+        Raises:
+            GivenUp: if ``give_up`` said so.
+        """
+        from napari_rdpdenoise.codec import plane_seed
+        from napari_rdpdenoise.codec.device import device_turns
+        from napari_rdpdenoise.stream.prepare import Plan, Work
+        from napari_rdpdenoise.stream.tile import TileTask
+
+        cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate
+        task = TileTask(series.source, Plan((), {wish.channel: plan}, ()), codec, cache, both=True)
+        turn = device_turns(codec.device).turn(give_up)
+        work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
+        item, decoded = task.do(work, turn)
+        place = wish.tile.core_in_outer
+        return Pair(
+            decoded.fidelity[place].copy(),  # not a view: the halo's memory is let go of
+            None if decoded.realism is None else decoded.realism[place].copy(),
+            None if item.missing is None else item.missing[place].copy(),
+            float("nan") if item.latents is None else item.latents.bpp,
+            provisional,
+        )

@@ -1,0 +1,349 @@
+"""The preview's engine: one thread that denoises what is in view, nearest the centre first. No Qt here.
+
+::
+
+    aim(view) ──wishes──▶ thread: read -> encode | latent cache -> decode both -> pairs ──on_tile──▶ viewer
+    blend_view(realism, out) ◀── pairs: no network, in the thread that asks
+
+Each `aim` replaces the wish list and raises the generation. Work is dropped between tiles, never within one:
+a tile in work is finished and kept, though not reported if it is no longer wanted. While the rate is being
+searched for, a provisional tile shows the way.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.ui.preview.decode import PairMaker
+from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, PreviewView, Settled, TileReady
+from napari_rdpdenoise.ui.preview.pairs import Blender, Pair, PairKey, PairStore
+from napari_rdpdenoise.ui.preview.plans import Look
+from napari_rdpdenoise.ui.preview.viewport import Wish
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.tiles import Tile
+    from napari_rdpdenoise.ui.preview.events import Event
+
+__all__ = ["ChannelReady", "Failed", "PreviewEngine", "PreviewView", "Settled", "TileReady"]
+
+MIB = 1024**2
+_ASK_AGAIN_S = 0.05  # between two questions whether a search is still wanted
+
+_LOG = logging.getLogger(__name__)
+
+
+class _Stale(Exception):
+    """What is in work is not wanted any more."""
+
+
+@dataclass(frozen=True)
+class _Target:
+    generation: int
+    view: PreviewView
+
+
+class PreviewEngine:
+    """Denoises views in one thread of its own.
+
+    Callbacks come from that thread, must be quick, and may call `aim`; what they raise is logged.
+
+    Args:
+        on_tile: called for every tile of the current generation; a generation may end meanwhile, so compare
+            ``generation`` with the engine's where it matters.
+        on_event: called with everything else.
+        cache: of latents, shared with runs; None for none.
+        pair_bytes: budget for decoded tiles, bytes; a megapixel with both decodes takes 8 MB.
+        load: gives the codec of a model and a device; None for the process's shared ones.
+
+    Raises:
+        ValueError: if the budget is negative.
+    """
+
+    def __init__(
+        self,
+        on_tile: Callable[[TileReady], None],
+        on_event: Callable[[Event], None] = lambda event: None,
+        *,
+        cache: LatentCache | None = None,
+        pair_bytes: int = 512 * MIB,
+        load: Callable[[str, str], Codec] | None = None,
+    ) -> None:
+        self._on_tile, self._on_event = on_tile, on_event
+        self._pairs = PairStore(pair_bytes)
+        self._maker = PairMaker(cache, load)
+        self._wake = threading.Condition()
+        self._todo: deque[Wish] = deque()
+        self._chores: deque[Callable[[], None]] = deque()  # what else the thread has to do, before tiles
+        self._target: _Target | None = None
+        self._generation = 0
+        self._holds = 0
+        self._closed = False
+        self._thread: threading.Thread | None = None
+        self._blender = Blender()
+
+    # What the viewer's thread calls: all of it returns at once
+
+    @property
+    def generation(self) -> int:
+        """Number of the last `aim`."""
+        return self._generation
+
+    def aim(self, view: PreviewView | None) -> int:
+        """Work on this view from the next tile on, and on nothing else; None rests.
+
+        Another rate than before drops the decoded tiles of the layer's earlier rate.
+
+        Returns:
+            The new generation.
+
+        Raises:
+            RuntimeError: if the engine was closed.
+        """
+        with self._wake:
+            self._check_open()
+            before = self._target
+            self._generation = generation = self._generation + 1
+            self._target = None if view is None else _Target(generation, view)
+            self._todo = deque(view.wishes if view is not None else ())
+            self._start()
+            self._wake.notify_all()
+        if before is not None and view is not None:
+            old, new = before.view.series.look, view.series.look
+            if old.layer == new.layer and old != new:
+                self._pairs.drop(lambda look: look == old)
+        return generation
+
+    def warm_up(self, settings: RunSettings) -> None:
+        """Load the model before it is needed; a failure is told when it is."""
+        with self._wake:
+            self._check_open()
+            self._chores.append(lambda: self._warm_up(settings))
+            self._start()
+            self._wake.notify_all()
+
+    def hold(self) -> None:
+        """Compute nothing new until as many calls of `release`; a run on the same device holds it anyway."""
+        with self._wake:
+            self._holds += 1
+
+    def release(self) -> None:
+        """End one `hold`."""
+        with self._wake:
+            self._holds = max(0, self._holds - 1)
+            self._wake.notify_all()
+
+    def forget(self, layer: Hashable) -> None:
+        """Drop everything of a layer that was deleted or whose pixels have changed; rest if it is in view."""
+        if self._closed:
+            return
+        target = self._target
+        if target is not None and target.view.series.layer == layer:
+            self.aim(None)
+        self._drop_pairs(layer)
+        with self._wake:
+            self._chores.append(lambda: self._forget(layer))  # once more, after the tile in work
+            self._start()
+            self._wake.notify_all()
+
+    def blend_view(self, realism: float, out: NDArray[Any]) -> tuple[Tile, ...]:
+        """Write the blend of all decoded tiles of the plane in view; calls no network.
+
+        Args:
+            realism: 0 to 1.
+            out: the whole plane (height, width), float32 for speed, or any supported dtype.
+
+        Returns:
+            The tiles that were written.
+
+        Raises:
+            ValueError: if ``realism`` is above 0 with a model without a realism decoder.
+        """
+        held = self.held_view()
+        self._blender.blend(held, realism, out)
+        return tuple(tile for tile, _ in held)
+
+    def held_view(self) -> list[tuple[Tile, Pair]]:
+        """Decoded tiles of the plane in view."""
+        target = self._target
+        if target is None or not target.view.wishes:
+            return []
+        return self._pairs.of_plane(target.view.series.look, target.view.wishes[0].index)
+
+    def blend_tile(self, ready: TileReady, realism: float, out: NDArray[Any]) -> None:
+        """Write the blend of one reported tile into its plane, as `blend_view` does for all."""
+        self._blender.blend([(ready.wish.tile, ready.pair)], realism, out)
+
+    def close(self, patience_s: float | None = None) -> None:
+        """End the thread after the tile in work, and let go of everything; may be repeated.
+
+        Args:
+            patience_s: how long to wait for the thread; None until it has ended.
+        """
+        with self._wake:
+            self._closed = True
+            self._target = None
+            self._todo.clear()
+            self._wake.notify_all()
+        if self._thread is not None and self._thread is not threading.current_thread():
+            self._thread.join(patience_s)
+        self._pairs.drop(lambda look: True)
+
+    def __enter__(self) -> PreviewEngine:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # The thread
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("the preview engine was closed; make a new one")
+
+    def _start(self) -> None:
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name="preview", daemon=True)
+            self._thread.start()
+
+    def _work(self) -> None:
+        while (task := self._next()) is not None:
+            try:
+                task()
+            except Exception:  # of a chore: a tile's are told where they happen
+                _LOG.exception("preview: a task failed")
+
+    def _next(self) -> Callable[[], None] | None:
+        """Wait for something to do; None once closed."""
+        with self._wake:
+            while not self._closed:
+                if self._chores:
+                    return self._chores.popleft()
+                target = self._target
+                if target is not None and self._todo and not self._holds:
+                    wish = self._todo.popleft()
+                    return lambda: self._serve(target, wish)
+                self._wake.wait()
+        return None
+
+    def _serve(self, target: _Target, wish: Wish) -> None:
+        from napari_rdpdenoise.codec.device import GivenUp
+
+        try:
+            self._do(target, wish)
+        except (_Stale, GivenUp):
+            pass
+        except Exception as error:
+            self._tell(self._on_event, Failed(target.generation, target.view.series.layer, error))
+        if target.generation == self._generation and not self._todo:
+            self._tell(self._on_event, Settled(target.generation))
+
+    def _do(self, target: _Target, wish: Wish) -> None:
+        series, key = target.view.series, PairKey(target.view.series.look, wish.index, wish.tile)
+        held = self._pairs.get(key)
+        if held is not None and not held.provisional:
+            self._deliver(target, wish, held, cached=True)
+            return
+        maker = self._maker
+        codec = self._need(target, lambda: maker.codec(series.settings))
+        maker.wait_for_runs(codec, lambda: self._is_stale(target))
+        plan, final = self._need(target, lambda: maker.plans.quick(series, wish.channel, codec))
+        if not final:
+            if held is None:
+                self._make(target, wish, plan, codec, provisional=True)
+            between = self._watch(target, wish.channel, codec)
+            plan = self._need(target, lambda: maker.plans.choose(series, wish.channel, codec, between))
+            if self._is_stale(target):
+                return
+        self._make(target, wish, plan, codec, provisional=False)
+        self._announce(target, wish.channel, plan, codec)
+
+    def _need(self, target: _Target, make: Callable[[], Any]) -> Any:
+        """What every tile of the view needs: without it the rest of the wishes would only fail alike."""
+        from napari_rdpdenoise.codec.device import GivenUp
+
+        try:
+            return make()
+        except (_Stale, GivenUp):
+            raise
+        except Exception:
+            with self._wake:
+                if target.generation == self._generation:
+                    self._todo.clear()
+            raise
+
+    def _make(
+        self, target: _Target, wish: Wish, plan: ChannelPlan, codec: Codec, *, provisional: bool
+    ) -> None:
+        """Denoise one tile, keep it and report it."""
+        series = target.view.series
+        stale = lambda: self._is_stale(target)  # noqa: E731
+        pair = self._maker.make(series, wish, plan, codec, stale, provisional=provisional)
+        if not self._closed:
+            self._pairs.put(PairKey(series.look, wish.index, wish.tile), pair)
+        self._deliver(target, wish, pair, cached=False)
+
+    def _deliver(self, target: _Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
+        if not self._is_stale(target):
+            layer = target.view.series.layer
+            self._tell(self._on_tile, TileReady(target.generation, layer, wish, pair, cached))
+
+    def _announce(self, target: _Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
+        """After the channel's first tile, because its checks take a while."""
+        series, plans = target.view.series, self._maker.plans
+        if self._closed or plans.was_told(series, channel):
+            return
+        messages = plans.doubts(series, channel, plan, codec)
+        event = ChannelReady(target.generation, series.look, channel, plan, messages)
+        self._tell(self._on_event, event)
+
+    def _watch(self, target: _Target, channel: int, codec: Codec) -> Callable[[], None]:
+        """For the search of the rate: lets runs go first, and ends when nobody wants the rate any more."""
+
+        def unwanted() -> bool:
+            now = self._target
+            if self._closed or now is None or now.view.series.look != target.view.series.look:
+                return True
+            return all(wish.channel != channel for wish in now.view.wishes)
+
+        def between() -> None:
+            self._maker.wait_for_runs(codec, unwanted)
+            with self._wake:
+                while self._holds and not unwanted():
+                    self._wake.wait(_ASK_AGAIN_S)
+            if unwanted():
+                raise _Stale
+
+        return between
+
+    def _warm_up(self, settings: RunSettings) -> None:
+        try:
+            self._maker.codec(settings)
+        except Exception as error:  # told when the model is needed
+            _LOG.info("preview: the model could not be loaded yet: %s", error)
+
+    def _forget(self, layer: Hashable) -> None:
+        self._maker.plans.forget(layer)
+        self._drop_pairs(layer)
+
+    def _drop_pairs(self, layer: Hashable) -> None:
+        self._pairs.drop(lambda look: isinstance(look, Look) and look.layer == layer)
+
+    def _is_stale(self, target: _Target) -> bool:
+        return self._closed or target.generation != self._generation
+
+    def _tell(self, listener: Callable[[Any], None], event: object) -> None:
+        try:
+            listener(event)
+        except Exception:
+            _LOG.exception("preview: a listener failed")

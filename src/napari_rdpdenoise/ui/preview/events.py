@@ -1,0 +1,77 @@
+"""What goes into the preview's engine and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from napari_rdpdenoise.ui.preview.pairs import Pair
+from napari_rdpdenoise.ui.preview.plans import Look, Series
+from napari_rdpdenoise.ui.preview.viewport import Wish
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    from napari_rdpdenoise.stream.prepare import ChannelPlan
+
+    Event: TypeAlias = "ChannelReady | Failed | Settled"
+
+__all__ = ["ChannelReady", "Failed", "PreviewView", "Settled", "TileReady"]
+
+
+@dataclass(frozen=True)
+class PreviewView:
+    """What to denoise: tiles of one plane of a series, the most urgent first (see `viewport.look_at`)."""
+
+    series: Series
+    wishes: tuple[Wish, ...]
+
+
+@dataclass(frozen=True)
+class TileReady:
+    """A tile can be shown.
+
+    Attributes:
+        generation: of the `aim` that wished for it.
+        layer: of the series.
+        wish: plane, channel and tile.
+        pair: both decodes of the tile's core, raw counts; not to be written to.
+        cached: whether it was held already, and may have been reported before.
+    """
+
+    generation: int
+    layer: Hashable
+    wish: Wish
+    pair: Pair
+    cached: bool
+
+
+@dataclass(frozen=True)
+class ChannelReady:
+    """Noise and rate of a channel are known; ``messages`` are what the user should know of it.
+
+    Told once for each ``look`` and channel, also after the view has moved on.
+    """
+
+    generation: int
+    look: Look
+    channel: int
+    plan: ChannelPlan
+    messages: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A tile, or what all tiles of a view need, could not be made; the engine goes on."""
+
+    generation: int
+    layer: Hashable
+    error: Exception
+
+
+@dataclass(frozen=True)
+class Settled:
+    """All wishes of a generation were dealt with."""
+
+    generation: int

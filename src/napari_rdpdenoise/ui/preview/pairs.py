@@ -1,0 +1,161 @@
+"""Decoded tiles of the preview: fidelity and realism side by side, so that moving realism only blends."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.io.convert import to_output
+from napari_rdpdenoise.tiles import Tile
+
+__all__ = ["Blender", "Pair", "PairKey", "PairStore"]
+
+
+@dataclass(frozen=True)
+class PairKey:
+    """Which pair: the look (layer and everything but realism that decides its pixels), plane and tile."""
+
+    look: Hashable
+    index: tuple[int, ...]
+    tile: Tile
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Both decodes of one tile's core.
+
+    Attributes:
+        fidelity: float32 raw counts, ``tile.core_shape``.
+        realism: the same of the realism decoder; None if the model has none.
+        missing: NaN and infinities of the input, 0 elsewhere; None where there are none.
+        bpp: bits per pixel of the tile with its halo.
+        provisional: made with a rate that is not the final one.
+    """
+
+    fidelity: NDArray[np.float32]
+    realism: NDArray[np.float32] | None
+    missing: NDArray[Any] | None
+    bpp: float
+    provisional: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Memory, bytes."""
+        parts = (self.fidelity, self.realism, self.missing)
+        return sum(part.nbytes for part in parts if part is not None)
+
+    def blend_into(self, out: NDArray[Any], realism: float, scratch: NDArray[np.float32]) -> None:
+        """Write what a run with this realism would write.
+
+        Args:
+            out: of the core's shape, any supported dtype.
+            realism: 0 to 1.
+            scratch: float32, at least as large as the core; its content is lost.
+
+        Raises:
+            ValueError: if ``realism`` is above 0 and there is no realism decode.
+        """
+        image = self.fidelity
+        if realism > 0:
+            if self.realism is None:
+                raise ValueError(
+                    f"realism must be 0 with a model without a realism decoder, found {realism}; "
+                    "use a model that has one"
+                )
+            image = scratch.reshape(-1)[: image.size].reshape(image.shape)
+            # as codec.Decoded.blend does, without new arrays
+            np.subtract(self.realism, self.fidelity, out=image)
+            np.multiply(image, np.float32(realism), out=image)
+            np.add(self.fidelity, image, out=image)
+        out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype)[0]
+        if self.missing is not None and out.dtype.kind == "f":
+            np.copyto(out, self.missing, where=~np.isfinite(self.missing), casting="same_kind")
+
+
+class Blender:
+    """Blends tiles into planes without new arrays. Safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._scratch = np.empty(0, np.float32)
+        self._lock = threading.Lock()
+
+    def blend(self, held: Sequence[tuple[Tile, Pair]], realism: float, out: NDArray[Any]) -> None:
+        """Write tiles into their plane.
+
+        Args:
+            held: tiles of one plane with their pairs.
+            realism: 0 to 1.
+            out: the whole plane, (height, width).
+
+        Raises:
+            ValueError: if ``realism`` is above 0 and a pair has no realism decode.
+        """
+        with self._lock:
+            size = max((pair.fidelity.size for _, pair in held), default=0)
+            if self._scratch.size < size:
+                self._scratch = np.empty(size, np.float32)
+            for tile, pair in held:
+                pair.blend_into(out[tile.core], realism, self._scratch)
+
+
+class PairStore:
+    """Pairs within a byte budget, least recently used out first. Safe to share between threads.
+
+    Args:
+        limit: bytes.
+
+    Raises:
+        ValueError: if it is negative.
+    """
+
+    def __init__(self, limit: int) -> None:
+        if limit < 0:
+            raise ValueError(f"limit must be 0 or more bytes, found {limit}; use 0 to keep no decoded tiles")
+        self._limit = limit
+        self._pairs: OrderedDict[PairKey, Pair] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes held."""
+        return self._bytes
+
+    def get(self, key: PairKey) -> Pair | None:
+        """Return a pair and make it the most recently used one; None if it is not held."""
+        with self._lock:
+            if key in self._pairs:
+                self._pairs.move_to_end(key)
+            return self._pairs.get(key)
+
+    def put(self, key: PairKey, pair: Pair) -> None:
+        """Keep a pair, in the place of an earlier one of this key; one above the budget is not kept."""
+        with self._lock:
+            self._remove(key)
+            if pair.nbytes > self._limit:
+                return
+            self._pairs[key] = pair
+            self._bytes += pair.nbytes
+            while self._bytes > self._limit:
+                self._remove(next(iter(self._pairs)))
+
+    def of_plane(self, look: Hashable, index: tuple[int, ...]) -> list[tuple[Tile, Pair]]:
+        """All pairs of one plane, the most recently used last."""
+        with self._lock:
+            return [(k.tile, pair) for k, pair in self._pairs.items() if k.index == index and k.look == look]
+
+    def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
+        """Forget all pairs of the looks that are not wanted."""
+        with self._lock:
+            for key in [key for key in self._pairs if unwanted(key.look)]:
+                self._remove(key)
+
+    def _remove(self, key: PairKey) -> None:
+        pair = self._pairs.pop(key, None)
+        self._bytes -= 0 if pair is None else pair.nbytes

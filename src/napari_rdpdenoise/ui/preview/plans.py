@@ -1,0 +1,157 @@
+"""Noise, normalisation and rate per channel of the previewed layers: found once, as a run would find them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from napari_rdpdenoise.io.source import channel_axis
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.codec import Codec, Normalization
+    from napari_rdpdenoise.io import ImageSource
+    from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.stream.prepare import ChannelPlan
+
+__all__ = ["ChannelPlans", "Look", "Series"]
+
+_KEPT = 256  # channels; each a few numbers
+_FIRST_RATE = 0.5  # of the first tile, while the rate is being chosen
+
+
+class Look(NamedTuple):
+    """Everything but realism and position that decides a preview's pixels."""
+
+    layer: Hashable
+    model: str
+    device: str
+    rate: float | str
+
+
+@dataclass(frozen=True)
+class Series:
+    """What is previewed: a whole layer, and the settings.
+
+    Attributes:
+        layer: names the layer *and* its content: other pixels under the same name give wrong statistics.
+        source: the whole layer, as a run would read it.
+        settings: of the run that this is the preview of; its channels, time and realism have no effect.
+    """
+
+    layer: Hashable
+    source: ImageSource
+    settings: RunSettings
+
+    @property
+    def look(self) -> Look:
+        """What its previews are kept under."""
+        settings = self.settings
+        return Look(self.layer, settings.model, settings.device, settings.rate)
+
+
+class ChannelPlans:
+    """Plans by look and channel. Belongs to the thread that computes.
+
+    Args:
+        cache: shares choices of the rate with runs; None for none.
+    """
+
+    def __init__(self, cache: LatentCache | None) -> None:
+        self._cache = cache
+        self._plans: OrderedDict[tuple[Look, int], ChannelPlan] = OrderedDict()
+        self._measured: OrderedDict[tuple[Hashable, int], Normalization] = OrderedDict()
+        self._doubts: OrderedDict[tuple[Hashable, str, int], tuple[str, ...]] = OrderedDict()
+        self._told: OrderedDict[tuple[Look, int], None] = OrderedDict()
+        # of the last channel only: its noise, rate and doubts are asked for one after the other
+        self._windows: tuple[tuple[Hashable, int], list[Any]] | None = None
+
+    def quick(self, series: Series, channel: int, codec: Codec) -> tuple[ChannelPlan, bool]:
+        """A plan that takes no search, and whether it is final; if not, its rate is a middle one."""
+        from napari_rdpdenoise.stream import prepare
+
+        key = (series.look, channel)
+        if key in self._plans:
+            self._plans.move_to_end(key)
+            return self._plans[key], True
+        measured = self._measure(series, channel)
+        windows = self._sample(series, channel)
+        known = prepare.known_plan(windows, measured, series.settings, codec, self._cache)
+        if known is None:
+            return prepare.ChannelPlan(measured, _FIRST_RATE, None), False
+        _keep(self._plans, key, known)
+        return known, True
+
+    def choose(self, series: Series, channel: int, codec: Codec, between: Callable[[], None]) -> ChannelPlan:
+        """The final plan of a channel whose rate has to be searched for, seconds on a CPU.
+
+        Args:
+            series: of the channel.
+            channel: its number.
+            codec: loaded model.
+            between: called again and again meanwhile; it may raise to give up.
+        """
+        from napari_rdpdenoise.stream import prepare
+
+        measured, windows = self._measure(series, channel), self._sample(series, channel)
+        plan = prepare.plan_channel(windows, measured, series.settings, codec, self._cache, between)
+        _keep(self._plans, (series.look, channel), plan)
+        return plan
+
+    def doubts(self, series: Series, channel: int, plan: ChannelPlan, codec: Codec) -> tuple[str, ...]:
+        """What the user should know of the channel, in words."""
+        from napari_rdpdenoise.stream import prepare
+
+        place = (series.layer, series.settings.model, channel)
+        if place not in self._doubts:
+            windows = self._sample(series, channel)
+            _keep(self._doubts, place, tuple(prepare.doubts(windows, replace(plan, choice=None), codec)))
+        of_rate = plan.choice.message if plan.choice is not None else None
+        return self._doubts[place] + (() if of_rate is None else (of_rate,))
+
+    def was_told(self, series: Series, channel: int) -> bool:
+        """Whether this was asked before of this look and channel."""
+        key = (series.look, channel)
+        before = key in self._told
+        _keep(self._told, key, None)
+        return before
+
+    def forget(self, layer: Hashable) -> None:
+        """Drop all that is known of a layer."""
+        _drop(self._plans, lambda key: key[0].layer == layer)
+        _drop(self._told, lambda key: key[0].layer == layer)
+        _drop(self._measured, lambda place: place[0] == layer)
+        _drop(self._doubts, lambda place: place[0] == layer)
+        if self._windows is not None and self._windows[0][0] == layer:
+            self._windows = None
+
+    def _measure(self, series: Series, channel: int) -> Normalization:
+        from napari_rdpdenoise.stream import prepare
+
+        place = (series.layer, channel)
+        if place not in self._measured:
+            _keep(self._measured, place, prepare.measure_channel(self._sample(series, channel)))
+        return self._measured[place]
+
+    def _sample(self, series: Series, channel: int) -> list[Any]:
+        from napari_rdpdenoise.stream import prepare
+
+        place = (series.layer, channel)
+        if self._windows is None or self._windows[0] != place:
+            has_channels = channel_axis(series.source.metadata.axes) is not None
+            windows = prepare.sample_windows(series.source, channel if has_channels else None)
+            self._windows = (place, windows)
+        return self._windows[1]
+
+
+def _keep(kept: OrderedDict[Any, Any], key: Hashable, value: object) -> None:
+    kept[key] = value
+    while len(kept) > _KEPT:
+        kept.popitem(last=False)
+
+
+def _drop(kept: OrderedDict[Any, Any], unwanted: Callable[[Any], bool]) -> None:
+    for key in [key for key in kept if unwanted(key)]:
+        del kept[key]

@@ -1,0 +1,133 @@
+"""What the dock shows at the moment, as plain arrays: for comparison, readouts and plots. No Qt here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.codec.autorate import RateChoice
+    from napari_rdpdenoise.noise import NoiseModel
+    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.tiles import Tile
+    from napari_rdpdenoise.ui.preview.pairs import Pair
+
+__all__ = ["Shown", "assemble", "noise_words", "outcome_words"]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One plane of the chosen layer with its preview.
+
+    Attributes:
+        layer: name of the noisy layer.
+        index: of the plane: one number per axis of the layer beside Y and X.
+        noisy: raw counts, (height, width); not to be written to.
+        fidelity: the decode of lowest error, float32 raw counts, (height, width); NaN where not done.
+        realism: the decode of most natural texture, likewise; None if the model has none.
+        done: bool (height, width), which pixels were denoised.
+        alpha: where the realism slider stands, 0 to 1.
+        plan: noise, normalisation and rate of the plane's channel; None while they are not known.
+        bpp: bits per pixel of the tiles that are done; NaN for none.
+    """
+
+    layer: str
+    index: tuple[int, ...]
+    noisy: NDArray[Any]
+    fidelity: NDArray[np.float32]
+    realism: NDArray[np.float32] | None
+    done: NDArray[np.bool_]
+    alpha: float
+    plan: ChannelPlan | None
+    bpp: float
+
+    def add(self, tile: Tile, pair: Pair) -> None:
+        """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
+        self.fidelity[tile.core] = pair.fidelity
+        if self.realism is not None and pair.realism is not None:
+            self.realism[tile.core] = pair.realism
+        self.done[tile.core] = not pair.provisional
+
+    @property
+    def noise(self) -> NoiseModel | None:
+        """Noise model of the plane's channel; None while it is not known."""
+        return None if self.plan is None else self.plan.normalization.noise
+
+    @property
+    def result(self) -> NDArray[np.float32]:
+        """The blend that the slider asks for, float32 raw counts, NaN where not done."""
+        if self.realism is None or self.alpha == 0:
+            return self.fidelity
+        return self.fidelity + np.float32(self.alpha) * (self.realism - self.fidelity)
+
+    @property
+    def box(self) -> tuple[slice, slice] | None:
+        """The largest rows and columns around what is done that are done throughout; None for nothing.
+
+        The bounding box of what is done, if all in it is done; else the largest block of whole rows.
+        """
+        rows, columns = np.flatnonzero(self.done.any(1)), np.flatnonzero(self.done.any(0))
+        if rows.size == 0:
+            return None
+        box = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+        if self.done[box].all():
+            return box
+        full = self.done[:, box[1]].all(1)
+        if not full.any():
+            return None
+        edges = np.flatnonzero(np.diff(np.concatenate(([0], full.astype(np.int8), [0]))))
+        starts, stops = edges[::2], edges[1::2]
+        longest = int(np.argmax(stops - starts))
+        return slice(int(starts[longest]), int(stops[longest])), box[1]
+
+
+def assemble(
+    layer: str, index: tuple[int, ...], noisy: NDArray[Any], held: Sequence[tuple[Tile, Pair]]
+) -> Shown:
+    """Put decoded tiles together to a plane, realism 0.
+
+    Args:
+        layer: name of the noisy layer.
+        index: of the plane.
+        noisy: the plane, raw counts.
+        held: its decoded tiles, at least one.
+    """
+    fidelity = np.full(noisy.shape, np.nan, np.float32)
+    realism = None if held[0][1].realism is None else fidelity.copy()
+    done = np.zeros(noisy.shape, np.bool_)
+    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"))
+    for tile, pair in held:
+        shown.add(tile, pair)
+    return shown
+
+
+def noise_words(plan: ChannelPlan | None) -> str:
+    """The measured noise; nothing while it is not known."""
+    if plan is None:
+        return ""
+    noise = plan.normalization.noise
+    gain = f"gain {noise.gain:.3g}, " if noise.gain else ""
+    return f"noise: {gain}read {noise.read_noise:.3g} counts"
+
+
+def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float], choice: RateChoice | None = None) -> str:
+    """Rate, bits per pixel, and the found residual against the expected one.
+
+    Args:
+        plan: of the channel; None while it is not known.
+        bpps: bits per pixel of the tiles in view.
+        choice: what a search of the rate has found; None for none. Its curve tells the residual of any rate.
+    """
+    parts = [] if plan is None else [f"rate {plan.rate:.2f}"]
+    if bpps:
+        parts.append(f"{sum(bpps) / len(bpps):.3f} bits/pixel")
+    if plan is not None and choice is not None and math.isfinite(choice.found):
+        rates, residuals, _ = zip(*choice.curve, strict=True)
+        found = choice.found if plan.choice is not None else float(np.interp(plan.rate, rates, residuals))
+        parts.append(f"removes {found / max(choice.expected, 1e-6):.2f} × the expected noise (series)")
+    return ", ".join(parts)

@@ -1,0 +1,287 @@
+"""The preview half of the session: the chosen layer, what is in view, the array that shows it. No Qt here.
+
+::
+
+    viewer ──choose, preview──▶ Viewing ──aim──▶ PreviewEngine (its own thread)
+                                   │  ◀──tiles, noise, rate (by Stage.post, in the viewer's thread)──┘
+                                   └──▶ Canvas, the array of the preview layer
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from napari_rdpdenoise.ui.preview.canvas import Canvas
+from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
+from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, Settled, TileReady
+from napari_rdpdenoise.ui.preview.pairs import Pair
+from napari_rdpdenoise.ui.preview.plans import Look, Series
+from napari_rdpdenoise.ui.preview.shown import Shown, assemble, noise_words, outcome_words
+from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
+from napari_rdpdenoise.ui.preview.window import Stage, Subject, open_subject, why_no_canvas
+from napari_rdpdenoise.ui.run.controller import Controller
+from napari_rdpdenoise.ui.state import DockState, describe
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.codec.autorate import RateChoice
+    from napari_rdpdenoise.stream.prepare import ChannelPlan
+
+__all__ = ["Viewing"]
+
+
+class Viewing:
+    """What is seen of one layer. Methods belong to the viewer's thread and return at once.
+
+    Args:
+        stage: the window.
+        controller: holds the state that is shown.
+        cache: of latents, shared with runs; None for none.
+        load: gives the codec of a model and a device; None for the process's shared ones. For tests.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        controller: Controller,
+        cache: LatentCache | None,
+        load: Callable[[str, str], Any] | None,
+    ) -> None:
+        self.controller = controller
+        self._stage = stage
+        self._engine = PreviewEngine(
+            lambda tile: stage.post(lambda: self._take_tile(tile)),
+            lambda event: stage.post(lambda: self._take_event(event)),
+            cache=cache,
+            load=load,
+        )
+        self._subject: Subject | None = None
+        self._source: Any = None
+        self._canvas: Canvas | None = None
+        self._aimed: tuple[Any, ...] | None = None
+        self._sight = Sight()
+        self._plans: dict[tuple[Look, int], ChannelReady] = {}  # by look and channel
+        self._choices: dict[tuple[Look, int], RateChoice] = {}  # what searches of the rate have found
+        # The plane that `shown` put together last; tiles that come later are added to it
+        self._scene: tuple[Look, tuple[int, ...], Shown] | None = None
+        self._device: str | None = None  # once it was used
+        self._settled = False  # whether all wishes of the last aim were dealt with
+        self._closed = False
+
+    @property
+    def state(self) -> DockState:
+        """What the dock shows."""
+        return self.controller.state
+
+    @property
+    def subject(self) -> Subject | None:
+        """The chosen layer."""
+        return self._subject
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """The array of the preview layer."""
+        return self._canvas
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
+
+    @property
+    def plan(self) -> ChannelPlan | None:
+        """Noise, normalisation and rate of the channel in view; None while they are not known."""
+        wishes = self._sight.wishes
+        told = self._told(wishes[0].channel) if wishes else None
+        return None if told is None else told.plan
+
+    @property
+    def choice(self) -> RateChoice | None:
+        """What the search of the rate has found for the channel in view, also where another is set."""
+        wishes = self._sight.wishes
+        if not wishes or self._subject is None:
+            return None
+        return self._choices.get((self._look()._replace(rate="auto"), wishes[0].channel))
+
+    def choose(self, subject: Subject | None) -> None:
+        """Take another layer, or the same with other content; the preview follows.
+
+        Raises:
+            TypeError, ValueError: if it cannot be read; no layer is chosen then.
+        """
+        before = self._subject
+        self.controller.edit(status=self.state.status if self.state.busy else "")
+        if before is not None and subject is not None and before.key == subject.key:
+            self._subject = subject  # another name
+            self.controller.edit(layer=subject.name)
+            return
+        self._subject = self._source = self._canvas = None
+        self._aimed, self._sight, self._scene = None, Sight(), None
+        self._engine.aim(None)
+        self.controller.edit(layer=None, facts="", outcome="", found_rate=None)
+        self.controller.edit(preview_note="", shown=0, wished=0)
+        source = None if subject is None else open_subject(subject)
+        self._subject, self._source = subject, source
+        if subject is not None:
+            self.controller.edit(layer=subject.name, facts=subject.facts)
+        self._set_canvas()
+        self.preview()
+
+    def forget(self, key: Hashable) -> None:
+        """Let go of everything of a layer that was deleted or whose pixels were replaced."""
+        self._engine.forget(key)
+        for known in [known for known in self._plans if known[0].layer == key]:
+            del self._plans[known]
+
+    def preview(self) -> None:
+        """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
+        if self._closed:
+            return
+        view = self._stage.view() if self._canvas is not None and self.state.preview else None
+        if view is None or self._subject is None:
+            self._rest()
+            return
+        settings = self.state.settings()
+        plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
+        tile = preview_tile((plane[0], plane[1]), settings.tile)
+        sight = look_at(view, tile, settings.halo)
+        series = Series(self._subject.key, self._source, settings)
+        aim = (series.look, sight.wishes)
+        moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
+        if self._aimed is not None and aim == self._aimed:
+            return
+        self._sight, self._aimed, self._settled = sight, aim, False
+        self.controller.edit(preview_note=self._note(sight), wished=sight.visible)
+        self._engine.aim(PreviewView(series, sight.wishes) if sight.wishes else None)
+        self._count()
+        if moved:
+            self._stage.settled()
+
+    def shown(self) -> Shown | None:
+        """What is shown at the moment, as arrays; None while there is no preview."""
+        canvas, subject = self._canvas, self._subject
+        held = [] if self._closed else self._engine.held_view()
+        if canvas is None or subject is None or not held or self._aimed is None:
+            return None
+        index, look = self._sight.wishes[0].index, self._look()
+        if self._scene is None or self._scene[:2] != (look, index):
+            noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
+            self._scene = look, index, assemble(subject.name, index, noisy, held)
+        bpp = sum(pair.bpp for _, pair in held) / len(held)
+        return replace(self._scene[2], alpha=self.state.shown_realism, plan=self.plan, bpp=bpp)
+
+    def warm_up(self) -> None:
+        """Load the model before it is needed."""
+        self._engine.warm_up(self.state.settings())
+
+    # Inside
+
+    def _take_tile(self, tile: TileReady) -> None:
+        canvas = self._canvas
+        if self._closed or canvas is None or tile.generation != self._engine.generation:
+            return
+        index = tile.wish.index
+        if self._scene is not None and self._scene[:2] == (self._look(), index):
+            self._scene[2].add(tile.wish.tile, tile.pair)
+        alpha = self._alpha([(tile.wish.tile, tile.pair)])
+        self._engine.blend_tile(tile, alpha, canvas.plane(index))
+        if not tile.pair.provisional:
+            canvas.mark(index, (tile.wish.tile,))
+            self._count()
+        self._describe()
+        self._stage.refresh()
+
+    def _take_event(self, event: ChannelReady | Failed | Settled) -> None:
+        if self._closed:
+            return
+        if isinstance(event, ChannelReady):
+            self._plans[event.look, event.channel] = event
+            if event.plan.choice is not None:
+                self._choices[event.look._replace(rate="auto"), event.channel] = event.plan.choice
+            self._describe()
+            self.controller.edit(preview_note=self._note(self._sight))
+        elif event.generation != self._engine.generation:
+            return
+        elif isinstance(event, Failed):
+            self.controller.edit(preview_note=f"No preview: {describe(event.error)}")
+        else:
+            self._settled = True
+            self._stage.settled()
+
+    def _blend(self) -> None:
+        """Show another realism; planes that were seen before have the former one, and are done no more."""
+        canvas = self._canvas
+        if canvas is None or not self._sight.wishes:
+            return
+        index, held = self._sight.wishes[0].index, self._engine.held_view()
+        self._engine.blend_view(self._alpha(held), canvas.plane(index))
+        canvas.restart()
+        if self._aimed is not None:  # else they are of a rate that is to be replaced
+            canvas.mark(index, [tile for tile, pair in held if not pair.provisional])
+        self._stage.refresh()
+
+    def _alpha(self, held: Sequence[tuple[Any, Pair]]) -> float:
+        """Realism to blend with; 0 where the model turned out to have no such decoder."""
+        return self.state.shown_realism if all(pair.realism is not None for _, pair in held) else 0.0
+
+    def _set_canvas(self) -> None:
+        subject = self._subject
+        self._canvas = None
+        if subject is not None and self.state.preview:
+            if note := why_no_canvas(subject):
+                self.controller.edit(preview_note=note)
+            else:
+                self._canvas = Canvas(subject.data, subject.axes, "float32")
+        self._stage.show_canvas(self._canvas)
+
+    def _rest(self) -> None:
+        if self._aimed is not None:
+            self._aimed, self._sight = None, Sight()
+            self._engine.aim(None)
+            self.controller.edit(shown=0, wished=0)
+
+    def _look(self) -> Look:
+        assert self._subject is not None
+        return Series(self._subject.key, self._source, self.state.settings()).look
+
+    def _told(self, channel: int) -> ChannelReady | None:
+        return None if self._subject is None else self._plans.get((self._look(), channel))
+
+    def _note(self, sight: Sight) -> str:
+        """Why there is no preview, or what to know of the channel in view."""
+        told = self._told(sight.wishes[0].channel) if sight.wishes else None
+        return " ".join(([sight.note] if sight.note else []) + list(told.messages if told else ()))
+
+    def _count(self) -> None:
+        sight, canvas = self._sight, self._canvas
+        if canvas is None or not sight.wishes:
+            return
+        visible = sight.wishes[: sight.visible]
+        shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
+        self.controller.edit(shown=shown)
+
+    def _describe(self) -> None:
+        """Noise, bits and residual of what is in view, in words."""
+        if self._subject is not None:
+            plan, held = self.plan, self._engine.held_view()
+            self.controller.edit(
+                facts="; ".join(
+                    part for part in (self._subject.facts, noise_words(plan), self._where()) if part
+                ),
+                outcome=outcome_words(plan, [pair.bpp for _, pair in held], self.choice),
+                found_rate=None if plan is None else plan.rate,
+            )
+
+    def _where(self) -> str:
+        """The device that computes; asked for once something was computed, because it takes torch."""
+        if self._device is None:
+            from napari_rdpdenoise.codec import choose_device
+
+            self._device = choose_device(self.state.advanced.device)
+        return f"on {self._device}"
+
+
+def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:
+    return wishes[0].index if wishes else None

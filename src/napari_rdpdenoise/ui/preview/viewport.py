@@ -1,0 +1,169 @@
+"""Which tiles a view of a layer shows, in the order they should be denoised. Integers only; no Qt, no pixels.
+
+::
+
+        ┌───┬───┬───┬───┐
+        │ r │ r │ r │ r │      v  visible tiles, nearest to the view's centre first
+        ├───┼─╔═╪═══╪╗──┤      r  ring: what a small pan would show, after all visible ones
+        │ r │ ║v│ v │║r │      ═  the view
+        ├───┼─╚═╪═══╪╝──┤
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.tiles import Tile, order_tiles, plan_tiles
+
+__all__ = ["LayerView", "Sight", "Wish", "look_at", "preview_tile"]
+
+PREVIEW_TILE = 512  # px
+_WHOLE_PIXELS = 768**2  # what an inner tile reads with its halo: well below a second on two cores
+_MOST_VISIBLE = 64  # tiles; 16 megapixels, a minute's work without a GPU
+
+
+@dataclass(frozen=True)
+class LayerView:
+    """What a viewer shows of an image layer.
+
+    Attributes:
+        axes: one upper-case letter per axis of the layer, in its order, such as "TYX"; with rgb without the
+            colour axis.
+        shape: of the layer's full resolution, in that order, pixels.
+        displayed: positions of the displayed axes in ``axes``, two or three.
+        point: where the sliders stand, per axis, pixels of the full resolution; ignored at displayed axes.
+        corners: first and last pixel in view, per axis, as napari's ``Layer.corner_pixels``: pixels of the
+            level that is shown; ignored at axes that are not displayed.
+        level_scale: full-resolution pixels per pixel of the level shown, per axis; None for 1.
+        rgb: whether a last axis, not in ``axes``, holds colours.
+    """
+
+    axes: str
+    shape: tuple[int, ...]
+    displayed: tuple[int, ...]
+    point: tuple[float, ...]
+    corners: tuple[Sequence[float], Sequence[float]]
+    level_scale: tuple[float, ...] | None = None
+    rgb: bool = False
+
+
+@dataclass(frozen=True)
+class Wish:
+    """One tile of one plane; ``index`` as `ImageSource.read` takes it, ``channel`` on the channel axis."""
+
+    index: tuple[int, ...]
+    channel: int
+    tile: Tile
+
+
+@dataclass(frozen=True)
+class Sight:
+    """What to denoise for a view.
+
+    Attributes:
+        wishes: tiles in the order of their urgency.
+        visible: how many of them, from the first, are in view; the others are the ring.
+        note: why there is no preview, or not of all that is in view, in words; None where there is.
+    """
+
+    wishes: tuple[Wish, ...] = ()
+    visible: int = 0
+    note: str | None = None
+
+
+def preview_tile(plane: tuple[int, int], run_tile: int) -> int:
+    """Edge of the preview's tiles, pixels.
+
+    Small planes take the run's own tile, so that preview and run share their latents; of larger ones a
+    tile of the run would take seconds without a GPU.
+
+    Args:
+        plane: height and width, pixels.
+        run_tile: of the run's settings.
+    """
+    return run_tile if plane[0] * plane[1] <= _WHOLE_PIXELS else min(run_tile, PREVIEW_TILE)
+
+
+def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = 128, most: int = _MOST_VISIBLE) -> Sight:
+    """List the tiles that a view shows, nearest to its centre first, then the ring around them.
+
+    Args:
+        view: of the layer.
+        tile: edge of a core, pixels, a multiple of 64.
+        halo: context on every side, pixels, a multiple of 64.
+        most: of the visible tiles only so many, at least 1; then there is no ring.
+    """
+    if (reason := _refusal(view)) is not None:
+        return Sight(note=reason)
+    rows, columns = (_span(view, view.axes.index(letter)) for letter in "YX")
+    if rows is None or columns is None:
+        return Sight(note="No preview: the layer is out of view.")
+    plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
+    tiles = _planned((plane[0], plane[1]), tile, halo)
+    centre = sum(rows) / 2, sum(columns) / 2
+    visible = order_tiles((t for t in tiles if _meets(t, rows, columns)), centre)
+    note = None
+    if len(visible) > most:
+        note = f"{len(visible)} tiles are in view, the {most} nearest to its middle are previewed: zoom in."
+        chosen = visible = visible[:most]
+    else:
+        wide = [(span[0] - tile, span[1] + tile) for span in (rows, columns)]
+        near = [t for t in tiles if _meets(t, *wide) and not _meets(t, rows, columns)]
+        chosen = visible + order_tiles(near, centre)
+    index = tuple(_position(view, axis) for axis in _leading(view.axes))
+    place = channel_axis("".join(view.axes[axis] for axis in _leading(view.axes)))
+    channel = 0 if place is None else index[place]
+    return Sight(tuple(Wish(index, channel, t) for t in chosen), len(visible), note)
+
+
+def _refusal(view: LayerView) -> str | None:
+    """Why the view cannot be previewed, or None."""
+    if view.rgb:
+        return "No preview of colour (RGB) layers: split the layer into its channels to preview one."
+    if not {"Y", "X"} <= set(view.axes) or len(view.axes) != len(view.shape):
+        return f"No preview: the layer needs one letter per axis with Y and X, found {view.axes!r}."
+    if 0 in view.shape:
+        return "No preview: the layer is empty."
+    if len(view.displayed) != 2:
+        return "No preview in 3-D: switch the viewer to 2-D (Ctrl+Y)."
+    shown = {view.axes[axis] for axis in view.displayed}
+    if shown != {"Y", "X"}:
+        found = " and ".join(sorted(shown))
+        return f"No preview: the viewer shows the axes {found}, expected Y and X; roll or swap them back."
+    for axis in _leading(view.axes):
+        if not (math.isfinite(view.point[axis]) and 0 <= _position(view, axis) < view.shape[axis]):
+            return f"No preview: the slider of axis {view.axes[axis]} stands outside the layer."
+    return None
+
+
+def _leading(axes: str) -> list[int]:
+    return [axis for axis, letter in enumerate(axes) if letter not in "YX"]
+
+
+def _position(view: LayerView, axis: int) -> int:
+    return round(view.point[axis])
+
+
+def _span(view: LayerView, axis: int) -> tuple[float, float] | None:
+    """Half-open range in view along an axis, px of the full resolution; None if none of it is."""
+    first, last = view.corners[0][axis], view.corners[1][axis]
+    if not (math.isfinite(first) and math.isfinite(last)):
+        return None
+    scale = 1.0 if view.level_scale is None else view.level_scale[axis]
+    start, stop = max(first * scale, 0.0), min((last + 1) * scale, float(view.shape[axis]))
+    return (start, stop) if start < stop else None
+
+
+def _meets(tile: Tile, rows: tuple[float, float], columns: tuple[float, float]) -> bool:
+    """Whether the tile's core shares pixels with half-open ranges."""
+    return tile.y0 < rows[1] and rows[0] < tile.y1 and tile.x0 < columns[1] and columns[0] < tile.x1
+
+
+@lru_cache(maxsize=16)
+def _planned(plane: tuple[int, int], tile: int, halo: int) -> tuple[Tile, ...]:
+    """The same plan at every pan."""
+    return plan_tiles(plane, tile, halo)

@@ -1,0 +1,113 @@
+"""Between session and window: the chosen layer, and what the session needs of the window. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from napari_rdpdenoise.ui.preview.canvas import Canvas
+from napari_rdpdenoise.ui.preview.viewport import LayerView
+from napari_rdpdenoise.ui.run.jobs import Job
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.io import ImageSource
+
+__all__ = ["Stage", "Subject", "open_subject", "why_no_canvas"]
+
+_LARGEST_PLANE = (
+    100_000_000  # pixels that a preview layer may have: 400 MB, and what a graphics card can show
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The chosen layer.
+
+    Attributes:
+        name: of the layer.
+        key: names the layer *and* its content: it changes when the pixels are replaced.
+        data: full-resolution array.
+        axes: one letter per axis of ``data``; with rgb the last one is S.
+        path: file it was read from, where that is known.
+        scale, units: of the axes beside S.
+        channel_names: one per channel, or empty.
+    """
+
+    name: str
+    key: Hashable
+    data: Any
+    axes: str
+    path: str | None = None
+    scale: tuple[float, ...] = ()
+    units: tuple[str, ...] = ()
+    channel_names: tuple[str, ...] = ()
+
+    @property
+    def rgb(self) -> bool:
+        """Whether the last axis holds colours."""
+        return self.axes.endswith("S")
+
+    @property
+    def facts(self) -> str:
+        """Axes, size and type in one line."""
+        size = " × ".join(str(n) for n in self.data.shape)
+        return f"{self.axes}, {size}, {np.dtype(self.data.dtype).name}"
+
+
+class Stage(Protocol):
+    """What the session needs of the window; all but ``post`` is called in the viewer's thread."""
+
+    def post(self, call: Callable[[], None]) -> None:
+        """Call soon in the viewer's thread; may come from any thread."""
+
+    def view(self) -> LayerView | None:
+        """What the viewer shows of the chosen layer; None for none."""
+
+    def show_canvas(self, canvas: Canvas | None) -> None:
+        """Show this array as the preview layer, in place of the one before; None takes it away."""
+
+    def refresh(self) -> None:
+        """Pixels of the canvas have changed."""
+
+    def look_again(self) -> None:
+        """Call ``session.preview()`` when nothing has changed for a moment."""
+
+    def ask_realism(self) -> None:
+        """Find out in a thread what the chosen model offers, and tell ``session.take_realism``."""
+
+    def settled(self) -> None:
+        """All that is in view was denoised, or another plane is shown."""
+
+    def start(self, job: Job) -> None:
+        """Drain ``session.controller.run(job)`` in a thread, and hand each event to ``session.take``."""
+
+
+def why_no_canvas(subject: Subject) -> str | None:
+    """Why there can be no preview layer of a subject, in words; None where there can be one."""
+    if subject.rgb:
+        return "No preview of colour (RGB) layers; they can be denoised as a whole."
+    plane = [subject.data.shape[subject.axes.index(letter)] for letter in "YX"]
+    if plane[0] * plane[1] > _LARGEST_PLANE:
+        return (
+            f"No preview of planes above {_LARGEST_PLANE // 10**6} megapixels: crop the layer to try "
+            "settings; the whole can be denoised to a file."
+        )
+    return None
+
+
+def open_subject(subject: Subject) -> ImageSource:
+    """The layer as an image source.
+
+    Raises:
+        TypeError, ValueError: if the engine cannot read it.
+    """
+    from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.io.arrays import ArraySource
+
+    known = isinstance(subject.data, np.ndarray) or hasattr(subject.data, "dask")
+    if known or type(subject.data).__module__.partition(".")[0] == "zarr":
+        return open_image(subject.data, axes=subject.axes)
+    return ArraySource(subject.data, subject.axes)  # whatever else napari can slice

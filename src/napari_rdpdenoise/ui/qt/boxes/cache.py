@@ -1,0 +1,179 @@
+"""How large the cache of encoded tiles is, and a button that empties it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from napari.qt.threading import create_worker
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QVBoxLayout, QWidget
+
+from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
+from napari_rdpdenoise.ui.state import describe
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QShowEvent
+
+    from napari_rdpdenoise.cache import LatentCache
+
+__all__ = ["CacheBox", "size_words"]
+
+_SHOWN = 34  # letters of the folder, so that its line fits into 320 px
+
+
+class _Found(NamedTuple):
+    """What a thread saw: the cache, bytes and tiles on disk, what clearing freed; or why it failed."""
+
+    cache: LatentCache
+    disk_bytes: int = 0
+    tiles: int = 0
+    freed_bytes: int | None = None
+    freed_tiles: int = 0
+    error: OSError | None = None
+
+
+class CacheBox(QWidget):
+    """Shows and empties a cache. Folders are looked through in a thread.
+
+    Args:
+        cache: shared by preview and runs; None for the one that the preferences describe.
+        limit_bytes: what its files may take; None for the limit of the preferences.
+    """
+
+    def __init__(self, cache: LatentCache | None, limit_bytes: int | None = None) -> None:
+        super().__init__()
+        chosen = preferences()
+        self._cache = open_cache(chosen) if cache is None else cache
+        self._limit = chosen.cache_bytes if limit_bytes is None else limit_bytes
+        self._looking = self._look_again = False
+        self._size = named(text_label("Cache: looking."), "Cache", "")
+        self._told = named(text_label(), "Cache cleared", "What was freed.")
+        self._clear = named(
+            QPushButton("Clear..."),
+            "Clear cache",
+            "Remove all encoded tiles, those of earlier sessions too. Results are not touched; images are "
+            "encoded again when they are needed.",
+        )
+        row = QHBoxLayout()
+        row.addWidget(self._size, stretch=1)
+        row.addWidget(self._clear)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(row)
+        column.addWidget(self._told)
+        self._told.hide()
+        self._clear.clicked.connect(self._ask)
+        self._show_place()
+
+    def set_cache(self, cache: LatentCache, limit_bytes: int) -> None:
+        """Show another cache, after a change of the preferences."""
+        self._cache, self._limit = cache, limit_bytes
+        self._told.hide()
+        self._show_place()
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Look at the cache again, and show its size when that is done."""
+        if self._looking:
+            self._look_again = True
+            return
+        self._looking = True
+        create_worker(_look, self._cache, _connect={"returned": self._show_size}, _ignore_errors=True)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Bring the size up to date whenever the box is unfolded."""
+        super().showEvent(event)
+        self.refresh()
+
+    def _ask(self) -> None:
+        buttons = QMessageBox.StandardButton
+        answer = QMessageBox.question(
+            self,
+            "Clear the cache",
+            f"Remove all encoded tiles in {self._cache.folder or 'memory'}?\n\n"
+            "Results are not touched. Images are encoded again when they are needed.",
+            buttons.Yes | buttons.Cancel,
+            buttons.Cancel,
+        )
+        if answer == buttons.Yes:
+            self._clear.setEnabled(False)
+            create_worker(_empty, self._cache, _connect={"returned": self._cleared}, _ignore_errors=True)
+
+    def _cleared(self, found: _Found) -> None:
+        self._clear.setEnabled(True)
+        if found.error is not None:
+            show_error(
+                f"The cache could not be cleared: {describe(found.error)}; "
+                f"remove the files in {found.cache.folder} yourself"
+            )
+        elif found.freed_bytes is not None:
+            tiles = "1 tile" if found.freed_tiles == 1 else f"{found.freed_tiles} tiles"
+            left = f" {size_words(found.disk_bytes)} are in use and stay." if found.disk_bytes else ""
+            self._told.setText(f"Freed {size_words(found.freed_bytes)}, {tiles}.{left}")
+            self._told.show()
+        self.refresh()
+
+    def _show_size(self, found: _Found) -> None:
+        self._looking = False
+        if self._look_again:
+            self._look_again = False
+            self.refresh()
+        if found.cache is self._cache and found.error is None:
+            self._show_place(size_words(found.disk_bytes))
+
+    def _show_place(self, size: str = "...") -> None:
+        folder = self._cache.folder
+        if folder is None:
+            text, tooltip = "Cache: in memory only", "Encoded tiles are kept until napari is closed."
+        elif self._limit <= 0:
+            text, tooltip = f"Cache: off on disk, {size} in {_short(folder)}", str(folder)
+        else:
+            text = f"Cache: {size} of {size_words(self._limit)} in {_short(folder)}"
+            tooltip = f"Encoded tiles of earlier previews and runs, in {folder}"
+        self._size.setText(text)
+        named(self._size, text, tooltip)
+
+
+def size_words(count: int) -> str:
+    """Bytes in words, decimal units: ``"123 MB"``."""
+    for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
+        if count >= unit:
+            digits = 1 if count < 100 * unit else 0
+            return f"{count / unit:.{digits}f} {name}".replace(".0 ", " ")
+    return "0 MB" if count == 0 else f"{count} bytes"
+
+
+def _short(folder: Path) -> str:
+    text = str(folder)
+    home = str(Path.home())
+    if len(home) > 1 and text.startswith(home):
+        text = "~" + text[len(home) :]
+    return text if len(text) <= _SHOWN else "..." + text[3 - _SHOWN :]
+
+
+def _look(cache: LatentCache) -> _Found:
+    try:
+        stats = cache.stats()
+    except OSError as error:
+        return _Found(cache, error=error)
+    return _Found(cache, stats.disk_bytes, stats.entries)
+
+
+def _empty(cache: LatentCache) -> _Found:
+    try:
+        before = _fresh(cache)
+        cache.clear()
+        after = cache.stats()
+    except OSError as error:
+        return _Found(cache, error=error)
+    freed = max(before.disk_bytes - after.disk_bytes, 0), max(before.tiles - after.entries, 0)
+    return _Found(cache, after.disk_bytes, after.entries, *freed)
+
+
+def _fresh(cache: LatentCache) -> _Found:
+    """Sizes as they are now: other processes may have written since ``cache`` last looked."""
+    from napari_rdpdenoise.cache import LatentCache
+
+    return _look(LatentCache(memory_bytes=0, folder=cache.folder) if cache.folder is not None else cache)

@@ -1,0 +1,249 @@
+"""The dock's fine-tuning: starts, watches and ends a training in a thread, and offers what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import napari
+from qtpy.QtCore import QTimer, Signal
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_rdpdenoise.ui.finetune.curves import Curves
+from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Event, Failed, Progress, Said, Task
+from napari_rdpdenoise.ui.finetune.run import events
+from napari_rdpdenoise.ui.finetune.words import KEPT, checked_words, done_words, failed_words, progress_words
+from napari_rdpdenoise.ui.qt.background import run_tuning, start_long
+from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
+from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CurvePlots
+from napari_rdpdenoise.ui.qt.latest import alive
+from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+
+__all__ = ["FineTuneBox"]
+
+_REDRAW_MS = 300  # between two drawings of the curves
+_STOPPING = "Stopping after the step in work; the window is free."
+
+
+class _Training:
+    """The thread that trains; outlives the widget for as long as its last step takes."""
+
+    def __init__(self) -> None:
+        self.worker: Any = None
+        self.stopping = False
+
+    def stop(self) -> None:
+        """Ask it to stop; returns at once."""
+        self.stopping = True
+        if self.worker is not None:
+            self.worker.quit()
+
+
+class FineTuneBox(QWidget):
+    """Form, buttons, curves, a held-out picture, and the report.
+
+    Args:
+        viewer: whose layers are offered.
+        image: tells the layer that the dock denoises; None for none.
+        model: tells the model to start from.
+        device: tells the device.
+        stream: does the work; for tests.
+
+    Attributes:
+        tuned: signal with the folder of a new model that is better.
+        used: signal with the folder of the model that shall be used.
+    """
+
+    tuned = Signal(str)
+    used = Signal(str)
+
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        image: Callable[[], napari.layers.Image | None],
+        model: Callable[[], str],
+        device: Callable[[], str],
+        stream: Callable[[Task], Iterator[Event]] = events,
+    ) -> None:
+        super().__init__()
+        self._stream = stream
+        self._training = training = _Training()
+        self._paused = False
+        self._made: str | None = None  # folder of the better model
+        self._curves = Curves()
+        self.form = FineTuneForm(viewer.layers, image, model, device)
+        self.start = named(
+            QPushButton("Start &training"),
+            "Start training",
+            "Check the images, then train in the background.",
+        )
+        self.pause = named(
+            QPushButton("Pause"), "Pause training", "Hold the training after the step in work, or go on."
+        )
+        self.cancel = named(QPushButton("Cancel"), "Cancel training", f"Stop after the step in work. {KEPT}")
+        self.bar = named(QProgressBar(), "Training progress", "Steps done.")
+        self.status = named(text_label(), "Training status", "")
+        self.notes = named(text_label(), "About the images", "")
+        self.plots, self.crop = CurvePlots(), CropView()
+        self.report = named(text_label(), "Report of the training", "")
+        self.use = named(
+            QPushButton("Use this model"),
+            "Use this model",
+            "Choose the new model above; the preview follows. Only where it is better on held-out images.",
+        )
+        self._redraw = QTimer(self)
+        self._redraw.setSingleShot(True)
+        self._redraw.setInterval(_REDRAW_MS)
+        self._redraw.timeout.connect(lambda: self.plots.set_curves(self._curves))
+        self._arrange()
+        self.start.clicked.connect(self.begin)
+        self.pause.clicked.connect(self._pause_or_go_on)
+        self.cancel.clicked.connect(self.stop)
+        self.use.clicked.connect(lambda: self._made and self.used.emit(self._made))
+        self.use.clicked.connect(self.refresh)  # the model to start from is another then
+        self.form.changed.connect(self._show_buttons)
+        self.destroyed.connect(lambda: training.stop())  # with the whole window
+        self._show_buttons()
+
+    @property
+    def busy(self) -> bool:
+        """Whether a training is under way, its last step included."""
+        return self._training.worker is not None
+
+    def refresh(self) -> None:
+        """Bring hints up to date when the box is unfolded."""
+        self.form.refresh()
+
+    def begin(self) -> None:
+        """Start, or say what is missing."""
+        if self.busy:
+            return
+        try:
+            task = self.form.task()
+        except ValueError as error:
+            self.status.setText(str(error))
+            self._show_buttons()
+            return
+        self._made, self._paused, self._training.stopping = None, False, False
+        self._curves = Curves()
+        self.plots.set_curves(self._curves)
+        self.crop.hide()
+        for label in (self.notes, self.report):
+            label.setText("")
+        self.status.setText("Starting.")
+        worker = self._training.worker = run_tuning(self._stream, task)
+        worker.yielded.connect(self._take)
+        worker.paused.connect(self._has_paused)
+        worker.resumed.connect(self._has_resumed)
+        worker.finished.connect(self._ended)
+        start_long(worker)
+        self._show_buttons()
+
+    def stop(self) -> None:
+        """Ask the training to stop; returns at once."""
+        if self.busy and not self._training.stopping:
+            self._training.stop()
+            self.status.setText(_STOPPING)
+            self._show_buttons()
+
+    def shut(self) -> None:
+        """End it all, because the dock is closed."""
+        self._redraw.stop()
+        self._training.stop()
+
+    # What the thread says
+
+    def _take(self, event: Event) -> None:
+        if not alive(self):
+            return
+        if isinstance(event, Progress):
+            self._curves.add(event)
+            if not self._redraw.isActive():
+                self._redraw.start()
+            self.bar.setRange(0, event.steps)
+            self.bar.setValue(event.step)
+        if isinstance(event, Crop):
+            self.crop.set_crop(event)
+        elif isinstance(event, Checked):
+            self._curves = Curves(event.goal)
+            self._curves.extend(event.past)
+            self.notes.setText(checked_words(event))
+        elif isinstance(event, Done):
+            self._take_result(event)
+        elif isinstance(event, Failed):
+            self.status.setText(failed_words(event))
+        elif not self._training.stopping and not self._paused:
+            self.status.setText(event.message if isinstance(event, Said) else progress_words(event))
+
+    def _take_result(self, done: Done) -> None:
+        self.report.setText(done_words(done))
+        self.status.setText(
+            "Done: the new model is better." if done.better else "Done: the model chosen above is kept."
+        )
+        if done.better:
+            self._made = str(done.out)
+            self.tuned.emit(self._made)
+
+    def _has_paused(self) -> None:
+        if alive(self) and not self._training.stopping:
+            self._paused = True
+            self.status.setText("Paused. The processor is free.")
+            self._show_buttons()
+
+    def _has_resumed(self) -> None:
+        if alive(self):
+            self._paused = False
+            self.status.setText("Going on.")
+            self._show_buttons()
+
+    def _ended(self) -> None:
+        self._training.worker = None
+        if not alive(self):
+            return
+        if self.status.text() == _STOPPING:
+            self.status.setText(f"Cancelled. {KEPT}")
+        self._paused = False
+        self.form.refresh()  # and with it the buttons
+
+    # Inside
+
+    def _pause_or_go_on(self) -> None:
+        worker = self._training.worker
+        if worker is None:
+            return
+        self.pause.setEnabled(False)  # until it has done so
+        if self._paused:
+            worker.resume()
+        else:
+            self.status.setText("Pausing after the step in work.")
+            worker.pause()
+
+    def _show_buttons(self) -> None:
+        busy, stopping = self.busy, self._training.stopping
+        self.form.setEnabled(not busy)
+        self.start.setEnabled(not busy)
+        self.pause.setEnabled(busy and not stopping)
+        self.pause.setText("Resume" if self._paused else "Pause")
+        self.cancel.setEnabled(busy and not stopping)
+        self.use.setEnabled(self._made is not None and not busy)
+        self.bar.setVisible(busy or bool(self.report.text()))
+        if busy and self.status.text() == "Starting.":
+            self.bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
+        elif not busy and self.bar.maximum() == 0:
+            self.bar.setRange(0, 1)
+            self.bar.hide()
+        for label in (self.status, self.notes, self.report):
+            label.setVisible(bool(label.text()))
+        self.plots.setVisible(busy or bool(self._curves.shown))
+
+    def _arrange(self) -> None:
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.start, stretch=1)
+        buttons.addWidget(self.pause)
+        buttons.addWidget(self.cancel)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.form)
+        column.addLayout(buttons)
+        for part in (self.bar, self.status, self.crop, self.plots, self.report, self.use, self.notes):
+            column.addWidget(part)

@@ -1,0 +1,217 @@
+"""What a fine-tuning is asked for: which way, from which images, under which name, for how long."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_rdpdenoise.ui.finetune.events import Kind, Task
+from napari_rdpdenoise.ui.finetune.models import folder_hint, model_name, tuned_folder
+from napari_rdpdenoise.ui.finetune.words import KINDS
+from napari_rdpdenoise.ui.qt.boxes.finetune_sources import SourceChoice
+from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.layer_choice import stack_of
+
+__all__ = ["FineTuneForm"]
+
+_ABOVE = "The image above"
+_NONE = "Choose a layer or folder"
+_BUDGETS = {"minutes": 30, "steps": 1000}
+_OTHERS: dict[Kind, tuple[str, str]] = {
+    "unpaired": (
+        "References",
+        "Clean images of the same kind of specimen and pixel size, taken anywhere else.",
+    ),
+    "pairs": ("Partners", "One image for every noisy one, of the same place and in the same order."),
+}
+
+
+class FineTuneForm(QWidget):
+    """The controls of a fine-tuning.
+
+    Args:
+        layers: the viewer's list of layers.
+        image: tells the layer that the dock denoises; None for none.
+        model: tells the model to start from.
+        device: tells the device.
+
+    Attributes:
+        changed: signal: something was chosen.
+    """
+
+    changed = Signal()
+
+    def __init__(
+        self,
+        layers: Any,
+        image: Callable[[], Image | None],
+        model: Callable[[], str],
+        device: Callable[[], str],
+    ) -> None:
+        super().__init__()
+        self._image, self._model, self._device = image, model, device
+        self._parent: Path | None = None  # None: the user's folder of models
+        self.kind = named(QComboBox(), "Learn from", "What there is to learn from.")
+        for kind, (title, _) in KINDS.items():
+            self.kind.addItem(title, kind)
+        self.about = text_label()
+        self.noisy = SourceChoice(
+            layers,
+            "Noisy images",
+            "Noisy images of one channel, raw counts, as they come from the camera.",
+            _ABOVE,
+        )
+        self.others = SourceChoice(layers, "References", _OTHERS["unpaired"][1], _NONE)
+        self.partner = named(
+            QComboBox(),
+            "Partners are",
+            "Clean: long exposures or averages. Noisy: second exposures like the first.",
+        )
+        self.partner.addItems(["clean", "noisy"])
+        self.name = named(
+            QLineEdit(),
+            "Name",
+            "Name of the new model, and of its folder. The shipped models are never changed.",
+        )
+        self.place = named(
+            QPushButton("Folder…"),
+            "Folder of the new model",
+            "Write it into another folder than that of your models, where napari finds it again.",
+        )
+        self.amount = named(
+            QSpinBox(), "Budget", "How long to train at most; it ends earlier where nothing gets better."
+        )
+        self.amount.setRange(1, 1_000_000)
+        self.unit = named(QComboBox(), "Unit of the budget", "Minutes of training, or steps.")
+        self.unit.addItems(list(_BUDGETS))
+        self.amount.setValue(_BUDGETS["minutes"])
+        self.hint = text_label()
+        self._arrange()
+        self._listen()
+        self.refresh()
+
+    def task(self) -> Task:
+        """What is asked for.
+
+        Raises:
+            ValueError: if images or the name are missing, or a layer cannot be used.
+        """
+        kind: Kind = self.kind.currentData()
+        noisy = self.noisy.source()
+        if noisy is None:
+            layer = self._image()
+            if layer is None:
+                raise ValueError("Noisy: expected a layer or a folder, found none; choose one")
+            noisy = stack_of(layer)
+        others = None if kind == "zeroshot" else self.others.source()
+        if kind != "zeroshot" and others is None:
+            title, what = _OTHERS[kind]
+            raise ValueError(f"{title}: expected a layer or a folder, found none; choose one. {what}")
+        amount = self.amount.value()
+        minutes = self.unit.currentText() == "minutes"
+        return Task(
+            kind,
+            noisy,
+            others,
+            self.out(),
+            self._model(),
+            self._device(),
+            float(amount) if minutes else None,
+            None if minutes else amount,
+            {"partner": self.partner.currentText()} if kind == "pairs" else {},
+        )
+
+    def out(self) -> Path:
+        """Folder of the new model.
+
+        Raises:
+            ValueError: if the name is none of a folder, or its folder is that of the model to start from.
+        """
+        name = self.name.text().strip() or self.name.placeholderText()
+        if name in (".", "..") or any(letter in name for letter in '/\\:*?"<>|'):
+            raise ValueError(
+                f'Name: expected the name of a folder, found {name!r}; leave out / \\ : * ? " < > |'
+            )
+        out = (self._parent or tuned_folder()) / name
+        if Path(self._model()) == out:
+            raise ValueError(
+                f"Name: expected a new one, found {name!r}, that of the model chosen above; give another, "
+                "or, to train it further, choose the model above that it started from"
+            )
+        return out
+
+    def refresh(self) -> None:
+        """Bring names, hints and what is visible up to date."""
+        kind: Kind = self.kind.currentData()
+        self.about.setText(KINDS[kind][1])
+        title, tooltip = _OTHERS.get(kind, ("", ""))
+        self._others_title.setText(title)
+        if title:
+            named(self.others.layers, title, tooltip)
+        for part in (self._others_title, self.others):
+            part.setVisible(bool(title))
+        for part in (self._partner_title, self.partner):
+            part.setVisible(kind == "pairs")
+        layer = self.noisy.layer or self._image()
+        folder = None if self.noisy.layer else self.noisy.folder
+        given = folder.name if folder else layer.name if layer is not None else ""
+        self.name.setPlaceholderText(model_name(given, kind))
+        try:
+            words = folder_hint(self.out())
+        except ValueError as error:
+            words = str(error)
+        self.hint.setText(words)
+        self.hint.setVisible(bool(words))
+        self.changed.emit()
+
+    def _arrange(self) -> None:
+        self._others_title, self._partner_title = QLabel("References"), QLabel("Partners are")
+        names, budget = QHBoxLayout(), QHBoxLayout()
+        names.addWidget(self.name, stretch=1)
+        names.addWidget(self.place)
+        budget.addWidget(self.amount, stretch=1)
+        budget.addWidget(self.unit)
+        form = QFormLayout()
+        form.setContentsMargins(0, 0, 0, 0)
+        form.addRow("Learn from", self.kind)
+        form.addRow(self.about)
+        form.addRow("Noisy", self.noisy)
+        form.addRow(self._others_title, self.others)
+        form.addRow(self._partner_title, self.partner)
+        form.addRow("Name", names)
+        form.addRow("At most", budget)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addWidget(self.hint)
+
+    def _listen(self) -> None:
+        self.kind.currentIndexChanged.connect(lambda _index: self.refresh())
+        self.noisy.changed.connect(self.refresh)
+        self.others.changed.connect(self.changed)
+        self.name.textChanged.connect(lambda _text: self.refresh())
+        self.unit.currentTextChanged.connect(lambda unit: self.amount.setValue(_BUDGETS[unit]))
+        self.place.clicked.connect(self._choose_place)
+
+    def _choose_place(self) -> None:
+        text = QFileDialog.getExistingDirectory(self, "Folder in which the new model gets its own")
+        if text:
+            self._parent = None if Path(text) == tuned_folder() else Path(text)
+            named(self.place, "Folder of the new model", f"The new model gets a folder in {text}.")
+            self.refresh()

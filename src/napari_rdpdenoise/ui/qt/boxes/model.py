@@ -1,0 +1,81 @@
+"""Choice of the model: a shipped one, one of the user's own, or any folder."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog
+
+from napari_rdpdenoise.ui.finetune.models import tuned_models
+from napari_rdpdenoise.ui.qt.background import look_up
+from napari_rdpdenoise.ui.qt.parts.controls import named
+from napari_rdpdenoise.ui.run.jobs import model_names
+
+__all__ = ["ModelChoice"]
+
+_OTHER = "Other folder…"
+
+
+class ModelChoice(QComboBox):
+    """Names of models, and a last entry that asks for a folder.
+
+    Attributes:
+        chosen: signal with the name or path that the user chose.
+    """
+
+    chosen = Signal(str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        named(
+            self,
+            "Model",
+            "The model that denoises: a shipped one, one that you have fine-tuned, or any folder with one.",
+        )
+        self.setMinimumContentsLength(8)  # long paths are cut, and do not widen the dock
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._shown = "default"
+        self.addItem(self._shown, self._shown)
+        self.addItem(_OTHER, None)
+        self.activated.connect(self._choose)
+
+    def fill(self) -> None:
+        """Look up in threads which models there are, and offer them."""
+        for question, offer in ((model_names, self.offer), (tuned_models, self.offer_tuned)):
+            asked = look_up(question)
+            asked.returned.connect(offer)
+            asked.start()
+
+    def offer(self, names: Sequence[str]) -> None:
+        """Add names, or folders, that are not there yet."""
+        for name in names:
+            self._add(name, name)
+
+    def offer_tuned(self, models: Mapping[str, Path]) -> None:
+        """Add the user's own models, by name and folder."""
+        for name, folder in models.items():
+            self._add(f"{name} (tuned)", str(folder))
+
+    def show_model(self, name: str) -> None:
+        """Show a model's name or path."""
+        self.offer([name])
+        self._shown = name
+        self.setCurrentIndex(self.findData(name))
+
+    def _add(self, title: str, value: str) -> None:
+        place = self.findData(value)
+        if place < 0:
+            self.insertItem(self.count() - 1, title, value)
+        elif title != value:  # a path that now has a name
+            self.setItemText(place, title)
+
+    def _choose(self) -> None:
+        name = self.currentData()
+        if name is None:
+            name = QFileDialog.getExistingDirectory(self, "Folder of a model (with card.yaml)")
+        if name:
+            self.chosen.emit(name)
+        else:
+            self.show_model(self._shown)

@@ -1,0 +1,354 @@
+"""The box of numbers: the result against a reference layer, or the checks that need none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from napari.layers import Image, Layer, Shapes
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFormLayout, QGridLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_rdpdenoise.ui.compare.networks import (
+    Fetched,
+    Opener,
+    Trunk,
+    consent_text,
+    fetch_trunks,
+    missing_trunks,
+)
+from napari_rdpdenoise.ui.compare.readouts import (
+    METRICS,
+    NO_REFERENCE,
+    UNAVAILABLE,
+    Readout,
+    RealismPath,
+    SeriesRow,
+    check_shown,
+    measure_series,
+    measure_shown,
+)
+from napari_rdpdenoise.ui.layers.stacks import Box, Stack, series_planes
+from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.qt.latest import Latest
+from napari_rdpdenoise.ui.qt.parts.consent import ask_consent
+from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, region_of, stack_of
+from napari_rdpdenoise.ui.qt.parts.number_table import NumberTable
+
+__all__ = ["ReadoutsBox"]
+
+_MOVED = RealismPath((), "", "", "The view changed: measure the plane to see what realism trades here.")
+_OTHER = RealismPath((), "", "", "Another reference or region is chosen: measure again.")
+_OF = {"noisy": "Noisy", "fidelity": "Fidelity", "realism": "Realism", "result": "Result"}
+
+
+class ReadoutsBox(QWidget):
+    """Measures what the dock shows, or a result layer plane by plane, in a thread.
+
+    Args:
+        viewer: whose layers are offered as reference and region.
+        shown: tells the plane that is shown; None for nothing.
+        result_layer: tells the layer that holds the result; None for none.
+        backbones: tells the folder of the metric networks; None for the usual places.
+        ask: asks the user to agree to a text; for tests.
+        opener: opens an address; for tests.
+    """
+
+    path_changed = Signal(object)
+    """What realism trades on the plane that was measured: a `RealismPath`."""
+
+    def __init__(
+        self,
+        viewer: Any,
+        shown: Callable[[], Shown | None],
+        result_layer: Callable[[], Layer | None],
+        backbones: Callable[[], Path | None],
+        *,
+        ask: Callable[[QWidget, str], bool] | None = None,
+        opener: Opener | None = None,
+    ) -> None:
+        super().__init__()
+        self._viewer, self._shown, self._result, self._folder = viewer, shown, result_layer, backbones
+        self._ask, self._opener = ask or ask_consent, opener
+        self._latest = Latest(self)
+        self._asked = False  # whether the work under way was asked for; the checks then wait
+        self._missing: tuple[Trunk, ...] = ()
+        self._key: object = None  # of the plane that was measured last
+        self._build()
+        self._idle()
+
+    # What is in it
+
+    def _build(self) -> None:
+        layers = self._viewer.layers
+        self._reference = LayerChoice(layers, Image, "None", self._result)
+        self._region = LayerChoice(layers, Shapes, "Whole plane")
+        self._plane, self._series = QPushButton("Measure plane"), QPushButton("Measure series")
+        self._cancel, self._copy = QPushButton("Cancel"), QPushButton("Copy table")
+        self._download = QPushButton("Download the metric networks...")
+        self._bar, self._table, self._status = QProgressBar(), NumberTable(), text_label()
+        named(
+            self._reference,
+            "Reference",
+            "A clean image of the same field: one plane, or as many as the noisy layer. Its scale is fitted.",
+        )
+        named(self._region, "Region", "Measure within the first rectangle of a shapes layer only.")
+        named(self._plane, "Measure plane", "Measure what is denoised of the plane that is shown.")
+        named(self._series, "Measure series", "Measure every plane of the result layer that is done.")
+        named(self._cancel, "Cancel measuring", "Stop after the number in work; what is there stays.")
+        named(self._copy, "Copy table", "Copy the table as tab-separated text (also Ctrl+C in the table).")
+        named(
+            self._download,
+            "Download the metric networks",
+            "LPIPS and DISTS need published networks. You are asked first: address, size, licence, place. "
+            "A folder that holds them can be named in the preferences instead.",
+        )
+        named(self._bar, "Measuring", "How far the measurement or the download is.")
+        named(self._table, "Readouts", "The numbers, as they come in.")
+        self._arrange()
+        for choice in (self._reference, self._region):
+            choice.currentIndexChanged.connect(self._other_choice)
+        self._plane.clicked.connect(self.measure_plane)
+        self._series.clicked.connect(self.measure_series)
+        self._cancel.clicked.connect(self.cancel)
+        self._copy.clicked.connect(self._table.copy)
+        self._download.clicked.connect(self._look_for_networks)
+
+    def _arrange(self) -> None:
+        form = QFormLayout()
+        form.addRow("Reference", self._reference)
+        form.addRow("Region", self._region)
+        buttons = QGridLayout()
+        for place, button in enumerate((self._plane, self._series, self._cancel, self._copy)):
+            buttons.addWidget(button, place // 2, place % 2)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        for widget in (self._bar, self._table, self._status, self._download):
+            column.addWidget(widget)
+        self._download.hide()
+
+    # What the user and the dock do
+
+    def refresh(self) -> None:
+        """The view settled: check it anew without a reference, or say that the numbers are older."""
+        if self._asked:
+            return
+        self._reference.follow()  # the result layer may be another one now
+        shown = self._shown()
+        if self._reference.layer is not None:
+            if shown is not None and self._key is not None and _key(shown) != self._key:
+                self._key = None
+                self.path_changed.emit(_MOVED)
+                self._say("The view changed since this was measured: measure again.")
+        elif shown is not None and self._viewer.dims.ndisplay == 2:
+            self._key = None
+            try:
+                region = self._box(shown)
+            except ValueError:  # said when the user asks for the plane
+                region = None
+            self._latest.start(lambda: check_shown(shown, region), self._take, self._ended)
+
+    def measure_plane(self) -> None:
+        """Measure the plane that is shown."""
+        try:
+            shown, noisy = self._now()
+            region = self._box(shown)
+            clean = self._clean(shown)
+        except ValueError as error:
+            self._fail(error)
+            return
+        folder = self._folder()
+        names = [name for key, name in _OF.items() if key != "realism" or shown.realism is not None]
+        if clean is None:
+            self._table.start("Check", ["Found"])
+        else:
+            self._table.start("", names)
+        self._key = _key(shown)
+        self._begin(lambda: measure_shown(shown, clean, noisy, folder, region))
+
+    def measure_series(self) -> None:
+        """Measure the planes of the result layer that are done."""
+        try:
+            layer, reference = self._result(), self._reference.layer
+            if layer is None or reference is None:
+                raise ValueError("series: expected a result layer and a reference, choose or make them first")
+            result, clean = stack_of(layer), stack_of(reference)
+            shown = self._shown()
+            source = self._noisy_layer(shown) if shown is not None else None
+            region = self._box(shown) if shown is not None else None
+            noisy = None if source is None else stack_of(source)
+        except ValueError as error:
+            self._fail(error)
+            return
+        folder = self._folder()
+        self._table.start("Plane", [_short(name) for name in METRICS])
+        self._begin(lambda: measure_series(series_planes(result, clean, noisy), folder=folder, region=region))
+
+    def cancel(self) -> None:
+        """Stop what is under way; the numbers that are there stay."""
+        self._latest.cancel()
+        self._idle()
+        self._say("Cancelled.")
+
+    def _other_choice(self) -> None:
+        """The numbers, and what is being measured, hold for the reference and region before."""
+        self._key = None
+        self._table.start("", [])
+        self.path_changed.emit(_OTHER)
+        if not self._fetches:  # a download goes on
+            self._latest.cancel()
+            self._idle()
+            self._say(_OTHER.note)
+            self.refresh()
+
+    def _look_for_networks(self) -> None:
+        folder = self._folder()
+        self._say("Looking which networks are here.")
+        self._begin(lambda: iter([missing_trunks(folder)]))
+
+    def _offer(self, missing: tuple[Trunk, ...]) -> None:
+        folder = self._folder()
+        if not missing:
+            self._say("The networks are all here: measure again.")
+        elif self._ask(self, consent_text(missing, folder)):
+            self._begin(lambda: fetch_trunks(missing, folder, self._opener), fetches=True)
+        else:
+            self._say(
+                "Nothing was downloaded. A folder that holds the networks can be named in the preferences."
+            )
+
+    # What is measured
+
+    def _now(self) -> tuple[Shown, Stack]:
+        """The plane that is shown, and the noisy stack it is of.
+
+        Raises:
+            ValueError: if there is none, or it is not shown as planes.
+        """
+        shown = self._shown()
+        if self._viewer.dims.ndisplay != 2:
+            raise ValueError(
+                "display: expected planes, found 3-D; switch to 2-D (cube below the layer list) to measure"
+            )
+        layer = None if shown is None else self._noisy_layer(shown)
+        if shown is None or layer is None:
+            raise ValueError(
+                "preview: expected a denoised plane, found none; choose an image and wait for its preview"
+            )
+        return shown, stack_of(layer)
+
+    def _noisy_layer(self, shown: Shown) -> Layer | None:
+        return next((layer for layer in self._viewer.layers if layer.name == shown.layer), None)
+
+    def _clean(self, shown: Shown) -> Stack | None:
+        layer = self._reference.layer
+        if layer is None:
+            return None
+        if layer.name == shown.layer:
+            raise ValueError(
+                f"reference: expected a clean image, found the noisy layer, {layer.name}; choose another"
+            )
+        return stack_of(layer)
+
+    def _box(self, shown: Shown) -> Box | None:
+        shapes, image = self._region.layer, self._noisy_layer(shown)
+        return None if shapes is None or image is None else region_of(shapes, image)
+
+    # What it shows
+
+    def _begin(self, work: Callable[[], Iterator[Any]], *, fetches: bool = False) -> None:
+        self._asked, self._fetches = True, fetches
+        self._bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
+        self._bar.show()
+        for button in (self._plane, self._series, self._download):
+            button.setEnabled(False)
+        self._cancel.setEnabled(True)
+        self._latest.start(work, self._take, self._ended)
+
+    def _idle(self) -> None:
+        self._asked = self._fetches = False
+        self._bar.hide()
+        self._cancel.setEnabled(False)
+        self._plane.setEnabled(True)
+        self._download.setEnabled(True)
+        self._series.setEnabled(self._reference.layer is not None)
+
+    def _take(self, item: Any) -> None:
+        if isinstance(item, Readout):
+            self._put(item)
+        elif isinstance(item, SeriesRow):
+            self._put_row(item)
+        elif isinstance(item, RealismPath):
+            self.path_changed.emit(item)
+        elif isinstance(item, Fetched):
+            self._progress(item)
+        elif isinstance(item, str):
+            self._say(item)
+        elif isinstance(item, list):
+            self._table.start("Check", ["Found"])
+            for readout in item:
+                self._put(readout)
+            self._say(NO_REFERENCE)
+        else:
+            self._missing = item
+
+    def _put(self, readout: Readout) -> None:
+        if readout.of:
+            missing = readout.value is None
+            across = missing and readout.of == "noisy"
+            self._table.put(readout.name, _OF[readout.of], readout.text, readout.why, across=across)
+        else:
+            mark = {True: "✓ ", False: "! ", None: ""}[readout.fine]
+            last = self._table.horizontalHeaderItem(self._table.columnCount() - 1).text()
+            words = readout.why if readout.text == UNAVAILABLE else readout.text
+            self._table.put(readout.name, last, mark + words)
+        self._offer_download(readout)
+
+    def _put_row(self, row: SeriesRow) -> None:
+        name = "mean" if row.index is None else ", ".join(map(str, row.index)) or "all"
+        for readout in row.readouts:
+            self._table.put(name, _short(readout.name), readout.text, readout.why)
+            self._offer_download(readout)
+        self._table.scrollToBottom()
+
+    def _offer_download(self, readout: Readout) -> None:
+        if readout.name in ("LPIPS", "DISTS") and readout.value is None:
+            self._download.show()
+
+    def _progress(self, fetched: Fetched) -> None:
+        total = fetched.total or fetched.trunk.mib << 20
+        self._bar.setRange(0, total >> 10)
+        self._bar.setValue(min(fetched.done, total) >> 10)
+        self._say(
+            f"Downloading the network of {fetched.trunk.metric}: {fetched.done >> 20} of {total >> 20} MiB."
+        )
+
+    def _ended(self, error: Exception | None) -> None:
+        fetched, looked, self._missing = self._fetches, self._missing, ()
+        self._idle()
+        if error is not None:
+            self._fail(error)
+        elif looked:
+            self._offer(looked)
+        elif fetched:
+            self._download.hide()
+            self._say("The networks are here: measure again.")
+
+    def _fail(self, error: Exception) -> None:
+        self._say(f"Not measured. {error}")
+
+    def _say(self, text: str) -> None:
+        self._status.setText(text)
+
+
+def _key(shown: Shown) -> object:
+    """What the numbers of a plane hold for, whatever the realism slider says."""
+    return shown.layer, shown.index, shown.plan
+
+
+def _short(name: str) -> str:
+    return name.partition(",")[0]

@@ -1,0 +1,245 @@
+"""Denoising the whole layer: where to, progress, and the result as a layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import napari
+import numpy as np
+from napari.utils import progress
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QMessageBox,
+    QProgressBar,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_rdpdenoise.io.places import check_target, places_of
+from napari_rdpdenoise.ui.layers.axes import axes_note
+from napari_rdpdenoise.ui.qt.layers import OURS, look_of
+from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.run.controller import Cancelled, Failed
+from napari_rdpdenoise.ui.run.jobs import Finished, limits_of
+from napari_rdpdenoise.ui.state import describe
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.ui.qt.live import Live
+    from napari_rdpdenoise.ui.run.controller import Event
+    from napari_rdpdenoise.ui.run.jobs import Job
+    from napari_rdpdenoise.ui.state import DockState
+
+__all__ = ["RunBox"]
+
+_BAR_STEPS = 1000
+_MEMORY, _ZARR, _TIFF = "A new layer, in memory", "An OME-Zarr folder…", "An OME-TIFF file…"
+_ENDINGS = {_ZARR: (".ome.zarr", "OME-Zarr (*.ome.zarr)"), _TIFF: (".ome.tif", "OME-TIFF (*.ome.tif)")}
+
+
+class RunBox(QWidget):
+    """Buttons, progress and status of runs.
+
+    Args:
+        viewer: takes the result.
+        live: has the chosen layer and the session.
+        closing: whether the dock is being closed, so that nothing more is added.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, live: Live, closing: Callable[[], bool]) -> None:
+        super().__init__()
+        self._viewer, self._live, self._closing = viewer, live, closing
+        self._look: dict[str, Any] = {}
+        self._task: Any = None  # in napari's activity dock
+        self.target = named(
+            QComboBox(),
+            "Save to",
+            "A layer in memory, or a file that is written tile by tile and then opened.",
+        )
+        self.target.addItems([_MEMORY, _ZARR, _TIFF])
+        self.denoise = named(
+            QPushButton("&Denoise stack"),
+            "Denoise stack",
+            "Denoise all planes of the layer, or the channels and times chosen under Advanced.",
+        )
+        self.stop = named(
+            QPushButton("Ca&ncel"), "Cancel", "Stop after the tile in work; what is done is kept."
+        )
+        self.bar = named(QProgressBar(), "Progress", "Tiles done.")
+        self.status = named(text_label(), "Status", "")
+        self._arrange()
+        self.denoise.clicked.connect(self._start)
+        self.stop.clicked.connect(live.session.cancel)
+
+    def _arrange(self) -> None:
+        form = QFormLayout()
+        form.addRow("Save to", self.target)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.denoise, stretch=1)
+        buttons.addWidget(self.stop)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(form)
+        column.addLayout(buttons)
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+
+    def show_state(self, state: DockState) -> None:
+        """Show where the run stands."""
+        self.target.setEnabled(not state.busy)
+        self.denoise.setEnabled(state.can_start)
+        self.stop.setEnabled(state.can_cancel)
+        if state.busy and not state.total:
+            self.bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
+        else:
+            self.bar.setRange(0, _BAR_STEPS)
+            self.bar.setValue(round(_BAR_STEPS * state.done / max(state.total, 1)))
+        self.status.setText(state.hint)
+        self._show_task(state)
+
+    def run(self, target: Path | None = None, *, overwrite: bool = False) -> None:
+        """Start a run of the chosen layer, as `Session.run` does.
+
+        Raises:
+            RuntimeError: if no layer is chosen or a run is under way.
+            ValueError: if the target is a file that a layer of the viewer is read from.
+        """
+        if target is not None:
+            self._check(Path(target))
+        layer = self._live.layer
+        if layer is not None:
+            self._look = _result_look(layer)
+            if note := axes_note(layer.ndim, layer.axis_labels):
+                show_info(note)
+        self._live.session.run(target, overwrite=overwrite)
+
+    def take(self, event: Event) -> None:
+        """Show what came of a run."""
+        if self._closing():
+            return
+        job = self._live.session.job
+        if isinstance(event, Finished) and job is not None:
+            self._add(event.data, job, "denoised", event)
+            for message in event.report.messages:
+                show_warning(message)
+        elif isinstance(event, Cancelled) and job is not None and event.data is not None:
+            self._add(event.data, job, "denoised (partial)", None)
+        elif isinstance(event, Failed):
+            show_error(f"Denoising failed: {describe(event.error)}")
+
+    def close_task(self) -> None:
+        """Take the bar out of napari's activity dock."""
+        if self._task is not None:
+            self._task.close()
+            self._task = None
+
+    # Inside
+
+    def _start(self) -> None:
+        kind = self.target.currentText()
+        if kind == _MEMORY:
+            self.run()
+            return
+        ending, pattern = _ENDINGS[kind]
+        layer = self._live.layer
+        name = "image" if layer is None else layer.name.replace("/", "_")
+        text, _ = QFileDialog.getSaveFileName(
+            self,
+            "Save the denoised stack",
+            f"{name} denoised{ending}",
+            pattern,
+            # It would not ask for the folder that a Zarr is, and before an ending was added; we ask for all
+            options=QFileDialog.Option.DontConfirmOverwrite,
+        )
+        if not text:
+            return
+        path = Path(text)
+        if not path.name.endswith((".zarr", ".tif", ".tiff")):
+            path = path.with_name(path.name + ending)
+        try:
+            self._check(path)  # before it is asked whether it may be replaced
+            if not path.exists() or self._may_replace(path):
+                self.run(path, overwrite=path.exists())
+        except ValueError as error:
+            show_error(describe(error))
+
+    def _check(self, target: Path) -> None:
+        """Refuse what the image, or any other layer, is read from.
+
+        Raises:
+            ValueError: saying whose file it is.
+        """
+        subject = self._live.session.subject
+        if subject is not None:
+            check_target(target, places_of(subject.data, subject.path))
+        for layer in self._viewer.layers:
+            made = layer.metadata.get(OURS)
+            paths = [
+                layer.source.path if layer.source else None,
+                made.get("path") if isinstance(made, dict) else None,
+            ]
+            data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
+            places = {place for path in paths for place in places_of(data, path)}
+            check_target(target, sorted(places), f"the layer {layer.name}")
+
+    def _may_replace(self, path: Path) -> bool:
+        answer = QMessageBox.question(
+            self, "Replace?", f"{path.name} is there already. Replace it when the new result is complete?"
+        )
+        return answer == QMessageBox.StandardButton.Yes
+
+    def _show_task(self, state: DockState) -> None:
+        if not state.busy:
+            self.close_task()
+            return
+        if self._task is None:
+            self._task = progress(desc=f"Denoising {state.layer}", total=0)
+        if state.total and self._task.total != state.total:
+            self._task.reset(total=state.total)
+        if state.done > self._task.n:
+            self._task.update(state.done - self._task.n)
+
+    def _add(self, data: Any, job: Job, suffix: str, done: Finished | None) -> None:
+        look = dict(self._look)
+        chosen, limits = look.pop("limits_are_chosen"), None if done is None else done.limits
+        if limits is None and isinstance(data, np.ndarray):  # of a run that was cancelled
+            limits = limits_of(data, job.axes)
+        if limits is not None and not chosen:
+            look["contrast_limits"] = limits
+        if job.settings.time is not None and "T" in job.axes:
+            axis = job.axes.index("T")
+            look["translate"] = np.array(look["translate"], dtype=float)
+            look["translate"][axis] += job.settings.time[0] * look["scale"][axis]
+        settings = job.settings.model_dump(mode="json")
+        made: dict[str, Any] = {"role": "result", "source": job.name, "settings": settings}
+        if done is not None:
+            report = done.report
+            made |= {"rate": report.rate, "bpp": report.bpp, "messages": list(report.messages)}
+        if job.target is not None:
+            made["path"] = str(job.target)
+        if names := _channel_names(job):
+            made["channel_names"] = names
+        several = isinstance(data, list)
+        name = f"{job.name} {suffix}"
+        self._viewer.add_image(data, name=name, multiscale=several, metadata={OURS: made}, **look)
+        self._live.cover()
+
+
+def _result_look(layer: napari.layers.Image) -> dict[str, Any]:
+    """What the result takes over when the run starts: the layer may be gone when it ends."""
+    automatic = tuple(layer.contrast_limits) == tuple(layer.contrast_limits_range)
+    return {**look_of(layer), "limits_are_chosen": not automatic or layer.rgb}
+
+
+def _channel_names(job: Job) -> tuple[str, ...]:
+    """Names of the channels that were denoised; empty where they are not known."""
+    names, chosen = job.channel_names, job.settings.channels
+    if "C" not in job.axes or len(names) != job.data.shape[job.axes.index("C")]:
+        return ()
+    return names if chosen is None else tuple(names[number] for number in chosen)

@@ -1,0 +1,101 @@
+"""Between napari's image layers and the session: what a layer is, and what our layers share with it."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any
+
+import napari
+import numpy as np
+
+from napari_rdpdenoise.ui.layers.axes import layer_axes
+from napari_rdpdenoise.ui.preview.viewport import LayerView
+from napari_rdpdenoise.ui.preview.window import Subject
+
+__all__ = ["OURS", "is_ours", "look_of", "position_of", "subject_of", "view_of"]
+
+OURS = "napari-rdpdenoise"
+"""Key of our entry in the metadata of layers that the dock made."""
+_HELPERS = ("preview", "split", "residual", "gap")
+
+
+def is_ours(layer: napari.layers.Layer) -> bool:
+    """Whether the dock made this layer as an aid, so that it is not offered for denoising."""
+    made = layer.metadata.get(OURS)
+    return isinstance(made, dict) and made.get("role") in _HELPERS
+
+
+def subject_of(layer: napari.layers.Image, key: Hashable) -> Subject:
+    """The layer as the session takes it.
+
+    Raises:
+        ValueError: if its axes are not known.
+    """
+    axes = layer_axes(layer.ndim, layer.axis_labels, rgb=layer.rgb)
+    data = layer.data[0] if layer.multiscale else layer.data
+    path = layer.source.path if layer.source is not None else None
+    units = tuple(str(unit) for unit in layer.units)
+    made = layer.metadata.get(OURS)
+    names = tuple(map(str, made.get("channel_names", ()))) if isinstance(made, dict) else ()
+    scale = tuple(float(step) for step in layer.scale)
+    return Subject(layer.name, key, data, axes, path, scale, units, names)
+
+
+def view_of(
+    viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napari.layers.Image | None
+) -> LayerView:
+    """What the viewer shows of a layer.
+
+    Args:
+        viewer: that shows it.
+        layer: the noisy layer.
+        seen: a layer of the same place and full resolution, for the case that the noisy one is hidden.
+    """
+    subject = subject_of(layer, None)
+    dims = viewer.dims
+    skipped = dims.ndim - layer.ndim  # axes that the layer does not have
+    displayed = tuple(axis - skipped for axis in dims.displayed if axis >= skipped)
+    shape = tuple(int(n) for n in subject.data.shape[: layer.ndim])
+    level = 0
+    corners = None if seen is None or not seen.visible else _corners(seen, displayed)
+    if corners is None and layer.visible:
+        corners, level = _corners(layer, displayed), layer.data_level
+    if corners is None:  # not drawn yet
+        corners, level = np.array([(0,) * layer.ndim, [n - 1 for n in shape]]), 0
+    scale = tuple(float(f) for f in layer.downsample_factors[level]) if level else None
+    point = tuple(float(v) for v in layer.world_to_data(dims.point))
+    axes = subject.axes.removesuffix("S")
+    return LayerView(axes, shape, displayed, point, (corners[0], corners[1]), scale, layer.rgb)
+
+
+def _corners(layer: napari.layers.Image, displayed: tuple[int, ...]) -> Any:
+    """First and last pixel in view; None before the layer was drawn for the first time."""
+    corners = np.asarray(layer.corner_pixels)
+    extent = corners[1] - corners[0]
+    return corners if all(extent[axis] > 0 for axis in displayed) else None
+
+
+def position_of(layer: napari.layers.Image) -> dict[str, Any]:
+    """Place, units and axes: what every layer of ours shares with its source."""
+    return {
+        "scale": layer.scale,
+        "translate": layer.translate,
+        "rotate": layer.rotate,
+        "shear": layer.shear,
+        "affine": layer.affine,
+        "units": layer.units,
+        "axis_labels": layer.axis_labels,
+    }
+
+
+def look_of(layer: napari.layers.Image) -> dict[str, Any]:
+    """`position_of`, and the display."""
+    return {
+        **position_of(layer),
+        "rgb": layer.rgb,
+        "colormap": layer.colormap,
+        "contrast_limits": layer.contrast_limits,
+        "gamma": layer.gamma,
+        "blending": layer.blending,
+        "interpolation2d": layer.interpolation2d,
+    }

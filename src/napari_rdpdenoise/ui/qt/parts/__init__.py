@@ -1,0 +1,1 @@
+"""Small pieces that the boxes of the dock are made of."""

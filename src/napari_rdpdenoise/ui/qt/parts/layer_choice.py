@@ -1,0 +1,104 @@
+"""A chooser of layers that follows the viewer, and layers as plain stacks and boxes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from napari.layers import Image, Layer, Shapes
+from qtpy.QtWidgets import QComboBox
+
+from napari_rdpdenoise.ui.layers.axes import layer_axes
+from napari_rdpdenoise.ui.layers.stacks import Box, Stack, box_of
+from napari_rdpdenoise.ui.qt.latest import alive
+
+__all__ = ["LayerChoice", "region_of", "stack_of"]
+
+
+class LayerChoice(QComboBox):
+    """Offers layers of one kind, and first none at all, which is also the choice to begin with.
+
+    Args:
+        layers: the viewer's list of layers.
+        kind: class of the layers that are offered.
+        none: what no layer is called.
+        leave_out: tells a layer that is not offered, or None.
+    """
+
+    def __init__(
+        self,
+        layers: Any,
+        kind: type[Layer],
+        none: str,
+        leave_out: Callable[[], Layer | None] = lambda: None,
+    ) -> None:
+        super().__init__()
+        self._layers, self._kind, self._none, self._leave_out = layers, kind, none, leave_out
+        self.setMinimumContentsLength(8)  # long names are cut, and do not widen the dock
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        events = layers.events
+        for event in (events.inserted, events.removed, events.reordered, events.renamed):
+            event.connect(self.follow)
+        self.follow()
+
+    @property
+    def layer(self) -> Layer | None:
+        """The chosen layer; None for none."""
+        return self.currentData()
+
+    def choose(self, layer: Layer | None) -> None:
+        """Choose a layer that is offered; anything else is none."""
+        places = [n for n in range(self.count()) if n and self.itemData(n) == layer]
+        self.setCurrentIndex(places[0] if places and layer is not None else 0)
+
+    def follow(self, event: object = None) -> None:
+        """List the viewer's layers anew and keep the choice, if it is still there."""
+        if not alive(self):  # the viewer does not know that Qt has deleted the widget
+            return
+        chosen, left_out = self.layer, self._leave_out()
+        kept = [x for x in self._layers if isinstance(x, self._kind) and (left_out is None or x != left_out)]
+        blocked = self.blockSignals(True)
+        self.clear()
+        self.addItem(self._none, None)
+        for layer in kept:
+            self.addItem(layer.name, layer)
+        self.choose(chosen)
+        self.blockSignals(blocked)
+        if (self.layer is None) != (chosen is None):
+            self.currentIndexChanged.emit(self.currentIndex())
+
+
+def stack_of(layer: Image) -> Stack:
+    """An image layer's array at full resolution, with its axes.
+
+    Raises:
+        ValueError: if it holds colours, or its axes cannot be told.
+    """
+    if layer.rgb:
+        raise ValueError(
+            f"{layer.name}: expected one intensity per pixel, found colours (RGB); "
+            "split the layer into its channels and choose one"
+        )
+    data = layer.data[0] if layer.multiscale else layer.data
+    return Stack(layer.name, data, layer_axes(layer.ndim, layer.axis_labels, rgb=False))
+
+
+def region_of(shapes: Shapes, image: Image) -> Box:
+    """The pixels of an image's planes within the first rectangle of a shapes layer, else its first shape.
+
+    Raises:
+        ValueError: if there is no shape, or it covers no pixel.
+    """
+    if not len(shapes.data):
+        raise ValueError(f"region: expected a shape in {shapes.name}, found none; draw a rectangle in it")
+    first = next((n for n, kind in enumerate(shapes.shape_type) if kind == "rectangle"), 0)
+    stack = stack_of(image)
+    corners = []
+    for vertex in np.asarray(shapes.data[first]):
+        world = np.asarray(shapes.data_to_world(vertex))
+        missing = max(image.ndim - world.size, 0)  # layers meet at their last axes
+        world = np.concatenate([np.zeros(missing), world])[-image.ndim :]
+        corners.append(np.asarray(image.world_to_data(world)))
+    y, x = stack.axes.index("Y"), stack.axes.index("X")
+    return box_of(np.array(corners)[:, [y, x]], stack.plane_shape)

@@ -1,0 +1,1 @@
+"""Runs over a whole layer, and the text that does the same without the dock. No Qt here."""

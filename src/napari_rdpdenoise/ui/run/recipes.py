@@ -1,0 +1,187 @@
+"""What the dock does, as text that does the same without it: Python and a command. No Qt here.
+
+Only settings that differ from their defaults are written, with all digits.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from napari_rdpdenoise.settings import RunSettings
+
+__all__ = ["Recipe", "as_command", "as_python"]
+
+_PROGRAM = "napari-rdpdenoise"
+_PACKAGE = "napari_rdpdenoise"
+# Options that are not named as the field is; a test runs what is written through the command line's parser.
+_FLAGS = {"channels": "--channel", "output_format": "--format"}
+# They decide about files and have no meaning for a result in memory.
+_OF_FILES = {"overwrite", "output_format"}
+_TIFF = (".tif", ".tiff", ".btf", ".lsm")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What the dock would denoise.
+
+    Attributes:
+        settings: how. Give `axes` where the layer's differ from what its file or shape says.
+        path: file of the noisy image, or URL; None if it is in memory only.
+        target: file of the result; None for memory.
+        layer: name of the noisy layer; None if none is chosen.
+    """
+
+    settings: RunSettings
+    path: str | None = None
+    target: str | None = None
+    layer: str | None = None
+
+
+def as_python(
+    settings: RunSettings, *, path: str | None = None, target: str | None = None, layer: str | None = None
+) -> str:
+    """Python text that denoises the same.
+
+    Args:
+        settings: how.
+        path: file of the noisy image, or URL; None takes the layer's data from ``viewer``, as in napari's
+            console.
+        target: file of the result; None leaves it in ``result``.
+        layer: name of the noisy layer.
+
+    Raises:
+        ValueError: if neither a path nor a layer is given.
+    """
+    image, before = _image(path, layer)
+    return (
+        _streaming(settings, image, before, target) if target else _in_memory(settings, image, before, path)
+    )
+
+
+def as_command(
+    settings: RunSettings, path: str | None, target: str | None = None, layer: str | None = None
+) -> str:
+    """A command for the system's shell that denoises the same.
+
+    Args:
+        settings: how.
+        path: file of the noisy image, or URL; None for a layer in memory, and then a comment says that it has
+            to be saved first.
+        target: file of the result; None for one beside the input.
+        layer: name of the noisy layer, for the comment.
+    """
+    source = path or "layer.tif"
+    words = [_PROGRAM, "denoise", *map(_operand, (source, target or _beside(source, settings)))]
+    command = _quoted([*words, *_options(settings)])
+    if path:
+        return command
+    # repr keeps a name on the comment's line, whatever is in it
+    return f"# layer {layer or 'in memory'!r} is in memory only: save it first, here as {source}\n{command}"
+
+
+def _image(path: str | None, layer: str | None) -> tuple[str, list[str]]:
+    """The noisy image as an expression, and the lines before it."""
+    if path:
+        return repr(path), []
+    if layer is None:
+        raise ValueError("recipe: expected an image layer or a file, found neither; choose a layer first")
+    lines = [
+        f"layer = viewer.layers[{layer!r}]  # viewer: as in napari's console",
+        "image = layer.data[0] if layer.multiscale else layer.data",
+    ]
+    return "image", lines
+
+
+def _in_memory(settings: RunSettings, image: str, before: list[str], path: str | None) -> str:
+    axes = f", {settings.axes!r}" if settings.axes and path else ""
+    omitted = _OF_FILES | ({"axes"} if path else set())
+    opened = f"open_image({image}{axes})" if path else image
+    call = _call("denoise", [opened], {k: v for k, v in _changed(settings).items() if k not in omitted})
+    names = "denoise, open_image" if path else "denoise"
+    # a file gives a lazy array
+    lines = [f"from {_PACKAGE} import {names}", "", *before, f"result = {call}{'.compute()' if path else ''}"]
+    if not path:
+        lines.append(
+            'viewer.add_image(result, name=f"{layer.name} denoised", scale=layer.scale, rgb=layer.rgb)'
+        )
+    return "\n".join(lines) + "\n"
+
+
+def _streaming(settings: RunSettings, image: str, before: list[str], target: str) -> str:
+    return "\n".join(
+        [
+            f"from {_PACKAGE} import RunSettings, denoise_stream, open_image",
+            f"from {_PACKAGE}.io import open_sink",
+            f"from {_PACKAGE}.stream import output_spec",
+            "",
+            *before,
+            f"settings = {_call('RunSettings', [], _changed(settings))}",
+            f"source = open_image({image}, settings.axes)",
+            f"sink = open_sink({target!r}, output_spec(source, settings), overwrite=settings.overwrite)",
+            "for progress in denoise_stream(source, sink, settings):",
+            '    print(f"{progress.done} of {progress.total} tiles")',
+            "source.close()",
+            "",
+        ]
+    )
+
+
+def _changed(settings: RunSettings) -> dict[str, Any]:
+    """Fields that differ from their defaults, in the order of the model."""
+    default = RunSettings()
+    return {
+        name: value
+        for name in RunSettings.model_fields
+        if (value := getattr(settings, name)) != getattr(default, name)
+    }
+
+
+def _call(name: str, arguments: Iterable[str], options: dict[str, Any]) -> str:
+    return f"{name}({', '.join([*arguments, *(f'{key}={value!r}' for key, value in options.items())])})"
+
+
+def _options(settings: RunSettings) -> list[str]:
+    words: list[str] = []
+    for name, value in _changed(settings).items():
+        flag = _FLAGS.get(name, f"--{name}")
+        if name == "channels":
+            words += [word for channel in value for word in (flag, str(channel))]
+        elif name == "time":
+            words += [flag, f"{value[0]}:{value[1]}"]
+        elif value is True:
+            words.append(flag)
+        else:
+            words += [flag, str(value)]
+    return words
+
+
+def _operand(path: str) -> str:
+    """A path that no program takes for an option."""
+    return f"./{path}" if path.startswith("-") else path
+
+
+def _beside(path: str, settings: RunSettings) -> str:
+    """Where a result goes that was in memory only: beside its input."""
+    tiff = (
+        path.lower().endswith(_TIFF)
+        if settings.output_format is None
+        else settings.output_format == "ome-tiff"
+    )
+    name = path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
+    folder = "" if "://" in path else path.rstrip("/\\").removesuffix(name)
+    return f"{folder}{_stem(name)}-denoised{'.ome.tif' if tiff else '.ome.zarr'}"
+
+
+def _stem(name: str) -> str:
+    stem = Path(name).stem
+    return stem[:-4] if stem.lower().endswith(".ome") else stem
+
+
+def _quoted(words: list[str]) -> str:
+    return subprocess.list2cmdline(words) if sys.platform == "win32" else shlex.join(words)

@@ -1,0 +1,112 @@
+"""Automatic rate: the smallest one beyond which the residual no longer falls, from the noise alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.codec import Normalization
+from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate
+from napari_rdpdenoise.codec.normalization import UNIT
+from napari_rdpdenoise.noise import NoiseModel
+
+NORM = Normalization(NoiseModel(0.0, 0.0, 1.0), 0.0, 1.0)
+RATES5 = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+
+class FakeCodec:
+    """Leaves a known error in what it decodes: ``errors[place]`` noise variances at each rate."""
+
+    def __init__(self, clean, errors):
+        self.clean, self.errors, self.calls = clean, errors, 0
+
+    def sweep(self, tile, normalization, rates):
+        self.calls += 1
+        pattern = np.where(np.arange(tile.size).reshape(tile.shape) % 2, 1.0, -1.0)
+        for place, rate in enumerate(rates):
+            yield (self.clean + np.sqrt(self.errors[place]) * pattern).astype(np.float32) / UNIT, rate + 0.1
+
+
+@pytest.fixture
+def tile():
+    return np.random.default_rng(0).normal(0, 1, (400, 400))
+
+
+def pick(tile, errors):
+    return choose_rate(FakeCodec(np.zeros(tile.shape), errors), [tile], NORM, RATES5)
+
+
+def test_the_first_settled_rate_is_taken(tile):
+    choice = pick(tile, [0.5, 0.2, 0.05, 0.05, 0.05])
+    assert choice.rate == 0.5
+    assert choice.bpp == pytest.approx(0.6)
+    assert choice.found == pytest.approx(1.05, abs=0.02)
+    assert choice.expected == 1.0
+    assert choice.message is None
+    assert [row[0] for row in choice.curve] == list(RATES5)
+
+
+def test_a_difference_of_a_thousandth_of_the_noise_counts(tile):
+    # the noise is common to all rates, so even its chance correlation with the error nearly cancels
+    assert pick(tile, [0.05 + 5 * TOLERANCE, 0.05, 0.05, 0.05, 0.05]).rate == 0.25
+    assert pick(tile, [0.05 + 0.3 * TOLERANCE, 0.05, 0.05, 0.05, 0.05]).rate == 0.0
+
+
+def test_a_residual_that_keeps_falling_takes_the_last_rate(tile):
+    assert pick(tile, [0.5, 0.4, 0.3, 0.2, 0.1]).rate == 1.0
+
+
+def test_tiles_are_pooled_by_their_pixels(tile):
+    codec = FakeCodec(np.zeros((1, 1)), [0.5, 0.2, 0.05, 0.05, 0.05])
+    assert choose_rate(codec, [tile, tile[:50]], NORM, RATES5).rate == 0.5
+    assert codec.calls == 2
+
+
+@pytest.mark.parametrize(
+    ("factor", "words"), [(0.5, "weaker than estimated"), (2.0, "stronger than estimated")]
+)
+def test_a_noise_estimate_that_does_not_fit_is_told(tile, factor, words):
+    choice = pick(factor * tile, [0.05] * 5)
+    assert choice.message is not None
+    assert words in choice.message
+    assert f"{choice.found:.2f} times" in choice.message
+
+
+def test_a_dim_image_expects_less_than_one():
+    noise = NoiseModel(1.0, 0.0, 0.05)
+    norm = Normalization(noise, 0.0, 1.0)
+    tile = np.random.default_rng(0).poisson(0.3, (200, 200)).astype(np.float64)
+    clean = norm.target(np.full(tile.shape, 0.3)) * UNIT
+    choice = choose_rate(FakeCodec(clean, [0.0] * 5), [tile], norm, RATES5)
+    assert choice.expected < 0.6
+    assert choice.found == pytest.approx(choice.expected, rel=0.03)
+    assert choice.message is None
+
+
+def test_a_real_codec_gives_a_choice_that_survives_json(tiny_codec, tile):
+    choice = choose_rate(tiny_codec, [tile[:64, :64]], NORM)
+    assert choice.rate in RATES
+    assert RateChoice.from_json(choice.to_json()) == choice
+    assert tiny_codec.encoder_calls == 1
+
+
+@pytest.mark.parametrize(
+    ("tiles", "rates", "message"),
+    [
+        ([], RATES5, "at least 1 tile and 2 rates, found 0 and 5"),
+        ([np.zeros((4, 4))], (0.5,), "found 1 and 1"),
+        ([np.zeros((4, 4))], (0.5, 0.2), "ascending"),
+    ],
+)
+def test_wrong_arguments_are_refused(tiny_codec, tiles, rates, message):
+    with pytest.raises(ValueError, match=message):
+        choose_rate(tiny_codec, tiles, NORM, rates)
+
+
+def test_a_flat_image_is_called_flat() -> None:
+    from napari_rdpdenoise.codec.autorate import _doubt
+
+    assert "blank or flat" in str(_doubt(found=0.0, expected=1.0))
+    assert "weaker than estimated" in str(_doubt(found=0.5, expected=1.0))
+    assert "stronger than estimated" in str(_doubt(found=2.0, expected=1.0))
+    assert _doubt(found=1.1, expected=1.0) is None

@@ -1,0 +1,135 @@
+"""Job files."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+
+import pytest
+
+from napari_rdpdenoise.jobs.record import (
+    read_job,
+    read_settings,
+    record_path,
+    same_job,
+    write_job,
+    write_record,
+)
+from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import ChannelReport, RunReport
+
+SETTINGS = RunSettings(rate=1 / 3, realism=0.1, axes="TYX", channels=(2, 0), time=(1, 4), overwrite=True)
+CODEC = SimpleNamespace(card=SimpleNamespace(name="tiny", sha256="ab" * 32))
+
+
+def report(path=None):
+    channel = ChannelReport(0, NoiseModel(gain=2.0, offset=100.0, read_noise=2.0), 0.3, None, float("nan"))
+    return RunReport((channel,), float("nan"), 3, 4, 0, 4, 1.5, 0.2, ("a word",), path)
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A result with its record: target, input, content."""
+    source, target = tmp_path / "cells.tif", tmp_path / "out" / "r.ome.tif"
+    target.parent.mkdir()
+    source.touch()
+    spec = SimpleNamespace(job="settings|input|model")
+    file = write_record(
+        target, source=str(source), codec=CODEC, settings=SETTINGS, spec=spec, report=report(target)
+    )
+    return target, source, json.loads(file.read_text())
+
+
+def test_a_record_lies_beside_its_result_and_is_read_again(made):
+    target, source, content = made
+    assert sorted(path.name for path in target.parent.iterdir()) == ["r.ome.tif.job.json"]
+    job = read_job(record_path(target))
+    assert (job.settings, job.input, job.result) == (SETTINGS, str(source), target)
+    assert content["model"] == {"name": "tiny", "sha256": "ab" * 32}
+
+
+def test_a_report_is_plain_json_without_paths(made):
+    _, _, content = made
+    assert content["report"]["bpp"] is None
+    assert content["report"]["channels"][0]["found_residual"] is None
+    assert content["report"]["messages"] == ["a word"]
+    assert "path" not in content["report"]
+
+
+def test_same_job(made, tmp_path):
+    target, *_ = made
+    assert same_job(target, SimpleNamespace(job="settings|input|model"))
+    assert not same_job(target, SimpleNamespace(job="other"))
+    assert not same_job(tmp_path / "none.tif", SimpleNamespace(job=""))
+    record_path(target).write_text("[]")
+    assert not same_job(target, SimpleNamespace(job="settings|input|model"))
+
+
+def test_a_job_without_a_run(tmp_path):
+    source, target = tmp_path / "cells.tif", tmp_path / "elsewhere" / "r.ome.zarr"
+    source.touch()
+    job = read_job(write_job(tmp_path / "mine.json", SETTINGS, str(source), str(target)))
+    assert (job.settings, job.input, job.result) == (SETTINGS, str(source), target)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"), [(None, None), ("a layer", None), ("s3://b/a.zarr", "s3://b/a.zarr")]
+)
+def test_an_image_in_memory_has_no_input(tmp_path, source, expected):
+    assert read_job(write_job(tmp_path / "mine.json", SETTINGS, source)).input == expected
+
+
+def test_settings_alone_and_some_of_them(tmp_path):
+    file = tmp_path / "settings.json"
+    file.write_text(SETTINGS.to_json())
+    assert read_job(file).settings == SETTINGS
+    assert (read_job(file).input, read_job(file).result) == (None, None)
+    file.write_bytes(b'\xef\xbb\xbf{"rate": 0.5}')  # as some editors on Windows save it
+    assert read_settings(file) == RunSettings(rate=0.5)
+
+
+def test_paths_are_meant_from_the_folder_of_the_file(tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('{"settings": {"rate": 0.5}, "input": "a.tif", "result": "r.ome.tif"}')
+    job = read_job(file)
+    assert (job.input, job.result) == (str(tmp_path / "a.tif"), tmp_path / "r.ome.tif")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "another kind of file"),
+        (b"II*\x00\xff\xfe", "another kind of file"),
+        ("[" * 100_000, "another kind of file"),
+        ("7", "a JSON int"),
+        ("{}", "other JSON"),
+        ('{"type": "FeatureCollection"}', "other JSON"),
+        ('{"settings": 5}', "other JSON"),
+        ('{"settings": {}}', "other JSON"),
+        ('{"settings": {"rate": 2}}', "rate: rate must be a number from 0 to 1"),
+        ('{"rate": 0.5, "color": "red"}', "color: Extra inputs are not permitted, found 'red'"),
+        ('{"rate": NaN}', "rate"),
+        ('{"settings": {"rate": 0.5}, "input": 5}', "a path as input"),
+    ],
+)
+def test_other_files_are_refused_by_name(tmp_path, content, words):
+    file = tmp_path / "other.json"
+    file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(ValueError, match="job: expected") as refusal:
+        read_job(file)
+    assert words in str(refusal.value)
+    assert str(file) in str(refusal.value)
+
+
+def test_a_large_file_is_not_read(tmp_path):
+    file = tmp_path / "stack.json"
+    with file.open("wb") as handle:
+        handle.truncate(2**31)
+    with pytest.raises(ValueError, match="more than 16 MiB"):
+        read_job(file)
+
+
+def test_no_file(tmp_path):
+    with pytest.raises(FileNotFoundError, match="expected a job file"):
+        read_job(tmp_path)

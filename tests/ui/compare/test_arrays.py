@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import dask.array as da
+import numpy as np
+import pytest
+import zarr
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.tiles import plan_tiles
+from napari_rdpdenoise.ui.compare.arrays import (
+    Crop,
+    Difference,
+    Gap,
+    Toggle,
+    Which,
+    noise_limits,
+    spread_limits,
+)
+from napari_rdpdenoise.ui.preview.canvas import Canvas
+from napari_rdpdenoise.ui.preview.shown import Shown
+
+PLANE = (70, 130)
+NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=5.0)
+LAYOUTS = ["YX", "TYX", "TXY", "YXT", "TYZX"]
+
+
+def shape_of(axes):
+    sizes = {"T": 3, "Z": 2, "Y": PLANE[0], "X": PLANE[1]}
+    return tuple(sizes[letter] for letter in axes)
+
+
+def counts(shape, dtype=np.uint16, seed=0):
+    return np.random.default_rng(seed).integers(0, 200, shape).astype(dtype)
+
+
+def pieces(size):
+    bounds = st.none() | st.integers(-size - 2, size + 2)
+    return st.integers(-size, size - 1) | st.builds(slice, bounds, bounds, st.sampled_from([None, 1, 2, -1]))
+
+
+def keys(shape):
+    return st.tuples(*(pieces(size) for size in shape))
+
+
+def shown_plane(index=(), shape=PLANE, done=None, noise=NOISE, alpha=0.0):
+    """A plane whose gap is a number of its own in every pixel; NaN where it is not done."""
+    done = np.ones(shape, bool) if done is None else done
+    fidelity = np.where(done, 300.0, np.nan).astype(np.float32)
+    gap = np.arange(1, done.size + 1, dtype=np.float32).reshape(shape)
+    plan = None if noise is None else SimpleNamespace(normalization=SimpleNamespace(noise=noise))
+    return Shown("cells", index, counts(shape), fidelity, fidelity + gap, done, alpha, plan, 0.3)
+
+
+# What was removed
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.float32, np.float64])
+@pytest.mark.parametrize("kind", [np.asarray, lambda a: da.from_array(a, 16), lambda a: zarr.array(a)])
+def test_the_difference_and_the_result_add_up(dtype, kind) -> None:
+    noisy, result = counts((3, 20, 30), dtype), counts((3, 20, 30), dtype, seed=1)
+    difference = Difference(kind(noisy), kind(result))
+    assert (difference.shape, difference.dtype) == (noisy.shape, np.float32)
+    for key in (0, (slice(None), 4), (..., 7), ...):
+        removed = difference[key]
+        assert removed.dtype == np.float32
+        assert (removed < 0).any()
+        np.testing.assert_array_equal(removed + result[key].astype(float), noisy[key].astype(float))
+
+
+def test_wide_counts_keep_their_last_digit() -> None:
+    noisy, result = np.full((1, 1), 2**31 + 1, np.uint32), np.full((1, 1), 2**31, np.uint32)
+    assert Difference(noisy, result)[0, 0] == 1
+
+
+@pytest.mark.parametrize("axes", LAYOUTS)
+@given(data=st.data())
+def test_what_is_not_done_is_0(axes, data) -> None:
+    noisy = counts(shape_of(axes)) + np.uint16(1000)
+    canvas = Canvas(noisy, axes, "float32")
+    leading = [place for place, letter in enumerate(axes) if letter not in "YX"]
+    tiles = plan_tiles(PLANE, 64, 0)
+    index = tuple(data.draw(st.integers(0, noisy.shape[place] - 1)) for place in leading)
+    expected = np.zeros(noisy.shape, np.float32)
+    for tile in tiles:
+        canvas.put(index, tile, np.full(tile.core_shape, 7.0, np.float32))
+    canvas.restart()  # the pixels stay, but they are of other settings
+    done = data.draw(st.lists(st.sampled_from(tiles), unique=True))
+    rows = np.moveaxis(expected, [axes.index("Y"), axes.index("X")], [-2, -1])[index]
+    plane = np.moveaxis(noisy, [axes.index("Y"), axes.index("X")], [-2, -1])[index]
+    for tile in done:
+        canvas.mark(index, [tile])
+        rows[tile.core] = plane[tile.core] - np.float32(7)
+    key = data.draw(keys(noisy.shape))
+    found = Difference(noisy, canvas)[key]
+    assert found.shape == expected[key].shape
+    np.testing.assert_array_equal(found, expected[key])
+
+
+def test_pixels_that_are_no_number_are_0() -> None:
+    noisy = np.array([[np.nan, np.inf, 5.0]], np.float32)
+    np.testing.assert_array_equal(Difference(noisy, np.ones((1, 3), np.float32))[...], [[0, 0, 4]])
+
+
+def test_only_what_is_asked_for_is_read() -> None:
+    class Stack:
+        shape, dtype, asked = (1000, 2000, 2000), np.dtype(np.uint16), 0
+
+        def __getitem__(self, key):
+            part = np.broadcast_to(np.uint16(3), self.shape)[key]
+            self.asked += part.size
+            return part
+
+    noisy, result = Stack(), Stack()
+    Difference(noisy, result)[5, :10, :10]
+    Crop(noisy, 2, 700)[5, :10, :10]
+    assert (noisy.asked, result.asked) == (200, 100)
+
+
+def test_results_of_a_part_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"result: expected the shape .*\(3, 5, 5\), found \(2, 5, 5\)"):
+        Difference(np.zeros((3, 5, 5)), np.zeros((2, 5, 5)))
+
+
+# The split view
+
+
+@given(data=st.data())
+def test_a_crop_is_the_first_pixels(data) -> None:
+    array = np.arange(4 * 6 * 5).reshape(4, 6, 5)
+    axis = data.draw(st.integers(0, 2))
+    stop = data.draw(st.integers(1, array.shape[axis]))
+    crop, expected = Crop(array, axis, stop), array.take(range(stop), axis)
+    assert (crop.shape, crop.dtype, crop.size) == (expected.shape, expected.dtype, expected.size)
+    key = data.draw(keys(expected.shape))
+    np.testing.assert_array_equal(crop[key], expected[key])
+
+
+@pytest.mark.parametrize(("axis", "stop"), [(3, 1), (-1, 1), (0, 0), (0, 5)])
+def test_crops_without_pixels_are_refused(axis, stop) -> None:
+    with pytest.raises(ValueError, match=r"axis: expected|stop: expected"):
+        Crop(np.zeros((4, 6, 5)), axis, stop)
+
+
+# Texture that the data do not determine
+
+
+@pytest.mark.parametrize("axes", LAYOUTS)
+@given(data=st.data())
+def test_the_gap_is_in_its_plane_alone(axes, data) -> None:
+    shape = shape_of(axes)
+    leading = [place for place, letter in enumerate(axes) if letter not in "YX"]
+    index = tuple(data.draw(st.integers(0, shape[place] - 1)) for place in leading)
+    done = np.zeros(PLANE, bool)
+    done[: data.draw(st.integers(0, PLANE[0]))] = True
+    gap = Gap(shape, axes)
+    assert not gap[...].any()
+    assert gap.show(shown_plane(index, done=done))
+    expected = np.zeros(shape, np.float32)
+    plane = np.arange(1, done.size + 1, dtype=np.float32).reshape(PLANE) * done
+    np.moveaxis(expected, [axes.index("Y"), axes.index("X")], [-2, -1])[index] = plane
+    key = data.draw(keys(shape))
+    np.testing.assert_array_equal(gap[key], expected[key])
+    np.testing.assert_array_equal(gap.plane, plane)
+    assert not gap.show(None)
+    assert not gap[...].any()
+
+
+def test_planes_of_another_layer_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"shown: expected a plane of \(70, 130\)"):
+        Gap((3, 70, 130), "TYX").show(shown_plane((0,), (70, 131)))
+
+
+# Contrast
+
+
+def test_the_contrast_is_four_sd_of_the_noise() -> None:
+    low, high = noise_limits(shown_plane())
+    assert -low == high == pytest.approx(4 * np.sqrt(NOISE.variance(300.0)), rel=1e-6)
+    assert noise_limits(None) is noise_limits(shown_plane(noise=None)) is None
+    assert noise_limits(shown_plane(done=np.zeros(PLANE, bool))) is None
+
+
+def test_without_the_noise_the_contrast_is_that_of_the_pixels() -> None:
+    values = np.random.default_rng(0).normal(0, 10, (400, 400))
+    values[:, 200:] = 0  # not done yet
+    low, high = spread_limits(values)
+    assert -low == high == pytest.approx(28, rel=0.1)  # 99.5 % of a normal distribution: 2.81 sd
+    assert spread_limits(np.zeros((40, 40))) == (-1, 1)
+
+
+# The toggle
+
+
+class Slider:
+    """A realism slider that says where it stands only when it is asked to."""
+
+    def __init__(self, value):
+        self.value = value
+        self.toggle = Toggle(lambda value: setattr(self, "value", value))
+        self.say()
+
+    def say(self, value=None):
+        self.toggle.saw(self.value if value is None else value)
+
+
+@pytest.mark.parametrize(
+    "path", [[Which.FIDELITY], [Which.REALISM], [Which.REALISM, Which.NOISY], list(Which)]
+)
+def test_the_slider_comes_back_to_where_it_was(path) -> None:
+    slider = Slider(0.4)
+    for which in path:
+        slider.toggle.choose(which)
+        assert slider.toggle.which is which
+        slider.say()
+    slider.toggle.choose(Which.SLIDER)
+    assert slider.value == 0.4
+
+
+def test_each_end_is_where_it_belongs_and_noisy_leaves_the_slider() -> None:
+    slider = Slider(0.4)
+    slider.toggle.choose(Which.NOISY)
+    assert slider.value == 0.4
+    slider.toggle.choose(Which.REALISM)
+    assert slider.value == 1
+    slider.toggle.choose(Which.FIDELITY)
+    assert slider.value == 0
+
+
+def test_a_slider_that_the_user_moves_stays_there() -> None:
+    slider = Slider(0.4)
+    slider.toggle.choose(Which.REALISM)
+    slider.say(0.4)  # late news of before
+    assert slider.toggle.which is Which.REALISM
+    slider.say()
+    slider.value = 0.7
+    slider.say()
+    assert slider.toggle.which is Which.SLIDER
+    slider.toggle.choose(Which.SLIDER)
+    assert slider.value == 0.7

@@ -1,0 +1,60 @@
+"""What the fine-tuning box says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from napari_rdpdenoise.ui.finetune.events import Checked, Done, Failed, Progress
+from napari_rdpdenoise.ui.finetune.words import (
+    breakable,
+    checked_words,
+    done_words,
+    duration_words,
+    failed_words,
+    progress_words,
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.2, "5 s"),
+        (41, "45 s"),
+        (56, "1 min"),
+        (61, "2 min"),
+        (3540, "59 min"),
+        (3599, "1 h 0 min"),
+        (7801, "2 h 11 min"),
+    ],
+)
+def test_durations_are_rounded_up(seconds, words):
+    assert duration_words(seconds) == words
+
+
+def test_progress_tells_the_step_the_time_and_the_best():
+    assert progress_words(Progress(1, 9, {})) == "Step 1 of 9, measuring the time."
+    words = progress_words(Progress(5, 9, {}, best=4, left_s=125))
+    assert words == "Step 5 of 9, up to 3 min left. Best so far: step 4."
+    assert "the model it started from" in progress_words(Progress(5, 9, {}, best=0, left_s=1))
+
+
+def test_remarks_and_reports_are_sentences():
+    past = (Progress(40, 90, {}),)
+    words = checked_words(Checked(("a dim reference",), 0.75, "cpu", "error", past)).splitlines()
+    assert words[0].startswith("The noise is met at rate 0.75; training on the processor. Preview and runs")
+    assert words[1:] == ["Goes on from step 40.", "A dim reference."]
+    assert "Preview" not in checked_words(Checked((), 0.75, "cuda", "error"))
+    assert done_words(Done(True, ("it is better", "mean off by 1 %."), Path("o"))) == (
+        "It is better.\nMean off by 1 %."
+    )
+
+
+def test_paths_may_be_broken_and_nothing_else_changes():
+    path = "/home/someone/images/of/many/cells/in/a_folder.tif"
+    words = failed_words(Failed(ValueError(f"found nothing at {path}; check the path")))
+    assert max(len(part) for part in words.replace("\u200b", " ").split()) < 20
+    assert words.replace("\u200b", "") == f"Stopped: found nothing at {path}; check the path"
+    assert breakable("short a/b.tif") == "short a/b.tif"
+    assert failed_words(Failed(MemoryError())) == "Stopped: MemoryError"

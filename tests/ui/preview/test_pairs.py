@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_rdpdenoise.codec import Decoded
+from napari_rdpdenoise.io import to_output
+from napari_rdpdenoise.tiles import plan_tiles
+from napari_rdpdenoise.ui.preview.pairs import Blender, Pair, PairKey, PairStore
+
+PLANE = (200, 170)
+TILES = plan_tiles(PLANE, 64, 0)
+
+
+def pair(shape=(4, 5), seed=0, **more) -> Pair:
+    fidelity, realism = np.random.default_rng(seed).normal(300, 200, (2, *shape)).astype(np.float32)
+    return Pair(**{"fidelity": fidelity, "realism": realism, "missing": None, "bpp": 0.3, **more})
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "uint16", "int32"])
+@given(realism=st.floats(0, 1))
+def test_a_blended_plane_is_what_a_run_would_write(dtype, realism) -> None:
+    held = [(tile, pair(tile.core_shape, tile.index)) for tile in TILES]
+    out = np.full(PLANE, 77, dtype)
+    Blender().blend(held[1:], realism, out)
+    for tile, made in held[1:]:
+        expected, _ = to_output(Decoded(made.fidelity, made.realism).blend(realism), dtype)
+        np.testing.assert_array_equal(out[tile.core], expected)
+    assert (out[TILES[0].core] == 77).all()
+
+
+def test_pairs_are_not_changed_by_blending() -> None:
+    made = pair(TILES[0].core_shape)
+    before = made.fidelity.copy(), made.realism.copy()
+    Blender().blend([(TILES[0], made)], 0.4, np.zeros(PLANE, np.float32))
+    np.testing.assert_array_equal(made.fidelity, before[0])
+    np.testing.assert_array_equal(made.realism, before[1])
+
+
+def test_without_a_realism_decode_only_fidelity_is_given() -> None:
+    made, out = pair(TILES[0].core_shape, realism=None), np.zeros(PLANE, np.float32)
+    Blender().blend([(TILES[0], made)], 0.0, out)
+    np.testing.assert_array_equal(out[TILES[0].core], made.fidelity)
+    with pytest.raises(ValueError, match=r"realism must be 0 .* found 0\.1"):
+        Blender().blend([(TILES[0], made)], 0.1, out)
+
+
+step = st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 5), st.integers(1, 12))
+
+
+@given(st.lists(step, max_size=60), st.integers(0, 600))
+def test_the_store_is_a_bounded_dictionary(steps, limit) -> None:
+    store, known = PairStore(limit), {}
+    for what, number, size in steps:
+        key = PairKey(f"look {number % 2}", (number,), TILES[number])
+        if what == "put":
+            known[key] = pair((1, size), size)
+            store.put(key, known[key])
+            assert (store.get(key) is known[key]) == (known[key].nbytes <= limit)
+        elif what == "get":
+            assert store.get(key) in (None, known.get(key))
+        else:
+            store.drop(lambda look, number=number: look == f"look {number % 2}")
+            known = {k: v for k, v in known.items() if k.look != key.look}
+        held = [entry for k in known if (entry := store.get(k)) is not None]
+        assert store.nbytes == sum(entry.nbytes for entry in held) <= limit
+
+
+def test_the_least_recently_used_pair_goes_first() -> None:
+    keys = [PairKey("look", (n,), TILES[0]) for n in range(3)]
+    store = PairStore(2 * pair().nbytes)
+    store.put(keys[0], pair())
+    store.put(keys[1], pair())
+    store.get(keys[0])
+    store.put(keys[2], pair())
+    assert [store.get(key) is not None for key in keys] == [True, False, True]
+
+
+def test_a_plane_is_found_by_look_and_index() -> None:
+    store = PairStore(10_000)
+    for look in ("a", "b"):
+        for n in range(2):
+            store.put(PairKey(look, (n,), TILES[n]), pair(seed=n))
+    ((tile, _),) = store.of_plane("b", (1,))
+    assert tile == TILES[1]
+    assert store.of_plane("c", (1,)) == []
+
+
+def test_a_negative_budget_is_refused() -> None:
+    with pytest.raises(ValueError, match="limit must be 0 or more bytes, found -1"):
+        PairStore(-1)

@@ -1,0 +1,117 @@
+"""Fine-tuning in a real viewer: with the real training of a tiny model, and closed in the middle of it."""
+
+from __future__ import annotations
+
+import functools
+import threading
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_rdpdenoise.ui.finetune.models import tuned_folder
+from napari_rdpdenoise.ui.finetune.run import events
+
+pytestmark = pytest.mark.display
+
+QUICK = {"batch": 1, "crop": 64, "validate_every": 20, "rate": 0.8, "learning_rate": 1e-3, "patience": 10_000}
+PATIENCE = 120_000  # ms
+
+
+def camera(seed):
+    rng = np.random.default_rng(seed)
+    image = ndimage.gaussian_filter((rng.random((176, 96)) > 0.985).astype(float), 2)
+    return np.round(100 + 4 * rng.poisson(30 * image / image.max()) + rng.normal(0, 2, image.shape))
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeypatch):
+    """A viewer with a noisy stack and the dock, whose trainings start from a tiny model; and their ends."""
+    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt.boxes.finetune import FineTuneBox
+    from napari_rdpdenoise.ui.qt.preferences import Preferences
+
+    ended = threading.Event()
+
+    def stream(task):
+        try:
+            yield from events(replace(task, model=str(tiny_model), device="cpu", settings=QUICK))
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(dock, "FineTuneBox", functools.partial(FineTuneBox, stream=stream))
+    viewer = make_napari_viewer()
+    noisy = np.stack([camera(k) for k in range(2)]).astype(np.uint16)
+    viewer.add_image(noisy, name="cells", axis_labels=("t", "y", "x"))
+    made = DenoiseDock(viewer, None, lambda model: None, lambda model, device: tiny_realism_codec)
+    made.session.edit(preview=False)
+    viewer.window.add_dock_widget(made, name="RDP Denoise")
+    made._folds["&Fine-tune"].open()
+    form = made._finetune.form
+    form.kind.setCurrentIndex(form.kind.findData("zeroshot"))
+    form.unit.setCurrentText("steps")
+    return viewer, made, ended
+
+
+def test_a_better_model_is_offered_and_used(open_dock, qtbot):
+    _, dock, ended = open_dock
+    box = dock._finetune
+    box.form.amount.setValue(40)
+    box.start.click()
+    qtbot.waitUntil(lambda: not box.busy, timeout=PATIENCE)
+    assert ended.is_set()
+    assert box.use.isEnabled(), (box.status.text(), box.report.text())
+    assert "is better on held-out data" in box.report.text()
+    assert not box.crop.isHidden()
+    before = dock.session.state.model
+    assert before == "default"
+    assert dock._model.findText("cells-zeroshot (tuned)") >= 0
+    box.use.click()
+    assert dock.session.state.model == str(tuned_folder() / "cells-zeroshot")
+    assert dock._model.currentText() == "cells-zeroshot (tuned)"
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_closing_while_training_saves_and_ends_it(open_dock, qtbot, whole):
+    viewer, dock, ended = open_dock
+    dock._finetune.form.amount.setValue(100_000)
+    dock._finetune.start.click()
+    qtbot.waitUntil(lambda: dock._finetune.bar.value() >= 2, timeout=PATIENCE)
+    out = tuned_folder() / "cells-zeroshot"
+    assert not ended.is_set()
+    if whole:
+        viewer.close()
+    else:
+        viewer.window.remove_dock_widget(dock)
+    qtbot.waitUntil(ended.is_set, timeout=PATIENCE)
+    assert (out / "training" / "1-adapt" / "checkpoint.pt").is_file()
+    assert not (out / "card.yaml").exists()
+
+
+@pytest.fixture
+def one_core():
+    """Qt's threads as on a machine of one core."""
+    from qtpy.QtCore import QThreadPool
+
+    pool = QThreadPool.globalInstance()
+    before = pool.maxThreadCount()
+    pool.setMaxThreadCount(1)
+    yield
+    pool.setMaxThreadCount(before)
+
+
+def test_a_run_works_while_training(open_dock, qtbot, tiny_model, one_core):
+    viewer, dock, ended = open_dock
+    box = dock._finetune
+    dock.session.edit(model=str(tiny_model), auto_rate=False)
+    box.form.amount.setValue(100_000)
+    box.start.click()
+    qtbot.waitUntil(lambda: box.bar.value() >= 2, timeout=PATIENCE)
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: "cells denoised" in [layer.name for layer in viewer.layers], timeout=PATIENCE)
+    assert box.busy
+    assert not ended.is_set()
+    box.cancel.click()
+    qtbot.waitUntil(lambda: not box.busy, timeout=PATIENCE)

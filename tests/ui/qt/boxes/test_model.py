@@ -1,0 +1,53 @@
+"""The choice of the model: shipped ones, the user's own by name, and any folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.display
+
+
+def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path):
+    from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
+
+    choice, chosen = ModelChoice(), []
+    qtbot.addWidget(choice)
+    choice.chosen.connect(chosen.append)
+    folder = tmp_path / "mine"
+    choice.show_model(str(folder))
+    choice.offer_tuned({"mine": folder, "default": tmp_path / "default"})
+    choice.offer_tuned({"mine": folder})
+    choice.offer(["default", "fluo-light"])
+    names = [choice.itemText(n) for n in range(choice.count())]
+    assert sorted(names) == sorted(
+        ["default", "mine (tuned)", "default (tuned)", "fluo-light", "Other folder…"]
+    )
+    assert names[-1] == "Other folder…"
+    assert choice.currentText() == "mine (tuned)"
+    for name, value in (
+        ("default (tuned)", str(tmp_path / "default")),
+        ("default", "default"),
+        ("mine (tuned)", str(folder)),
+    ):
+        choice.setCurrentIndex(choice.findText(name))
+        choice.activated.emit(choice.currentIndex())
+        assert chosen[-1] == value
+
+
+def test_other_folders_can_still_be_chosen_or_not(qtbot, monkeypatch):
+    from qtpy.QtWidgets import QFileDialog
+
+    from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
+
+    choice, chosen, answers = ModelChoice(), [], ["", "/some/model"]
+    qtbot.addWidget(choice)
+    choice.chosen.connect(chosen.append)
+    monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_: answers.pop(0))
+    for _ in range(2):
+        choice.setCurrentIndex(choice.count() - 1)
+        choice.activated.emit(choice.currentIndex())
+    assert chosen == ["/some/model"]
+    choice.show_model(chosen[0])
+    assert choice.currentText() == str(Path("/some/model"))

@@ -1,0 +1,161 @@
+"""Copy, save and load."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.ui.run.recipes import Recipe
+
+pytestmark = pytest.mark.display
+
+SETTINGS = RunSettings(rate=0.3, realism=0.25, channels=(1, 0))
+
+
+class Desk:
+    """A box, what it was given and what it said."""
+
+    def __init__(self, qtbot, monkeypatch, keep=True):
+        from napari_rdpdenoise.ui.qt.boxes import repeat as repeat_box
+
+        self.recipe = Recipe(SETTINGS, "/data/cells.tif", "/out/cells.ome.zarr", "cells")
+        self.applied, self.errors = [], []
+        self.dialogs = repeat_box.QFileDialog
+        self._qtbot, self._monkeypatch = qtbot, monkeypatch
+        monkeypatch.setattr(repeat_box, "show_error", self.errors.append)
+        self.box = repeat_box.RepeatBox(lambda: self.recipe, self.applied.append)
+        if keep:
+            qtbot.addWidget(self.box)
+        self.box.show()
+
+    def answer(self, dialog, name):
+        """Choose a file in the next dialog."""
+        self._monkeypatch.setattr(self.dialogs, dialog, lambda *_, **__: (str(name), ""))
+
+    def wait_told(self):
+        self._qtbot.waitUntil(lambda: bool(self.box._told.text() or self.errors), timeout=15_000)
+
+
+@pytest.fixture
+def desk(qtbot, monkeypatch):
+    return Desk(qtbot, monkeypatch)
+
+
+def clipboard():
+    from qtpy.QtWidgets import QApplication
+
+    return QApplication.clipboard().text()
+
+
+def test_python_and_command_go_to_the_clipboard(desk):
+    from napari_rdpdenoise.ui.run.recipes import as_command, as_python
+
+    recipe = desk.recipe
+    desk.box._python.click()
+    assert clipboard() == as_python(SETTINGS, path=recipe.path, target=recipe.target, layer="cells")
+    assert desk.box._told.text() == "Python text copied."
+    desk.box._command.click()
+    assert clipboard() == as_command(SETTINGS, recipe.path, recipe.target)
+    assert desk.box._told.text() == "Command copied."
+    assert desk.box._told.isVisible()
+
+
+def test_of_a_layer_in_memory_it_says_what_to_do(desk):
+    desk.recipe = Recipe(SETTINGS, layer="cells")
+    desk.box._command.click()
+    assert clipboard().startswith("# layer 'cells'")
+    assert "saved first" in desk.box._told.text()
+    desk.box._python.click()
+    assert "viewer.layers['cells']" in clipboard()
+
+
+def test_what_is_saved_is_loaded_again(desk, tmp_path, qtbot):
+    job = tmp_path / "mine.job.json"
+    desk.answer("getSaveFileName", job)
+    desk.box._save.click()
+    desk.wait_told()
+    assert json.loads(job.read_text())["result"] == "/out/cells.ome.zarr"
+    desk.answer("getOpenFileName", job)
+    desk.box._load.click()
+    qtbot.waitUntil(lambda: desk.applied == [SETTINGS])
+    assert desk.box._told.text() == "Settings taken from mine.job.json."
+    assert desk.errors == []
+
+
+def test_a_name_without_ending_gets_one_and_replaces_nothing(desk, tmp_path):
+    desk.answer("getSaveFileName", tmp_path / "mine")
+    desk.box._save.click()
+    desk.wait_told()
+    job = tmp_path / "mine.job.json"
+    assert job.is_file()
+    job.write_text("precious")
+    desk.box._save.click()
+    assert "choose it itself" in desk.errors[0]
+    assert job.read_text() == "precious"
+
+
+def test_a_dialog_that_was_left_changes_nothing(desk):
+    for dialog, button in (("getSaveFileName", desk.box._save), ("getOpenFileName", desk.box._load)):
+        desk.answer(dialog, "")
+        button.click()
+    assert (desk.applied, desk.errors, desk.box._told.text()) == ([], [], "")
+
+
+@pytest.mark.parametrize("content", [None, "no json", '{"color": "red"}', '{"settings": {"rate": 9}}'])
+def test_a_file_that_is_no_job_is_refused_with_the_reason(desk, tmp_path, content):
+    job = tmp_path / "other.json"
+    if content is not None:
+        job.write_text(content)
+    desk.answer("getOpenFileName", job)
+    desk.box._load.click()
+    desk.wait_told()
+    assert str(job) in desk.errors[0]
+    assert (desk.applied, desk.box._told.text()) == ([], "")
+
+
+def test_a_place_that_cannot_be_written_is_told(desk, tmp_path):
+    desk.answer("getSaveFileName", tmp_path / "no folder" / "mine.job.json")
+    desk.box._save.click()
+    desk.wait_told()
+    assert desk.errors[0].startswith("The job could not be saved")
+
+
+def test_nothing_to_repeat_and_settings_that_do_not_fit_are_told(qtbot, monkeypatch, tmp_path):
+    from napari_rdpdenoise.jobs.record import write_job
+    from napari_rdpdenoise.ui.qt.boxes import repeat as repeat_box
+
+    def refuse(*_):
+        raise ValueError("choose a layer first")
+
+    errors = []
+    monkeypatch.setattr(repeat_box, "show_error", errors.append)
+    box = repeat_box.RepeatBox(refuse, refuse)
+    qtbot.addWidget(box)
+    for button in (box._python, box._command, box._save):
+        button.click()
+    assert errors == ["choose a layer first"] * 3
+    job = write_job(tmp_path / "mine.job.json", SETTINGS)
+    monkeypatch.setattr(repeat_box.QFileDialog, "getOpenFileName", lambda *_, **__: (str(job), ""))
+    box._load.click()
+    qtbot.waitUntil(lambda: len(errors) == 4, timeout=15_000)
+    assert errors[3] == "The job does not fit: choose a layer first"
+
+
+def test_a_box_that_is_gone_is_not_told(tmp_path, qtbot, monkeypatch):
+    from qtpy import sip
+
+    desk = Desk(qtbot, monkeypatch, keep=False)
+    desk.answer("getSaveFileName", tmp_path / "mine.job.json")
+    desk.box._save.click()
+    sip.delete(desk.box)
+    qtbot.waitUntil((tmp_path / "mine.job.json").is_file)
+    qtbot.wait(100)  # the answer comes, to nobody
+    assert desk.errors == []
+
+
+def test_controls_are_named_and_narrow(desk):
+    buttons = [desk.box._python, desk.box._command, desk.box._save, desk.box._load]
+    assert all(button.accessibleName() and button.toolTip() for button in buttons)
+    assert desk.box.minimumSizeHint().width() <= 320

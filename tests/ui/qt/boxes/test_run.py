@@ -1,0 +1,147 @@
+"""The run box over a viewer's model: where a result may go, and what its layer gets."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.ui.run.controller import Cancelled
+from napari_rdpdenoise.ui.run.jobs import Finished, Job
+
+pytestmark = pytest.mark.display
+
+OURS = "napari-rdpdenoise"
+REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=())
+SHAPE = (2, 3, 40, 50)
+
+
+@pytest.fixture
+def desk(qtbot, tmp_path, monkeypatch):
+    """A box over a viewer's model with one noisy layer; what was run, told and asked."""
+    from napari.components import ViewerModel
+    from napari.layers._source import layer_source
+    from qtpy.QtWidgets import QFileDialog, QMessageBox
+
+    from napari_rdpdenoise.ui.qt.boxes import run as run_box
+
+    viewer, raw = ViewerModel(), tmp_path / "raw.ome.tif"
+    raw.write_text("precious")
+    with layer_source(path=str(raw)):
+        data = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE)
+        layer = viewer.add_image(data, name="cells", axis_labels=tuple("tcyx"))
+    found = SimpleNamespace(viewer=viewer, folder=tmp_path, raw=raw, runs=[], told=[], asked=[], yes=True)
+
+    def start(target, *, overwrite):
+        found.runs.append((target, overwrite))
+
+    def choose(parent, title, name, pattern, **more):
+        found.options = more["options"]
+        return str(found.chosen), pattern
+
+    def ask(parent, title, text):
+        found.asked.append(text)
+        return QMessageBox.StandardButton.Yes if found.yes else QMessageBox.StandardButton.No
+
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
+    monkeypatch.setattr(QMessageBox, "question", ask)
+    monkeypatch.setattr(run_box, "show_error", found.told.append)
+    subject = SimpleNamespace(data=data, path=str(raw), name="cells")
+    session = SimpleNamespace(run=start, cancel=lambda: None, subject=subject, job=None)
+    live = SimpleNamespace(session=session, layer=layer, cover=lambda: None)
+    found.session, found.layer = session, layer
+    found.box = run_box.RunBox(viewer, live, lambda: False)
+    qtbot.addWidget(found.box)
+
+    def save_to(path):
+        found.chosen = path
+        found.box.target.setCurrentIndex(1 if ".zarr" in path.name else 2)
+        found.box.denoise.click()
+
+    found.save_to = save_to
+    return found
+
+
+def test_files_that_layers_are_read_from_are_refused_before_anything_is_asked(desk):
+    result = desk.folder / "earlier.ome.zarr"
+    (result / "0").mkdir(parents=True)
+    desk.viewer.add_image(np.zeros((9, 9)), name="earlier", metadata={OURS: {"path": str(result)}})
+    for path, whose in (
+        (desk.raw, "the image to denoise"),
+        (result, "the layer earlier"),
+        (result / "inside.ome.tif", "the layer earlier"),
+    ):
+        desk.save_to(path)
+        assert f"where {whose} is read from" in desk.told[-1]
+        with pytest.raises(ValueError, match=f"where {whose} is read from"):
+            desk.box.run(path, overwrite=True)
+    assert len(desk.told) == 3
+    assert desk.runs == desk.asked == []
+    assert desk.raw.read_text() == "precious"
+
+
+def test_a_file_that_is_gone_from_the_viewer_may_be_replaced_after_one_question(desk):
+    from qtpy.QtWidgets import QFileDialog
+
+    other = desk.folder / "other.ome.tif"
+    desk.save_to(other)
+    assert desk.runs == [(other, False)]
+    other.write_text("old")
+    desk.yes = False
+    desk.save_to(other)
+    assert len(desk.runs) == 1
+    desk.yes = True
+    desk.save_to(other)
+    assert desk.runs[1:] == [(other, True)]
+    assert len(desk.asked) == 2
+    assert desk.options == QFileDialog.Option.DontConfirmOverwrite, "or the dialog asks as well"
+    assert desk.told == []
+
+
+def job(desk, **settings):
+    names = ("DAPI", "GFP", "RFP")
+    desk.session.job = Job(
+        desk.layer.data, "TCYX", RunSettings(**settings), name="cells", channel_names=names
+    )
+    desk.box.run()
+    return desk.session.job
+
+
+@pytest.mark.parametrize(
+    ("channels", "names"), [(None, ("DAPI", "GFP", "RFP")), ((2, 0), ("RFP", "DAPI")), ((1,), ("GFP",))]
+)
+def test_the_result_has_the_names_of_its_channels_as_the_reader_gives_them(desk, channels, names):
+    job(desk, channels=channels)
+    desk.box.take(Finished(np.zeros((2, len(names), 40, 50), np.float32), REPORT))
+    made = desk.viewer.layers["cells denoised"].metadata[OURS]
+    assert made["channel_names"] == names
+    assert (made["role"], made["rate"]) == ("result", 0.5)
+
+
+def test_limits_and_resolutions_come_with_the_result_of_a_file(desk):
+    import dask.array as da
+
+    job(desk)
+    lazy = [da.ones(SHAPE, chunks=-1), da.ones((2, 3, 20, 25), chunks=-1)]
+    desk.box.take(Finished(lazy, REPORT, desk.folder / "a.ome.zarr", (5.0, 9.0)))
+    result = desk.viewer.layers["cells denoised"]
+    assert result.multiscale
+    assert [level.shape for level in result.data] == [SHAPE, (2, 3, 20, 25)]
+    assert tuple(result.contrast_limits) == (5, 9)
+
+
+def test_limits_that_were_chosen_stay(desk):
+    desk.layer.contrast_limits = (7, 70)
+    job(desk)
+    desk.box.take(Finished(np.ones(SHAPE, np.float32), REPORT, None, (5.0, 9.0)))
+    assert tuple(desk.viewer.layers["cells denoised"].contrast_limits) == (7, 70)
+
+
+def test_a_cancelled_run_has_limits_of_what_is_there(desk):
+    job(desk)
+    desk.box.take(Cancelled(np.random.default_rng(0).uniform(20, 30, SHAPE).astype(np.float32)))
+    low, high = desk.viewer.layers["cells denoised (partial)"].contrast_limits
+    assert 20 <= low < 21
+    assert 29 < high <= 30

@@ -1,0 +1,352 @@
+"""The dock in a real viewer: runs with a stand-in for the engine, the preview with a tiny random model."""
+
+from __future__ import annotations
+
+import threading
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.ui.run.jobs import Finished, Opened
+
+pytestmark = pytest.mark.display
+
+PLUGIN, DOCK = "napari-rdpdenoise", "RDP Denoise"
+REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=("The noise was shared by neighbours.",))
+NO_REALISM = "This model has no realism decoder."
+
+
+def tile(done):
+    return SimpleNamespace(done=done, total=3, mpps=1.0, eta_s=1.0, bpp=0.3, message=None)
+
+
+def engine(job):
+    for number in range(1, 4):
+        yield tile(number)
+    return Finished(np.asarray(job.data) // 2, REPORT)
+
+
+def broken_engine(job):
+    yield tile(1)
+    raise RuntimeError("the device has no memory left")
+
+
+@pytest.fixture(autouse=True)
+def _default_preferences(monkeypatch):
+    """Not those of whoever runs the tests."""
+    from napari_rdpdenoise.ui.qt import dock
+    from napari_rdpdenoise.ui.qt.preferences import Preferences
+
+    monkeypatch.setattr(dock, "preferences", Preferences)
+
+
+@pytest.fixture
+def open_dock(make_napari_viewer, qtbot, tiny_realism_codec):
+    """Open a viewer with one calibrated stack and the dock; returns both."""
+    from napari_rdpdenoise.ui.qt import DenoiseDock
+
+    def open_(stream=engine, note=NO_REALISM, preview=False, **options):
+        viewer = make_napari_viewer(**options)
+        rng = np.random.default_rng(0)
+        viewer.add_image(
+            (100 + 2 * rng.poisson(30, (3, 140, 150))).astype(np.uint16),
+            name="cells",
+            scale=(2.0, 0.1, 0.2),
+            translate=(0.0, 5.0, 6.0),
+            units=("s", "um", "um"),
+            axis_labels=("t", "y", "x"),
+        )
+        dock = DenoiseDock(viewer, stream, lambda model: note, lambda model, device: tiny_realism_codec)
+        dock.session.edit(preview=preview, auto_rate=False, rate=0.4)
+        viewer.window.add_dock_widget(dock, name=DOCK)
+        qtbot.waitUntil(lambda: dock.session.state.realism_note == note, timeout=20000)
+        return viewer, dock
+
+    return open_
+
+
+def images(viewer):
+    return [layer.name for layer in viewer.layers]
+
+
+def test_denoise_adds_a_layer_in_the_same_place(open_dock, qtbot):
+    viewer, dock = open_dock()
+    source = viewer.layers["cells"]
+    source.contrast_limits = (90, 200)
+    dock._runs.denoise.click()
+    assert not dock._runs.denoise.isEnabled()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    result = viewer.layers["cells denoised"]
+    np.testing.assert_array_equal(result.data, source.data // 2)
+    for name in ("scale", "translate", "contrast_limits"):
+        np.testing.assert_array_equal(getattr(result, name), getattr(source, name))
+    assert result.units == source.units
+    assert tuple(result.axis_labels) == ("t", "y", "x")
+    made = result.metadata[PLUGIN]
+    assert made["settings"]["rate"] == 0.4
+    assert made["bpp"] == 0.3
+    assert "Done in 1.0 s" in dock._runs.status.text()
+    assert "shared by neighbours" in dock._runs.status.text()
+    assert dock._runs.bar.value() == dock._runs.bar.maximum()
+    assert dock._runs.denoise.isEnabled()
+
+
+def test_contrast_limits_that_nobody_chose_follow_the_result(open_dock, qtbot):
+    viewer, dock = open_dock()
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    low, high = viewer.layers["cells denoised"].contrast_limits
+    data = viewer.layers["cells denoised"].data[1]
+    assert data.min() <= low < high <= data.max()
+
+
+def test_a_time_range_lies_where_it_was_taken_from(open_dock, qtbot):
+    def cut(job):
+        yield tile(1)
+        return Finished(np.asarray(job.data)[1:3], REPORT)
+
+    viewer, dock = open_dock(cut)
+    dock._advanced.time.setText("1:3")
+    dock._advanced.time.editingFinished.emit()
+    assert dock.session.state.settings().time == (1, 3)
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    assert viewer.layers["cells denoised"].translate[0] == 2.0, "one time step of 2 s"
+
+
+def test_axes_that_are_not_named_are_told(open_dock, qtbot, monkeypatch):
+    told = []
+    monkeypatch.setattr("napari_rdpdenoise.ui.qt.boxes.run.show_info", told.append)
+    viewer, dock = open_dock()
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    assert told == []
+    dock.choose(viewer.add_image(np.ones((2, 3, 4, 40, 50), np.uint16), name="unnamed"))
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: "unnamed denoised" in images(viewer))
+    assert [note for note in told if "TCZYX" in note] == told != []
+
+
+def test_cancel_keeps_what_is_done(open_dock, qtbot):
+    go_on = threading.Event()
+
+    def slow(job):
+        part = np.zeros(job.data.shape, np.uint16)
+        yield Opened(part)
+        part[0] = 7
+        yield tile(1)
+        go_on.wait(10)
+        yield tile(2)
+        raise AssertionError("the run went on after Cancel")
+
+    viewer, dock = open_dock(slow)
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: dock.session.state.done == 1)
+    dock._runs.stop.click()
+    assert not dock._runs.stop.isEnabled()
+    go_on.set()
+    qtbot.waitUntil(lambda: "Cancelled" in dock._runs.status.text())
+    assert (viewer.layers["cells denoised (partial)"].data[0] == 7).all()
+    assert dock._runs.denoise.isEnabled()
+
+
+def test_closing_the_dock_stops_the_run(open_dock, qtbot):
+    closed = threading.Event()
+
+    def endless(job):
+        try:
+            while not closed.wait(0.01):
+                yield tile(1)
+        finally:
+            closed.set()
+
+    viewer, dock = open_dock(endless)
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: dock.session.state.done == 1)
+    viewer.window.remove_dock_widget(dock)
+    assert closed.wait(10)
+    assert images(viewer) == ["cells"]
+
+
+def test_closing_the_window_ends_all_threads(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    qtbot.waitUntil(lambda: dock.session.state.shown > 0, timeout=20000)
+    names = lambda: [thread.name for thread in threading.enumerate()]  # noqa: E731
+    assert "preview" in names()
+    viewer.close()
+    qtbot.waitUntil(lambda: "preview" not in names(), timeout=10000)
+
+
+def test_a_renamed_layer_is_offered_by_its_new_name(open_dock):
+    viewer, dock = open_dock()
+    viewer.layers["cells"].name = "nuclei"
+    assert dock._layers.native.currentText() == "nuclei"
+    assert dock.session.state.layer == "nuclei"
+
+
+def test_an_error_is_notified_and_clears(open_dock, qtbot):
+    from napari.utils.notifications import notification_manager
+
+    _, dock = open_dock(broken_engine)
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: "Failed" in dock._runs.status.text())
+    assert "the device has no memory left" in dock._runs.status.text()
+    assert "the device has no memory left" in notification_manager.records[-1].message
+    assert dock._runs.denoise.isEnabled()
+
+
+def test_realism_is_off_with_the_reason_or_on(open_dock, qtbot):
+    _, dock = open_dock()
+    assert not dock._realism.isEnabled()
+    assert dock._realism.toolTip() == NO_REALISM
+    dock.session.edit(realism_note=None)
+    assert dock._realism.isEnabled()
+
+
+def test_rate_slider_is_off_while_auto_and_stands_at_what_was_found(open_dock):
+    _, dock = open_dock()
+    dock._rate.setValue(0.3)
+    assert dock.session.state.settings().rate == pytest.approx(0.3)
+    dock._auto.setChecked(True)
+    assert not dock._rate.isEnabled()
+    dock.session.edit(found_rate=0.9)
+    assert dock._rate.value() == pytest.approx(0.9)
+    dock._auto.setChecked(False)
+    assert dock._rate.value() == pytest.approx(0.3)
+
+
+def test_wrong_text_in_advanced_is_told_and_taken_back(open_dock, monkeypatch):
+    told = []
+    _, dock = open_dock()
+    monkeypatch.setattr(dock._advanced, "_complain", told.append)
+    dock._advanced.time.setText("5 to 3")
+    dock._advanced.time.editingFinished.emit()
+    assert "0:10" in told[0]
+    assert dock._advanced.time.text() == ""
+    assert dock.session.state.settings().time is None
+
+
+def test_colour_layers_and_no_layer(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    viewer.layers.clear()
+    assert not dock._runs.denoise.isEnabled()
+    assert dock.session.state.preview, "only deleting the preview layer alone switches the preview off"
+    viewer.add_image(np.zeros((20, 30, 3), np.uint8), name="colour", rgb=True)
+    viewer.add_points([[1, 2]])
+    assert dock.session.state.layer == "colour"
+    assert "colour" in dock._preview_line.text()
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: "colour denoised" in images(viewer))
+    assert viewer.layers["colour denoised"].rgb
+
+
+def test_controls_are_named_and_the_dock_is_wide_enough(open_dock):
+    from qtpy.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QLineEdit, QSpinBox
+
+    _, dock = open_dock()
+    for fold in dock._folds.values():
+        fold.open()
+    kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
+    inner = (QSpinBox, QComboBox)  # their own line edits and buttons are theirs to name, as a table's corner
+    controls = [
+        control
+        for kind in kinds
+        for control in dock.findChildren(kind)
+        if not isinstance(control.parent(), inner) and type(control) is not QAbstractButton
+    ]
+    assert len(controls) > 15
+    sliders = [dock._rate, dock._realism]
+    assert all(isinstance(s, QAbstractSlider) or s.accessibleName() for s in sliders)
+    unnamed = [c for c in controls if not (c.accessibleName() and c.toolTip())]
+    assert unnamed == []
+    assert dock.minimumWidth() >= 320
+
+
+def test_the_preview_fills_its_layer_and_follows_the_sliders(open_dock, qtbot, tiny_realism_codec):
+    viewer, dock = open_dock(note=None, preview=True)
+    done = lambda: dock.session.state.wished > 0 and dock.session.state.shown == dock.session.state.wished  # noqa: E731
+    qtbot.waitUntil(done, timeout=20000)
+    layer = viewer.layers["cells preview"]
+    assert layer is dock.preview_layer
+    assert layer not in dock._layers.choices
+    np.testing.assert_array_equal(layer.scale, viewer.layers["cells"].scale)
+    step = int(viewer.dims.current_step[0])
+    fidelity, calls = np.array(layer.data[step]), tiny_realism_codec.encoder_calls
+    assert not np.array_equal(fidelity, viewer.layers["cells"].data[step])
+    dock._realism.setValue(1.0)
+    assert not np.array_equal(layer.data[step], fidelity), "at once"
+    assert tiny_realism_codec.encoder_calls == calls
+    viewer.dims.set_current_step(0, 0)
+    qtbot.waitUntil(lambda: dock.session.shown() is not None and dock.session.shown().index == (0,))
+    qtbot.waitUntil(done, timeout=20000)
+    viewer.layers.remove(layer)
+    qtbot.waitUntil(lambda: not dock.session.state.preview)
+    assert not dock._preview.isChecked()
+    dock._preview.setChecked(True)
+    assert "cells preview" in images(viewer)
+
+
+def test_replaced_pixels_are_previewed_afresh(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    qtbot.waitUntil(lambda: dock.session.shown() is not None, timeout=20000)
+    brighter = viewer.layers["cells"].data + 500
+    viewer.layers["cells"].data = brighter
+    qtbot.waitUntil(
+        lambda: dock.session.shown() is not None and dock.session.shown().noisy.min() > 500, timeout=20000
+    )
+    shown = dock.session.shown()
+    assert np.nanmean(shown.fidelity) == pytest.approx(shown.noisy.mean(), rel=0.02)
+
+
+def test_the_preview_says_why_there_is_none_in_3d(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    viewer.dims.ndisplay = 3
+    qtbot.waitUntil(lambda: "2-D" in dock._preview_line.text())
+    viewer.dims.ndisplay = 2
+    qtbot.waitUntil(lambda: "2-D" not in dock._preview_line.text())
+
+
+def test_after_a_run_the_sliders_bring_the_preview_back(open_dock, qtbot):
+    viewer, dock = open_dock(note=None, preview=True)
+    qtbot.waitUntil(lambda: dock.session.state.shown > 0, timeout=20000)
+    dock._runs.denoise.click()
+    qtbot.waitUntil(lambda: "cells denoised" in images(viewer))
+    assert not dock.preview_layer.visible
+    dock._realism.setValue(0.5)
+    assert dock.preview_layer.visible
+    assert viewer.layers[-1] is dock.preview_layer
+
+
+def test_a_job_file_moves_the_controls(open_dock):
+    _, dock = open_dock(note=None)
+    wanted = dock.session.state.settings().replace(rate=0.8, realism=0.6, tile=128)
+    dock._repeat._apply(wanted)
+    assert dock._rate.value() == pytest.approx(0.8)
+    assert dock._realism.value() == pytest.approx(0.6)
+    assert dock._advanced.tile.value() == 128
+
+
+def test_the_manifest_opens_the_dock(make_napari_viewer, qtbot, monkeypatch):
+    from napari_rdpdenoise.ui import qt as widget
+
+    # The real question loads the model, which other tests do.
+    defaults = (engine, lambda model: None, lambda model, device: None)
+    monkeypatch.setattr(widget.DenoiseDock.__init__, "__defaults__", defaults)
+    viewer = make_napari_viewer()
+    viewer.add_image(np.zeros((16, 16), np.uint8), name="cells")
+    _, dock = viewer.window.add_plugin_dock_widget(PLUGIN, DOCK)
+    dock.session.edit(preview=False)
+    qtbot.waitUntil(lambda: dock.session.state.realism_note is None)
+    dock.run()
+    qtbot.waitUntil(lambda: "cells denoised" in images(viewer))
+
+
+def test_in_3d_the_preview_layer_is_hidden_also_that_of_another_layer(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    viewer.dims.ndisplay = 3
+    assert not dock.preview_layer.visible
+    dock.choose(viewer.add_image(np.full((3, 70, 80), 100, np.uint16), name="others"))
+    assert not dock.preview_layer.visible, "it would read the whole stack"
+    viewer.dims.ndisplay = 2
+    assert dock.preview_layer.visible

@@ -1,0 +1,247 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.codec import device as shared
+from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io.lazy import lazy_array
+from napari_rdpdenoise.io.places import check_target, identity_of, places_of
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.ui.run.jobs import Finished, Job, JobStream, Opened, limits_of, realism_note
+
+FAST = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
+
+
+def drain(stream):
+    events = []
+    while True:
+        try:
+            events.append(next(stream))
+        except StopIteration as end:
+            return events, end.value
+
+
+@pytest.fixture
+def codec(tiny_realism_codec, monkeypatch):
+    """In place of the shipped model."""
+    monkeypatch.setattr(shared, "shared_codec", lambda model, device: tiny_realism_codec)
+    return tiny_realism_codec
+
+
+@pytest.fixture
+def counts():
+    return lambda shape, dtype=np.uint8: np.random.default_rng(0).poisson(40, shape).astype(dtype)
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes"), [((50, 70), "YX"), ((50, 70, 3), "YXS"), ((2, 50, 70), "TYX"), ((70, 2, 50), "XTY")]
+)
+@pytest.mark.parametrize("dtype", ["input", "float32"])
+def test_a_job_in_memory_keeps_axes_and_type(codec, counts, shape, axes, dtype):
+    data = counts(shape)
+    events, last = drain(JobStream()(Job(data, axes, FAST.replace(dtype=dtype))))
+    assert isinstance(events[0], Opened)
+    assert isinstance(last, Finished)
+    assert last.data is events[0].data
+    assert last.data.shape == shape
+    assert last.data.dtype == (np.float32 if dtype == "float32" else np.uint8)
+    assert last.data.mean() == pytest.approx(data.mean(), rel=0.01)
+
+
+def test_a_job_in_memory_must_fit(codec, counts, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100))
+    with pytest.raises(MemoryError, match="write it to a file"):
+        next(JobStream()(Job(counts((20, 20)), "YX", FAST)))
+
+
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+def test_a_file_holds_what_memory_would_with_its_place_and_record(codec, counts, tmp_path, ending):
+    data, target = counts((3, 70, 50), np.uint16), tmp_path / f"out{ending}"
+    settings = FAST.replace(time=(1, 3))
+    units = ("second", "micrometer", "micrometer")
+    job = Job(data, "TYX", settings, target, None, (2.0, 0.5, 0.25), units, "cells")
+    events, last = drain(JobStream()(job))
+    _, memory = drain(JobStream()(Job(data, "TYX", settings)))
+    opened = events.index(Opened(None))
+    assert ["can be continued" in event.message for event in events[:opened]] == [True]
+    assert last.path == target
+    np.testing.assert_array_equal(np.asarray(last.data), memory.data)
+    metadata = open_image(target).metadata
+    assert [metadata.scale[axis] for axis in "TYX"] == [2.0, 0.5, 0.25]
+    assert metadata.units["Y"] == "micrometer"
+    record = json.loads((tmp_path / f"out{ending}.job.json").read_text())
+    assert RunSettings(**record["settings"]) == settings
+    assert record["input"] is None, "a name is no file"
+
+
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+@pytest.mark.parametrize(
+    ("axes", "shape"),
+    [("TZCYX", (2, 3, 3, 40, 30)), ("CTYX", (2, 2, 40, 30)), ("ZYX", (1, 40, 30)), ("YXS", (40, 30, 3))],
+)
+def test_a_file_comes_back_in_the_order_of_the_job(codec, counts, tmp_path, ending, axes, shape):
+    data = counts(shape, np.uint8)
+    _, last = drain(JobStream()(Job(data, axes, FAST, tmp_path / f"out{ending}")))
+    _, memory = drain(JobStream()(Job(data, axes, FAST)))
+    np.testing.assert_array_equal(np.asarray(last.data), memory.data)
+
+
+def test_a_finished_file_is_not_replaced_unasked(codec, counts, tmp_path):
+    job = Job(counts((50, 50)), "YX", FAST, tmp_path / "out.ome.zarr")
+    drain(JobStream()(job))
+    with pytest.raises(FileExistsError):
+        drain(JobStream()(job))
+    with pytest.raises(FileNotFoundError, match="existing folder"):
+        drain(JobStream()(Job(job.data, "YX", FAST, tmp_path / "no" / "out.ome.zarr")))
+
+
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+def test_what_napari_makes_up_is_not_in_the_file_and_names_of_channels_are(codec, counts, tmp_path, ending):
+    target, units = tmp_path / f"out{ending}", ("pixel",) * 3
+    job = Job(counts((3, 40, 30)), "CYX", FAST.replace(channels=(2, 0)), target, None, (1.0,) * 3, units, "a")
+    drain(JobStream()(replace(job, channel_names=("DAPI", "GFP", "RFP"))))
+    known = open_image(target).metadata
+    assert (dict(known.scale), dict(known.units)) == ({}, {})
+    assert known.channel_names == ("RFP", "DAPI")
+
+
+def test_large_planes_come_back_with_their_resolutions(codec, counts, tmp_path):
+    data = counts((530, 2, 40), np.uint16)
+    _, last = drain(JobStream()(Job(data, "YTX", FAST, tmp_path / "out.ome.zarr")))
+    assert [level.shape for level in last.data] == [(530, 2, 40), (265, 2, 20)]
+    _, memory = drain(JobStream()(Job(data, "YTX", FAST)))
+    np.testing.assert_array_equal(np.asarray(last.data[0]), memory.data)
+    assert last.limits == limits_of([np.asarray(level) for level in last.data], "YTX")
+
+
+def test_limits_cover_the_middle_plane_of_all_channels_but_not_what_is_missing():
+    data = np.zeros((3, 2, 900, 800), np.float32)
+    data[1] = np.linspace(0, 100, 1600).reshape(2, 1, 800)
+    data[0], data[2], data[1, 0, :5] = 1e6, -1e6, np.nan
+    assert limits_of(data, "TCYX") == pytest.approx((0, 100), abs=0.5)
+    assert limits_of(data.transpose(3, 0, 2, 1), "XTYC") == limits_of(data, "TCYX")
+    assert limits_of(np.full((9, 9), np.nan), "YX") is limits_of(np.ones((9, 9)), "YX") is None
+    assert limits_of(data[1, :, :, :3], "CYS") is None
+
+
+def _tree(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        ("a.tif", "a.tif"),
+        ("a.tif", "b/../a.tif"),
+        ("a.tif", "link.tif"),
+        ("a.tif", "hard.tif"),
+        ("raw.zarr", "raw.zarr"),
+        ("raw.zarr", "raw.zarr/0.zarr"),
+        ("raw.zarr/0", "raw.zarr"),
+        ("raw.zarr", "alias/raw.zarr"),
+        ("b.ome.zarr.partial", "b.ome.zarr"),
+    ],
+)
+def test_the_input_is_never_written_over(codec, counts, tmp_path, source, target):
+    for folder in ("b", "raw.zarr/0", "b.ome.zarr.partial"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "zarr.json").write_text("precious")
+    (tmp_path / "a.tif").write_text("precious")
+    (tmp_path / "link.tif").symlink_to(tmp_path / "a.tif")
+    (tmp_path / "alias").symlink_to(tmp_path)
+    (tmp_path / "hard.tif").hardlink_to(tmp_path / "a.tif")
+    before = _tree(tmp_path)
+    settings = FAST.replace(overwrite=True)
+    job = Job(counts((20, 20)), "YX", settings, tmp_path / target, str(tmp_path / source))
+    with pytest.raises(ValueError, match=r"target: expected a place of its own, found .*choose another"):
+        next(JobStream()(job))
+    assert _tree(tmp_path) == before
+
+
+def test_arrays_that_tell_their_file_are_never_written_over(codec, counts, tmp_path):
+    import zarr
+
+    np.save(tmp_path / "a.npy", counts((3, 20, 20)))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    stored = zarr.create_array(tmp_path / "a.zarr", data=counts((20, 20)))
+    assert places_of(np.asarray(mapped)[1:]) == [tmp_path / "a.npy"]
+    assert places_of(stored, "https://example.org/a.zarr") == [tmp_path / "a.zarr"]
+    assert places_of(mapped + 1) == places_of(counts((9, 9))) == []
+    with pytest.raises(ValueError, match="place of its own"):
+        next(JobStream()(Job(stored, "YX", FAST.replace(overwrite=True), tmp_path / "a.zarr")))
+    check_target(tmp_path / "b.ome.zarr", [*places_of(mapped), *places_of(stored)])
+
+
+def test_mapped_files_and_zarrs_are_known_again_without_reading_them(codec, tmp_path, counts, monkeypatch):
+    import zarr
+
+    from napari_rdpdenoise.io.arrays import ArraySource
+
+    np.save(tmp_path / "a.npy", counts((3, 40, 40)))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    stored = zarr.create_array(tmp_path / "a.zarr", data=counts((3, 40, 40)))
+    read = []
+
+    class Watched(ArraySource):
+        def read(self, *place):
+            read.append(place)
+            return super().read(*place)
+
+    monkeypatch.setattr("napari_rdpdenoise.io.arrays.ArraySource", Watched)
+    for data, target in ((mapped + 1, None), (mapped, "b.ome.zarr"), (stored, "c.ome.zarr")):
+        stream = JobStream()(Job(data, "TYX", FAST, target and tmp_path / target))
+        assert isinstance(next(stream), Opened)
+        stream.close()
+        assert read == []
+
+
+def test_identities_tell_parts_and_versions_of_a_file_apart(tmp_path, counts):
+    import zarr
+
+    np.save(tmp_path / "a.npy", counts((3, 40, 40)))
+    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
+    parts = [mapped, mapped[1:], mapped[2:], mapped[:, ::2], mapped.transpose(0, 2, 1)]
+    found = [identity_of(part) for part in parts]
+    assert None not in found
+    assert len(set(found)) == len(parts)
+    assert identity_of(np.load(tmp_path / "a.npy", mmap_mode="r")[1:]) == found[1]
+    os.utime(tmp_path / "a.npy", (1, 1))
+    assert identity_of(mapped) not in found
+    stored = zarr.create_array(tmp_path / "a.zarr", data=counts((40, 40)), chunks=(20, 20))
+    before = identity_of(stored)
+    assert before is not None
+    assert before == identity_of(zarr.open_array(tmp_path / "a.zarr", mode="r"))
+    for file in (tmp_path / "a.zarr").rglob("*"):
+        os.utime(file, (1, 1))
+    assert identity_of(stored) != before
+
+
+def test_what_may_have_changed_in_memory_has_no_identity(tmp_path, counts):
+    np.save(tmp_path / "a.npy", counts((40, 40)))
+    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
+    for data in (changed, changed + 1, np.asarray(changed), counts((9, 9))):
+        assert identity_of(data) is None
+
+
+def test_lazy_arrays_slice_like_the_file(counts, tmp_path):
+    data = counts((3, 2, 40, 30), np.uint16)
+    file = tmp_path / "a.npy"
+    np.save(file, data)
+    lazy = lazy_array(file)
+    np.testing.assert_array_equal(np.asarray(lazy[1:, 1, 5:9]), data[1:, 1, 5:9])
+
+
+@pytest.mark.parametrize("error", [RuntimeError("the weights do not fit"), FileNotFoundError("no model")])
+def test_a_model_that_cannot_be_loaded_offers_no_realism_and_says_why(monkeypatch, error):
+    def load(model, device):
+        assert device == "cpu"
+        raise error
+
+    monkeypatch.setattr(shared, "shared_codec", load)
+    assert str(error) in realism_note("broken")
