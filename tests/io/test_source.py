@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_rdpdenoise.io import ImageSource, SelectedSource, check_axes, check_dtype, open_image, planes
-from napari_rdpdenoise.io.source import SUPPORTED_DTYPES, Layout, unit_name
+from napari_rdpdenoise.io.source import SUPPORTED_DTYPES, Layout
+from napari_rdpdenoise.io.units import unit_name
 
 
 @given(st.permutations("TZCYXS"), st.integers(0, 4), st.randoms())

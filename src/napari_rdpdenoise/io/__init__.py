@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.io.convert import to_output
-from napari_rdpdenoise.io.sink import OutputSpec, Sink, open_sink
+from napari_rdpdenoise.io.sink import open_sink
 from napari_rdpdenoise.io.source import (
     ImageMetadata,
     ImageSource,
@@ -22,6 +22,7 @@ from napari_rdpdenoise.io.source import (
     check_dtype,
     planes,
 )
+from napari_rdpdenoise.io.spec import OutputSpec, Sink
 
 if TYPE_CHECKING:
     import os

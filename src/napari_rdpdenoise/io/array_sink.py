@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from napari_rdpdenoise.io.sink import OutputSpec
 from napari_rdpdenoise.io.source import Index
+from napari_rdpdenoise.io.spec import OutputSpec
 
 
 class ArraySink:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.io.arrays import ArraySource
-from napari_rdpdenoise.io.source import ImageMetadata, channel_axis, unit_name
+from napari_rdpdenoise.io.source import ImageMetadata, channel_axis
+from napari_rdpdenoise.io.units import unit_name
 
 _SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
 _STATED_FILES = 20_000

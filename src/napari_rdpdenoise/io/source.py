@@ -25,25 +25,6 @@ SUPPORTED_DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "floa
 DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX"}
 """Axes assumed for an array that names none, by its number of dimensions."""
 
-_UNITS = {
-    "micrometer": ("µm", "μm", "um", "\\u00b5m", "micron", "microns", "micrometre", "micrometers"),
-    "nanometer": ("nm", "nanometre", "nanometers"),
-    "millimeter": ("mm", "millimetre", "millimeters"),
-    "centimeter": ("cm", "centimetre", "centimeters"),
-    "meter": ("m", "metre", "meters"),
-    "picometer": ("pm", "picometre"),
-    "angstrom": ("Å", "å"),
-    "inch": ("in", "inches"),
-    "second": ("s", "sec", "secs", "seconds"),
-    "millisecond": ("ms", "msec", "milliseconds"),
-    "microsecond": ("µs", "μs", "us", "microseconds"),
-    "nanosecond": ("ns", "nanoseconds"),
-    "minute": ("min", "mins", "minutes"),
-    "hour": ("h", "hr", "hours"),
-    "day": ("d", "days"),
-}
-_UNIT_NAMES = {alias: name for name, aliases in _UNITS.items() for alias in (name, *aliases)}
-
 
 @dataclass(frozen=True)
 class ImageMetadata:
@@ -166,14 +147,6 @@ def check_dtype(dtype: np.dtype | str) -> np.dtype:
         }.get(found.kind, "convert it to a numeric type first")
         raise TypeError(f"image: expected dtype {', '.join(SUPPORTED_DTYPES)}, found {found.name}; {remedy}")
     return found
-
-
-def unit_name(text: str | None) -> str | None:
-    """UDUNITS name of a unit as files write it (``"µm"`` gives ``"micrometer"``); None for none or pixels."""
-    cleaned = (text or "").strip().rstrip("\0")
-    if not cleaned or cleaned.lower() in ("pixel", "pixels", "none", "reference frame", "px"):
-        return None
-    return _UNIT_NAMES.get(cleaned, _UNIT_NAMES.get(cleaned.lower(), cleaned))
 
 
 @dataclass(frozen=True)

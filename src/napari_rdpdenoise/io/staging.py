@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_rdpdenoise.io.sink import OutputSpec
 from napari_rdpdenoise.io.source import Index
+from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.storage import StoredLayout
 
 MAX_CHUNK = 512

@@ -13,8 +13,8 @@ from itertools import product
 
 import numpy as np
 
-from napari_rdpdenoise.io.sink import OutputSpec
 from napari_rdpdenoise.io.source import Index
+from napari_rdpdenoise.io.spec import OutputSpec
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 from typing import Any
 from xml.etree import ElementTree
 
-from napari_rdpdenoise.io.source import unit_name
+from napari_rdpdenoise.io.units import unit_name
 
 Calibration = tuple[dict[str, float], dict[str, str], tuple[str, ...]]
 """Step per axis, unit per axis, channel names."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_rdpdenoise.io.sink import OutputSpec
+from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import Staging, remove, sync
 from napari_rdpdenoise.io.storage import store_layout
 

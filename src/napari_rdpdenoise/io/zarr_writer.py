@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_rdpdenoise.io.sink import OutputSpec
+from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array, sync
 from napari_rdpdenoise.io.storage import store_layout
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
-from napari_rdpdenoise.io.source import unit_name
+from napari_rdpdenoise.io.units import unit_name
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.metadata import LENGTHS, TIMES, layer_metadata
 

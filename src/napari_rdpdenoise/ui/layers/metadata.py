@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_rdpdenoise.io.source import ImageMetadata, unit_name
+from napari_rdpdenoise.io.source import ImageMetadata
+from napari_rdpdenoise.io.units import unit_name
 
 __all__ = ["LENGTHS", "TIMES", "layer_metadata"]
 
