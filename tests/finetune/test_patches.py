@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from napari_rdpdenoise.finetune.patches import Scale, ZeroShot
+from napari_rdpdenoise.finetune.patches import PatchTrainer, Scale
 from napari_rdpdenoise.finetune.settings import PatchSettings
 from napari_rdpdenoise.nn.patch_codec import PatchCodec
 from napari_rdpdenoise.noise import NoiseModel
@@ -37,7 +37,7 @@ def finish(run):
 
 def test_it_removes_noise_and_lambda_follows_the_residual(scene, tmp_path):
     noisy, clean, noise = scene
-    shot = ZeroShot(noisy, QUICK, tmp_path, noise)
+    shot = PatchTrainer(noisy, QUICK, tmp_path, noise)
     start = shot.tradeoff
     rows, image = finish(shot.run())
     assert image.shape == noisy.shape
@@ -53,11 +53,11 @@ def test_a_killed_run_repeats_the_curve_and_the_image(scene, tmp_path):
     noisy, _, noise = scene
     short = QUICK.model_copy(update={"steps": 60})
     rows, kept = [], tmp_path / "killed"
-    run = ZeroShot(noisy, short, tmp_path / "out", noise).run()
+    run = PatchTrainer(noisy, short, tmp_path / "out", noise).run()
     rows.append(next(run))
     shutil.copytree(tmp_path / "out", kept)
     more, image = finish(run)
-    again, same = finish(ZeroShot(noisy, short, kept, noise).run())
+    again, same = finish(PatchTrainer(noisy, short, kept, noise).run())
     assert [(r.step, r.values) for r in again] == [(r.step, r.values) for r in more]
     np.testing.assert_array_equal(same, image)
 
@@ -65,11 +65,11 @@ def test_a_killed_run_repeats_the_curve_and_the_image(scene, tmp_path):
 def test_another_image_or_setting_does_not_continue(scene, tmp_path):
     noisy, _, noise = scene
     short = QUICK.model_copy(update={"steps": 20})
-    finish(ZeroShot(noisy, short, tmp_path, noise).run())
+    finish(PatchTrainer(noisy, short, tmp_path, noise).run())
     with pytest.raises(ValueError, match="another image"):
-        next(ZeroShot(noisy + 1, short, tmp_path, noise).run())
+        next(PatchTrainer(noisy + 1, short, tmp_path, noise).run())
     with pytest.raises(ValueError, match="other settings"):
-        next(ZeroShot(noisy, short.model_copy(update={"batch": 7}), tmp_path, noise).run())
+        next(PatchTrainer(noisy, short.model_copy(update={"batch": 7}), tmp_path, noise).run())
 
 
 @pytest.mark.parametrize(
@@ -82,14 +82,14 @@ def test_another_image_or_setting_does_not_continue(scene, tmp_path):
 )
 def test_planes_that_cannot_be_learned_are_refused(plane, words):
     with pytest.raises(ValueError, match=words):
-        ZeroShot(plane, QUICK, None, NoiseModel(0, 0, 1.0))
+        PatchTrainer(plane, QUICK, None, NoiseModel(0, 0, 1.0))
 
 
 @pytest.mark.parametrize("stride", [1, 3, 8])
 def test_every_pixel_is_averaged_whatever_the_stride(scene, stride):
     noisy, _, noise = scene
     odd = noisy[:43, :37]
-    shot = ZeroShot(odd, QUICK.model_copy(update={"stride": stride}), None, noise)
+    shot = PatchTrainer(odd, QUICK.model_copy(update={"stride": stride}), None, noise)
     shot.codec.forward = lambda patches: type("Out", (), {"image": patches})()
     np.testing.assert_allclose(shot.denoised(), odd, atol=1e-2)
 

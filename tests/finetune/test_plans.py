@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise.finetune import plans
 from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
-from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotTuneSettings
+from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotSettings
 from napari_rdpdenoise.finetune.simulated import SimulatedSource
 
 QUICK = {"steps": 2, "batch": 1, "crop": 64, "rate": 0.8}
@@ -43,7 +43,7 @@ def clean():
 def plan(kind, model, noisy, others=None, **changes):
     given = {"model": str(model), **QUICK, **changes}
     if kind == "zeroshot":
-        return plan_zeroshot(noisy, ZeroShotTuneSettings(**given))
+        return plan_zeroshot(noisy, ZeroShotSettings(**given))
     if kind == "pairs":
         return plan_pairs(noisy, others, PairsSettings(**given))
     return plan_unpaired(noisy, others, UnpairedSettings(**given))

@@ -26,7 +26,7 @@ from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
     PatchSettings,
     UnpairedSettings,
-    ZeroShotTuneSettings,
+    ZeroShotSettings,
 )
 from napari_rdpdenoise.train.settings import TrainSettings
 from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
@@ -71,7 +71,7 @@ def values(rows):
 
 
 def zeroshot(model, noisy, **changes):
-    return plan_zeroshot(noisy, ZeroShotTuneSettings(model=str(model), **(QUICK | changes)))
+    return plan_zeroshot(noisy, ZeroShotSettings(model=str(model), **(QUICK | changes)))
 
 
 def unpaired(model, noisy, clean, **changes):
@@ -418,15 +418,15 @@ def test_recorrupted_input_and_target_share_no_noise():
 
 
 def test_the_price_follows_the_residual():
-    from napari_rdpdenoise.train.stages.adapt import Price
+    from napari_rdpdenoise.train.stages.adapt import BitPrice
 
-    dear, cheap = Price(1.0), Price(1.0)
+    dear, cheap = BitPrice(1.0), BitPrice(1.0)
     for _ in range(200):
         dear.follow(0.8)
         cheap.follow(1.2)
     assert dear.value == pytest.approx(30)
     assert cheap.value == pytest.approx(1 / 30)
-    again = Price(1.0)
+    again = BitPrice(1.0)
     again.load_state_dict(dear.state_dict())
     assert again.value == dear.value
 

@@ -6,14 +6,14 @@ import pytest
 from pydantic import ValidationError
 
 from napari_rdpdenoise.finetune.settings import (
+    FinetuneSettings,
     PairsSettings,
     PatchSettings,
-    TuneSettings,
     UnpairedSettings,
-    ZeroShotTuneSettings,
+    ZeroShotSettings,
 )
 
-ALL = (PairsSettings, PatchSettings, UnpairedSettings, ZeroShotTuneSettings)
+ALL = (PairsSettings, PatchSettings, UnpairedSettings, ZeroShotSettings)
 NUMBERS = [
     (settings, name)
     for settings in ALL
@@ -29,7 +29,7 @@ def test_what_is_no_possible_number_is_refused_by_name(settings, name, value):
         settings(**{name: value})
 
 
-@pytest.mark.parametrize("settings", [TuneSettings, *ALL])
+@pytest.mark.parametrize("settings", [FinetuneSettings, *ALL])
 def test_defaults_are_within_the_bounds(settings):
     assert settings(**settings().model_dump()) == settings()
 

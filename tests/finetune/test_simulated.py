@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from scipy import ndimage
 
 from napari_rdpdenoise.finetune.plans import plan_unpaired
-from napari_rdpdenoise.finetune.references import ends
+from napari_rdpdenoise.finetune.references import display_range
 from napari_rdpdenoise.finetune.run import run_plan
 from napari_rdpdenoise.finetune.settings import UnpairedSettings
 from napari_rdpdenoise.finetune.simulated import SimulatedSource
@@ -69,7 +69,7 @@ def test_neighbours_share_what_they_share_in_the_real_images(correlated):
 def test_references_of_any_scale_get_the_brightness_of_the_denoised_planes(scale):
     pair = real_pair()
     found = samples([pair], [scale * scene(5)], count=200)
-    dark, bright = ends(pair.clean)
+    dark, bright = display_range(pair.clean)
     assert {sample.span[0] for sample in found} == {dark}
     assert np.median([sample.span[1] for sample in found]) == pytest.approx(bright, rel=0.15)
     assert min(sample.exposure.clean.min() for sample in found) == pytest.approx(

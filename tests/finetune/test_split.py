@@ -8,7 +8,13 @@ from scipy import ndimage
 
 from napari_rdpdenoise.finetune.images import Planes, take_planes
 from napari_rdpdenoise.finetune.pairing import MatchedPair, match_pairs
-from napari_rdpdenoise.finetune.split import cut, grouped, hold_out, hold_out_pairs, hold_out_references
+from napari_rdpdenoise.finetune.split import (
+    cut_parts,
+    group_numbers,
+    hold_out,
+    hold_out_pairs,
+    hold_out_references,
+)
 
 SHAPE = (208, 96)
 
@@ -34,7 +40,7 @@ def values(arrays):
 
 def parts(images, seed=0):
     split = hold_out(images, seed)
-    return cut(images.planes, split.learned), cut(images.planes, split.judged)
+    return cut_parts(images.planes, split.learned), cut_parts(images.planes, split.judged)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -182,7 +188,7 @@ def test_two_places_of_many_exposures_are_not_enough_to_hold_one_out():
 
 
 def test_groups_are_joined_through_others():
-    found = grouped([{"a"}, {"b"}, {"c"}, {"a", "c"}, {"d"}, set()])
+    found = group_numbers([{"a"}, {"b"}, {"c"}, {"a", "c"}, {"d"}, set()])
     assert found[0] == found[2] == found[3]
     assert len(set(found)) == 4
 

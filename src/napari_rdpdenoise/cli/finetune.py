@@ -18,7 +18,7 @@ from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
     PatchSettings,
     UnpairedSettings,
-    ZeroShotTuneSettings,
+    ZeroShotSettings,
 )
 from napari_rdpdenoise.settings import RunSettings
 
@@ -84,12 +84,12 @@ def pairs(
 
 
 @finetune_app.command()
-@with_fields(ZeroShotTuneSettings)
+@with_fields(ZeroShotSettings)
 def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
     """Learn from noisy images alone, starting from a trained model."""
     with guarded() as stage:
         _check_out(out)
-        settings = _settings(ZeroShotTuneSettings, given)
+        settings = _settings(ZeroShotSettings, given)
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.finetune.plans import plan_zeroshot
 

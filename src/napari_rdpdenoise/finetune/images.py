@@ -52,7 +52,7 @@ class Planes:
 
 
 @dataclass(frozen=True)
-class _Place:
+class UnreadPlane:
     """A plane that is counted, but not read yet."""
 
     shape: tuple[int, ...]
@@ -62,6 +62,7 @@ class _Place:
 
     @property
     def pixels(self) -> int:
+        """Number of pixels, by the shape alone."""
         return int(np.prod(self.shape, dtype=np.int64))
 
 
@@ -79,7 +80,7 @@ def take_planes(images: Any, name: str, *, thin: bool = True) -> Planes:
         TypeError: if values are not real numbers.
         ValueError: if there is nothing in it, a plane is too small, or there is more than memory is for.
     """
-    with closing(_Open()) as files:
+    with closing(OpenFile()) as files:
         found = list(_each(images, name, files))
         if not found:
             raise ValueError(f"{name}: expected at least one image, found none")
@@ -115,7 +116,7 @@ def filled(plane: NDArray[Any]) -> NDArray[Any]:
     return np.where(np.isfinite(plane), plane, np.nanmedian(np.where(np.isfinite(plane), plane, np.nan)))
 
 
-class _Open:
+class OpenFile:
     """One file at a time, which stays open until another is wanted."""
 
     def __init__(self) -> None:
@@ -123,6 +124,7 @@ class _Open:
         self._source: ImageSource | None = None
 
     def __call__(self, path: Path) -> ImageSource:
+        """The file of a path; another one that was open is closed."""
         if self._source is None or self._path != path:
             self.close()
             self._path, self._source = path, open_image(path)
@@ -135,7 +137,7 @@ class _Open:
         self._source = None
 
 
-def _each(images: Any, name: str, files: _Open) -> Iterator[_Place]:
+def _each(images: Any, name: str, files: OpenFile) -> Iterator[UnreadPlane]:
     if isinstance(images, str | Path):
         path = Path(images)
         folder = path.is_dir() and not _is_zarr(path)
@@ -154,7 +156,7 @@ def _each(images: Any, name: str, files: _Open) -> Iterator[_Place]:
         yield from _of_array(images, name, name)
 
 
-def _of_array(images: Any, name: str, stack: str) -> Iterator[_Place]:
+def _of_array(images: Any, name: str, stack: str) -> Iterator[UnreadPlane]:
     """Of an array of any library, which reads nothing before it is asked for a plane."""
     array = images if hasattr(images, "shape") and hasattr(images, "dtype") else np.asarray(images)
     shape = tuple(int(n) for n in array.shape)
@@ -163,15 +165,15 @@ def _of_array(images: Any, name: str, stack: str) -> Iterator[_Place]:
     indices = list(np.ndindex(shape[:-2]))
     for number, index in enumerate(indices):
         where = name if len(indices) == 1 else f"{name} plane {number}"
-        yield _Place(shape[-2:], where, stack, lambda index=index: np.asarray(array[index]))  # type: ignore[misc]
+        yield UnreadPlane(shape[-2:], where, stack, lambda index=index: np.asarray(array[index]))  # type: ignore[misc]
 
 
-def _of_file(path: Path, files: _Open) -> Iterator[_Place]:
+def _of_file(path: Path, files: OpenFile) -> Iterator[UnreadPlane]:
     stack = str(path.resolve())
     if path.suffix.lower() == ".png":
         if not path.is_file():
             raise FileNotFoundError(f"image: expected a file, found nothing at {path}; check the path")
-        yield _Place(_png_shape(path), path.name, stack, lambda: _grey(path))
+        yield UnreadPlane(_png_shape(path), path.name, stack, lambda: _grey(path))
         return
     if path.suffix.lower() in (".tif", ".tiff") and path.is_file() and _is_colour(path):
         raise _colour_error(path)
@@ -189,7 +191,7 @@ def _of_file(path: Path, files: _Open) -> Iterator[_Place]:
         def read(index: tuple[int, ...] = index) -> NDArray[Any]:
             return files(path).read(index, slice(0, shape[0]), slice(0, shape[1]))
 
-        yield _Place(shape, where, stack, read)
+        yield UnreadPlane(shape, where, stack, read)
 
 
 def _png_shape(path: Path) -> tuple[int, ...]:
@@ -239,7 +241,7 @@ def _is_zarr(path: Path) -> bool:
     return any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup", ".zattrs"))
 
 
-def _check_shape(place: _Place, name: str) -> None:
+def _check_shape(place: UnreadPlane, name: str) -> None:
     if min(place.shape) < _LEAST:
         raise ValueError(
             f"{name}: expected planes of at least {_LEAST} px each way, found {place.shape} in "
@@ -247,7 +249,7 @@ def _check_shape(place: _Place, name: str) -> None:
         )
 
 
-def _check_pixels(kept: Sequence[_Place], name: str, *, thin: bool) -> None:
+def _check_pixels(kept: Sequence[UnreadPlane], name: str, *, thin: bool) -> None:
     pixels = sum(place.pixels for place in kept)
     if pixels > READ_PIXELS:
         what = "crop it" if thin else "give fewer pairs, or crop both of each alike"
@@ -257,7 +259,7 @@ def _check_pixels(kept: Sequence[_Place], name: str, *, thin: bool) -> None:
         )
 
 
-def _read(place: _Place, name: str) -> NDArray[Any]:
+def _read(place: UnreadPlane, name: str) -> NDArray[Any]:
     plane = place.read()
     if plane.dtype.kind not in "uif":
         raise TypeError(
@@ -269,7 +271,7 @@ def _read(place: _Place, name: str) -> NDArray[Any]:
     return plane
 
 
-def _thinned(found: list[_Place]) -> list[_Place]:
+def _thinned(found: list[UnreadPlane]) -> list[UnreadPlane]:
     """An even share of at most so many planes and, but for a single one, pixels."""
     pixels = sum(place.pixels for place in found)
     most = min(MOST_PLANES, len(found), max(1, len(found) * MOST_PIXELS // max(pixels, 1)))

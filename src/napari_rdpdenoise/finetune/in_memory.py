@@ -12,16 +12,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
-from napari_rdpdenoise.finetune.references import ReferenceCrops, ends
+from napari_rdpdenoise.codec import Codec, Normalization
+from napari_rdpdenoise.finetune.references import ReferenceCrops, display_range
 from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.data.camera import Exposure
-from napari_rdpdenoise.train.data.sources import Pair, Paired, Sample, Source
+from napari_rdpdenoise.train.data.images import random_crop
+from napari_rdpdenoise.train.data.sources import KnownTargetSource, Pair, Sample, Source
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 
 
-class PairSource(Paired):
+class PairSource(KnownTargetSource):
     """Kinds "pairs", "noisy" and "identity" of images in memory.
 
     Args:
@@ -41,9 +42,12 @@ class PairSource(Paired):
         if self._again is None:
             return super().sample(number, size, rng)
         pair = self._pairs[number]
-        noisy, second, clean = crop_of([pair.noisy, self._again[number], pair.clean], size, rng)
+        crops = random_crop([pair.noisy, self._again[number], pair.clean], size, rng)
+        noisy, second, clean = (part.astype(np.float32) for part in crops)
         exposure = Exposure(noisy, clean, pair.noise, second)
-        return Sample(exposure, (float(clean.min()), float(clean.max())), pair.scale, ends(pair.clean))
+        return Sample(
+            exposure, (float(clean.min()), float(clean.max())), pair.scale, display_range(pair.clean)
+        )
 
     def held_out(self, file: Path, rng: np.random.Generator) -> None:
         """Not by file."""
@@ -56,14 +60,7 @@ class SelfSource(PairSource):
         super().__init__(settings, pairs, [pair.noisy for pair in pairs])
 
 
-def crop_of(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray[np.float32]]:
-    """The same random window of all images, as `images.crop`, in single precision."""
-    from napari_rdpdenoise.train.data.images import crop
-
-    return [part.astype(np.float32) for part in crop(images, size, rng)]
-
-
-class OwnData(TrainingData):
+class InMemoryData(TrainingData):
     """Training data of sources in memory; what is held out, the guard judges by.
 
     Args:
@@ -136,8 +133,3 @@ def denoised_pairs(
         image = codec.decode(codec.encode([plane], normalization, rate), both=False)[0].fidelity
         out.append(Pair(plane, image, noise, normalization.scale))
     return out
-
-
-def fit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Normalization:
-    """One normalisation of all planes."""
-    return fit_normalization(list(planes), noise)

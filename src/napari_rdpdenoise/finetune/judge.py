@@ -26,7 +26,7 @@ from torch import Tensor
 
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.finetune.images import filled
-from napari_rdpdenoise.finetune.references import ends
+from napari_rdpdenoise.finetune.references import display_range
 from napari_rdpdenoise.finetune.texture import Texture
 from napari_rdpdenoise.nn.decoders.grain import Place, grain
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
@@ -68,7 +68,7 @@ class Judge:
         chosen = [planes[int(k)] for k in np.linspace(0, len(planes) - 1, min(_MOST, len(planes)))]
         self.windows = [_window(filled(plane)) for plane in chosen]
         self._units = [_unit(window, normalization) for window in self.windows]
-        shown = [_displayed(filled(r).astype(np.float32), ends(r)) for r in references[:32]]
+        shown = [_displayed(filled(r).astype(np.float32), display_range(r)) for r in references[:32]]
         self._texture = Texture(shown) if shown else None
         self.blocks: list[float] = []
 
@@ -111,7 +111,7 @@ class Judge:
             "mean": 100 * (float(counts.mean()) - mean) / light,
             "background": _background((image - fidelity) / unit, fidelity),
         }
-        return row, _displayed(counts, ends(smooth))
+        return row, _displayed(counts, display_range(smooth))
 
     def _errors(self, network: RdpNetwork, u: NDArray, number: int, decoder: str) -> NDArray[np.float64]:
         """Estimated squared error at every pixel, noise variances; only means of many mean anything."""

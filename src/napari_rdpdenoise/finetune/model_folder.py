@@ -24,7 +24,7 @@ from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.card import ModelCard, read_card
 from napari_rdpdenoise.codec.models import model_folder
 from napari_rdpdenoise.finetune.guard import Verdict
-from napari_rdpdenoise.finetune.plans import Plan, shipped
+from napari_rdpdenoise.finetune.plans import Plan, is_shipped
 from napari_rdpdenoise.train.log import TrainingLog
 
 _KINDS = {
@@ -43,7 +43,7 @@ def refuse_folder(folder: Path) -> None:
     Raises:
         ValueError: if it is a shipped model's, or holds a model that no fine-tuning made.
     """
-    if shipped(folder):
+    if is_shipped(folder):
         raise ValueError(
             f"out: expected a folder of your own, found a shipped model's at {folder}; choose another"
         )

@@ -77,7 +77,7 @@ class Scale:
         return unstabilize(back, self.noise) if self.domain == "stabilised" else back
 
 
-class ZeroShot:
+class PatchTrainer:
     """Trains a patch codec on one plane; a generator, as the trainer is.
 
     Args:

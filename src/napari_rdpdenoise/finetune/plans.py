@@ -16,18 +16,23 @@ from napari_rdpdenoise.codec.models import model_folder
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, fit_normalization
 from napari_rdpdenoise.finetune.guard import Goal
 from napari_rdpdenoise.finetune.images import Planes, filled, refuse_constant, take_planes
-from napari_rdpdenoise.finetune.in_memory import OwnData, PairSource, SelfSource, denoised_pairs
+from napari_rdpdenoise.finetune.in_memory import (
+    InMemoryData,
+    PairSource,
+    SelfSource,
+    denoised_pairs,
+)
 from napari_rdpdenoise.finetune.judge import Judge
 from napari_rdpdenoise.finetune.pairing import MatchedPair, match_pairs
 from napari_rdpdenoise.finetune.references import check_references
 from napari_rdpdenoise.finetune.settings import (
+    FinetuneSettings,
     PairsSettings,
-    TuneSettings,
     UnpairedSettings,
-    ZeroShotTuneSettings,
+    ZeroShotSettings,
 )
 from napari_rdpdenoise.finetune.simulated import SimulatedJudge, SimulatedSource
-from napari_rdpdenoise.finetune.split import cut, hold_out, hold_out_pairs, hold_out_references
+from napari_rdpdenoise.finetune.split import cut_parts, hold_out, hold_out_pairs, hold_out_references
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.network import RdpNetwork
@@ -65,9 +70,9 @@ class Plan:
     """
 
     kind: str
-    settings: TuneSettings
+    settings: FinetuneSettings
     train: TrainSettings
-    data: OwnData
+    data: InMemoryData
     goal: Goal
     figures: Figures
     images: dict[str, dict[str, str]]
@@ -77,7 +82,7 @@ class Plan:
 
 
 @dataclass(frozen=True)
-class _Noisy:
+class PreparedImages:
     """The noisy images of a run, split, with noise, normalisation and rate."""
 
     learned: list[NDArray]
@@ -108,7 +113,9 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     why = _without_lpips()
     train = _train_unpaired(settings, codec, split.rate, without_lpips=why is not None)
     source = train.sources[0]
-    data = OwnData(train, [SelfSource(source, pairs)], (), learned, SimulatedSource(source, learned, pairs))
+    data = InMemoryData(
+        train, [SelfSource(source, pairs)], (), learned, SimulatedSource(source, learned, pairs)
+    )
     remarks = (*split.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
     judge = Judge(split.judged, split.normalization, split.rate, "realism", unseen if why else ())
     figures, goal = _judged(judge), _TEXTURE
@@ -140,7 +147,7 @@ def _train_unpaired(
     return _train(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
 
 
-def plan_zeroshot(noisy: Any, settings: ZeroShotTuneSettings, device: str = "cpu") -> Plan:
+def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -> Plan:
     """Plan for noisy images alone.
 
     Raises:
@@ -165,7 +172,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotTuneSettings, device: str = "cpu
     }
     train = _train(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
     pairs = denoised_pairs(split.learned, split.noise, split.normalization, codec, split.rate)
-    data = OwnData(train, [SelfSource(train.sources[0], pairs)])
+    data = InMemoryData(train, [SelfSource(train.sources[0], pairs)])
     judge = Judge(split.judged, split.normalization, split.rate, "fidelity")
     figures, listed, remarks = _judged(judge), _images(noisy=images), split.remarks
     if codec.card.realism and not keeps:
@@ -209,7 +216,7 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
         ValidationImage("pairs", pair.noisy.astype(np.float32), pair.partner, split.normalization)
         for pair in judged[:8]
     ]
-    data = OwnData(train, sources, held)
+    data = InMemoryData(train, sources, held)
     listed = _images(noisy=images, partners=others)
     remarks = (*split.remarks, *remarks, *said)
     return Plan(
@@ -229,14 +236,16 @@ def _judged(*judges: Judge | SimulatedJudge) -> Figures:
     return figures
 
 
-def _split(images: Planes, settings: TuneSettings, codec: Codec) -> _Noisy:
+def _split(images: Planes, settings: FinetuneSettings, codec: Codec) -> PreparedImages:
     planes, split = [filled(plane) for plane in images.planes], hold_out(images, settings.seed)
-    return _measured(images, settings, codec, cut(planes, split.learned), cut(planes, split.judged))
+    return _measured(
+        images, settings, codec, cut_parts(planes, split.learned), cut_parts(planes, split.judged)
+    )
 
 
 def _measured(
-    images: Planes, settings: TuneSettings, codec: Codec, learned: list[NDArray], judged: list[NDArray]
-) -> _Noisy:
+    images: Planes, settings: FinetuneSettings, codec: Codec, learned: list[NDArray], judged: list[NDArray]
+) -> PreparedImages:
     planes = [filled(plane) for plane in images.planes]
     noise = estimate_noise(planes)
     normalization = fit_normalization(planes, noise)
@@ -249,11 +258,11 @@ def _measured(
         remarks += [chosen.message] if chosen.message else []
     else:
         rate = settings.rate
-    return _Noisy(learned, judged, noise, normalization, rate, tuple(remarks))
+    return PreparedImages(learned, judged, noise, normalization, rate, tuple(remarks))
 
 
 def _pair_sources(
-    settings: PairsSettings, learned: Sequence[MatchedPair], split: _Noisy, codec: Codec
+    settings: PairsSettings, learned: Sequence[MatchedPair], split: PreparedImages, codec: Codec
 ) -> list[PairSource]:
     noise, mixed = split.noise, settings.strategy in ("CN", "Cn.8")
     least = _SIMILAR if settings.strategy == "Cn.8" else None
@@ -292,14 +301,18 @@ def _identities(learned: Sequence[MatchedPair]) -> list[Pair]:
     return found
 
 
-def _adapt(settings: TuneSettings, rate: float) -> dict[str, Any]:
+def _adapt(settings: FinetuneSettings, rate: float) -> dict[str, Any]:
     return {
         "kind": "adapt", "steps": settings.steps, "learning_rate": settings.learning_rate, "rate": rate
     }  # fmt: skip
 
 
 def _train(
-    settings: TuneSettings, codec: Codec, network: Any, sources: Sequence[SourceSettings], stages: list[dict]
+    settings: FinetuneSettings,
+    codec: Codec,
+    network: Any,
+    sources: Sequence[SourceSettings],
+    stages: list[dict],
 ) -> TrainSettings:
     return TrainSettings(
         name=f"{codec.card.name}-tuned",
@@ -330,7 +343,7 @@ def _images(**given: Planes) -> dict[str, dict[str, str]]:
     }
 
 
-def shipped(folder: Path) -> bool:
+def is_shipped(folder: Path) -> bool:
     """Whether a folder is, or lies in, the folder of the shipped models."""
     from napari_rdpdenoise.codec.models import MODELS_FOLDER
 

@@ -16,7 +16,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise.finetune.images import Planes, filled
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize
-from napari_rdpdenoise.train.data.images import crop
+from napari_rdpdenoise.train.data.images import random_crop
 
 _CLEANER = 2.0  # range over noise, references over noisy stack
 _CLIPPED = 0.05  # share of pixels at the bright end
@@ -29,7 +29,7 @@ _WHITE = (0.5, 99.9)  # percentiles that are displayed as black and white
 
 
 @dataclass(frozen=True)
-class Look:
+class PlaneStatistics:
     """What is measured of one plane.
 
     Attributes:
@@ -55,7 +55,7 @@ class ReferenceReport:
     remarks: tuple[str, ...]
 
 
-def look_at(plane: NDArray[Any], noise: NoiseModel) -> Look:
+def plane_statistics(plane: NDArray[Any], noise: NoiseModel) -> PlaneStatistics:
     """Measure a plane (2-D, counts) given its noise."""
     t = stabilize(filled(plane), noise).astype(np.float64)
     smooth = ndimage.gaussian_filter(t, _BLUR)
@@ -63,7 +63,7 @@ def look_at(plane: NDArray[Any], noise: NoiseModel) -> Look:
     spread = max(float(smooth.std()), 1e-9)
     skewness = float(np.mean(((smooth - smooth.mean()) / spread) ** 3))
     clipped = float(np.mean(plane == plane.max())) if plane.dtype.kind in "ui" else 0.0
-    return Look(float(high - low), _size(smooth), skewness, clipped)
+    return PlaneStatistics(float(high - low), _size(smooth), skewness, clipped)
 
 
 def _size(smooth: NDArray[np.float64]) -> float:
@@ -91,19 +91,21 @@ def check_references(references: Planes, noisy: Planes, crop_size: int) -> Refer
         ValueError: if no reference is of use; the message gives each reason.
     """
     noise = estimate_noise(noisy.planes)
-    looks = [look_at(plane, noise) for plane in noisy.planes]
-    typical = Look(*(float(np.median([getattr(k, f) for k in looks])) for f in Look.__annotations__))
+    measured = [plane_statistics(plane, noise) for plane in noisy.planes]
+    names = PlaneStatistics.__annotations__
+    typical = PlaneStatistics(*(float(np.median([getattr(m, n) for m in measured])) for n in names))
     known, usable, refused, remarks = set(noisy.fingerprints()), [], [], []
     own = references.fingerprints()
     for number, (plane, name) in enumerate(zip(references.planes, references.names, strict=True)):
-        reason = "is one of the noisy images" if own[number] in known else None
-        look = None if reason else look_at(plane, estimate_noise([filled(plane)]))
-        reason = reason or _useless(plane, look, typical, crop_size)
-        if reason is None:
-            usable.append(number)
-            remarks += [f"{name} {words}" for words in _remarks(look, typical)]
-        else:
+        if own[number] in known:
+            refused.append(f"{name} is one of the noisy images")
+            continue
+        found = plane_statistics(plane, estimate_noise([filled(plane)]))
+        if (reason := _useless(plane, found, typical, crop_size)) is not None:
             refused.append(f"{name} {reason}")
+            continue
+        usable.append(number)
+        remarks += [f"{name} {words}" for words in _remarks(found, typical)]
     if not usable:
         raise ValueError(
             "references: expected clean images of the same kind of specimen, found none of use: "
@@ -113,35 +115,35 @@ def check_references(references: Planes, noisy: Planes, crop_size: int) -> Refer
     return ReferenceReport(tuple(usable), tuple(refused), tuple(remarks[:10]))
 
 
-def _useless(plane: NDArray[Any], look: Look | None, noisy: Look, crop_size: int) -> str | None:
-    assert look is not None
+def _useless(
+    plane: NDArray[Any], image: PlaneStatistics, noisy: PlaneStatistics, crop_size: int
+) -> str | None:
     if plane.max() == plane.min():
         return "is flat"
     if min(plane.shape) < crop_size:
         return f"is {plane.shape[0]}x{plane.shape[1]} px, smaller than the crops of {crop_size}"
-    if look.clipped > _CLIPPED:
-        return f"is saturated: {100 * look.clipped:.0f} % of its pixels have the largest value"
-    if look.depth < _CLEANER * noisy.depth:
+    if image.clipped > _CLIPPED:
+        return f"is saturated: {100 * image.clipped:.0f} % of its pixels have the largest value"
+    if image.depth < _CLEANER * noisy.depth:
         return (
-            f"is not clean enough: its values span {look.depth:.0f} standard deviations of its noise, those "
+            f"is not clean enough: its values span {image.depth:.0f} standard deviations of its noise, those "
             f"of the noisy images {noisy.depth:.0f}; a reference needs {_CLEANER:g} times that"
         )
-    if noisy.size > 0 and not _FINER <= look.size / noisy.size <= _COARSER:
-        kind = "blurred or of higher" if look.size > noisy.size else "of lower"
+    if noisy.size > 0 and not _FINER <= image.size / noisy.size <= _COARSER:
+        kind = "blurred or of higher" if image.size > noisy.size else "of lower"
         return (
-            f"has structures of {look.size:.1f} px, the noisy images {noisy.size:.1f}: it is {kind} "
+            f"has structures of {image.size:.1f} px, the noisy images {noisy.size:.1f}: it is {kind} "
             "magnification; resample it to the same pixel size"
         )
     return None
 
 
-def _remarks(look: Look | None, noisy: Look) -> list[str]:
-    assert look is not None
+def _remarks(image: PlaneStatistics, noisy: PlaneStatistics) -> list[str]:
     found = []
-    if look.skewness * noisy.skewness < 0 and min(abs(look.skewness), abs(noisy.skewness)) > _SKEWED:
+    if image.skewness * noisy.skewness < 0 and min(abs(image.skewness), abs(noisy.skewness)) > _SKEWED:
         found.append("has the opposite contrast (bright on dark against dark on bright)")
-    if noisy.size > 0 and not 1 / _ODD <= look.size / noisy.size <= _ODD:
-        found.append(f"has structures of {look.size:.1f} px, the noisy images {noisy.size:.1f}")
+    if noisy.size > 0 and not 1 / _ODD <= image.size / noisy.size <= _ODD:
+        found.append(f"has structures of {image.size:.1f} px, the noisy images {noisy.size:.1f}")
     return found
 
 
@@ -156,7 +158,7 @@ class ReferenceCrops:
 
     def __init__(self, planes: list[NDArray[Any]], size: int, seed: int) -> None:
         self._planes = [filled(p).astype(np.float32) for p in planes]
-        self._ends = [ends(p) for p in self._planes]
+        self._ranges = [display_range(p) for p in self._planes]
         self._size, self._seed = size, seed
 
     def draw(self, step: int, count: int) -> NDArray[np.float32]:
@@ -166,15 +168,15 @@ class ReferenceCrops:
 
     def _one(self, rng: np.random.Generator) -> NDArray[np.float32]:
         number = int(rng.integers(len(self._planes)))
-        (patch,) = crop([self._planes[number]], self._size, rng)
-        low, white = self._ends[number]
+        (patch,) = random_crop([self._planes[number]], self._size, rng)
+        low, white = self._ranges[number]
         floor = float(rng.random()) * max(low, 0.0)
         shown = np.clip((patch - floor) / max(white - floor, 1e-3), 0, 1)
         shown = np.rot90(shown, int(rng.integers(4)))
         return np.ascontiguousarray(shown[:, ::-1] if rng.integers(2) else shown, dtype=np.float32)
 
 
-def ends(plane: NDArray[Any]) -> tuple[float, float]:
+def display_range(plane: NDArray[Any]) -> tuple[float, float]:
     """Counts of a clean plane that are displayed as black and as white."""
     low, white = np.percentile(plane, _WHITE)
     return float(low), float(white)

@@ -29,7 +29,7 @@ from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
     PatchSettings,
     UnpairedSettings,
-    ZeroShotTuneSettings,
+    ZeroShotSettings,
 )
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.log import TrainingLog, draw_curves
@@ -114,7 +114,7 @@ def finetune_zeroshot(
         out: folder of the run; the same call again goes on where an earlier one ended.
         method: "model" adapts a trained model; "patches" trains a small codec on one plane from nothing.
         device: "auto", "cpu", "cuda" or "mps".
-        **settings: fields of `ZeroShotTuneSettings`; for "patches" those of `PatchSettings`.
+        **settings: fields of `ZeroShotSettings`; for "patches" those of `PatchSettings`.
 
     Returns:
         The run's result; for "patches" the denoised plane in counts.
@@ -125,7 +125,7 @@ def finetune_zeroshot(
     where = choose_device(device)
     if method == "patches":
         return _drain(run_patches(noisy, out, PatchSettings(**settings), where))
-    return _drain(run_plan(plan_zeroshot(noisy, ZeroShotTuneSettings(**settings), where), out, where))
+    return _drain(run_plan(plan_zeroshot(noisy, ZeroShotSettings(**settings), where), out, where))
 
 
 def run_plan(
@@ -152,21 +152,21 @@ def run_plan(
     refuse_folder(folder)
     with only_run(training):
         _claim(training, plan)
-        looks = _Looks(plan, training)
-        looks.begin(device)
-        trainer = Trainer(plan.train, plan.data, training, device, looks)
+        guards = StageGuards(plan, training)
+        guards.begin(device)
+        trainer = Trainer(plan.train, plan.data, training, device, guards)
         if started is not None:
-            started(trainer, looks.last)
+            started(trainer, guards.last)
         log = TrainingLog(folder / "training.jsonl")
-        if looks.last.stop() is None:
+        if guards.last.stop() is None:
             with closing(trainer.run(report_every)) as running:
                 for state in running:
                     log.add(state)
                     yield state
-        return _conclude(plan, folder, looks, log)
+        return _conclude(plan, folder, guards, log)
 
 
-class _Looks:
+class StageGuards:
     """A guard for each stage; the last one's in ``training`` itself, the others' in their stages' folders."""
 
     def __init__(self, plan: Plan, training: Path) -> None:
@@ -236,19 +236,19 @@ def run_patches(
         ValueError: if there is more than one plane, or ``out`` is a shipped model's, holds another run or
             is being trained in.
     """
-    from napari_rdpdenoise.finetune.patches import ZeroShot
+    from napari_rdpdenoise.finetune.patches import PatchTrainer
 
     images = take_planes(noisy, "noisy")
     if len(images) != 1:
         raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
     refuse_folder(Path(out))
     with only_run(Path(out)):
-        return (yield from ZeroShot(filled(images.planes[0]), settings, Path(out), device=device).run())
+        return (yield from PatchTrainer(filled(images.planes[0]), settings, Path(out), device=device).run())
 
 
-def _conclude(plan: Plan, folder: Path, looks: _Looks, log: TrainingLog) -> FinetuneResult:
-    verdict, weights, stopped = looks.last.verdict(), looks.last.weights, looks.last.stop()
-    verdict = replace(verdict, words=(*verdict.words, *looks.words()))
+def _conclude(plan: Plan, folder: Path, guards: StageGuards, log: TrainingLog) -> FinetuneResult:
+    verdict, weights, stopped = guards.last.verdict(), guards.last.weights, guards.last.stop()
+    verdict = replace(verdict, words=(*verdict.words, *guards.words()))
     if verdict.better and weights is not None:
         write_model(folder, weights, plan, verdict, log)
     else:  # of an earlier, shorter run

@@ -12,7 +12,7 @@ _HEAVIEST = 1000.0  # beside terms that are about 1
 Strategy = Literal["N", "CN", "Cn.8", "UD"]
 
 
-class TuneSettings(BaseModel):
+class FinetuneSettings(BaseModel):
     """What all three have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -44,7 +44,7 @@ class TuneSettings(BaseModel):
             ) from None
 
 
-class UnpairedSettings(TuneSettings):
+class UnpairedSettings(FinetuneSettings):
     """Noisy images and clean ones of other places (GanDeCompress, arXiv 2602.11553).
 
     The published loss, distortion and critic alone, made LPIPS worse on every training domain (by 11 % on
@@ -83,7 +83,7 @@ class UnpairedSettings(TuneSettings):
     gradient_penalty: float = Field(10.0, ge=0, le=_HEAVIEST)
 
 
-class PairsSettings(TuneSettings):
+class PairsSettings(FinetuneSettings):
     """Noisy images with a clean or a second noisy partner (JDC, arXiv 2307.06233)."""
 
     learning_rate: float = Field(3e-4, gt=0, le=_FASTEST)
@@ -98,7 +98,7 @@ class PairsSettings(TuneSettings):
     )
 
 
-class ZeroShotTuneSettings(TuneSettings):
+class ZeroShotSettings(FinetuneSettings):
     """Noisy images alone, from a trained model.
 
     The published loss (ZS-NCD, arXiv 2506.12693) has the noisy image itself as target, which makes a trained

@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.finetune.images import filled
 from napari_rdpdenoise.finetune.judge import decode
-from napari_rdpdenoise.finetune.references import ends
+from napari_rdpdenoise.finetune.references import display_range
 from napari_rdpdenoise.metrics import lpips
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.camera import Exposure
-from napari_rdpdenoise.train.data.images import crop
+from napari_rdpdenoise.train.data.images import random_crop
 from napari_rdpdenoise.train.data.sources import Pair, Sample, Source
 from napari_rdpdenoise.train.losses.lattice import repetition
 from napari_rdpdenoise.train.settings import SourceSettings
@@ -45,8 +45,8 @@ class SimulatedSource(Source):
     ) -> None:
         super().__init__(settings)
         self._references = [filled(plane).astype(np.float32) for plane in references]
-        self._own = [ends(plane) for plane in self._references]
-        self._wanted = [ends(pair.clean) for pair in pairs]
+        self._own = [display_range(plane) for plane in self._references]
+        self._wanted = [display_range(pair.clean) for pair in pairs]
         self._noise, self._scale = pairs[0].noise, pairs[0].scale
         self._removed = [_removed(pair) for pair in pairs]
         kinds = [pair.noisy.dtype for pair in pairs]
@@ -65,7 +65,7 @@ class SimulatedSource(Source):
 
     def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
         """A crop with noise and brightness of its own."""
-        (patch,) = crop([self._references[number]], size, rng)
+        (patch,) = random_crop([self._references[number]], size, rng)
         (low, white), (dark, bright) = self._own[number], self._wanted[int(rng.integers(len(self._wanted)))]
         bright = dark + (bright - dark) * float(np.exp(rng.normal(0.0, _BRIGHTER)))
         clean = dark + (patch - low) / max(white - low, 1e-6) * (bright - dark)
@@ -83,7 +83,7 @@ class SimulatedSource(Source):
     def _noise_of(self, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """What was removed from a random place of a noisy plane, in standard deviations of its noise."""
         removed = self._removed[int(rng.integers(len(self._removed)))]
-        (patch,) = crop([removed], size, rng)
+        (patch,) = random_crop([removed], size, rng)
         patch = np.rot90(patch, int(rng.integers(4)))
         return patch[:, ::-1] if rng.integers(2) else patch
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.finetune.images import Planes, filled
 from napari_rdpdenoise.finetune.pairing import MatchedPair
-from napari_rdpdenoise.finetune.references import ends
+from napari_rdpdenoise.finetune.references import display_range
 
 _SHARE, _OF_REFERENCES = 5, 3  # one of so many groups is held out
 _STRIP = 4  # or the last quarter of rows
@@ -41,7 +41,7 @@ class Split:
     judged: tuple[Part, ...]
 
 
-def cut(planes: Sequence[NDArray[Any]], parts: Sequence[Part]) -> list[NDArray[Any]]:
+def cut_parts(planes: Sequence[NDArray[Any]], parts: Sequence[Part]) -> list[NDArray[Any]]:
     """The parts of planes (2-D), as views."""
     return [planes[number][rows] for number, rows in parts]
 
@@ -52,8 +52,8 @@ def hold_out(images: Planes, seed: int) -> Split:
     Raises:
         ValueError: if an image is too small to be split.
     """
-    groups = grouped(_labels(images))
-    return _whole(groups, _SHARE, seed) or _needed([p.shape[0] for p in images.planes])
+    groups = group_numbers(_labels(images))
+    return _by_groups(groups, _SHARE, seed) or _by_rows_or_raise([p.shape[0] for p in images.planes])
 
 
 def hold_out_pairs(
@@ -68,10 +68,10 @@ def hold_out_pairs(
         ValueError: if an image is too small to be split.
     """
     both = zip(_labels(noisy), _labels(partners, "partner"), strict=True)
-    groups = grouped(chain(a, b) for a, b in both)
+    groups = group_numbers(chain(a, b) for a, b in both)
     rows = [round(pair.shift[0]) for pair in matched]
-    split = _whole(groups, _SHARE, seed) or _needed([p.shape[0] for p in partners.planes], rows)
-    parts = [[cut([getattr(pair, name) for pair in matched], side) for name in ("noisy", "partner")]
+    split = _by_groups(groups, _SHARE, seed) or _by_rows_or_raise([p.shape[0] for p in partners.planes], rows)
+    parts = [[cut_parts([getattr(pair, name) for pair in matched], side) for name in ("noisy", "partner")]
              for side in (split.learned, split.judged)]  # fmt: skip
     learned, judged = ([MatchedPair(a, b, (0.0, 0.0), 1.0) for a, b in zip(*p, strict=True)] for p in parts)
     return learned, judged
@@ -93,18 +93,18 @@ def hold_out_references(
     """
     labels = list(_labels(images))
     planes = [images.planes[k] for k in usable]
-    split = _whole(grouped(labels[k] for k in usable), _OF_REFERENCES, seed)
+    split = _by_groups(group_numbers(labels[k] for k in usable), _OF_REFERENCES, seed)
     if split is None:
-        split = _strips([p.shape[0] for p in planes], least=crop)
+        split = _by_rows([p.shape[0] for p in planes], least=crop)
         whole = [_range(plane) for plane in planes]
         kept = [(k, r) for k, r in split.judged if _range(planes[k][r]) >= _DULL * whole[k]] if split else []
         if split is None or not kept:
             return planes, None
         split = Split(split.learned, tuple(kept))
-    return cut(planes, split.learned), cut(planes, split.judged)
+    return cut_parts(planes, split.learned), cut_parts(planes, split.judged)
 
 
-def grouped(labels: Iterable[Iterable[Hashable]]) -> list[int]:
+def group_numbers(labels: Iterable[Iterable[Hashable]]) -> list[int]:
     """A number for each plane, the same for planes that share a label, directly or through others."""
     first: dict[Hashable, int] = {}
     root: list[int] = []
@@ -152,7 +152,7 @@ def _coarse(plane: NDArray[Any]) -> NDArray[np.float32]:
     return np.asarray(means / max(float(np.linalg.norm(means)), 1e-9), dtype=np.float32)
 
 
-def _whole(groups: Sequence[int], share: int, seed: int) -> Split | None:
+def _by_groups(groups: Sequence[int], share: int, seed: int) -> Split | None:
     """Hold whole groups out, never more than half of the planes; None if there are fewer than ``share``."""
     names, sizes = np.unique(groups, return_counts=True)
     held: list[int] = []
@@ -169,7 +169,7 @@ def _whole(groups: Sequence[int], share: int, seed: int) -> Split | None:
     return Split(tuple(sides[0]), tuple(sides[1]))
 
 
-def _strips(heights: Sequence[int], shifts: Sequence[int] = (), least: int = _LEAST) -> Split | None:
+def _by_rows(heights: Sequence[int], shifts: Sequence[int] = (), least: int = _LEAST) -> Split | None:
     """Hold the last rows of each out.
 
     Args:
@@ -189,8 +189,8 @@ def _strips(heights: Sequence[int], shifts: Sequence[int] = (), least: int = _LE
     return Split(tuple(learned), tuple(judged))
 
 
-def _needed(heights: Sequence[int], shifts: Sequence[int] = ()) -> Split:
-    split = _strips(heights, shifts)
+def _by_rows_or_raise(heights: Sequence[int], shifts: Sequence[int] = ()) -> Split:
+    split = _by_rows(heights, shifts)
     if split is None:
         needed = 2 * _LEAST + _GAP + 2 * max((abs(s) for s in shifts), default=0)
         raise ValueError(
@@ -201,5 +201,5 @@ def _needed(heights: Sequence[int], shifts: Sequence[int] = ()) -> Split:
 
 
 def _range(plane: NDArray[Any]) -> float:
-    low, white = ends(filled(plane))
+    low, white = display_range(filled(plane))
     return white - low

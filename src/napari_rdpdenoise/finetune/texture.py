@@ -42,11 +42,6 @@ class Texture:
         self._features = None if self._net is None else _quantiles(self._net, references)
         self._patches = _patches(references) if self._net is None else None
 
-    @property
-    def by_features(self) -> bool:
-        """Whether AlexNet's features are compared."""
-        return self._net is not None
-
     def distance(self, images: Sequence[NDArray[np.float32]]) -> float:
         """Of displayed images, 0..1, from the references; 0 or more."""
         if self._patches is not None:

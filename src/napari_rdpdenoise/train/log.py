@@ -28,7 +28,7 @@ class TrainingLog:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._continued = False
-        self._begin(self.entries())
+        self._recount(self.entries())
 
     @property
     def seconds(self) -> float:
@@ -42,7 +42,7 @@ class TrainingLog:
         entry = {**asdict(state), "seconds": self._before.get(state.stage, 0.0) + state.seconds}
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
-        self._take(entry)
+        self._count(entry)
 
     def _continue(self, state: TrainProgress) -> None:
         """Drop what a killed run reported beyond its checkpoint, and a line that it left unfinished."""
@@ -53,16 +53,16 @@ class TrainingLog:
         beside = self.path.with_suffix(".tmp")
         beside.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         beside.replace(self.path)
-        self._begin(kept)
+        self._recount(kept)
 
-    def _begin(self, entries: list[dict[str, Any]]) -> None:
+    def _recount(self, entries: list[dict[str, Any]]) -> None:
         self.seconds_by_stage: dict[str, float] = {}
         self.validation: dict[str, float] = {}
         for entry in entries:
-            self._take(entry)
+            self._count(entry)
         self._before = dict(self.seconds_by_stage)
 
-    def _take(self, entry: dict[str, Any]) -> None:
+    def _count(self, entry: dict[str, Any]) -> None:
         self.seconds_by_stage[entry["stage"]] = float(entry["seconds"])
         self.validation = entry["validation"] or self.validation
 

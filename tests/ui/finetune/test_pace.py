@@ -14,8 +14,8 @@ def measured(step=2.0, look=30.0, every=10, aside=0.0):
         if number % every:
             pace.add_step(0, step)
         else:
-            pace.add_look(0, step + look)
-    pace.add_aside(aside)
+            pace.add_validation(0, step + look)
+    pace.add_picture(aside)
     return pace
 
 

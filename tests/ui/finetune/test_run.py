@@ -70,7 +70,7 @@ def test_a_training_tells_everything_in_order(tiny_model, tmp_path, kind, others
     found = list(events(task(tiny_model, tmp_path / "o", kind, others)))
     assert not of(Failed, found), found[-1]
     kinds = [type(event).__name__ for event in found]
-    assert kinds[:3] == ["Said", "Checked", "Progress"]
+    assert kinds[:3] == ["Preparing", "Checked", "Progress"]
     assert kinds[-1] == "Done"
     (checked,) = of(Checked, found)
     assert (checked.rate, checked.device, checked.past) == (0.8, "cpu", ())

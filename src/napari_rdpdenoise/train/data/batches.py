@@ -152,7 +152,7 @@ class TrainingData:
         turn, flip = int(rng.integers(4)), bool(rng.integers(2))
         parts = [np.rot90(p, turn) for p in parts]
         noisy, target, weight = (np.ascontiguousarray(p[:, ::-1] if flip else p) for p in parts)
-        tone = tone_curve(normalization, target, exposure.clean, float(rng.random()), sample.ends)
+        tone = tone_curve(normalization, target, exposure.clean, float(rng.random()), sample.display_range)
         return noisy, target, weight, tone
 
 

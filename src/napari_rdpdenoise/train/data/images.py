@@ -42,7 +42,7 @@ def image_files(folder: Path) -> list[Path]:
     return files
 
 
-def partner(folder: Path, file: Path) -> Path:
+def partner_file(folder: Path, file: Path) -> Path:
     """The image of the same name in another folder, whatever its suffix.
 
     Raises:
@@ -54,7 +54,7 @@ def partner(folder: Path, file: Path) -> Path:
     raise FileNotFoundError(f"clean_folder: {folder} has no image named {file.stem}, the partner of {file}")
 
 
-def crop(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray]:
+def random_crop(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray]:
     """The same random window of all images, of two the livelier one; padded where an image is smaller."""
     need = [max(0, size - n) for n in images[0].shape]
     if any(need):

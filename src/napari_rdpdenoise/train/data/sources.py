@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, fit_normalization
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.train.data.camera import Exposure, expose
-from napari_rdpdenoise.train.data.images import crop, partner, read_plane, resized
+from napari_rdpdenoise.train.data.images import partner_file, random_crop, read_plane, resized
 from napari_rdpdenoise.train.data.similarity import ms_ssim
 from napari_rdpdenoise.train.data.teacher import Teacher
 from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings
@@ -30,13 +30,13 @@ class Sample:
         exposure: of the crop; its ``second``, where there is one, is the target in place of ``clean``.
         span: counts of the dark and the bright end of what it was cut from, without noise.
         scale: of its whole image's normalisation; None: that of the crop.
-        ends: counts that are displayed as black and white; None: those of the crop.
+        display_range: counts that are displayed as black and white; None: those of the crop.
     """
 
     exposure: Exposure
     span: tuple[float, float]
     scale: float | None = None
-    ends: tuple[float, float] | None = None
+    display_range: tuple[float, float] | None = None
 
     @property
     def similarity(self) -> float:
@@ -69,14 +69,14 @@ class Source(ABC):
 
     def draw(self, size: int, rng: np.random.Generator) -> Sample:
         """A random crop of a random image; with ``min_ms_ssim`` the first of 12 to reach it, or the best."""
-        best, least = self._any(size, rng), self.settings.min_ms_ssim
+        best, least = self._random_sample(size, rng), self.settings.min_ms_ssim
         if least is None:
             return best
         likeness = best.similarity
         for _ in range(_DRAWS - 1):
             if likeness >= least:
                 break
-            other = self._any(size, rng)
+            other = self._random_sample(size, rng)
             if (found := other.similarity) > likeness:
                 best, likeness = other, found
         return best
@@ -101,7 +101,7 @@ class Source(ABC):
             f"{best:.2f} in {len(numbers)} crops of {size} px; lower it or leave it out"
         )
 
-    def _any(self, size: int, rng: np.random.Generator) -> Sample:
+    def _random_sample(self, size: int, rng: np.random.Generator) -> Sample:
         return self.sample(int(rng.integers(len(self))), size, rng)
 
 
@@ -125,10 +125,10 @@ class CleanSource(Source):
     def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
         """A crop with noise of its own; a new draw is therefore a new light, too."""
         factor = float(rng.choice(self.settings.downscale))
-        (patch,) = crop([self._images[number]], round(size / factor), rng)
+        (patch,) = random_crop([self._images[number]], round(size / factor), rng)
         scene = resized(patch.astype(np.float32), (size, size))
         exposure = expose(scene, self._noise, rng, twice=self.settings.noisy_target)
-        return Sample(exposure, _ends(exposure.clean))
+        return Sample(exposure, _extremes(exposure.clean))
 
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
         """One exposure; its truth is the clean image."""
@@ -145,7 +145,7 @@ class Pair:
     scale: float | None = None
 
 
-class Paired(Source):
+class KnownTargetSource(Source):
     """Images whose targets are known before training."""
 
     _pairs: list[Pair]
@@ -156,11 +156,13 @@ class Paired(Source):
     def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
         """A random crop (size, size) of one pair."""
         pair = self._pairs[number]
-        noisy, clean = crop([pair.noisy, pair.clean], size, rng)
-        return Sample(Exposure(noisy.astype(np.float32), clean, pair.noise), _ends(pair.clean), pair.scale)
+        noisy, clean = random_crop([pair.noisy, pair.clean], size, rng)
+        return Sample(
+            Exposure(noisy.astype(np.float32), clean, pair.noise), _extremes(pair.clean), pair.scale
+        )
 
 
-class NoisySource(Paired):
+class NoisySource(KnownTargetSource):
     """Kinds "pairs" and "noisy": targets are the partners', or the teacher's, made once when it is loaded.
 
     Args:
@@ -180,7 +182,7 @@ class NoisySource(Paired):
             self._pairs = [self._with_partner(file) for file in files]
         else:
             teacher = Teacher(settings.teacher, root)
-            self._pairs = [_taught(file, teacher) for file in files]
+            self._pairs = [_teacher_pair(file, teacher) for file in files]
 
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure | None:
         """The image with its partner, never with what the teacher makes of it; None without a partner."""
@@ -192,7 +194,7 @@ class NoisySource(Paired):
     def _with_partner(self, file: Path) -> Pair:
         assert self.settings.clean_folder is not None
         noisy = read_plane(file)
-        clean = read_plane(partner(self._root / self.settings.clean_folder, file)).astype(np.float64)
+        clean = read_plane(partner_file(self._root / self.settings.clean_folder, file)).astype(np.float64)
         if noisy.shape != clean.shape:
             raise ValueError(
                 f"pair {file.name}: noisy is {noisy.shape}, clean {clean.shape}; they must be equal"
@@ -201,13 +203,13 @@ class NoisySource(Paired):
         return Pair(noisy, (slope * clean + level).astype(np.float32), estimate_noise([noisy]))
 
 
-def _taught(file: Path, teacher: Teacher) -> Pair:
+def _teacher_pair(file: Path, teacher: Teacher) -> Pair:
     noisy = read_plane(file)
     noise = estimate_noise([noisy])
     return Pair(noisy, teacher.denoised(noisy, noise), noise)
 
 
-class IdentitySource(Paired):
+class IdentitySource(KnownTargetSource):
     """Kind "identity": clean images to themselves, normalised as the codec would, by their whole image.
 
     The noise they have left is in input and target alike, in the same counts. The codec scales an image to
@@ -224,7 +226,7 @@ class IdentitySource(Paired):
 
     def __init__(self, settings: SourceSettings, files: Sequence[Path]) -> None:
         super().__init__(settings)
-        found = [_itself(read_plane(file), factor) for file in files for factor in settings.downscale]
+        found = [_identity_pair(read_plane(file), factor) for file in files for factor in settings.downscale]
         self._pairs = [pair for pair in found if pair.scale is not None and pair.scale < 1]
         if not self._pairs:
             raise ValueError(
@@ -235,11 +237,11 @@ class IdentitySource(Paired):
 
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
         """The image with itself as truth."""
-        pair = _itself(read_plane(file), 1.0)
+        pair = _identity_pair(read_plane(file), 1.0)
         return Exposure(pair.noisy.astype(np.float32), pair.clean, pair.noise)
 
 
-def _itself(plane: NDArray[np.generic], factor: float) -> Pair:
+def _identity_pair(plane: NDArray[np.generic], factor: float) -> Pair:
     if factor != 1:
         height, width = (max(1, round(n * factor)) for n in plane.shape)
         plane = resized(plane.astype(np.float32), (height, width))
@@ -247,7 +249,7 @@ def _itself(plane: NDArray[np.generic], factor: float) -> Pair:
     return Pair(plane, plane.astype(np.float32), noise, fit_normalization([plane], noise).scale)
 
 
-def _ends(clean: NDArray[np.float32]) -> tuple[float, float]:
+def _extremes(clean: NDArray[np.float32]) -> tuple[float, float]:
     return float(clean.min()), float(clean.max())
 
 

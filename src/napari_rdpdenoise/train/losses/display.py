@@ -24,7 +24,7 @@ def tone_curve(
     target: NDArray[np.float32],
     clean: NDArray[np.float32],
     black: float,
-    ends: tuple[float, float] | None = None,
+    display_range: tuple[float, float] | None = None,
 ) -> NDArray[np.float32]:
     """Curve of one sample: (first u, step of u, displayed value at each of ``POINTS`` u).
 
@@ -34,11 +34,11 @@ def tone_curve(
         clean: the same in counts.
         black: share of the clean image's lowest percentile that is displayed as 0, from 0 (the metric's
             protocol, zero counts are black) to 1 (a viewer's contrast limits).
-        ends: lowest percentile and white point, counts; None: those of ``clean``.
+        display_range: lowest percentile and white point, counts; None: those of ``clean``.
     """
     margin = _MARGIN / UNIT
     grid = np.linspace(float(target.min()) - margin, float(target.max()) + margin, POINTS, dtype=np.float32)
-    low, white = np.percentile(clean, [0.5, _WHITE_PERCENTILE]) if ends is None else ends
+    low, white = np.percentile(clean, [0.5, _WHITE_PERCENTILE]) if display_range is None else display_range
     floor = black * max(float(low), 0.0)
     values = (normalization.inverse(grid) - floor) / max(float(white) - floor, 1e-3)
     head = np.array([grid[0], grid[1] - grid[0]], dtype=np.float32)

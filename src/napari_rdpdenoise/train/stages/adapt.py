@@ -27,7 +27,7 @@ from napari_rdpdenoise.train.losses.display import displayed
 from napari_rdpdenoise.train.losses.lattice import repetition
 from napari_rdpdenoise.train.settings import AdaptStage, TrainSettings
 from napari_rdpdenoise.train.stages.fidelity import weighted_error
-from napari_rdpdenoise.train.stages.realism import Shift, still
+from napari_rdpdenoise.train.stages.realism import Shift, without_gradients
 
 _BETAS = (0.5, 0.999)  # as published for the Wasserstein critic
 _CLIP = 1.0  # gradient norm
@@ -88,7 +88,7 @@ class AdaptLoop(Loop):
         quantiles = [p for n, p in named if n.endswith("quantiles")]
         self._quantiles = Adam(quantiles, lr=1e-3) if quantiles else None
         torch.manual_seed(settings.seed)
-        self._price = Price(stage.price)
+        self._price = BitPrice(stage.price)
         self._critic = MarginalCritic().to(self.device)
         self._critic_optimizer = Adam(self._critic.parameters(), lr=stage.critic_rate, betas=_BETAS)
 
@@ -130,7 +130,7 @@ class AdaptLoop(Loop):
             shown = Shift.draw().image(displayed(anchored, batch.tone))
             values["critic"] = self._train_critic(shown.detach())
             if self.step >= stage.critic_alone:
-                with still(self._critic.parameters()):
+                with without_gradients(self._critic.parameters()):
                     # a critic's slope is 1 over a whole crop: as a root mean square over its pixels the pull
                     # of W1 is the same for crops of any size, and cannot outgrow the distortion's
                     score = self._critic(shown).mean() / shown[0].numel() ** 0.5
@@ -243,7 +243,7 @@ def recorrupted(batch: Batch) -> tuple[Batch, float]:
     return replace(batch, noisy=batch.noisy + TAU * noise, target=batch.target - noise / TAU), added
 
 
-class Price(nn.Module):
+class BitPrice(nn.Module):
     """Of a bit per pixel: rises while D is below 1, falls while it is above; kept in the checkpoint."""
 
     def __init__(self, start: float) -> None:

@@ -34,7 +34,7 @@ _CLIP = 1.0  # gradient norm of the decoder
 _STRIDE = 8  # px per latent
 
 
-class _Frozen(NamedTuple):
+class _FrozenOutputs(NamedTuple):
     """What the frozen part makes of a batch: latents, fidelity decode, bpp (b,), rates (b,)."""
 
     latents: Tensor
@@ -111,7 +111,7 @@ class RealismLoop(Loop):
             loss = loss + self.stage.lpips * distances
             values["lpips"] = distances.item()
         if self.stage.adversarial and self.step >= self.stage.critic_from + self.stage.critic_alone:
-            with still(self._critic.parameters()):
+            with without_gradients(self._critic.parameters()):
                 loss = loss - self.stage.adversarial * self._critic(shift.image(shown), *given).mean()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -123,13 +123,13 @@ class RealismLoop(Loop):
         channels = self.network.config.grain_channels
         return random_grain(channels, latents) if channels else None
 
-    def _encode(self, noisy: Tensor, rate: Tensor) -> _Frozen:
+    def _encode(self, noisy: Tensor, rate: Tensor) -> _FrozenOutputs:
         with torch.no_grad():
             features = self.network.analysis(noisy.contiguous(memory_format=torch.channels_last))
             symbols, bits = self.network.quantize_and_count(features, rate)
             latents = self.network.latents(symbols, rate).contiguous(memory_format=torch.channels_last)
             fidelity = self.network.fidelity(latents)
-        return _Frozen(latents, fidelity, bits / noisy[0].numel(), rate)
+        return _FrozenOutputs(latents, fidelity, bits / noisy[0].numel(), rate)
 
     def _train_critic(self, clean: Tensor, shown: Tensor, given: tuple[Tensor, Tensor]) -> float:
         if not self.stage.adversarial or self.step < self.stage.critic_from:
@@ -169,7 +169,7 @@ class Shift(NamedTuple):
         return latents[..., :-1, :-1]
 
 
-class still:
+class without_gradients:
     """Parameters that take no gradient for a while."""
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:

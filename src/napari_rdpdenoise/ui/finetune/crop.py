@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.finetune.plans import Plan
     from napari_rdpdenoise.nn.network import RdpNetwork
 
-__all__ = ["CropMaker", "liveliest"]
+__all__ = ["CropRenderer", "most_varied_part"]
 
 EDGE = 96  # px of the part: three of them fit beside each other into a narrow dock
 _AROUND = 32  # px that are denoised with it, so that its edges look like the rest
 
 
-class CropMaker:
+class CropRenderer:
     """Makes pictures of one place. Realism is 1 where that is what is learned, and 0 else.
 
     Args:
@@ -40,7 +40,7 @@ class CropMaker:
             window, self._normalization, self._decoder = held.noisy, held.normalization, "fidelity"
         self._rate = plan.rate
         before = self._denoised(start, window)
-        y, x = liveliest(before, EDGE)
+        y, x = most_varied_part(before, EDGE)
         outer = tuple(slice(max(0, n - _AROUND), n + EDGE + _AROUND) for n in (y, x))
         self._noisy = window[outer]
         self._inner = tuple(
@@ -64,7 +64,7 @@ class CropMaker:
         return np.asarray(self._normalization.inverse(image), dtype=np.float32)
 
 
-def liveliest(image: NDArray[Any], edge: int) -> tuple[int, int]:
+def most_varied_part(image: NDArray[Any], edge: int) -> tuple[int, int]:
     """First row and column of the part of greatest standard deviation.
 
     Args:

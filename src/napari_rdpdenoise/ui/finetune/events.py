@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from napari_rdpdenoise.ui.layers.stacks import Stack
 
-__all__ = ["Checked", "Crop", "Done", "Event", "Failed", "Kind", "Progress", "Said", "Task"]
+__all__ = ["Checked", "Crop", "Done", "Event", "Failed", "Kind", "Preparing", "Progress", "Task"]
 
 Kind = Literal["unpaired", "pairs", "zeroshot"]
 
@@ -46,7 +46,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Said:
+class Preparing:
     """What is being done before the training."""
 
     message: str
@@ -132,4 +132,4 @@ class Failed:
     error: Exception
 
 
-Event: TypeAlias = Said | Checked | Progress | Crop | Done | Failed
+Event: TypeAlias = Preparing | Checked | Progress | Crop | Done | Failed

@@ -8,7 +8,7 @@ from statistics import fmean, median
 
 __all__ = ["Pace"]
 
-_STEPS, _LOOKS = 40, 5  # the latest, from which the pace is measured
+_STEPS, _VALIDATIONS = 40, 5  # the latest, from which the pace is measured
 ENOUGH = 4  # steps of a stage, from which on its pace is known
 
 
@@ -22,9 +22,9 @@ class Pace:
     def __init__(self, every: int) -> None:
         self._every = every
         self._steps: dict[int, deque[float]] = {}
-        self._looks: deque[float] = deque(maxlen=_LOOKS)
-        self._first_look = 0.0
-        self._aside = 0.0
+        self._validations: deque[float] = deque(maxlen=_VALIDATIONS)
+        self._first_validation = 0.0
+        self._pictures = 0.0
         self.spent = 0.0
 
     def add_step(self, stage: int, seconds: float) -> None:
@@ -32,19 +32,19 @@ class Pace:
         self._steps.setdefault(stage, deque(maxlen=_STEPS)).append(seconds)
         self.spent += seconds
 
-    def add_look(self, stage: int, seconds: float) -> None:
+    def add_validation(self, stage: int, seconds: float) -> None:
         """A step with a look after it."""
-        self._looks.append(max(seconds - (self._step(stage) or 0.0), 0.0))
+        self._validations.append(max(seconds - (self._step(stage) or 0.0), 0.0))
         self.spent += seconds
 
     def add_start(self, seconds: float, *, judged: bool) -> None:
         """All up to the first step; whether the start model was judged in it, which is a look too."""
-        self._first_look = seconds if judged else self._first_look
+        self._first_validation = seconds if judged else self._first_validation
         self.spent += seconds
 
-    def add_aside(self, seconds: float) -> None:
+    def add_picture(self, seconds: float) -> None:
         """What was made for the eye only."""
-        self._aside += seconds
+        self._pictures += seconds
         self.spent += seconds
 
     def known(self, stage: int) -> bool:
@@ -67,7 +67,7 @@ class Pace:
         if slowest is None:
             return None
         total = sum(
-            n * (self._step(stage) or slowest) + -(-n // self._every) * self._look for stage, n in todo
+            n * (self._step(stage) or slowest) + -(-n // self._every) * self._validation for stage, n in todo
         )
         return total * self._burden
 
@@ -76,20 +76,22 @@ class Pace:
         step = self._step(stage)
         if step is None:
             raise ValueError(f"stage: expected one of which steps were measured, found {stage}; wait for one")
-        room = seconds / self._burden - self._look  # the last step is followed by a look in any case
-        return max(1, int(room / max(step + self._look / self._every, 1e-9)))
+        room = seconds / self._burden - self._validation  # the last step is followed by a look in any case
+        return max(1, int(room / max(step + self._validation / self._every, 1e-9)))
 
     def _step(self, stage: int) -> float | None:
         row = self._steps.get(stage)
         return median(row) if row else None
 
     @property
-    def _look(self) -> float:
-        if self._looks:
-            return fmean(self._looks)
-        return max(self._first_look - max((median(row) for row in self._steps.values()), default=0.0), 0.0)
+    def _validation(self) -> float:
+        if self._validations:
+            return fmean(self._validations)
+        return max(
+            self._first_validation - max((median(row) for row in self._steps.values()), default=0.0), 0.0
+        )
 
     @property
     def _burden(self) -> float:
         """All time over that of training and judging."""
-        return self.spent / max(self.spent - self._aside, 1e-9)
+        return self.spent / max(self.spent - self._pictures, 1e-9)

@@ -2,7 +2,7 @@
 
 ::
 
-    Task ─▶ events(): Said ─▶ Checked ─▶ (Progress | Crop)* ─▶ Done or Failed
+    Task ─▶ events(): Preparing ─▶ Checked ─▶ (Progress | Crop)* ─▶ Done or Failed
 
 Everything slow happens inside the generator, so in the thread that drains it: the import of torch, reading,
 checks, training, judging. Closing it stops within a step and saves; the same task then goes on.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_rdpdenoise.ui.finetune.events import Checked, Done, Event, Failed, Progress, Said, Task
+from napari_rdpdenoise.ui.finetune.events import Checked, Done, Event, Failed, Preparing, Progress, Task
 from napari_rdpdenoise.ui.finetune.pace import Pace
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.finetune.plans import Plan
     from napari_rdpdenoise.train.loop import TrainProgress
     from napari_rdpdenoise.train.trainer import Trainer
-    from napari_rdpdenoise.ui.finetune.crop import CropMaker
+    from napari_rdpdenoise.ui.finetune.crop import CropRenderer
     from napari_rdpdenoise.ui.layers.stacks import Stack
 
 __all__ = ["events"]
@@ -40,7 +40,7 @@ _OVER = 1.15  # times the minutes that are left, from which on steps are left ou
 def events(task: Task) -> Iterator[Event]:
     """Train as a task says. Never raises: `Failed` is the last event then."""
     try:
-        yield Said("Reading and checking the images.")
+        yield Preparing("Reading and checking the images.")
         with _spared_core():
             began = time.monotonic()
             plan, device, notes = _planned(task)
@@ -60,7 +60,7 @@ class _Run:
         self._pace.add_start(prepared_s, judged=False)
         self._trainer: Trainer | None = None
         self._guard: Guard | None = None
-        self._make: CropMaker | None = None
+        self._make: CropRenderer | None = None
         self._pictured, self._cost = -np.inf, 0.0
 
     def checked(self, notes: tuple[str, ...]) -> Checked:
@@ -120,7 +120,7 @@ class _Run:
             assert self._guard is not None
             self._pace.add_start(seconds, judged=len(self._guard.rows) == 1)
         elif state.validation:
-            self._pace.add_look(stage, seconds)
+            self._pace.add_validation(stage, seconds)
         else:
             self._pace.add_step(stage, seconds)
 
@@ -168,14 +168,14 @@ class _Run:
         yield self._made(state)
         self._pictured = time.monotonic()
         self._cost = self._pictured - now
-        self._pace.add_aside(self._cost)
+        self._pace.add_picture(self._cost)
 
     def _made(self, state: TrainProgress) -> Event:
         from napari_rdpdenoise.finetune.run import start_network
-        from napari_rdpdenoise.ui.finetune.crop import CropMaker
+        from napari_rdpdenoise.ui.finetune.crop import CropRenderer
 
         if self._make is None:
-            self._make = CropMaker(self._plan, start_network(self._plan, self._device))
+            self._make = CropRenderer(self._plan, start_network(self._plan, self._device))
         assert self._trainer is not None
         assert self._trainer.loop is not None
         return self._make(self._trainer.loop.average, self._done(state.stage, state.step))
@@ -236,7 +236,7 @@ def _planned(task: Task) -> tuple[Plan, str, tuple[str, ...]]:
     """
     from napari_rdpdenoise.codec.models import choose_device
     from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
-    from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotTuneSettings
+    from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotSettings
 
     device = choose_device(task.device)
     given: dict[str, Any] = {"model": task.model, **task.settings}
@@ -245,7 +245,7 @@ def _planned(task: Task) -> tuple[Plan, str, tuple[str, ...]]:
     both = task.kind == "pairs" and isinstance(task.others, Path)  # planes must not be left out of one alone
     noisy, notes = _images(task.noisy, "noisy", thin=not both)
     if task.kind == "zeroshot":
-        return plan_zeroshot(noisy, ZeroShotTuneSettings(**given), device), device, notes
+        return plan_zeroshot(noisy, ZeroShotSettings(**given), device), device, notes
     if task.others is None:
         name = "references" if task.kind == "unpaired" else "partners"
         raise ValueError(f"{name}: expected a layer or a folder, found none; choose one")

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Failed, Progress, Said
+from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Failed, Preparing, Progress
 
 pytestmark = pytest.mark.display
 
@@ -32,7 +32,7 @@ class Trainer:
         self.tasks.append(task)
         self.closed.clear()
         try:
-            yield Said("Reading and checking the images.")
+            yield Preparing("Reading and checking the images.")
             if self.fails:
                 yield Failed(self.fails)
                 return

@@ -10,7 +10,7 @@ from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_rdpdenoise.ui.finetune.curves import Curves
-from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Event, Failed, Progress, Said, Task
+from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Event, Failed, Preparing, Progress, Task
 from napari_rdpdenoise.ui.finetune.run import events
 from napari_rdpdenoise.ui.finetune.words import KEPT, checked_words, done_words, failed_words, progress_words
 from napari_rdpdenoise.ui.qt.background import run_tuning, start_long
@@ -173,7 +173,7 @@ class FineTuneBox(QWidget):
         elif isinstance(event, Failed):
             self.status.setText(failed_words(event))
         elif not self._training.stopping and not self._paused:
-            self.status.setText(event.message if isinstance(event, Said) else progress_words(event))
+            self.status.setText(event.message if isinstance(event, Preparing) else progress_words(event))
 
     def _take_result(self, done: Done) -> None:
         self.report.setText(done_words(done))
