@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_rdpdenoise import settings, tiles
-from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.fields import Decides, Marks, flag_of, group_fields, marks_of
+from napari_rdpdenoise.settings import DECODED, RESULT, RunSettings
 
 grid = st.integers(2, 64).map(lambda n: n * tiles.GRID)
 valid = st.fixed_dictionaries(
@@ -108,3 +111,45 @@ def test_every_field_can_be_shown_in_a_form() -> None:
 def test_the_grid_is_that_of_the_tiles() -> None:
     assert settings._GRID == tiles.GRID
     assert RunSettings().tile % tiles.GRID == RunSettings().halo % tiles.GRID == 0
+
+
+def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_results() -> None:
+    changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
+    base = RunSettings()
+    for name, value in changed.items():
+        other = base.replace(**{name: value})
+        assert other.deciding(*DECODED) != base.deciding(*DECODED), name
+        assert other.deciding(*RESULT) != base.deciding(*RESULT), name
+    for name, value in {"realism": 0.5, "dtype": "float32", "channels": (1,), "time": (0, 1)}.items():
+        other = base.replace(**{name: value})
+        assert other.deciding(*DECODED) == base.deciding(*DECODED), name
+        assert other.deciding(*RESULT) != base.deciding(*RESULT), name
+    for name, value in {"device": "cpu", "batch": 2, "overwrite": True, "output_format": "ome-tiff"}.items():
+        assert base.replace(**{name: value}).deciding(*RESULT) == base.deciding(*RESULT), name
+    marks = {name: marks_of(field) for name, field in RunSettings.model_fields.items()}
+    assert {name for name, mark in marks.items() if mark.decides is Decides.DECODES} == set(changed)
+
+
+def test_a_new_field_is_in_the_key_by_its_mark_alone() -> None:
+    class Longer(RunSettings):
+        passes: Annotated[int, Marks(Decides.DECODES)] = 1
+
+    one, two = Longer(), Longer(passes=2)
+    assert one.deciding(*DECODED) != two.deciding(*DECODED)
+    assert hash(one.deciding(*DECODED)) == hash(Longer(realism=0.5).deciding(*DECODED))
+    assert one.replace(passes=3).passes == 3
+
+
+def test_a_field_without_a_mark_is_refused() -> None:
+    with pytest.raises(TypeError, match=r"Longer\.passes: expected a mark .* found none; write for example"):
+
+        class Longer(RunSettings):
+            passes: int = 1
+
+
+def test_fields_of_a_group_come_in_the_order_of_their_rows() -> None:
+    names = [name for name, _ in group_fields(RunSettings, "advanced")]
+    assert names == ["tile", "device", "dtype", "channels", "time"]
+    assert flag_of(RunSettings, "channels") == "--channel"
+    assert flag_of(RunSettings, "output_format") == "--format"
+    assert flag_of(RunSettings, "rate") == "--rate"

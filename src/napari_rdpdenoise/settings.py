@@ -1,17 +1,24 @@
 """Settings of one run: frozen, validated once, kept in job files.
 
-The command line and the dock are generated from the fields of `RunSettings`, so each field
-carries a title, a description and its bounds. A settings object never changes; `replace`
-returns a new, validated one.
+The command line and the dock are generated from the fields of `RunSettings`, so each field carries a title, a
+description, its bounds, and marks (`fields`): what it decides in the result, its flag, its place in forms. A
+settings object never changes; `replace` returns a new, validated one.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, Field, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
 
-__all__ = ["RunSettings"]
+from napari_rdpdenoise.fields import Decides, Marked, Marks
+
+__all__ = ["DECODED", "RESULT", "RunSettings"]
+
+DECODED = Decides.DECODES, Decides.ROUNDING
+"""What tells decoded images apart that are kept in memory, realism still to be blended."""
+RESULT = Decides.DECODES, Decides.BLEND, Decides.OUTPUT
+"""What tells results apart: an interrupted run goes on where all of it is the same."""
 
 # Equal to tiles.GRID (a test holds them so): modules of the lowest layer do not import one another.
 _GRID = 64
@@ -19,26 +26,28 @@ _GRID = 64
 Index = Annotated[int, Field(ge=0)]
 
 
-class RunSettings(BaseModel, frozen=True, extra="forbid"):
+class RunSettings(Marked):
     """Everything that decides how a stack is denoised, apart from the stack and the target.
 
     Raises:
         pydantic.ValidationError: (a `ValueError`) naming each field that is not as described.
     """
 
-    model: str = Field(
+    model: Annotated[str, Marks(Decides.DECODES, "main", 1)] = Field(
         default="default",
         min_length=1,
         title="Model",
         description="Name of a shipped model, or path of a model folder.",
     )
-    rate: Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"] = Field(
+    rate: Annotated[
+        Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], Marks(Decides.DECODES, "main", 2)
+    ] = Field(
         default="auto",
         title="Rate",
         description="Bits the image may keep: 0 fewest (strongest denoising), 1 most; "
         "'auto' chooses from the noise measured in the image.",
     )
-    realism: float = Field(
+    realism: Annotated[float, Marks(Decides.BLEND, "main", 3)] = Field(
         default=0.0,
         ge=0.0,
         le=1.0,
@@ -46,59 +55,63 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
         title="Realism",
         description="0 for the lowest error, 1 for the most natural texture.",
     )
-    axes: str | None = Field(
+    axes: Annotated[str | None, Marks(Decides.DECODES)] = Field(
         default=None,
         title="Axes",
         description="One upper-case letter per axis, e.g. TZCYX; none takes them from the file.",
     )
-    dtype: Literal["input", "float32"] = Field(
+    dtype: Annotated[Literal["input", "float32"], Marks(Decides.OUTPUT, "advanced", 3)] = Field(
         default="input",
         title="Output type",
         description="'input' keeps the input's number type (clipping is counted), or 'float32'.",
     )
-    tile: int = Field(
+    tile: Annotated[int, Marks(Decides.DECODES, "advanced", 1)] = Field(
         default=1536,
         ge=64,
         multiple_of=_GRID,
         title="Tile",
         description="Edge of the block that one pass writes, in pixels; a multiple of 64.",
     )
-    halo: int = Field(
+    halo: Annotated[int, Marks(Decides.DECODES, "expert", 1)] = Field(
         default=128,
         ge=0,
         multiple_of=_GRID,
         title="Halo",
         description="Context read on each side of a tile, in pixels; a multiple of 64.",
     )
-    batch: int | None = Field(
+    batch: Annotated[int | None, Marks(Decides.NOTHING, "expert", 2)] = Field(
         default=None,
         ge=1,
         title="Batch",
         description="Tiles computed together; none chooses from the device's memory.",
     )
-    device: Literal["auto", "cpu", "cuda", "mps"] = Field(
-        default="auto", title="Device", description="Where to compute; 'auto' takes a GPU where there is one."
+    device: Annotated[Literal["auto", "cpu", "cuda", "mps"], Marks(Decides.ROUNDING, "advanced", 2)] = Field(
+        default="auto",
+        title="Device",
+        description="Where to compute; 'auto' takes a GPU where there is one.",
     )
-    channels: tuple[Index, ...] | None = Field(
+    channels: Annotated[tuple[Index, ...] | None, Marks(Decides.OUTPUT, "advanced", 4, "--channel")] = Field(
         default=None,
         title="Channels",
         description="Channels to denoise, counted from 0, in the order of the output; none takes all.",
     )
-    time: tuple[Index, Index] | None = Field(
+    time: Annotated[tuple[Index, Index] | None, Marks(Decides.OUTPUT, "advanced", 5)] = Field(
         default=None,
-        title="Time",
+        title="Time range",
         description="First time point and the one after the last, counted from 0; none takes all.",
     )
-    seed: int = Field(
+    seed: Annotated[int, Marks(Decides.DECODES)] = Field(
         default=0,
         ge=0,
         title="Seed",
         description="Seed of everything random; the same seed gives the same pixels.",
     )
-    overwrite: bool = Field(
+    overwrite: Annotated[bool, Marks(Decides.NOTHING)] = Field(
         default=False, title="Overwrite", description="Replace a finished result of the same name."
     )
-    output_format: Literal["ome-zarr", "ome-tiff"] | None = Field(
+    output_format: Annotated[
+        Literal["ome-zarr", "ome-tiff"] | None, Marks(Decides.NOTHING, flag="--format")
+    ] = Field(
         default=None,
         title="Format",
         description="File format of the result; none follows the target's ending or the input's family.",
@@ -149,23 +162,23 @@ class RunSettings(BaseModel, frozen=True, extra="forbid"):
             )
         return time
 
-    def replace(self, **changes: Any) -> RunSettings:
+    def replace(self, **changes: Any) -> Self:
         """Return a validated copy with some fields changed.
 
         Args:
-            **changes: new values by field name.
+            **changes: New values by field name.
 
         Raises:
             pydantic.ValidationError: (a `ValueError`) if a name is unknown or a value is out of range.
         """
-        return RunSettings(**{**self.model_dump(), **changes})
+        return type(self)(**{**self.model_dump(), **changes})
 
     def to_json(self) -> str:
         """Return the settings as one line of JSON; equal settings give equal text."""
         return self.model_dump_json()
 
     @classmethod
-    def from_json(cls, text: str | bytes) -> RunSettings:
+    def from_json(cls, text: str | bytes) -> Self:
         """Return the settings that `to_json` wrote.
 
         Args:

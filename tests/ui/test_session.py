@@ -250,6 +250,22 @@ def test_settings_of_a_job_file_move_all_controls(make_session):
     assert session.state.settings() == wanted
 
 
+def test_another_seed_of_a_job_file_is_previewed_as_it_is_run(make_session, movie, run, tiny_realism_codec):
+    session, stage = make_session()
+    session.realism = 1.0
+    stack = movie()
+    session.choose(subject(stack))
+    stage.work(done(session))
+    before = np.array(stage.canvas[0])
+    session.take_settings(session.state.settings().replace(seed=7))
+    session.preview()
+    stage.work(done(session))
+    whole, _ = run(stack, session.state.settings().replace(dtype="float32"), tiny_realism_codec)
+    span = float(np.ptp(whole))
+    assert np.abs(before - whole[0]).max() > 0.01 * span, "the seed decides the grain"
+    np.testing.assert_allclose(stage.canvas[0], whole[0], atol=1e-3 * span)
+
+
 def test_random_use_ends_with_the_right_picture(make_session, movie, run, tiny_realism_codec):
     session, stage = make_session()
     stacks = [movie(seed=seed) for seed in range(2)]

@@ -6,18 +6,18 @@ import inspect
 from collections.abc import Callable
 from enum import Enum
 from functools import wraps
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from types import NoneType
+from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
 
+from napari_rdpdenoise.fields import choices_of, flag_of, marks_of
 from napari_rdpdenoise.settings import RunSettings
 
 Command = Callable[..., None]
 
-_FLAGS = {"channels": "--channel", "output_format": "--format"}
-_EXPERT = ("halo", "batch")
 # What a command line writes in another way than Python: type and placeholder.
 _WRITTEN: dict[str, tuple[Any, str]] = {
     "rate": (str, "auto|0..1"),
@@ -28,7 +28,7 @@ _WRITTEN: dict[str, tuple[Any, str]] = {
 
 def flag(field: str) -> str:
     """The option of a settings field, such as ``--rate``."""
-    return _FLAGS.get(field, f"--{field.replace('_', '-')}")
+    return flag_of(RunSettings, field)
 
 
 def with_settings(*fields: str) -> Callable[[Command], Command]:
@@ -127,26 +127,25 @@ def _parameter(model: type[BaseModel], name: str) -> inspect.Parameter:
     field = model.model_fields[name]
     annotation, metavar = _WRITTEN.get(name, (None, None))
     if annotation is None:
-        annotation = _simple(name, field.annotation)
+        annotation = _simple(name, field)
     default = field.default
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         default = annotation(default)
+    marks = marks_of(field)
     option = typer.Option(
         default,
-        flag(name),
+        flag_of(model, name),
         help=field.description,
         metavar=metavar,
-        rich_help_panel="Expert options" if name in _EXPERT else None,
+        rich_help_panel="Expert options" if marks is not None and marks.group == "expert" else None,
     )
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=annotation)
 
 
-def _simple(name: str, annotation: Any) -> Any:
+def _simple(name: str, field: FieldInfo) -> Any:
     """The annotation as typer knows it: a choice of texts becomes an enumeration."""
-    parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
-    kinds = [part for part in parts if part is not NoneType]
-    if get_origin(kinds[0]) is Literal:
-        texts = get_args(kinds[0])
-        choice = Enum(name, {text: text for text in texts})  # type: ignore[misc]
-        return choice | None if NoneType in parts else choice
-    return annotation
+    texts = choices_of(field)
+    if texts is None:
+        return field.annotation
+    choice = Enum(name, {text: text for text in texts})  # type: ignore[misc]
+    return choice | None if NoneType in get_args(field.annotation) else choice

@@ -16,7 +16,7 @@ from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import estimate_noise
-from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.settings import RESULT, RunSettings
 from napari_rdpdenoise.stream.report import ChannelReport
 from napari_rdpdenoise.tiles import Tile, plan_tiles
 
@@ -87,10 +87,8 @@ def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None 
     """
     chosen = SelectedSource(source, settings.channels, settings.time)
     dtype = np.dtype(np.float32) if settings.dtype == "float32" else source.dtype
-    # what does not change the result must not keep an interrupted run from being continued
-    same = settings.replace(device="auto", batch=None, overwrite=False, output_format=None)
     model = codec.digest.hex() if codec is not None else model_digest(settings.model)
-    job = f"{same.to_json()}|{source.fingerprint()}|{model}"
+    job = f"{settings.deciding(*RESULT).to_json()}|{source.fingerprint()}|{model}"
     return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
 
 

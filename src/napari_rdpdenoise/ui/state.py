@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 from typing import TYPE_CHECKING, Literal
 
-from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.settings import DECODED, RunSettings
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.stream import Progress, RunReport
@@ -131,7 +131,7 @@ class DockState:
 
     def preview_settings(self) -> RunSettings:
         """Of all settings those that the preview's pixels depend on before they are blended."""
-        return self.settings().replace(realism=0.0, dtype="input", channels=None, time=None)
+        return self.settings().deciding(*DECODED)
 
     @property
     def shown_realism(self) -> float:

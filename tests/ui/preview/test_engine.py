@@ -157,7 +157,7 @@ def test_another_rate_is_encoded_again_and_the_old_pairs_are_dropped(tiny_codec,
     assert tiny_codec.encoder_calls == calls + 4
     assert not np.array_equal(pixels, other)
     assert desk.engine._pairs.nbytes == held
-    assert desk.engine._pairs.of_plane(first.series.look, (0,)) == []
+    assert desk.engine._pairs.of_plane(first.series.key, (0,)) == []
 
 
 def test_memory_stays_within_the_budget(tiny_realism_codec, desk_of, movie, view):
@@ -206,7 +206,7 @@ def test_a_search_that_nobody_waits_for_is_given_up(tiny_codec, desk_of, movie, 
     door.open()
     desk.until(lambda: Settled(generation) in desk.events)
     assert door.calls == 1  # of three windows
-    assert not [event for event in desk.of(ChannelReady) if event.look.layer == "cells"]
+    assert not [event for event in desk.of(ChannelReady) if event.series.layer == "cells"]
     assert not desk.of(Failed)
 
 

@@ -222,4 +222,4 @@ def test_noise_and_rate_are_told_also_when_the_view_has_moved_on(
     door.open()
     desk.until(lambda: desk.of(ChannelReady))
     (told,) = desk.of(ChannelReady)
-    assert told.look == first.series.look
+    assert told.series == first.series.key

@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.ui.preview.decode import PairMaker
 from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, PreviewView, Settled, TileReady
 from napari_rdpdenoise.ui.preview.pairs import Blender, Pair, PairKey, PairStore
-from napari_rdpdenoise.ui.preview.plans import Look
+from napari_rdpdenoise.ui.preview.plans import SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
 
 if TYPE_CHECKING:
@@ -119,9 +119,9 @@ class PreviewEngine:
             self._start()
             self._wake.notify_all()
         if before is not None and view is not None:
-            old, new = before.view.series.look, view.series.look
+            old, new = before.view.series.key, view.series.key
             if old.layer == new.layer and old != new:
-                self._pairs.drop(lambda look: look == old)
+                self._pairs.drop(lambda key: key == old)
         return generation
 
     def warm_up(self, settings: RunSettings) -> None:
@@ -178,7 +178,7 @@ class PreviewEngine:
         target = self._target
         if target is None or not target.view.wishes:
             return []
-        return self._pairs.of_plane(target.view.series.look, target.view.wishes[0].index)
+        return self._pairs.of_plane(target.view.series.key, target.view.wishes[0].index)
 
     def blend_tile(self, ready: TileReady, realism: float, out: NDArray[Any]) -> None:
         """Write the blend of one reported tile into its plane, as `blend_view` does for all."""
@@ -197,7 +197,7 @@ class PreviewEngine:
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(patience_s)
-        self._pairs.drop(lambda look: True)
+        self._pairs.drop(lambda key: True)
 
     def __enter__(self) -> PreviewEngine:
         return self
@@ -249,7 +249,7 @@ class PreviewEngine:
             self._tell(self._on_event, Settled(target.generation))
 
     def _do(self, target: _Target, wish: Wish) -> None:
-        series, key = target.view.series, PairKey(target.view.series.look, wish.index, wish.tile)
+        series, key = target.view.series, PairKey(target.view.series.key, wish.index, wish.tile)
         held = self._pairs.get(key)
         if held is not None and not held.provisional:
             self._deliver(target, wish, held, cached=True)
@@ -290,7 +290,7 @@ class PreviewEngine:
         stale = lambda: self._is_stale(target)  # noqa: E731
         pair = self._maker.make(series, wish, plan, codec, stale, provisional=provisional)
         if not self._closed:
-            self._pairs.put(PairKey(series.look, wish.index, wish.tile), pair)
+            self._pairs.put(PairKey(series.key, wish.index, wish.tile), pair)
         self._deliver(target, wish, pair, cached=False)
 
     def _deliver(self, target: _Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
@@ -304,7 +304,7 @@ class PreviewEngine:
         if self._closed or plans.was_told(series, channel):
             return
         messages = plans.doubts(series, channel, plan, codec)
-        event = ChannelReady(target.generation, series.look, channel, plan, messages)
+        event = ChannelReady(target.generation, series.key, channel, plan, messages)
         self._tell(self._on_event, event)
 
     def _watch(self, target: _Target, channel: int, codec: Codec) -> Callable[[], None]:
@@ -312,7 +312,7 @@ class PreviewEngine:
 
         def unwanted() -> bool:
             now = self._target
-            if self._closed or now is None or now.view.series.look != target.view.series.look:
+            if self._closed or now is None or now.view.series.key != target.view.series.key:
                 return True
             return all(wish.channel != channel for wish in now.view.wishes)
 
@@ -337,7 +337,7 @@ class PreviewEngine:
         self._drop_pairs(layer)
 
     def _drop_pairs(self, layer: Hashable) -> None:
-        self._pairs.drop(lambda look: isinstance(look, Look) and look.layer == layer)
+        self._pairs.drop(lambda key: isinstance(key, SeriesKey) and key.layer == layer)
 
     def _is_stale(self, target: _Target) -> bool:
         return self._closed or target.generation != self._generation

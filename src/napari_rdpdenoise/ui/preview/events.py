@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from napari_rdpdenoise.ui.preview.pairs import Pair
-from napari_rdpdenoise.ui.preview.plans import Look, Series
+from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
 
 if TYPE_CHECKING:
@@ -51,11 +51,11 @@ class TileReady:
 class ChannelReady:
     """Noise and rate of a channel are known; ``messages`` are what the user should know of it.
 
-    Told once for each ``look`` and channel, also after the view has moved on.
+    Told once for each series and channel, also after the view has moved on.
     """
 
     generation: int
-    look: Look
+    series: SeriesKey
     channel: int
     plan: ChannelPlan
     messages: tuple[str, ...]

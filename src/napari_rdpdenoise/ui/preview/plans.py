@@ -8,27 +8,35 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.settings import DECODED, RunSettings
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec, Normalization
     from napari_rdpdenoise.io import ImageSource
-    from napari_rdpdenoise.settings import RunSettings
     from napari_rdpdenoise.stream.prepare import ChannelPlan
 
-__all__ = ["ChannelPlans", "Look", "Series"]
+__all__ = ["ChannelPlans", "Series", "SeriesKey"]
 
 _KEPT = 256  # channels; each a few numbers
 _FIRST_RATE = 0.5  # of the first tile, while the rate is being chosen
 
 
-class Look(NamedTuple):
-    """Everything but realism and position that decides a preview's pixels."""
+class SeriesKey(NamedTuple):
+    """Everything but realism and position that decides a preview's pixels.
+
+    Attributes:
+        layer: Name of the layer and its content.
+        settings: Settings that decide decoded images, all others at their defaults.
+    """
 
     layer: Hashable
-    model: str
-    device: str
-    rate: float | str
+    settings: RunSettings
+
+    @property
+    def automatic(self) -> SeriesKey:
+        """The same with a rate that is searched for."""
+        return self._replace(settings=self.settings.replace(rate="auto"))
 
 
 @dataclass(frozen=True)
@@ -46,14 +54,13 @@ class Series:
     settings: RunSettings
 
     @property
-    def look(self) -> Look:
+    def key(self) -> SeriesKey:
         """What its previews are kept under."""
-        settings = self.settings
-        return Look(self.layer, settings.model, settings.device, settings.rate)
+        return SeriesKey(self.layer, self.settings.deciding(*DECODED))
 
 
 class ChannelPlans:
-    """Plans by look and channel. Belongs to the thread that computes.
+    """Plans by series and channel. Belongs to the thread that computes.
 
     Args:
         cache: shares choices of the rate with runs; None for none.
@@ -61,10 +68,10 @@ class ChannelPlans:
 
     def __init__(self, cache: LatentCache | None) -> None:
         self._cache = cache
-        self._plans: OrderedDict[tuple[Look, int], ChannelPlan] = OrderedDict()
+        self._plans: OrderedDict[tuple[SeriesKey, int], ChannelPlan] = OrderedDict()
         self._measured: OrderedDict[tuple[Hashable, int], Normalization] = OrderedDict()
         self._doubts: OrderedDict[tuple[Hashable, str, int], tuple[str, ...]] = OrderedDict()
-        self._told: OrderedDict[tuple[Look, int], None] = OrderedDict()
+        self._told: OrderedDict[tuple[SeriesKey, int], None] = OrderedDict()
         # of the last channel only: its noise, rate and doubts are asked for one after the other
         self._windows: tuple[tuple[Hashable, int], list[Any]] | None = None
 
@@ -72,7 +79,7 @@ class ChannelPlans:
         """A plan that takes no search, and whether it is final; if not, its rate is a middle one."""
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.look, channel)
+        key = (series.key, channel)
         if key in self._plans:
             self._plans.move_to_end(key)
             return self._plans[key], True
@@ -97,7 +104,7 @@ class ChannelPlans:
 
         measured, windows = self._measure(series, channel), self._sample(series, channel)
         plan = prepare.plan_channel(windows, measured, series.settings, codec, self._cache, between)
-        _keep(self._plans, (series.look, channel), plan)
+        _keep(self._plans, (series.key, channel), plan)
         return plan
 
     def doubts(self, series: Series, channel: int, plan: ChannelPlan, codec: Codec) -> tuple[str, ...]:
@@ -112,8 +119,8 @@ class ChannelPlans:
         return self._doubts[place] + (() if of_rate is None else (of_rate,))
 
     def was_told(self, series: Series, channel: int) -> bool:
-        """Whether this was asked before of this look and channel."""
-        key = (series.look, channel)
+        """Whether this was asked before of this series and channel."""
+        key = (series.key, channel)
         before = key in self._told
         _keep(self._told, key, None)
         return before

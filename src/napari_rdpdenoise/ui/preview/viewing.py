@@ -17,7 +17,7 @@ from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
 from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, Settled, TileReady
 from napari_rdpdenoise.ui.preview.pairs import Pair
-from napari_rdpdenoise.ui.preview.plans import Look, Series
+from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.shown import Shown, assemble, noise_words, outcome_words
 from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
 from napari_rdpdenoise.ui.preview.window import Stage, Subject, open_subject, why_no_canvas
@@ -62,10 +62,10 @@ class Viewing:
         self._canvas: Canvas | None = None
         self._aimed: tuple[Any, ...] | None = None
         self._sight = Sight()
-        self._plans: dict[tuple[Look, int], ChannelReady] = {}  # by look and channel
-        self._choices: dict[tuple[Look, int], RateChoice] = {}  # what searches of the rate have found
+        self._plans: dict[tuple[SeriesKey, int], ChannelReady] = {}
+        self._choices: dict[tuple[SeriesKey, int], RateChoice] = {}  # what searches of the rate have found
         # The plane that `shown` put together last; tiles that come later are added to it
-        self._scene: tuple[Look, tuple[int, ...], Shown] | None = None
+        self._scene: tuple[SeriesKey, tuple[int, ...], Shown] | None = None
         self._device: str | None = None  # once it was used
         self._settled = False  # whether all wishes of the last aim were dealt with
         self._closed = False
@@ -103,7 +103,7 @@ class Viewing:
         wishes = self._sight.wishes
         if not wishes or self._subject is None:
             return None
-        return self._choices.get((self._look()._replace(rate="auto"), wishes[0].channel))
+        return self._choices.get((self._series_key().automatic, wishes[0].channel))
 
     def choose(self, subject: Subject | None) -> None:
         """Take another layer, or the same with other content; the preview follows.
@@ -148,7 +148,7 @@ class Viewing:
         tile = preview_tile((plane[0], plane[1]), settings.tile)
         sight = look_at(view, tile, settings.halo)
         series = Series(self._subject.key, self._source, settings)
-        aim = (series.look, sight.wishes)
+        aim = (series.key, sight.wishes)
         moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
         if self._aimed is not None and aim == self._aimed:
             return
@@ -165,10 +165,10 @@ class Viewing:
         held = [] if self._closed else self._engine.held_view()
         if canvas is None or subject is None or not held or self._aimed is None:
             return None
-        index, look = self._sight.wishes[0].index, self._look()
-        if self._scene is None or self._scene[:2] != (look, index):
+        index, key = self._sight.wishes[0].index, self._series_key()
+        if self._scene is None or self._scene[:2] != (key, index):
             noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
-            self._scene = look, index, assemble(subject.name, index, noisy, held)
+            self._scene = key, index, assemble(subject.name, index, noisy, held)
         bpp = sum(pair.bpp for _, pair in held) / len(held)
         return replace(self._scene[2], alpha=self.state.shown_realism, plan=self.plan, bpp=bpp)
 
@@ -183,7 +183,7 @@ class Viewing:
         if self._closed or canvas is None or tile.generation != self._engine.generation:
             return
         index = tile.wish.index
-        if self._scene is not None and self._scene[:2] == (self._look(), index):
+        if self._scene is not None and self._scene[:2] == (self._series_key(), index):
             self._scene[2].add(tile.wish.tile, tile.pair)
         alpha = self._alpha([(tile.wish.tile, tile.pair)])
         self._engine.blend_tile(tile, alpha, canvas.plane(index))
@@ -197,9 +197,9 @@ class Viewing:
         if self._closed:
             return
         if isinstance(event, ChannelReady):
-            self._plans[event.look, event.channel] = event
+            self._plans[event.series, event.channel] = event
             if event.plan.choice is not None:
-                self._choices[event.look._replace(rate="auto"), event.channel] = event.plan.choice
+                self._choices[event.series.automatic, event.channel] = event.plan.choice
             self._describe()
             self.controller.edit(preview_note=self._note(self._sight))
         elif event.generation != self._engine.generation:
@@ -242,12 +242,12 @@ class Viewing:
             self._engine.aim(None)
             self.controller.edit(shown=0, wished=0)
 
-    def _look(self) -> Look:
+    def _series_key(self) -> SeriesKey:
         assert self._subject is not None
-        return Series(self._subject.key, self._source, self.state.settings()).look
+        return Series(self._subject.key, self._source, self.state.settings()).key
 
     def _told(self, channel: int) -> ChannelReady | None:
-        return None if self._subject is None else self._plans.get((self._look(), channel))
+        return None if self._subject is None else self._plans.get((self._series_key(), channel))
 
     def _note(self, sight: Sight) -> str:
         """Why there is no preview, or what to know of the channel in view."""
