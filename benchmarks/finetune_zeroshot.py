@@ -25,7 +25,7 @@ from benchmarks.images import folder_of
 from benchmarks.peers import PEERS, Plane
 from benchmarks.quality import denoise_one
 from napari_rdpdenoise import load_model
-from napari_rdpdenoise.finetune.run import finetune_zeroshot
+from napari_rdpdenoise.finetune.run import finetune_patches, finetune_zeroshot
 from napari_rdpdenoise.metrics import affine_match, psnr, ssim
 from napari_rdpdenoise.noise import NoiseModel, stabilize, unstabilize
 
@@ -135,8 +135,8 @@ def _methods(
 
     def patches(noisy: Plane, _clean: Plane) -> Plane:
         with TemporaryDirectory() as folder:
-            return finetune_zeroshot(
-                noisy, Path(folder) / "patches", method="patches", device=options.device,
+            return finetune_patches(
+                noisy, Path(folder) / "patches", device=options.device,
                 kind=options.patch_kind, steps=options.patch_steps,
             )  # fmt: skip
 

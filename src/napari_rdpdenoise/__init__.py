@@ -15,7 +15,12 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec, load_model
     from napari_rdpdenoise.export.package import export_bioimageio
-    from napari_rdpdenoise.finetune.run import finetune_pairs, finetune_unpaired, finetune_zeroshot
+    from napari_rdpdenoise.finetune.run import (
+        finetune_pairs,
+        finetune_patches,
+        finetune_unpaired,
+        finetune_zeroshot,
+    )
     from napari_rdpdenoise.io import open_image
     from napari_rdpdenoise.settings import RunSettings
     from napari_rdpdenoise.stream import denoise_stream
@@ -29,6 +34,7 @@ __all__ = [
     "denoise_stream",
     "export_bioimageio",
     "finetune_pairs",
+    "finetune_patches",
     "finetune_unpaired",
     "finetune_zeroshot",
     "load_model",
@@ -43,6 +49,7 @@ _HOME = {
     "denoise_stream": ".stream",
     "export_bioimageio": ".export.package",
     "finetune_pairs": ".finetune.run",
+    "finetune_patches": ".finetune.run",
     "finetune_unpaired": ".finetune.run",
     "finetune_zeroshot": ".finetune.run",
     "load_model": ".codec",

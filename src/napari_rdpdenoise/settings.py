@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidatorFunctionWrapHandler, field_validator
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
 from napari_rdpdenoise.fields import Decides, Marked, Marks
 
-__all__ = ["DECODED", "RESULT", "RunSettings"]
+__all__ = ["DECODED", "RESULT", "Rate", "RunSettings"]
 
 DECODED = Decides.DECODES, Decides.ROUNDING
 """What tells decoded images apart that are kept in memory, realism still to be blended."""
@@ -24,6 +24,21 @@ RESULT = Decides.DECODES, Decides.BLEND, Decides.OUTPUT
 _GRID = 64
 
 Index = Annotated[int, Field(ge=0)]
+
+
+def _rate_or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
+    """One message in place of pydantic's two, one per member of the union."""
+    try:
+        return handler(value)
+    except ValueError:
+        raise ValueError(
+            f"rate must be a number from 0 to 1 or 'auto', got {value!r}; "
+            "use 'auto' unless you want to fix the denoising strength"
+        ) from None
+
+
+Rate = Annotated[Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], WrapValidator(_rate_or_auto)]
+"""A point of a model's rate range, from 0 (fewest bits) to 1, or "auto", which measures the noise."""
 
 
 class RunSettings(Marked):
@@ -39,9 +54,7 @@ class RunSettings(Marked):
         title="Model",
         description="Name of a shipped model, or path of a model folder.",
     )
-    rate: Annotated[
-        Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], Marks(Decides.DECODES, "main", 2)
-    ] = Field(
+    rate: Annotated[Rate, Marks(Decides.DECODES, "main", 2)] = Field(
         default="auto",
         title="Rate",
         description="Bits the image may keep: 0 fewest (strongest denoising), 1 most; "
@@ -116,18 +129,6 @@ class RunSettings(Marked):
         title="Format",
         description="File format of the result; none follows the target's ending or the input's family.",
     )
-
-    @field_validator("rate", mode="wrap")
-    @classmethod
-    def _check_rate(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
-        """One message in place of pydantic's two, one per member of the union."""
-        try:
-            return handler(value)
-        except ValueError:
-            raise ValueError(
-                f"rate must be a number from 0 to 1 or 'auto', got {value!r}; "
-                "use 'auto' unless you want to fix the denoising strength"
-            ) from None
 
     @field_validator("axes")
     @classmethod

@@ -393,12 +393,10 @@ def test_images_too_small_to_hold_a_part_out(tiny_model, noisy):
 
 def test_patches_give_the_plane(noisy, tmp_path):
     settings = {"kind": "mlp", "width": 16, "latents": 2, "steps": 4, "batch": 8, "check_every": 2}
-    image = napari_rdpdenoise.finetune_zeroshot(
-        noisy[0], tmp_path, method="patches", device="cpu", **settings
-    )
+    image = napari_rdpdenoise.finetune_patches(noisy[0], tmp_path, device="cpu", **settings)
     assert image.shape == noisy[0].shape
     with pytest.raises(ValueError, match="one plane"):
-        napari_rdpdenoise.finetune_zeroshot(noisy, tmp_path, method="patches", device="cpu", **settings)
+        napari_rdpdenoise.finetune_patches(noisy, tmp_path, device="cpu", **settings)
 
 
 def test_recorrupted_input_and_target_share_no_noise():

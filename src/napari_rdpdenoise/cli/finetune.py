@@ -1,4 +1,4 @@
-"""``napari-rdpdenoise finetune``: adapt a model to the images of one's own microscope."""
+"""``napari-rdpdenoise finetune``: fine-tune a model to the images of one's own microscope."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.train.loop import TrainProgress
 
 finetune_app = typer.Typer(
-    no_args_is_help=True, help="Adapt a model to your own images; the old one is kept if that is better."
+    no_args_is_help=True, help="Fine-tune a model to your own images; the old one is kept if that is better."
 )
 
 _Noisy = Annotated[
@@ -160,7 +160,7 @@ def _run(plan: Plan, out: Path, device: str, stage: Any) -> None:
     for remark in plan.remarks:
         say(remark)
     stages = ", ".join(f"{part.kind} {part.steps} steps" for part in plan.train.stages)
-    say(f"{plan.kind} on {device}, noise met at rate {plan.rate:g}: {stages}")
+    say(f"{plan.kind} on {device}, rate that matches the noise {plan.rate:g}: {stages}")
     steps = sum(part.steps for part in plan.train.stages)
     found = _follow(run_plan(plan, out, device), steps, plan.kind, stage)
     for line in found.words()[: -1 - len(plan.remarks)]:

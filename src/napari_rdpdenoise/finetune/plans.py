@@ -65,7 +65,7 @@ class Plan:
         figures: of a network, given its scores on held-out pairs.
         images: names and fingerprints by argument, for the card.
         remarks: what the user should know before it starts.
-        rate: where the noise is met.
+        rate: Rate that matches the noise, 0 to 1.
         judge: whose figures these are, where there is no truth; None for pairs.
     """
 

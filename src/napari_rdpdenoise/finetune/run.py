@@ -1,8 +1,7 @@
-"""Adapting a model to the user's own data, from the first check to a model folder.
+"""Fine-tuning a model to the user's images, from the first check to a model folder.
 
 A run's folder: ``training/`` (checkpoints, guards, what the run was asked for), ``training.jsonl``,
-``report.txt``, and, if the tuned model is better, ``card.yaml`` and ``model.safetensors``. Every stage has a
-guard: the last one's compares with the start and decides, those before say what the next stage starts from.
+``report.txt``, and, if the new model is better, ``card.yaml`` and ``model.safetensors``.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +35,15 @@ from napari_rdpdenoise.train.log import TrainingLog, draw_curves
 from napari_rdpdenoise.train.loop import Loop, TrainProgress, stage_name
 from napari_rdpdenoise.train.trainer import Trainer
 
-__all__ = ["FinetuneResult", "finetune_pairs", "finetune_unpaired", "finetune_zeroshot", "run_plan"]
+__all__ = [
+    "FinetuneResult",
+    "finetune_pairs",
+    "finetune_patches",
+    "finetune_unpaired",
+    "finetune_zeroshot",
+    "run_patches",
+    "run_plan",
+]
 
 
 @dataclass(frozen=True)
@@ -44,10 +51,11 @@ class FinetuneResult:
     """What a run came to.
 
     Attributes:
-        model: what to denoise with: the run's folder, or the model it started from if that is better.
-        verdict: whether the tuned model is better, and why.
-        stopped: why it ended before its last step; None if it did not.
-        remarks: what was noticed about the images.
+        model: Folder or name of the model to denoise with: the run's folder, or the model that it started
+            from where that is better.
+        verdict: Comparison of the fine-tuned model with the one it started from.
+        stopped: Reason why the run ended before its last step; None if it did not.
+        remarks: Sentences on what was noticed about the images.
     """
 
     model: str
@@ -64,17 +72,20 @@ class FinetuneResult:
 def finetune_unpaired(
     noisy: Any, references: Any, out: str | Path, *, device: str = "auto", **settings: Any
 ) -> FinetuneResult:
-    """Adapt a model's realism to clean images of the same kind of specimen, taken anywhere else.
+    """Fine-tune a model's realism to clean images of the same kind of specimen, taken anywhere else.
 
     Args:
-        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
-        references: clean images, the same kinds.
-        out: folder of the new model; the same call again goes on where an earlier one ended.
-        device: "auto", "cpu", "cuda" or "mps".
-        **settings: fields of `UnpairedSettings`.
+        noisy: Array, path of an image or a folder, or a list of these; one channel, raw counts.
+        references: Clean images of other places, given in the same ways.
+        out: Folder of the new model; the same call again goes on where an earlier one ended.
+        device: Name of the device: "auto", "cpu", "cuda" or "mps".
+        **settings: Fields of `UnpairedSettings`.
+
+    Returns:
+        What to denoise with, and the report on it.
 
     Raises:
-        ValueError: if a setting is out of range, no reference is of use, or the folder is another run's.
+        ValueError: If a setting is out of range, no reference is of use, or the folder is another run's.
     """
     where = choose_device(device)
     return _drain(run_plan(plan_unpaired(noisy, references, UnpairedSettings(**settings), where), out, where))
@@ -83,49 +94,66 @@ def finetune_unpaired(
 def finetune_pairs(
     noisy: Any, partners: Any, out: str | Path, *, device: str = "auto", **settings: Any
 ) -> FinetuneResult:
-    """Adapt a model to noisy images with clean or noisy partners of the same places, in the same order.
+    """Fine-tune a model to noisy images with clean or noisy partners of the same places, in the same order.
 
     Args:
-        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
-        partners: the same kinds and number.
-        out: folder of the new model; the same call again goes on where an earlier one ended.
-        device: "auto", "cpu", "cuda" or "mps".
-        **settings: fields of `PairsSettings`.
+        noisy: Array, path of an image or a folder, or a list of these; one channel, raw counts.
+        partners: Images of the same places, given in the same ways; as many as the noisy ones.
+        out: Folder of the new model; the same call again goes on where an earlier one ended.
+        device: Name of the device: "auto", "cpu", "cuda" or "mps".
+        **settings: Fields of `PairsSettings`.
+
+    Returns:
+        What to denoise with, and the report on it.
 
     Raises:
-        ValueError: if a setting is out of range, two images are no pair, or the folder is another run's.
+        ValueError: If a setting is out of range, two images are no pair, or the folder is another run's.
     """
     where = choose_device(device)
     return _drain(run_plan(plan_pairs(noisy, partners, PairsSettings(**settings), where), out, where))
 
 
 def finetune_zeroshot(
-    noisy: Any,
-    out: str | Path,
-    *,
-    method: Literal["model", "patches"] = "model",
-    device: str = "auto",
-    **settings: Any,
-) -> FinetuneResult | NDArray[np.float32]:
-    """Learn from noisy images alone.
+    noisy: Any, out: str | Path, *, device: str = "auto", **settings: Any
+) -> FinetuneResult:
+    """Fine-tune a model to noisy images alone.
 
     Args:
-        noisy: array, path of an image or a folder, or a list of these; one channel, raw counts.
-        out: folder of the run; the same call again goes on where an earlier one ended.
-        method: "model" adapts a trained model; "patches" trains a small codec on one plane from nothing.
-        device: "auto", "cpu", "cuda" or "mps".
-        **settings: fields of `ZeroShotSettings`; for "patches" those of `PatchSettings`.
+        noisy: Array, path of an image or a folder, or a list of these; one channel, raw counts.
+        out: Folder of the new model; the same call again goes on where an earlier one ended.
+        device: Name of the device: "auto", "cpu", "cuda" or "mps".
+        **settings: Fields of `ZeroShotSettings`.
 
     Returns:
-        The run's result; for "patches" the denoised plane in counts.
+        What to denoise with, and the report on it.
 
     Raises:
-        ValueError: if a setting is out of range, or the folder belongs to another run.
+        ValueError: If a setting is out of range, neighbouring pixels share their noise, or the folder is
+            another run's.
     """
     where = choose_device(device)
-    if method == "patches":
-        return _drain(run_patches(noisy, out, PatchSettings(**settings), where))
     return _drain(run_plan(plan_zeroshot(noisy, ZeroShotSettings(**settings), where), out, where))
+
+
+def finetune_patches(
+    noisy: Any, out: str | Path, *, device: str = "auto", **settings: Any
+) -> NDArray[np.float32]:
+    """Denoise one plane with a small codec of its patches, trained on that plane from nothing (slow).
+
+    Args:
+        noisy: Array or path of an image of one plane; raw counts.
+        out: Folder of the training's state; the same call again goes on where an earlier one ended.
+        device: Name of the device: "auto", "cpu", "cuda" or "mps".
+        **settings: Fields of `PatchSettings`.
+
+    Returns:
+        The denoised plane (height, width) in counts; it is not written to ``out``.
+
+    Raises:
+        ValueError: If a setting is out of range, there is more than one plane, or the folder is another
+            run's.
+    """
+    return _drain(run_patches(noisy, out, PatchSettings(**settings), choose_device(device)))
 
 
 def run_plan(

@@ -1,10 +1,12 @@
-"""Settings of the three ways to adapt a model to the user's own data."""
+"""Settings of the three ways to fine-tune a model, and of the patch codec that needs none."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidatorFunctionWrapHandler, field_validator
+from pydantic import BaseModel, ConfigDict, Field
+
+from napari_rdpdenoise.settings import Rate
 
 _FASTEST = 0.1  # with Adam, a tenth of a weight of 1 per step
 _HEAVIEST = 1000.0  # beside terms that are about 1
@@ -13,35 +15,22 @@ Strategy = Literal["N", "CN", "Cn.8", "UD"]
 
 
 class FinetuneSettings(BaseModel):
-    """What all three have."""
+    """Settings that all three ways have."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(
         "default", min_length=1, description="model to start from: a shipped one's name or a folder"
     )
-    steps: int = Field(600, ge=1, description="of training, at most")
-    learning_rate: float = Field(1e-4, gt=0, le=_FASTEST)
+    steps: int = Field(600, ge=1, description="steps of training, at most")
+    learning_rate: float = Field(1e-4, gt=0, le=_FASTEST, description="learning rate of Adam")
     batch: int = Field(4, ge=1, description="crops per step")
     crop: int = Field(96, ge=32, multiple_of=32, description="edge of a crop, px")
-    validate_every: int = Field(50, ge=1, description="steps between two looks at held-out data")
-    patience: int = Field(6, ge=1, description="looks without a better one after which the run ends")
-    rate: Annotated[float, Field(ge=0, le=1)] | Literal["auto"] = Field(
-        "auto", description="where the noise is met, 0 to 1; auto measures it"
-    )
-    seed: int = Field(0, ge=0, lt=2**32)
+    validate_every: int = Field(50, ge=1, description="steps between two validations on held-out data")
+    patience: int = Field(6, ge=1, description="validations without a better one after which the run ends")
+    rate: Rate = Field("auto", description="rate that matches the noise, 0 to 1; auto measures it")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of everything random")
     threads: int | None = Field(None, ge=1, description="CPU threads; None leaves torch's choice")
-
-    @field_validator("rate", mode="wrap")
-    @classmethod
-    def _check_rate(cls, value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
-        """One message in place of one per member of the union."""
-        try:
-            return handler(value)
-        except ValueError:
-            raise ValueError(
-                f"rate must be a number from 0 to 1 or 'auto', got {value!r}; use 'auto'"
-            ) from None
 
 
 class UnpairedSettings(FinetuneSettings):
@@ -51,19 +40,19 @@ class UnpairedSettings(FinetuneSettings):
     photographs of textures). So simulated exposures of the references are learned from as well.
     """
 
-    steps: int = Field(1000, ge=1, description="of training, at most")
-    learning_rate: float = Field(5e-4, gt=0, le=_FASTEST)
+    steps: int = Field(1000, ge=1, description="steps of training, at most")
+    learning_rate: float = Field(5e-4, gt=0, le=_FASTEST, description="learning rate of Adam")
     batch: int = Field(2, ge=1, description="crops per step")
-    validate_every: int = Field(100, ge=1, description="steps between two looks at held-out data")
+    validate_every: int = Field(100, ge=1, description="steps between two validations on held-out data")
     encoder: Literal["frozen", "trained"] = Field(
         "frozen", description="whether encoder and gains learn as well"
     )
     target: Literal["noisy", "recorrupted", "decoded"] = Field(
         "decoded",
-        description="of the distortion: noisy input, as published; the same with noise taken off; or the "
-        "fidelity decode, which asks for the same without the noise. With encoder trained: recorrupted",
+        description="target of the distortion: noisy input, as published; the same with noise taken off; or "
+        "the fidelity decode, which asks for the same without the noise. With encoder trained: recorrupted",
     )
-    form: Literal["mse", "rmse"] = Field("mse", description="distortion; rmse as in OTDenoising")
+    form: Literal["mse", "rmse"] = Field("mse", description="form of the distortion; rmse as in OTDenoising")
     simulated: float = Field(
         8.0,
         ge=0,
@@ -79,14 +68,16 @@ class UnpairedSettings(FinetuneSettings):
     )
     perception: float = Field(0.02, gt=0, le=10, description="weight of the critic; 0.02 as published")
     critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
-    critic_alone: int = Field(20, ge=0, description="steps of the critic before the decoder listens to it")
-    gradient_penalty: float = Field(10.0, ge=0, le=_HEAVIEST)
+    critic_alone: int = Field(20, ge=0, description="steps of the critic before the decoder learns from it")
+    gradient_penalty: float = Field(
+        10.0, ge=0, le=_HEAVIEST, description="weight of the critic's gradient penalty"
+    )
 
 
 class PairsSettings(FinetuneSettings):
     """Noisy images with a clean or a second noisy partner (JDC, arXiv 2307.06233)."""
 
-    learning_rate: float = Field(3e-4, gt=0, le=_FASTEST)
+    learning_rate: float = Field(3e-4, gt=0, le=_FASTEST, description="learning rate of Adam")
     strategy: Strategy = Field(
         "N",
         description="N: the pairs; CN: four to one clean image with itself; Cn.8: the same without the "
@@ -94,7 +85,9 @@ class PairsSettings(FinetuneSettings):
     )
     partner: Literal["clean", "noisy"] = Field("clean", description="what the partners are")
     realism_steps: int = Field(
-        300, ge=0, description="of the realism decoder afterwards, where the model has one; 0 leaves it out"
+        300,
+        ge=0,
+        description="steps of the realism decoder afterwards, where the model has one; 0 leaves it out",
     )
 
 
@@ -105,8 +98,8 @@ class ZeroShotSettings(FinetuneSettings):
     codec worse: its encoder learns to keep noise. So the default target shares no noise with the input.
     """
 
-    steps: int = Field(1500, ge=1, description="of training, at most")
-    learning_rate: float = Field(5e-4, gt=0, le=_FASTEST)
+    steps: int = Field(1500, ge=1, description="steps of training, at most")
+    learning_rate: float = Field(5e-4, gt=0, le=_FASTEST, description="learning rate of Adam")
     batch: int = Field(2, ge=1, description="crops per step")
     target: Literal["noisy", "recorrupted"] = Field(
         "recorrupted",
@@ -117,7 +110,7 @@ class ZeroShotSettings(FinetuneSettings):
         0.01,
         gt=0,
         le=_HEAVIEST,
-        description="of a bit per pixel, noise variances; with target noisy it follows the residual, "
+        description="price of a bit per pixel, noise variances; with target noisy it follows the residual, "
         "from 1.3 as published",
     )
     learns: Literal["decoder", "gains", "all"] = Field(
@@ -125,26 +118,32 @@ class ZeroShotSettings(FinetuneSettings):
         description="what changes: decoder; decoder and gains; or encoder and entropy model as well. Only "
         "with decoder is the realism decoder kept: the others' latents are new to it",
     )
-    validate_every: int = Field(150, ge=1, description="steps between two looks at held-out data")
+    validate_every: int = Field(150, ge=1, description="steps between two validations on held-out data")
 
 
 class PatchSettings(BaseModel):
-    """How a patch codec is trained on one image."""
+    """Settings of a patch codec's training on one image."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["conv", "mlp"] = Field("conv", description="layers of the codec, see nn.patch_codec")
     latents: int = Field(16, ge=1, description="numbers per patch")
     width: int | None = Field(None, ge=1, description="channels or hidden units; None as published")
-    steps: int = Field(2000, ge=1, description="20000 as published, with batch 16384, for a GPU")
+    steps: int = Field(
+        2000, ge=1, description="steps of training; 20000 as published, with batch 16384, for a GPU"
+    )
     batch: int = Field(1024, ge=1, description="patches per step")
     learning_rate: float = Field(
-        5e-3, gt=0, le=_FASTEST, description="falls to a tenth for the last fifth; mlp: 1e-3"
+        5e-3,
+        gt=0,
+        le=_FASTEST,
+        description="learning rate; it falls to a tenth for the last fifth; mlp: 1e-3",
     )
     domain: Literal["counts", "stabilised"] = Field(
         "counts",
-        description="where the error is measured: as published, or after the variance-stabilising transform",
+        description="values in which the error is measured: counts, as published, or after the "
+        "variance-stabilising transform",
     )
     stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
-    check_every: int = Field(50, ge=1, description="steps between two looks at the residual")
-    seed: int = Field(0, ge=0, lt=2**32)
+    check_every: int = Field(50, ge=1, description="steps between two measurements of the residual")
+    seed: int = Field(0, ge=0, lt=2**32, description="seed of everything random")

@@ -237,7 +237,7 @@ class AdaptStage(_Stage):
     critic_rate: float = Field(4e-4, gt=0, description="1e-4 as published, for far longer runs")
     critic_alone: int = Field(20, ge=0, description="steps of the critic before the decoder listens to it")
     gradient_penalty: float = Field(10.0, ge=0, description="of the critic (Gulrajani et al. 2017)")
-    rate: float = Field(1.0, ge=0, le=1, description="rate at which the noise is met")
+    rate: float = Field(1.0, ge=0, le=1, description="rate that matches the noise")
     rate_spread: float = Field(
         0.15, ge=0, description="half of the samples are at rates so far around, the others anywhere above"
     )

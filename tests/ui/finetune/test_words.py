@@ -43,7 +43,9 @@ def test_progress_tells_the_step_the_time_and_the_best():
 def test_remarks_and_reports_are_sentences():
     past = (Progress(40, 90, {}),)
     words = checked_words(Checked(("a dim reference",), 0.75, "cpu", "error", past)).splitlines()
-    assert words[0].startswith("The noise is met at rate 0.75; training on the processor. Preview and runs")
+    assert words[0].startswith(
+        "The rate that matches the noise is 0.75; training on the processor. Preview and runs"
+    )
     assert words[1:] == ["Goes on from step 40.", "A dim reference."]
     assert "Preview" not in checked_words(Checked((), 0.75, "cuda", "error"))
     assert done_words(Done(True, ("it is better", "mean off by 1 %."), Path("o"))) == (

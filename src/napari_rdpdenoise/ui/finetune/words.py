@@ -59,7 +59,7 @@ def checked_words(found: Checked) -> str:
     """What is known before the first step."""
     on = "the processor" if found.device == "cpu" else found.device
     lines = [
-        f"The noise is met at rate {found.rate:.2f}; training on {on}."
+        f"The rate that matches the noise is {found.rate:.2f}; training on {on}."
         + (f" {_SHARED}" if found.device == "cpu" else "")
     ]
     if found.past:
