@@ -150,6 +150,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
     monkeypatch.setenv("RDPDENOISE_CACHE", str(tmp_path_factory.getbasetemp() / "latent-cache"))
 
 
+@pytest.fixture(autouse=True)
+def _own_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Never list or fill the user's own folder of models."""
+    monkeypatch.setenv("RDPDENOISE_MODELS", str(tmp_path_factory.mktemp("own-models")))
+
+
 def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
     """Write a small model with random weights to a new folder: not good, but fast and always the same."""
     import hashlib

@@ -13,7 +13,7 @@ from napari_rdpdenoise._version import __version__
 if TYPE_CHECKING:
     from napari_rdpdenoise.api import denoise
     from napari_rdpdenoise.cache import LatentCache
-    from napari_rdpdenoise.codec import Codec, load_model
+    from napari_rdpdenoise.codec import Codec, list_models, load_model
     from napari_rdpdenoise.export.package import export_bioimageio
     from napari_rdpdenoise.finetune.run import (
         finetune_pairs,
@@ -37,6 +37,7 @@ __all__ = [
     "finetune_patches",
     "finetune_unpaired",
     "finetune_zeroshot",
+    "list_models",
     "load_model",
     "open_image",
 ]
@@ -52,6 +53,7 @@ _HOME = {
     "finetune_patches": ".finetune.run",
     "finetune_unpaired": ".finetune.run",
     "finetune_zeroshot": ".finetune.run",
+    "list_models": ".codec",
     "load_model": ".codec",
     "open_image": ".io",
 }

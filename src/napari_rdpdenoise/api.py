@@ -55,7 +55,7 @@ def denoise(
     Args:
         image: NumPy, dask or zarr array (or zarr group of one image) of raw counts, or an ImageSource;
             8-, 16- or 32-bit integers or 16-, 32- or 64-bit floats, at least 2-D.
-        model: name of a shipped model, path of a model's folder, or a loaded model.
+        model: name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         rate: bits the image may keep, from 0 (strongest denoising) to 1, or "auto" to choose by its noise.
         realism: 0 for the lowest error, 1 for the most natural texture.
         axes: one letter per dimension of the array as it is, such as "TZCYX" or "YXS"; None for those it

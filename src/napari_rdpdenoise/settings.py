@@ -52,7 +52,7 @@ class RunSettings(Marked):
         default="default",
         min_length=1,
         title="Model",
-        description="Name of a shipped model, or path of a model folder.",
+        description="Name of a model, shipped or your own, or path of a model folder.",
     )
     rate: Annotated[Rate, Marks(Decides.DECODES, "main", 2)] = Field(
         default="auto",

@@ -7,15 +7,15 @@ import pytest
 
 from napari_rdpdenoise.cli import checks
 from napari_rdpdenoise.cli.checks import Check
-from napari_rdpdenoise.codec import models as pretrained
+from napari_rdpdenoise.codec import library
 
 
 @pytest.fixture
 def shipped(tmp_path, tiny_model, monkeypatch):
     folder = tmp_path / "models"
     shutil.copytree(tiny_model, folder / "tiny")
-    monkeypatch.setattr(pretrained, "MODELS_FOLDER", folder)
-    monkeypatch.setattr(pretrained, "DEFAULT_MODEL", "tiny")
+    monkeypatch.setattr(library, "MODELS_FOLDER", folder)
+    monkeypatch.setattr(library, "DEFAULT_MODEL", "tiny")
     return folder
 
 

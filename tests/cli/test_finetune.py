@@ -114,7 +114,7 @@ def test_interrupted_says_so_and_keeps_its_state(run, images, tiny_model, monkey
 
 
 def test_a_shipped_models_folder_is_refused_before_anything_is_read(run, tmp_path):
-    from napari_rdpdenoise.codec.models import MODELS_FOLDER
+    from napari_rdpdenoise.codec.library import MODELS_FOLDER
 
     answer = run("finetune", "zeroshot", tmp_path / "none", MODELS_FOLDER / "fluo-light" / "mine", *QUICK)
     assert answer.exit_code == 2

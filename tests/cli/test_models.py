@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from napari_rdpdenoise.codec import models as pretrained
+from napari_rdpdenoise.codec import library
 
 
 @pytest.fixture
@@ -12,21 +12,45 @@ def shipped(tmp_path, tiny_model, monkeypatch):
     """A models folder with the tiny model in it."""
     folder = tmp_path / "models"
     shutil.copytree(tiny_model, folder / "tiny")
-    monkeypatch.setattr(pretrained, "MODELS_FOLDER", folder)
-    monkeypatch.setattr(pretrained, "DEFAULT_MODEL", "tiny")
+    monkeypatch.setattr(library, "MODELS_FOLDER", folder)
+    monkeypatch.setattr(library, "DEFAULT_MODEL", "tiny")
     return folder
 
 
 def test_models(run, shipped):
     answer = run("models")
     assert answer.exit_code == 0, answer.stderr
-    (card,) = pretrained.list_models()
-    for words in ("tiny (default)", "random weights, for tests", "BSD-3-Clause", card.sha256, "no realism"):
+    (model,) = library.list_models()
+    for words in (
+        "tiny (default)",
+        "random weights, for tests",
+        "BSD-3-Clause",
+        model.card.sha256,
+        "no realism",
+    ):
         assert words in answer.stdout
 
 
 def test_no_model_is_a_failure(run, tmp_path, monkeypatch):
-    monkeypatch.setattr(pretrained, "MODELS_FOLDER", tmp_path)
+    monkeypatch.setattr(library, "MODELS_FOLDER", tmp_path)
     answer = run("models")
     assert answer.exit_code == 1
     assert "no model is shipped" in answer.stderr
+
+
+def test_a_tuned_model_is_found_by_its_name(run, shipped, tiny_model, tmp_path, monkeypatch, stack):
+    monkeypatch.setenv("RDPDENOISE_MODELS", str(tmp_path / "mine"))
+    shutil.copytree(tiny_model, tmp_path / "mine" / "cells-pairs")
+    shutil.copytree(tiny_model, tmp_path / "mine" / "tiny")
+    (tmp_path / "mine" / "broken").mkdir()
+    (tmp_path / "mine" / "broken" / "card.yaml").write_text("name: broken")
+    answer = run("models")
+    assert answer.exit_code == 0, answer.stderr
+    assert "cells-pairs (yours)" in answer.stdout
+    assert f"{tmp_path / 'mine' / 'tiny'} (the name alone is a shipped model)" in answer.stdout
+    assert "broken (yours) cannot be used" in answer.stderr
+    assert str(tmp_path / "mine") in answer.stderr
+    out = tmp_path / "out.ome.tif"
+    answer = run("denoise", stack, out, "--model", "cells-pairs", "--device", "cpu", "--rate", "0.5")
+    assert answer.exit_code == 0, answer.stderr
+    assert out.is_file()

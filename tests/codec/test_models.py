@@ -11,7 +11,7 @@ import yaml
 
 from napari_rdpdenoise.codec import choose_device, list_models, load_model
 from napari_rdpdenoise.codec.card import read_card
-from napari_rdpdenoise.codec.models import DEFAULT_MODEL
+from napari_rdpdenoise.codec.library import DEFAULT_MODEL
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def change(folder, **fields):
 
 
 def test_the_default_model_is_shipped_and_small():
-    assert DEFAULT_MODEL in [card.name for card in list_models()]
+    assert DEFAULT_MODEL in [model.card.name for model in list_models()]
     codec = load_model("default", "cpu")
     assert codec.card.name == DEFAULT_MODEL
     assert codec.card.training

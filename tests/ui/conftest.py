@@ -19,12 +19,6 @@ BASE = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
 PATIENCE = 60.0  # s, until a test that hangs is given up
 
 
-@pytest.fixture(autouse=True)
-def _own_models(tmp_path_factory, monkeypatch):
-    """Never list or fill the user's own folder of models."""
-    monkeypatch.setenv("RDPDENOISE_MODELS", str(tmp_path_factory.mktemp("own-models")))
-
-
 def _movie(shape=(3, 130, 140), seed=0, dtype=np.uint16):
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[: shape[-2], : shape[-1]]

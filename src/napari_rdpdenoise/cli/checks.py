@@ -96,7 +96,7 @@ def check_pair(torch: str | None, torchvision: str | None, wanted: str | None) -
 def check_codec_import() -> Check:
     """Whether the codec loads; a CPU-only torch beside a CUDA torchvision is what usually breaks it."""
     try:
-        import napari_rdpdenoise.codec  # noqa: F401
+        import napari_rdpdenoise.codec.codec  # noqa: F401
     except Exception as error:
         return explain_import(error)
     return Check("codec", "ok", "loads")
@@ -204,23 +204,28 @@ def check_backbones() -> Iterator[Check]:
 
 
 def check_models() -> Iterator[Check]:
-    """Whether every shipped model loads."""
+    """Whether every shipped model loads, and which of the user's own cannot be used."""
     try:
-        from napari_rdpdenoise.codec import list_models, load_model
-
-        cards = list_models()
+        from napari_rdpdenoise.codec.library import list_models, unusable_models
+        from napari_rdpdenoise.codec.models import load_model
     except Exception as error:
         yield Check("models", "broken", f"{type(error).__name__}: {error}", _REINSTALL)
         return
-    if not cards:
+    shipped, unusable = [m for m in list_models() if m.where == "shipped"], unusable_models()
+    if not shipped:
         yield Check("models", "broken", "none is shipped", _REINSTALL)
-    for card in cards:
-        try:
-            load_model(card.name, "cpu")
-        except Exception as error:
-            yield Check(f"model {card.name}", "broken", str(error), _REINSTALL)
+    for bad in unusable:
+        if bad.where == "shipped":
+            yield Check(f"model {bad.name}", "broken", bad.reason, _REINSTALL)
         else:
-            yield Check(f"model {card.name}", "ok", "loads")
+            yield Check(f"model {bad.name} (yours)", "note", "cannot be used", bad.reason)
+    for model in shipped:
+        try:
+            load_model(model.name, "cpu")
+        except Exception as error:
+            yield Check(f"model {model.name}", "broken", str(error), _REINSTALL)
+        else:
+            yield Check(f"model {model.name}", "ok", "loads")
 
 
 def _with_torch(check: Callable[[ModuleType], Iterator[Check]]) -> Iterator[Check]:

@@ -16,7 +16,7 @@ from napari_rdpdenoise.settings import RunSettings
 @with_fields(ExportSettings)
 def export(
     given: dict[str, Any],
-    model: Annotated[str, typer.Argument(metavar="MODEL", help="A shipped model's name, or a folder.")],
+    model: Annotated[str, typer.Argument(metavar="MODEL", help="A model's name, or a folder.")],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The package, ending in .zip.")],
     sample: Annotated[
         Path | None,

@@ -1,4 +1,4 @@
-"""``napari-rdpdenoise models``: what is shipped."""
+"""``napari-rdpdenoise models``: those that are shipped, and the user's own."""
 
 from __future__ import annotations
 
@@ -10,27 +10,31 @@ from rich.text import Text
 from napari_rdpdenoise.cli.console import guarded, say, stdout
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec.card import ModelCard
+    from napari_rdpdenoise.codec.library import ListedModel
 
 
 def models() -> None:
-    """List the shipped models and what their cards say."""
+    """List the models, shipped and yours, and what their cards say."""
     with guarded():
-        from napari_rdpdenoise.codec import list_models
-        from napari_rdpdenoise.codec.models import DEFAULT_MODEL, MODELS_FOLDER
+        from napari_rdpdenoise.codec import library
 
-        cards = list_models()
-        if not cards:
-            raise RuntimeError(f"no model is shipped in {MODELS_FOLDER}; install the package again")
-        for card in cards:
-            stdout.print(_table(card, card.name == DEFAULT_MODEL))
-        say("a model of your own: --model FOLDER, as napari-rdpdenoise train writes it")
+        found, unusable = library.list_models(), library.unusable_models()
+        for model in found:
+            stdout.print(_table(model, model.key == library.DEFAULT_MODEL))
+        for bad in unusable:
+            say(f"{bad.name} ({bad.where}) cannot be used: {bad.reason}")
+        if not any(model.where == "shipped" for model in found):
+            raise RuntimeError(f"no model is shipped in {library.MODELS_FOLDER}; install the package again")
+        say(f"models of your own are found by name in {library.user_folder()}, others by --model FOLDER")
 
 
-def _table(card: ModelCard, default: bool) -> Table:
-    title = f"{card.name} (default)" if default else card.name
-    table = Table(show_header=False, title=title, title_justify="left")
+def _table(model: ListedModel, default: bool) -> Table:
+    card = model.card
+    about = " (default)" if default else " (yours)" if model.where == "yours" else ""
+    table = Table(show_header=False, title=f"{model.name}{about}", title_justify="left")
+    hidden = model.key != model.name
     rows = {
+        **({"found by": f"{model.key} (the name alone is a shipped model)"} if hidden else {}),
         "what": card.description,
         "realism": "0..1" if card.realism else "0 only: no realism decoder",
         "licence": card.licence,

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.nn.config import NetworkConfig
@@ -52,5 +52,5 @@ def read_card(folder: Path) -> ModelCard:
         )
     try:
         return ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValidationError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"model: {path} is not a valid card: {error}") from error

@@ -1,4 +1,4 @@
-"""What is one per process: a loaded model per name and device, and the turns on each device."""
+"""What is one per process: a loaded model per folder and device, and the turns on each device."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from napari_rdpdenoise.codec.codec import Codec
+from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.codec.models import choose_device, load_model
 
 _CODECS: dict[tuple[str, str], Codec] = {}
@@ -19,17 +20,18 @@ _ASK_AGAIN_S = 0.05  # between two questions whether to go on waiting
 def shared_codec(model: str | Path, device: str) -> Codec:
     """The one codec of this process for a model and a device; loaded on first use."""
     device = choose_device(device)
+    key = (str(model_folder(model).resolve()), device)
     with _LOADING:
-        codec = _CODECS.get((str(model), device))
+        codec = _CODECS.get(key)
         if codec is None or codec.device != device:  # a run that lacked memory may have moved it to the CPU
-            codec = _CODECS[str(model), device] = load_model(model, device)
+            codec = _CODECS[key] = load_model(model, device)
         return codec
 
 
-def forget_codec(model: str | Path) -> None:
-    """Load a model again when it is next asked for: its folder holds other weights now."""
+def forget_codec(folder: str | Path) -> None:
+    """Load the model of a folder again when it is next asked for: the folder holds other weights now."""
     with _LOADING:
-        for key in [key for key in _CODECS if key[0] == str(model)]:
+        for key in [key for key in _CODECS if key[0] == str(Path(folder).resolve())]:
             del _CODECS[key]
 
 

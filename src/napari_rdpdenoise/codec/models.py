@@ -1,4 +1,4 @@
-"""Models on disk: a folder with ``card.yaml`` (what, from what, licence) and ``model.safetensors``."""
+"""From a model's folder to a codec, and from a network to the tensors that are kept."""
 
 from __future__ import annotations
 
@@ -8,29 +8,20 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from napari_rdpdenoise.codec.card import ModelCard, read_card
 from napari_rdpdenoise.codec.codec import Codec
+from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 
-DEFAULT_MODEL = "fluo-light"
-MODELS_FOLDER = Path(__file__).parent.parent / "models"
-FORMAT_VERSION = 1
 # Buffers that the entropy coder rebuilds from the weights.
 _REBUILT = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table", "scale_bound", ".target", ".bound")
 
 
-def list_models() -> list[ModelCard]:
-    """Cards of the shipped models, by name."""
-    folders = sorted(p.parent for p in MODELS_FOLDER.glob("*/card.yaml"))
-    return [read_card(folder) for folder in folders]
-
-
 def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
-    """Load a shipped model by name, or one from a folder.
+    """Load a model, shipped or the user's own, by its name, or one from a folder.
 
     Args:
-        name: ``"default"``, a shipped model's name, or a folder with card.yaml and model.safetensors.
+        name: ``"default"``, name of a model that ``list_models`` lists, or path of a model's folder.
         device: ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
@@ -39,16 +30,9 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
     """
     from safetensors.torch import load
 
-    folder = model_folder(name)
-    card = read_card(folder)
-    if card.format_version > FORMAT_VERSION:
-        raise ValueError(
-            f"model: {card.name} needs format {card.format_version}, this version reads up to "
-            f"{FORMAT_VERSION}; update napari-rdpdenoise"
-        )
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise FileNotFoundError(f"model: {weights} is missing; install the package again or train the model")
+    model = find(name)
+    card = model.card
+    weights = model.folder / "model.safetensors"
     data = weights.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != card.sha256:
@@ -58,14 +42,6 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
         )
     network = build_network(card.network, load(data))
     return Codec(network, card, bytes.fromhex(found)[:16], choose_device(device))
-
-
-def model_digest(name: str | Path = "default") -> str:
-    """`Codec.digest` of a model as hex text, from its card alone; empty if there is no such model."""
-    try:
-        return read_card(model_folder(name)).sha256[:32]
-    except FileNotFoundError:
-        return ""
 
 
 def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwork:
@@ -126,20 +102,3 @@ def choose_device(device: str) -> str:
             "use auto (--device auto on the command line, Device under Advanced)"
         )
     return device
-
-
-def model_folder(name: str | Path) -> Path:
-    """Folder of a shipped model, or of one given by its path.
-
-    Raises:
-        FileNotFoundError: if there is no such model.
-    """
-    name = DEFAULT_MODEL if name == "default" else name
-    for folder in (MODELS_FOLDER / name, Path(name)):
-        if (folder / "card.yaml").is_file():
-            return folder
-    shipped = ", ".join(card.name for card in list_models()) or "none"
-    raise FileNotFoundError(
-        f"model: no model {str(name)!r}; expected one of the shipped ones ({shipped}) or a folder "
-        "with card.yaml"
-    )

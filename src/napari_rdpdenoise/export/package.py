@@ -14,7 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, load_model, plane_seed
-from napari_rdpdenoise.codec.models import build_network, model_folder
+from napari_rdpdenoise.codec.library import model_folder
+from napari_rdpdenoise.codec.models import build_network
 from napari_rdpdenoise.export.describe import LEAST, Story, cover
 from napari_rdpdenoise.export.module import Fixed, torchscript
 from napari_rdpdenoise.export.settings import ExportSettings
@@ -39,7 +40,7 @@ def export_bioimageio(
     The package is checked and run by BioImage.IO's own tool first, and appears only if that finds no fault.
 
     Args:
-        model: name of a shipped model, or path of a model's folder.
+        model: name of a model, shipped or the user's own, or path of a model's folder.
         out: path of the package, ending in .zip.
         sample: image like those to be denoised (array or path): noise, centre and rate "auto" are measured on
             it. It does not go into the package. None takes the noise line from ``camera``.

@@ -21,8 +21,8 @@ import psutil
 import yaml
 
 from napari_rdpdenoise._version import __version__
-from napari_rdpdenoise.codec.card import ModelCard, read_card
-from napari_rdpdenoise.codec.models import model_folder
+from napari_rdpdenoise.codec.card import ModelCard
+from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.finetune.guard import Verdict
 from napari_rdpdenoise.finetune.plans import Plan, is_shipped
 from napari_rdpdenoise.train.log import TrainingLog
@@ -137,7 +137,7 @@ def write_model(folder: Path, weights: Path, plan: Plan, verdict: Verdict, log: 
     beside = folder / "model.tmp"
     shutil.copyfile(weights, beside)
     beside.replace(folder / "model.safetensors")
-    start = read_card(model_folder(plan.settings.model))
+    start = find(plan.settings.model).card
     card = ModelCard(
         name=folder.resolve().name,
         description=f"{start.name} adapted {_KINDS[plan.kind]} of one user",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec import Codec, Normalization, load_model
 from napari_rdpdenoise.codec.autorate import choose_rate
-from napari_rdpdenoise.codec.models import model_folder
+from napari_rdpdenoise.codec.library import MODELS_FOLDER, model_folder
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, fit_normalization
 from napari_rdpdenoise.finetune.guard import Goal
 from napari_rdpdenoise.finetune.images import Planes, filled, refuse_constant, take_planes
@@ -345,7 +345,5 @@ def _images(**given: Planes) -> dict[str, dict[str, str]]:
 
 def is_shipped(folder: Path) -> bool:
     """Whether a folder is, or lies in, the folder of the shipped models."""
-    from napari_rdpdenoise.codec.models import MODELS_FOLDER
-
     where = folder.resolve()
     return any(root == where or root in where.parents for root in (MODELS_FOLDER, MODELS_FOLDER.resolve()))

@@ -18,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.card import read_card
-from napari_rdpdenoise.codec.models import build_network, choose_device, model_folder
+from napari_rdpdenoise.codec.library import find
+from napari_rdpdenoise.codec.models import build_network, choose_device
 from napari_rdpdenoise.finetune.guard import Guard, Verdict
 from napari_rdpdenoise.finetune.images import filled, take_planes
 from napari_rdpdenoise.finetune.model_folder import only_run, refuse_folder, write_model
@@ -295,8 +295,8 @@ def start_network(plan: Plan, device: str) -> Any:
 
     Without a realism decoder its fidelity decoder is judged in its place.
     """
-    folder = model_folder(plan.settings.model)
-    config, tensors = read_card(folder).network, load_file(folder / "model.safetensors")
+    start = find(plan.settings.model)
+    config, tensors = start.card.network, load_file(start.folder / "model.safetensors")
     if plan.train.network.realism and not config.realism:
         copied = {
             n.replace("fidelity.", "realism.", 1): v for n, v in tensors.items() if n.startswith("fidelity.")

@@ -12,7 +12,8 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.models import MODELS_FOLDER, load_tensors
+from napari_rdpdenoise.codec.library import MODELS_FOLDER
+from napari_rdpdenoise.codec.models import load_tensors
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import TrainingData

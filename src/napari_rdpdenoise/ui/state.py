@@ -56,7 +56,7 @@ class DockState:
     Attributes:
         layer: name of the image layer to denoise; None while no image layer is open.
         facts: what is known of it: axes, size, noise, device; one line.
-        model: name of a shipped model, or path of a model folder.
+        model: name of a model, shipped or the user's own, or path of a model folder.
         auto_rate: whether the rate is chosen from the measured noise.
         rate: position on the model's rate curve when it is not, 0 (fewest bits) to 1.
         found_rate: the rate that was chosen automatically for what is in view; None while it is not known.

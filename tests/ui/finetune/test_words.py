@@ -13,6 +13,8 @@ from napari_rdpdenoise.ui.finetune.words import (
     done_words,
     duration_words,
     failed_words,
+    folder_hint,
+    model_name,
     progress_words,
 )
 
@@ -60,3 +62,35 @@ def test_paths_may_be_broken_and_nothing_else_changes():
     assert words.replace("\u200b", "") == f"Stopped: found nothing at {path}; check the path"
     assert breakable("short a/b.tif") == "short a/b.tif"
     assert failed_words(Failed(MemoryError())) == "Stopped: MemoryError"
+
+
+@pytest.mark.parametrize(
+    ("layer", "name"),
+    [
+        ("cells", "cells-pairs"),
+        ("a/b: c*", "a-b-c-pairs"),
+        ("..", "images-pairs"),
+        ("", "images-pairs"),
+        ("x" * 90, None),
+    ],
+)
+def test_names_are_names_of_folders(layer, name, tmp_path):
+    made = model_name(layer, "pairs")
+    assert name is None or made == name
+    assert len(made) <= 50
+    (tmp_path / made).mkdir()
+    assert [path.name for path in tmp_path.iterdir()] == [made]
+
+
+def test_hints_tell_what_a_start_would_do(tmp_path):
+    assert folder_hint(tmp_path / "new") == ""
+    (tmp_path / "training").mkdir()
+    assert folder_hint(tmp_path) == ""
+    (tmp_path / "training" / "run.json").write_text("{}")
+    assert "unfinished" in folder_hint(tmp_path)
+    (tmp_path / "report.txt").write_text("no")
+    assert "no better" in folder_hint(tmp_path)
+    (tmp_path / "card.yaml").write_text("x")
+    assert "There is a model of this name" in folder_hint(tmp_path)
+    (tmp_path / "training" / "run.json").unlink()
+    assert "another model" in folder_hint(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from pathlib import Path
 
 from napari_rdpdenoise.ui.finetune.events import Checked, Done, Failed, Kind, Progress
 from napari_rdpdenoise.ui.state import describe
@@ -16,6 +17,8 @@ __all__ = [
     "done_words",
     "duration_words",
     "failed_words",
+    "folder_hint",
+    "model_name",
     "progress_words",
 ]
 
@@ -84,6 +87,27 @@ def done_words(found: Done) -> str:
 def failed_words(found: Failed) -> str:
     """Why it stopped."""
     return breakable(f"Stopped: {describe(found.error)}")
+
+
+def model_name(layer: str, kind: str) -> str:
+    """A folder's name for a layer's model, of letters that every file system takes."""
+    plain = re.sub(r"[^\w.-]+", "-", layer).strip("-.")[:40]
+    return f"{plain or 'images'}-{kind}"
+
+
+def folder_hint(out: Path) -> str:
+    """What is in the folder of a training, in words; empty for a new one."""
+    if (out / "training" / "run.json").is_file():
+        if (out / "card.yaml").is_file():
+            return "There is a model of this name: training goes on from where it ended."
+        if (out / "report.txt").is_file():
+            return (
+                "There is a training of this name, whose model was no better: it goes on from where it ended."
+            )
+        return "There is an unfinished training of this name: it goes on from where it stopped."
+    if (out / "card.yaml").exists() or (out / "model.safetensors").exists():
+        return "There is another model in this folder, which is not written over: choose another name."
+    return ""
 
 
 def _sentence(text: str) -> str:

@@ -24,6 +24,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.qt.boxes.advanced import AdvancedBox
 from napari_rdpdenoise.ui.qt.boxes.cache import CacheBox
 from napari_rdpdenoise.ui.qt.boxes.compare import CompareBox
@@ -255,9 +256,7 @@ class DenoiseDock(QWidget):
         self._live.settled_view.connect(self._settled)
         self._live.redrawn.connect(self._compare.refresh)
         self._readouts.path_changed.connect(self._path_plot.set_path)
-        self._finetune.tuned.connect(
-            lambda folder: self._model.offer_tuned({Path(folder).name: Path(folder)})
-        )
+        self._finetune.tuned.connect(lambda folder: self._model.offer([find(folder)]))
         self._finetune.used.connect(self._use_tuned)
 
     def _edit(self, **changes: Any) -> None:
@@ -269,9 +268,14 @@ class DenoiseDock(QWidget):
         if self.session.state.busy:
             show_error("A run is under way with the model chosen now: use the new one when it is over.")
             return
-        if self.session.state.model == folder:  # trained further: what it made before does not hold
+        try:
+            model = find(folder).key
+        except (OSError, ValueError) as error:  # removed since
+            show_error(str(error))
+            return
+        if self.session.state.model == model:  # trained further: what it made before does not hold
             self._live.look_afresh()
-        self._edit(model=folder)
+        self._edit(model=model)
 
     def _refresh_layers(self) -> None:
         if self._closed:

@@ -26,7 +26,7 @@ class Preferences:
     """The preferences of this plugin, with its defaults.
 
     Attributes:
-        model: name of a shipped model, or path of a model folder.
+        model: name of a model, shipped or the user's own, or path of a model folder.
         device: "auto", "cpu", "cuda" or "mps".
         cache_folder: for encoded tiles; empty for the usual place.
         cache_gb: limit of that folder, GB (10**9 bytes); 0 keeps none on disk.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.settings import RunSettings
     from napari_rdpdenoise.stream import Progress, RunReport
 
-__all__ = ["Finished", "Job", "JobStream", "Opened", "limits_of", "model_names", "realism_note"]
+__all__ = ["Finished", "Job", "JobStream", "Opened", "limits_of", "realism_note"]
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 _SAMPLED = 262_144  # pixels of a plane from which contrast limits are taken
@@ -224,13 +224,6 @@ def _check_memory(needed: int) -> None:
             f"the denoised layer must fit into memory: it needs {needed / 2**30:.1f} GiB, "
             f"{free / 2**30:.1f} GiB are free; write it to a file instead (Save to)"
         )
-
-
-def model_names() -> tuple[str, ...]:
-    """Names of the shipped models. Imports torch: slow at first."""
-    from napari_rdpdenoise.codec import list_models
-
-    return tuple(card.name for card in list_models())
 
 
 def realism_note(model: str = "default") -> str | None:

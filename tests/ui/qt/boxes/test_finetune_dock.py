@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_rdpdenoise.ui.finetune.models import tuned_folder
+from napari_rdpdenoise.codec.library import user_folder
 from napari_rdpdenoise.ui.finetune.run import events
 
 pytestmark = pytest.mark.display
@@ -69,7 +69,7 @@ def test_a_better_model_is_offered_and_used(open_dock, qtbot):
     assert before == "default"
     assert dock._model.findText("cells-zeroshot (tuned)") >= 0
     box.use.click()
-    assert dock.session.state.model == str(tuned_folder() / "cells-zeroshot")
+    assert dock.session.state.model == "cells-zeroshot"
     assert dock._model.currentText() == "cells-zeroshot (tuned)"
 
 
@@ -79,7 +79,7 @@ def test_closing_while_training_saves_and_ends_it(open_dock, qtbot, whole):
     dock._finetune.form.amount.setValue(100_000)
     dock._finetune.start.click()
     qtbot.waitUntil(lambda: dock._finetune.bar.value() >= 2, timeout=PATIENCE)
-    out = tuned_folder() / "cells-zeroshot"
+    out = user_folder() / "cells-zeroshot"
     assert not ended.is_set()
     if whole:
         viewer.close()

@@ -9,27 +9,32 @@ import pytest
 pytestmark = pytest.mark.display
 
 
-def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path):
+def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_model):
+    from napari_rdpdenoise.codec.library import ListedModel, find
     from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
+
+    def listed(name, where):
+        return ListedModel(name, tmp_path / name, where, find(tiny_model).card)
 
     choice, chosen = ModelChoice(), []
     qtbot.addWidget(choice)
     choice.chosen.connect(chosen.append)
     folder = tmp_path / "mine"
     choice.show_model(str(folder))
-    choice.offer_tuned({"mine": folder, "default": tmp_path / "default"})
-    choice.offer_tuned({"mine": folder})
-    choice.offer(["default", "fluo-light"])
+    choice.offer([listed("mine", "yours"), listed("default", "yours"), listed("cells", "yours")])
+    choice.offer([listed("mine", "yours")])
+    choice.offer([listed("fluo-light", "shipped")])
     names = [choice.itemText(n) for n in range(choice.count())]
     assert sorted(names) == sorted(
-        ["default", "mine (tuned)", "default (tuned)", "fluo-light", "Other folder…"]
+        ["default", "mine (tuned)", "default (tuned)", "cells (tuned)", "fluo-light", "Other folder…"]
     )
     assert names[-1] == "Other folder…"
     assert choice.currentText() == "mine (tuned)"
     for name, value in (
         ("default (tuned)", str(tmp_path / "default")),
         ("default", "default"),
-        ("mine (tuned)", str(folder)),
+        ("mine (tuned)", str(folder)),  # by which it was chosen
+        ("cells (tuned)", "cells"),
     ):
         choice.setCurrentIndex(choice.findText(name))
         choice.activated.emit(choice.currentIndex())

@@ -21,9 +21,9 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_rdpdenoise.codec.library import model_folder, user_folder
 from napari_rdpdenoise.ui.finetune.events import Kind, Task
-from napari_rdpdenoise.ui.finetune.models import folder_hint, model_name, tuned_folder
-from napari_rdpdenoise.ui.finetune.words import KINDS
+from napari_rdpdenoise.ui.finetune.words import KINDS, folder_hint, model_name
 from napari_rdpdenoise.ui.qt.boxes.finetune_sources import SourceChoice
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import stack_of
@@ -148,8 +148,8 @@ class FineTuneForm(QWidget):
             raise ValueError(
                 f'Name: expected the name of a folder, found {name!r}; leave out / \\ : * ? " < > |'
             )
-        out = (self._parent or tuned_folder()) / name
-        if Path(self._model()) == out:
+        out = (self._parent or user_folder()) / name
+        if _folder_of(self._model()) == out.resolve():
             raise ValueError(
                 f"Name: expected a new one, found {name!r}, that of the model chosen above; give another, "
                 "or, to train it further, choose the model above that it started from"
@@ -212,6 +212,13 @@ class FineTuneForm(QWidget):
     def _choose_place(self) -> None:
         text = QFileDialog.getExistingDirectory(self, "Folder in which the new model gets its own")
         if text:
-            self._parent = None if Path(text) == tuned_folder() else Path(text)
+            self._parent = None if Path(text) == user_folder() else Path(text)
             named(self.place, "Folder of the new model", f"The new model gets a folder in {text}.")
             self.refresh()
+
+
+def _folder_of(model: str) -> Path | None:
+    try:
+        return model_folder(model).resolve()
+    except FileNotFoundError:
+        return None

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable
 
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog
 
-from napari_rdpdenoise.ui.finetune.models import tuned_models
+from napari_rdpdenoise.codec.library import DEFAULT, ListedModel, list_models
 from napari_rdpdenoise.ui.qt.background import look_up
 from napari_rdpdenoise.ui.qt.parts.controls import named
-from napari_rdpdenoise.ui.run.jobs import model_names
 
 __all__ = ["ModelChoice"]
 
@@ -36,31 +34,28 @@ class ModelChoice(QComboBox):
         )
         self.setMinimumContentsLength(8)  # long paths are cut, and do not widen the dock
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._shown = "default"
+        self._shown = DEFAULT
         self.addItem(self._shown, self._shown)
         self.addItem(_OTHER, None)
         self.activated.connect(self._choose)
 
     def fill(self) -> None:
-        """Look up in threads which models there are, and offer them."""
-        for question, offer in ((model_names, self.offer), (tuned_models, self.offer_tuned)):
-            asked = look_up(question)
-            asked.returned.connect(offer)
-            asked.start()
+        """Look up in a thread which models there are, and offer them."""
+        asked = look_up(list_models)
+        asked.returned.connect(self.offer)
+        asked.start()
 
-    def offer(self, names: Sequence[str]) -> None:
-        """Add names, or folders, that are not there yet."""
-        for name in names:
-            self._add(name, name)
-
-    def offer_tuned(self, models: Mapping[str, Path]) -> None:
-        """Add the user's own models, by name and folder."""
-        for name, folder in models.items():
-            self._add(f"{name} (tuned)", str(folder))
+    def offer(self, models: Iterable[ListedModel]) -> None:
+        """Add models that are not there yet."""
+        for model in models:
+            known = self.findData(str(model.folder)) >= 0
+            title = model.name if model.where == "shipped" else f"{model.name} (tuned)"
+            self._add(title, str(model.folder) if known else model.key)
 
     def show_model(self, name: str) -> None:
-        """Show a model's name or path."""
-        self.offer([name])
+        """Show a model by the name or path that finds it."""
+        if self.findData(name) < 0:
+            self._add(name, name)
         self._shown = name
         self.setCurrentIndex(self.findData(name))
 

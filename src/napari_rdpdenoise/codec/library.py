@@ -1,0 +1,202 @@
+"""The library of models: the shipped ones and the user's own, found by name. Imports no torch.
+
+A model's name is that of its folder. A name finds, in this order: the shipped model, so that a command does
+does the same on every machine; the user's own; a folder, as a path. ``"default"`` is shipped too. A model of
+the user's that bears a shipped name is therefore found by its path only, which the list says.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from napari_rdpdenoise.codec.card import ModelCard, read_card
+
+__all__ = [
+    "ListedModel",
+    "UnusableModel",
+    "find",
+    "list_models",
+    "model_digest",
+    "model_folder",
+    "unusable_models",
+    "user_folder",
+]
+
+DEFAULT = "default"
+DEFAULT_MODEL = "fluo-light"
+MODELS_FOLDER = Path(__file__).parent.parent / "models"
+ENVIRONMENT = "RDPDENOISE_MODELS"
+FORMAT_VERSION = 1
+_DIGEST_DIGITS = 32  # hexadecimal, of sha256; those that `Codec.digest` and coded tiles carry
+
+Where = Literal["shipped", "yours", "elsewhere"]
+
+
+@dataclass(frozen=True)
+class ListedModel:
+    """A model on disk that can be used.
+
+    Attributes:
+        name: name of its folder.
+        folder: folder with card.yaml and model.safetensors.
+        where: "shipped", "yours" (in the user's folder of models) or "elsewhere".
+        card: what it is, from what it was made, and what it measured.
+    """
+
+    name: str
+    folder: Path
+    where: Where
+    card: ModelCard
+
+    @property
+    def digest(self) -> str:
+        """32 hexadecimal digits that tell its weights from all others."""
+        return self.card.sha256[:_DIGEST_DIGITS]
+
+    @property
+    def key(self) -> str:
+        """What `find` takes for it: its name or, where the name means another model, its path."""
+        if self.where == "shipped" or (self.where == "yours" and not _is_shipped(self.name)):
+            return self.name
+        return str(self.folder)
+
+
+@dataclass(frozen=True)
+class UnusableModel:
+    """A folder among the models that cannot be used.
+
+    Attributes:
+        name: name of the folder.
+        where: "shipped" or "yours".
+        reason: what is wrong with it, in words.
+    """
+
+    name: str
+    where: Where
+    reason: str
+
+
+def user_folder() -> Path:
+    """Folder of the user's models: RDPDENOISE_MODELS if set, else in the platform's folder for user data."""
+    if chosen := os.environ.get(ENVIRONMENT):
+        return Path(chosen).expanduser()
+    from platformdirs import user_data_path
+
+    return user_data_path("napari-rdpdenoise", appauthor=False) / "models"
+
+
+def list_models() -> tuple[ListedModel, ...]:
+    """All models that can be used: the shipped ones, then the user's own, each by name.
+
+    Reads their cards and no weights. Folders that cannot be used are left out.
+    """
+    return tuple(model for model in _all() if isinstance(model, ListedModel))
+
+
+def unusable_models() -> tuple[UnusableModel, ...]:
+    """Folders among the models that cannot be used, with reasons; one without any model is none of them."""
+    return tuple(model for model in _all() if isinstance(model, UnusableModel))
+
+
+def find(model: str | Path = DEFAULT, digest: str | None = None) -> ListedModel:
+    """Find a model by its name, or one in a folder.
+
+    Args:
+        model: ``"default"``, name of a shipped model or of one of the user's, or path of a model's folder.
+        digest: first 32 hexadecimal digits, or all 64, of the sha256 that its weights must have; None: any.
+
+    Raises:
+        FileNotFoundError: if there is no such model, or its weights are missing.
+        ValueError: if its card cannot be read, or its weights are not those of the digest.
+    """
+    folder = model_folder(model)
+    found = ListedModel(folder.name, folder, _where(folder), _checked_card(folder))
+    if digest and found.digest != digest.lower()[:_DIGEST_DIGITS]:
+        raise ValueError(_other_digest(found, str(model), digest.lower()[:_DIGEST_DIGITS]))
+    return found
+
+
+def model_folder(model: str | Path = DEFAULT) -> Path:
+    """Absolute path of a model's folder, by a name or path as `find` takes it; its card is not read.
+
+    Raises:
+        FileNotFoundError: if there is no such model.
+    """
+    name = DEFAULT_MODEL if model == DEFAULT else str(model)
+    named = (MODELS_FOLDER / name, user_folder() / name) if Path(name).name == name else ()
+    for folder in (*named, Path(name).resolve()):
+        if (folder / "card.yaml").is_file():
+            return folder.absolute()
+    known = list_models()
+    shipped, own = (
+        ", ".join(m.key for m in known if m.where == where) or "none" for where in ("shipped", "yours")
+    )
+    raise FileNotFoundError(
+        f"model: no model {str(model)!r}; expected one of the shipped ones ({shipped}), one of yours in "
+        f"{user_folder()} ({own}), or a folder with card.yaml"
+    )
+
+
+def model_digest(model: str | Path = DEFAULT) -> str:
+    """`ListedModel.digest` of a model by name or path; empty if there is no such model."""
+    try:
+        return find(model).digest
+    except FileNotFoundError:
+        return ""
+
+
+def _all() -> Iterator[ListedModel | UnusableModel]:
+    yield from _listed(MODELS_FOLDER, "shipped")
+    yield from _listed(user_folder(), "yours")
+
+
+def _listed(root: Path, where: Where) -> Iterator[ListedModel | UnusableModel]:
+    try:
+        folders = sorted(path for path in root.iterdir() if path.is_dir())
+    except OSError:  # there is none, or it is another user's
+        return
+    for folder in folders:
+        try:
+            if (folder / "card.yaml").exists() or (folder / "model.safetensors").exists():
+                yield ListedModel(folder.name, folder, where, _checked_card(folder))
+        except (OSError, ValueError) as error:
+            yield UnusableModel(folder.name, where, str(error))
+
+
+def _checked_card(folder: Path) -> ModelCard:
+    card = read_card(folder)
+    if card.format_version > FORMAT_VERSION:
+        raise ValueError(
+            f"model: {card.name} needs format {card.format_version}, this version reads up to "
+            f"{FORMAT_VERSION}; update napari-rdpdenoise"
+        )
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise FileNotFoundError(f"model: {weights} is missing; install the package again or train the model")
+    return card
+
+
+def _where(folder: Path) -> Where:
+    root = folder.parent.resolve()
+    if root == MODELS_FOLDER.resolve():
+        return "shipped"
+    return "yours" if root == user_folder().resolve() else "elsewhere"
+
+
+def _is_shipped(name: str) -> bool:
+    return name == DEFAULT or (MODELS_FOLDER / name / "card.yaml").is_file()
+
+
+def _other_digest(found: ListedModel, model: str, digest: str) -> str:
+    same = [other.key for other in list_models() if other.digest == digest]
+    remedy = (
+        f"the model of that digest is here as {same[0]!r}: choose it"
+        if same
+        else "it is another of that name or was trained further: get the one of that digest, or give the "
+        "name without a digest to take this one"
+    )
+    return f"model: expected {model!r} with digest {digest}, found {found.digest} in {found.folder}; {remedy}"
