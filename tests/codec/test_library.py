@@ -25,7 +25,6 @@ def own(models):
 
 
 def test_finished_models_are_found_by_the_name_of_their_folder(tiny_model, mine):
-    assert library.user_folder() == mine
     assert own(library.list_models()) == []
     shutil.copytree(tiny_model, mine / "b")
     shutil.copytree(tiny_model, mine / "a")
@@ -38,13 +37,6 @@ def test_finished_models_are_found_by_the_name_of_their_folder(tiny_model, mine)
     assert codec.card.name == "tiny"
     assert codec.digest.hex() == library.find("a").digest == library.model_digest("a")
     assert library.unusable_models() == ()
-
-
-def test_without_the_variable_they_lie_with_the_users_data(monkeypatch):
-    from platformdirs import user_data_path
-
-    monkeypatch.delenv("RDPDENOISE_MODELS")
-    assert user_data_path("napari-rdpdenoise", appauthor=False) in library.user_folder().parents
 
 
 def test_damaged_folders_do_not_break_the_list_and_say_why(tiny_model, mine):

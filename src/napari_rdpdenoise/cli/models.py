@@ -17,6 +17,7 @@ def models() -> None:
     """List the models, shipped and yours, and what their cards say."""
     with guarded():
         from napari_rdpdenoise.codec import library
+        from napari_rdpdenoise.files import models_folder
 
         found, unusable = library.list_models(), library.unusable_models()
         for model in found:
@@ -25,7 +26,7 @@ def models() -> None:
             say(f"{bad.name} ({bad.where}) cannot be used: {bad.reason}")
         if not any(model.where == "shipped" for model in found):
             raise RuntimeError(f"no model is shipped in {library.MODELS_FOLDER}; install the package again")
-        say(f"models of your own are found by name in {library.user_folder()}, others by --model FOLDER")
+        say(f"models of your own are found by name in {models_folder()}, others by --model FOLDER")
 
 
 def _table(model: ListedModel, default: bool) -> Table:

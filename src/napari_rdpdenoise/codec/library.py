@@ -7,13 +7,13 @@ the user's that bears a shipped name is therefore found by its path only, which 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from napari_rdpdenoise.codec.card import ModelCard, read_card
+from napari_rdpdenoise.files import models_folder
 
 __all__ = [
     "ListedModel",
@@ -23,13 +23,11 @@ __all__ = [
     "model_digest",
     "model_folder",
     "unusable_models",
-    "user_folder",
 ]
 
 DEFAULT = "default"
 DEFAULT_MODEL = "fluo-light"
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
-ENVIRONMENT = "RDPDENOISE_MODELS"
 FORMAT_VERSION = 1
 _DIGEST_DIGITS = 32  # hexadecimal, of sha256; those that `Codec.digest` and coded tiles carry
 
@@ -80,15 +78,6 @@ class UnusableModel:
     reason: str
 
 
-def user_folder() -> Path:
-    """Folder of the user's models: RDPDENOISE_MODELS if set, else in the platform's folder for user data."""
-    if chosen := os.environ.get(ENVIRONMENT):
-        return Path(chosen).expanduser()
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-rdpdenoise", appauthor=False) / "models"
-
-
 def list_models() -> tuple[ListedModel, ...]:
     """All models that can be used: the shipped ones, then the user's own, each by name.
 
@@ -127,7 +116,7 @@ def model_folder(model: str | Path = DEFAULT) -> Path:
         FileNotFoundError: if there is no such model.
     """
     name = DEFAULT_MODEL if model == DEFAULT else str(model)
-    named = (MODELS_FOLDER / name, user_folder() / name) if Path(name).name == name else ()
+    named = (MODELS_FOLDER / name, models_folder() / name) if Path(name).name == name else ()
     for folder in (*named, Path(name).resolve()):
         if (folder / "card.yaml").is_file():
             return folder.absolute()
@@ -137,7 +126,7 @@ def model_folder(model: str | Path = DEFAULT) -> Path:
     )
     raise FileNotFoundError(
         f"model: no model {str(model)!r}; expected one of the shipped ones ({shipped}), one of yours in "
-        f"{user_folder()} ({own}), or a folder with card.yaml"
+        f"{models_folder()} ({own}), or a folder with card.yaml"
     )
 
 
@@ -151,7 +140,7 @@ def model_digest(model: str | Path = DEFAULT) -> str:
 
 def _all() -> Iterator[ListedModel | UnusableModel]:
     yield from _listed(MODELS_FOLDER, "shipped")
-    yield from _listed(user_folder(), "yours")
+    yield from _listed(models_folder(), "yours")
 
 
 def _listed(root: Path, where: Where) -> Iterator[ListedModel | UnusableModel]:
@@ -184,7 +173,7 @@ def _where(folder: Path) -> Where:
     root = folder.parent.resolve()
     if root == MODELS_FOLDER.resolve():
         return "shipped"
-    return "yours" if root == user_folder().resolve() else "elsewhere"
+    return "yours" if root == models_folder().resolve() else "elsewhere"
 
 
 def _is_shipped(name: str) -> bool:

@@ -264,10 +264,10 @@ def test_what_is_missing_is_told_before_anything_starts(desk, kind, words):
 
 
 def test_the_form_says_what_is_asked_for(desk, tmp_path):
-    from napari_rdpdenoise.codec.library import user_folder
+    from napari_rdpdenoise.files import models_folder
 
     form = desk.box.form
-    assert form.task().out == user_folder() / "cells-zeroshot"
+    assert form.task().out == models_folder() / "cells-zeroshot"
     assert not form.others.isVisible()
     desk.kind("pairs")
     assert form.others.isVisible()

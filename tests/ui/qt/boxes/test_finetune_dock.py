@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_rdpdenoise.codec.library import user_folder
+from napari_rdpdenoise.files import models_folder
 from napari_rdpdenoise.ui.finetune.run import events
 
 pytestmark = pytest.mark.display
@@ -79,7 +79,7 @@ def test_closing_while_training_saves_and_ends_it(open_dock, qtbot, whole):
     dock._finetune.form.amount.setValue(100_000)
     dock._finetune.start.click()
     qtbot.waitUntil(lambda: dock._finetune.bar.value() >= 2, timeout=PATIENCE)
-    out = user_folder() / "cells-zeroshot"
+    out = models_folder() / "cells-zeroshot"
     assert not ended.is_set()
     if whole:
         viewer.close()

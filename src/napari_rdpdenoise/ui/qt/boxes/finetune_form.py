@@ -21,7 +21,8 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_rdpdenoise.codec.library import model_folder, user_folder
+from napari_rdpdenoise.codec.library import model_folder
+from napari_rdpdenoise.files import models_folder
 from napari_rdpdenoise.ui.finetune.events import Kind, Task
 from napari_rdpdenoise.ui.finetune.words import KINDS, folder_hint, model_name
 from napari_rdpdenoise.ui.qt.boxes.finetune_sources import SourceChoice
@@ -148,7 +149,7 @@ class FineTuneForm(QWidget):
             raise ValueError(
                 f'Name: expected the name of a folder, found {name!r}; leave out / \\ : * ? " < > |'
             )
-        out = (self._parent or user_folder()) / name
+        out = (self._parent or models_folder()) / name
         if _folder_of(self._model()) == out.resolve():
             raise ValueError(
                 f"Name: expected a new one, found {name!r}, that of the model chosen above; give another, "
@@ -212,13 +213,13 @@ class FineTuneForm(QWidget):
     def _choose_place(self) -> None:
         text = QFileDialog.getExistingDirectory(self, "Folder in which the new model gets its own")
         if text:
-            self._parent = None if Path(text) == user_folder() else Path(text)
+            self._parent = None if Path(text) == models_folder() else Path(text)
             named(self.place, "Folder of the new model", f"The new model gets a folder in {text}.")
             self.refresh()
 
 
-def _folder_of(model: str) -> Path | None:
+def _folder_of(model: str) -> Path:
     try:
         return model_folder(model).resolve()
     except FileNotFoundError:
-        return None
+        return Path(model).resolve()
