@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from napari_rdpdenoise.finetune.guard import Guard, error_loss
+from napari_rdpdenoise.finetune.figures import error_loss
+from napari_rdpdenoise.finetune.guard import Guard
 
 START = {"error": 0.05, "residual": 1.0, "mean": 0.0, "background": 0.1, "texture": 0.5}
 

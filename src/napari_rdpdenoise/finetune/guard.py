@@ -1,9 +1,9 @@
-"""Guard rails of fine-tuning: what to keep, when to stop, and whether the result is better at all.
+"""What to keep of a training, when to stop it, and whether the result is better than the start at all.
 
 Rows of figures (see ``judge``) come in at every validation, first those of the model to start from.
 The best row's weights are kept. A run ends early where training has collapsed or stopped getting better. The
 verdict compares the best with the start, in plain words. An estimated error must fall by more than the noise
-of its measurement: a held-out strip is small, and the best of several looks is chosen on what decides.
+of its measurement: a held-out strip is small, and the best of several rows is chosen by what decides.
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ import numpy as np
 from safetensors.torch import save_file
 
 from napari_rdpdenoise.codec.models import network_tensors
+from napari_rdpdenoise.finetune.figures import (
+    error_loss,
+    exposed_loss,
+    fidelity_loss,
+    pairs_score,
+    pairs_words,
+    side_effects,
+    size_of_error,
+)
 from napari_rdpdenoise.nn.network import RdpNetwork
 
 Goal = Literal["error", "texture", "lpips", "pairs"]
@@ -29,7 +38,6 @@ _DIVERGED = 25.0  # times the median of the critic's distances so far
 _EARLY = 3  # rows before which the critic is not judged
 _LOSS_DB = 0.5  # of the estimated error, for texture and lpips
 _LATTICE = 0.05  # share of the added texture, beyond the start's
-_LEAST_ERROR = 0.01  # noise variances; smaller errors cannot be estimated
 _GAIN = {"error": 0.03, "texture": 0.05, "lpips": 0.05, "pairs": 0.05}  # least gain: share, but of pairs dB
 _SURE = 2.0  # standard errors that an estimated error must fall by
 _NAMES = {
@@ -41,7 +49,14 @@ _NAMES = {
 
 @dataclass(frozen=True)
 class Row:
-    """Figures after a step; step 0 is the start. ``blocks``: estimated error by block, see ``judge``."""
+    """Figures after a step.
+
+    Attributes:
+        step: Step of the training; 0 for the start.
+        figures: Figures by name, see ``judge``.
+        values: Values of the training step, such as its losses, by name.
+        blocks: Estimated error by block of the held-out images, noise variances.
+    """
 
     step: int
     figures: dict[str, float]
@@ -51,13 +66,14 @@ class Row:
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether the tuned model is better.
+    """Whether the fine-tuned model is better than the one that the run started from.
 
     Attributes:
-        better: whether to use it.
-        step: of the best weights; 0 for the start.
-        words: why, in plain words with numbers.
-        before, after: figures of the start and of the best.
+        better: Whether to use it.
+        step: Step of the best weights; 0 for the start.
+        words: Reasons, in plain words with numbers.
+        before: Figures of the start.
+        after: Figures of the best.
     """
 
     better: bool
@@ -71,11 +87,11 @@ class Guard:
     """Keeps rows and the best weights in a folder, so that a killed run goes on with them.
 
     Args:
-        folder: of the run.
-        goal: "error" (estimated error falls), "lpips" or "texture" (distance from the truth of simulated
-            exposures, or from references, falls at an error that may rise by half a decibel), or "pairs"
-            (PSNR against held-out partners rises).
-        patience: rows without a better one after which the run ends.
+        folder: Folder of the run.
+        goal: Figure that decides: "error" (estimated error falls), "lpips" or "texture" (distance from the
+            truth of simulated exposures, or from references, falls at an error that may rise by half a
+            decibel), or "pairs" (PSNR against held-out partners rises).
+        patience: Number of rows without a better one after which the run ends.
     """
 
     def __init__(self, folder: Path, goal: Goal, patience: int = 6) -> None:
@@ -149,7 +165,7 @@ class Guard:
         better = best.step > 0 and gain >= _GAIN[self.goal] and gain > doubt
         words = [self._sentence(best, better)]
         if best.step:
-            words += self._side_effects(best)
+            words += side_effects(before.figures, best.figures, of_texture=self._of_texture)
         refused = [reason for row in self.rows if row.step for reason in self._objections(row)]
         if not better and refused:
             words.append(f"steps were refused because {refused[-1]}")
@@ -158,10 +174,14 @@ class Guard:
     def _score(self, row: Row) -> float:
         if not all(map(math.isfinite, row.figures.values())):
             return math.inf
-        return -_pairs_score(row.figures) if self.goal == "pairs" else row.figures[self.goal]
+        return -pairs_score(row.figures) if self.goal == "pairs" else row.figures[self.goal]
 
     def _gain(self, row: Row) -> float:
         return (self._score(self.rows[0]) - self._score(row)) / self._scale
+
+    @property
+    def _of_texture(self) -> bool:
+        return self.goal in ("texture", "lpips")
 
     @property
     def _scale(self) -> float:
@@ -169,7 +189,7 @@ class Guard:
         if self.goal == "pairs":
             return 1.0
         if self.goal == "error":
-            return _size_of_error(self.rows[0].figures)
+            return size_of_error(self.rows[0].figures)
         return max(self._score(self.rows[0]), 1e-6)
 
     def _doubt(self, row: Row) -> float:
@@ -188,16 +208,16 @@ class Guard:
     def _objections(self, row: Row) -> list[str]:
         """Why a row's weights must not be used, however good its score is."""
         found = [reason] if (reason := self._collapsed(row)) else []
-        if self.goal not in ("texture", "lpips"):
+        if not self._of_texture:
             return found
         start = self.rows[0].figures
-        if (more := _more_exposed(start, row.figures)) > _LOSS_DB:
+        if (more := exposed_loss(start, row.figures)) > _LOSS_DB:
             found.append(f"the error of simulated exposures rose by {more:.2f} dB, more than {_LOSS_DB} dB")
         if row.figures.get("lattice", 0.0) > start.get("lattice", 0.0) + _LATTICE:
             found.append(f"a lattice of 4 or 8 px grows in the texture: {row.figures['lattice']:.2f}")
         if (lost := error_loss(start, row.figures)) > _LOSS_DB:
             found.append(f"the estimated error rose by {lost:.2f} dB, more than {_LOSS_DB} dB")
-        if (lost := _fidelity_loss(start, row.figures)) > _LOSS_DB:
+        if (lost := fidelity_loss(start, row.figures)) > _LOSS_DB:
             found.append(
                 f"the estimated error at realism 0 rose by {lost:.2f} dB, more than {_LOSS_DB} dB: "
                 f"{row.figures['fidelity error']:.4g}, {start['fidelity error']:.4g} before"
@@ -228,7 +248,7 @@ class Guard:
     def _sentence(self, best: Row, better: bool) -> str:
         start, size = self._score(self.rows[0]), _GAIN[self.goal]
         if self.goal == "pairs":
-            change, least = _pairs_words(self.rows[0].figures, best.figures), f"{size:g} dB"
+            change, least = pairs_words(self.rows[0].figures, best.figures), f"{size:g} dB"
         else:
             share = f"{-100 * self._gain(best):+.0f} %"
             change = f"{_NAMES[self.goal]} {start:.4g} before, {self._score(best):.4g} after ({share})"
@@ -237,34 +257,10 @@ class Guard:
         if doubt:
             change = f"{change}, give or take {100 * doubt:.0f} %"
         if better:
-            return f"the tuned model is better on held-out data: {change}"
+            return f"the fine-tuned model is better on held-out data: {change}"
         if best.step and size <= self._gain(best) <= doubt:
             return f"the gain is within the noise of the measurement, the old one is kept: {change}"
-        return f"the tuned model is not better by at least {least}, the old one is kept: {change}"
-
-    def _side_effects(self, best: Row) -> list[str]:
-        before, after = self.rows[0].figures, best.figures
-        words = []
-        if "error" in after and self.goal in ("texture", "lpips"):
-            words.append(
-                f"estimated error against the truth: {error_loss(before, after):+.2f} dB of PSNR lost"
-            )
-        if "fidelity error" in after:
-            words.append(
-                f"estimated error at realism 0: {_fidelity_loss(before, after):+.2f} dB of PSNR lost"
-            )
-        if "exposed" in after:
-            words.append(f"error of simulated exposures: {_more_exposed(before, after):+.2f} dB of PSNR lost")
-            words.append(
-                f"lattice in the added texture: {after['lattice']:.2f}, {before['lattice']:.2f} before"
-            )
-        if "residual" in after:
-            words.append(
-                f"removed {after['residual']:.3f} times the noise variance, {before['residual']:.3f} before"
-            )
-        if "mean" in after:
-            words.append(f"mean intensity off by {after['mean']:+.2f} %, {before['mean']:+.2f} % before")
-        return words
+        return f"the fine-tuned model is not better by at least {least}, the old one is kept: {change}"
 
     @property
     def _file(self) -> Path:
@@ -278,56 +274,3 @@ class Guard:
         beside = self.folder / "guard.tmp"
         beside.write_text(json.dumps({"rows": [asdict(row) for row in self.rows]}), encoding="utf-8")
         beside.replace(self._file)
-
-
-def error_loss(before: dict[str, float], after: dict[str, float]) -> float:
-    """PSNR lost by the estimated errors, dB; negative where it was gained."""
-    old = _size_of_error(before)
-    return 10 * math.log10(max(old + after["error"] - before["error"], 1e-3 * old) / old)
-
-
-def _fidelity_loss(before: dict[str, float], after: dict[str, float]) -> float:
-    """The same of the fidelity decode where another decides; 0 where it is not judged."""
-    if "fidelity error" not in before or "fidelity error" not in after:
-        return 0.0
-    names = {"error": "fidelity error", "residual": "fidelity residual"}
-    old, new = ({n: row[name] for n, name in names.items()} for row in (before, after))
-    return error_loss(old, new)
-
-
-def _size_of_error(figures: dict[str, float]) -> float:
-    """The error that changes are measured against, noise variances.
-
-    A noise estimate that is too large makes errors too small by as much. The best possible denoiser's error
-    is half of error minus residual plus 1, whatever the estimate: a bound for where that happens. Simulated
-    exposures, where there are any, have errors of about the same size, and are another.
-    """
-    bound = (figures["error"] - figures.get("residual", 1.0) + 1) / 2
-    return max(figures["error"], bound, figures.get("exposed", 0.0), _LEAST_ERROR)
-
-
-def _more_exposed(before: dict[str, float], after: dict[str, float]) -> float:
-    """By how much the error of simulated exposures rose, dB; 0 where there are none."""
-    old, new = (max(figures.get("exposed", 1.0), 1e-6) for figures in (before, after))
-    return 10 * math.log10(new / old)
-
-
-def _pairs_score(figures: dict[str, float]) -> float:
-    """Mean PSNR over the rates, dB; where realism is scored too, less 10 times its LPIPS."""
-    psnr, lpips = _pairs_figures(figures)
-    return psnr - (0.0 if lpips is None else 10 * lpips)
-
-
-def _pairs_figures(figures: dict[str, float]) -> tuple[float, float | None]:
-    """Means over the rates: PSNR at realism 0, dB, and LPIPS at realism 1, where that is scored."""
-    psnr = [v for n, v in figures.items() if " psnr@" in n and "realism" not in n]
-    lpips = [v for n, v in figures.items() if "realism lpips@" in n]
-    return float(np.mean(psnr)), float(np.mean(lpips)) if lpips else None
-
-
-def _pairs_words(before: dict[str, float], after: dict[str, float]) -> str:
-    (old, rough), (new, smooth) = _pairs_figures(before), _pairs_figures(after)
-    words = f"{new - old:+.2f} dB on held-out pairs ({old:.2f} dB before)"
-    if rough is None or smooth is None:
-        return words
-    return f"{words}, LPIPS at realism 1 {rough:.4g} before, {smooth:.4g} after; 0.1 of it counts as 1 dB"
