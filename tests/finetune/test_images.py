@@ -6,6 +6,7 @@ import tifffile
 from skimage.io import imsave
 
 from napari_rdpdenoise.finetune import images as planes_module
+from napari_rdpdenoise.finetune import unread
 from napari_rdpdenoise.finetune.images import MOST_PLANES, filled, refuse_constant, take_planes
 
 
@@ -116,8 +117,8 @@ def test_only_files_that_are_kept_are_decoded(stack, tmp_path, monkeypatch):
     for k in range(6):
         imsave(tmp_path / f"{k}.png", stack[0] + k, check_contrast=False)
     monkeypatch.setattr(planes_module, "MOST_PLANES", 2)
-    grey, read = planes_module._grey, []
-    monkeypatch.setattr(planes_module, "_grey", lambda path: read.append(path.name) or grey(path))
+    grey, read = unread._grey, []
+    monkeypatch.setattr(unread, "_grey", lambda path: read.append(path.name) or grey(path))
     taken = take_planes(tmp_path, "noisy")
     assert read == list(taken.names) == ["0.png", "5.png"]
     np.testing.assert_array_equal(taken.planes[1], stack[0] + 5)
