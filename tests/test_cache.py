@@ -17,7 +17,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_rdpdenoise.cache import CacheStats, LatentCache, default_folder, digest
+from napari_rdpdenoise.cache import CacheStats, LatentCache, digest
+from napari_rdpdenoise.files import cache_folder
 
 FILE_HEADER = 9
 KEYS = st.sampled_from("abcdefgh")
@@ -277,14 +278,14 @@ def test_close_releases_the_memory_and_keeps_the_files(tmp_path: Path) -> None:
 def test_stale_temporary_files_are_swept_and_fresh_ones_kept(disk: LatentCache) -> None:
     disk.put("k", b"value")
     folder = files(disk.folder)[0].parent
-    stale, fresh = folder / f"{'0' * 32}.tmp", folder / f"{'1' * 32}.tmp"
+    stale, fresh = folder / f"{'0' * 32}.lat.0a.new", folder / f"{'1' * 32}.lat.1b.new"
     for path in (stale, fresh):
         path.write_bytes(bytes(50))
     hour_ago = time.time() - 3600
     os.utime(stale, (hour_ago, hour_ago))
     reopened = LatentCache(folder=disk.folder)
     assert reopened.stats().disk_bytes == FILE_HEADER + 5 + 50
-    assert files(disk.folder, ".tmp") == [fresh]
+    assert files(disk.folder, ".new") == [fresh]
 
 
 def test_a_folder_that_cannot_be_written_costs_one_warning(tmp_path: Path) -> None:
@@ -346,7 +347,7 @@ def test_two_processes_write_the_same_folder_at_once(start: Callable, tmp_path: 
     answers = [child.communicate(timeout=120)[0] for child in children]
     assert answers == ["0\n", "0\n"]
     assert [child.returncode for child in children] == [0, 0]
-    assert files(tmp_path, ".tmp") == []
+    assert files(tmp_path, ".new") == []
     assert size(tmp_path) <= limit * (1 + 1 / 16)
     cache = LatentCache(folder=tmp_path)
     held = [i for i in range(200) if f"key {i}" in cache]
@@ -357,33 +358,33 @@ def test_two_processes_write_the_same_folder_at_once(start: Callable, tmp_path: 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="this system has no SIGKILL")
 def test_killed_while_writing_it_leaves_only_whole_values(start: Callable, tmp_path: Path) -> None:
     for minimum in (0, 5, 10):
-        left = len(files(tmp_path, ".tmp"))
+        left = len(files(tmp_path, ".new"))
         child = start(WRITE_FOREVER, tmp_path, 10**9)
         release(child)
         deadline = time.monotonic() + 60
         while True:
             assert time.monotonic() < deadline
-            if len(files(tmp_path)) < minimum or len(files(tmp_path, ".tmp")) == left:
+            if len(files(tmp_path)) < minimum or len(files(tmp_path, ".new")) == left:
                 continue
             # Stopped first, to be sure that it dies with the file unfinished.
             child.send_signal(signal.SIGSTOP)
             os.waitpid(child.pid, os.WUNTRACED)
-            if len(files(tmp_path, ".tmp")) > left:
+            if len(files(tmp_path, ".new")) > left:
                 break
             child.send_signal(signal.SIGCONT)
         child.kill()
         child.wait(timeout=60)
         assert child.returncode == -signal.SIGKILL
-        assert len(files(tmp_path, ".tmp")) == left + 1
+        assert len(files(tmp_path, ".new")) == left + 1
     cache = LatentCache(memory_bytes=0, folder=tmp_path)
     count = len(files(tmp_path))
     held = [i for i in range(count + 5) if f"key {i}" in cache]
     assert len(held) == count >= 10
     assert all(cache.get(f"key {i}") == value(i % 200) * 500 for i in held)
-    for path in files(tmp_path, ".tmp"):
+    for path in files(tmp_path, ".new"):
         os.utime(path, (0, 0))
     LatentCache(folder=tmp_path).stats()
-    assert files(tmp_path, ".tmp") == []
+    assert files(tmp_path, ".new") == []
     cache.put("after", b"value")
     assert cache.get("after") == b"value"
 
@@ -392,10 +393,10 @@ def test_the_default_folder_is_the_platforms_or_the_chosen_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("RDPDENOISE_CACHE", str(tmp_path))
-    assert default_folder() == LatentCache().folder == tmp_path
+    assert cache_folder() == LatentCache().folder == tmp_path
     monkeypatch.delenv("RDPDENOISE_CACHE")
-    assert default_folder().parts[-2:] == ("napari-rdpdenoise", "latents") or sys.platform == "win32"
-    assert default_folder().is_absolute()
+    assert cache_folder().parts[-2:] == ("napari-rdpdenoise", "latents") or sys.platform == "win32"
+    assert cache_folder().is_absolute()
 
 
 def test_wrong_use_is_refused() -> None:

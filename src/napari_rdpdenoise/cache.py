@@ -20,7 +20,6 @@ import re
 import struct
 import threading
 import time
-import uuid
 import warnings
 import zlib
 from collections import OrderedDict
@@ -33,7 +32,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["CacheStats", "LatentCache", "default_folder", "digest"]
+from napari_rdpdenoise.files import UNFINISHED_SUFFIX, atomic, cache_folder
+
+__all__ = ["CacheStats", "LatentCache", "digest"]
 
 MIB = 1024**2
 
@@ -41,7 +42,7 @@ _MAGIC = b"RDPC\x01"
 _CRC = struct.Struct("<I")
 _HEADER_BYTES = len(_MAGIC) + _CRC.size
 # Only files of these names are ever removed, so a cache folder set to a folder with other files is harmless.
-_OURS = re.compile(r"[0-9a-f]{32}\.(lat|tmp)")
+_OURS = re.compile(rf"[0-9a-f]{{32}}\.lat(\.[0-9a-f]+{re.escape(UNFINISHED_SUFFIX)})?")
 # A write takes milliseconds: a temporary file of this age was left by a process that was killed.
 _STALE_S = 600.0
 
@@ -98,15 +99,6 @@ def _feed(state: Any, kind: bytes, content: bytes | npt.NDArray[np.uint8]) -> No
     state.update(content)
 
 
-def default_folder() -> Path:
-    """Return the folder of the disk cache: RDPDENOISE_CACHE if set, else in the platform's cache folder."""
-    if chosen := os.environ.get("RDPDENOISE_CACHE"):
-        return Path(chosen).expanduser()
-    from platformdirs import user_cache_path
-
-    return user_cache_path("napari-rdpdenoise", appauthor=False) / "latents"
-
-
 class LatentCache:
     """Bytes by key with a byte budget in memory and another on disk, least recently used out first.
 
@@ -117,7 +109,7 @@ class LatentCache:
         memory_bytes: budget for values in memory, bytes; 0 keeps none.
         disk_bytes: limit of the folder, bytes; 0 keeps none. One process never exceeds it; each
             further process that writes at the same time may add a sixteenth until it looks again.
-        folder: where the files are; "default" for `default_folder()`, None for memory only.
+        folder: where the files are; "default" for `files.cache_folder()`, None for memory only.
 
     Raises:
         ValueError: if a budget is negative.
@@ -133,7 +125,7 @@ class LatentCache:
             if value < 0:
                 raise ValueError(f"{name} must be 0 or more bytes, got {value}; use 0 to keep nothing there")
         if folder is not None:
-            folder = default_folder() if folder == "default" else Path(folder)
+            folder = cache_folder() if folder == "default" else Path(folder)
         self.folder: Path | None = folder
         self._memory = _Memory(memory_bytes)
         self._disk = None if folder is None else _Disk(folder, disk_bytes)
@@ -259,7 +251,7 @@ class _Disk:
         with self._lock:
             try:
                 self._make_room(size)
-                _write_beside(self.path(name), _header(name, value) + value)
+                _write(self.path(name), _header(name, value) + value)
             except OSError as error:
                 self._warn(error)
                 return
@@ -297,7 +289,7 @@ class _Disk:
         for entry in self._files():
             with suppress(OSError):  # another process removed it
                 info = entry.stat()
-                if entry.name.endswith(".tmp") and info.st_mtime_ns < stale_ns:
+                if entry.name.endswith(UNFINISHED_SUFFIX) and info.st_mtime_ns < stale_ns:
                     Path(entry.path).unlink()
                     continue
                 self._bytes += info.st_size
@@ -331,18 +323,13 @@ class _Disk:
             warnings.warn(text, RuntimeWarning, stacklevel=4)
 
 
-def _write_beside(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it; its last use is now."""
+def _write(path: Path, data: bytes) -> None:
+    """Write a file, whose last use is now."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{uuid.uuid4().hex}.tmp")
     now = time.time_ns()
-    try:
-        temporary.write_bytes(data)
-        os.utime(temporary, ns=(now, now))
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    with atomic(path) as fresh:
+        fresh.write_bytes(data)
+        os.utime(fresh, ns=(now, now))
 
 
 def _header(name: str, value: bytes) -> bytes:

@@ -27,6 +27,7 @@ __all__ = [
     "CACHE_VARIABLE",
     "LOCK_SUFFIX",
     "MODELS_VARIABLE",
+    "PARTIAL_SUFFIX",
     "UNFINISHED_SUFFIX",
     "InUseError",
     "atomic",
@@ -40,6 +41,9 @@ __all__ = [
 
 UNFINISHED_SUFFIX = ".new"
 """Ending of what `atomic` has not finished; a process that was killed leaves it, and nobody reads it."""
+
+PARTIAL_SUFFIX = ".partial"
+"""Ending of an output that is not complete; the same run continues it."""
 
 LOCK_SUFFIX = ".lock"
 """Ending of the empty file that lies beside what is locked, for as long as it is locked."""

@@ -63,7 +63,7 @@ def test_patches_keep_the_pixel_size(run, tmp_path):
     assert source.metadata.scale == pytest.approx({"X": 0.2, "Y": 0.25})
     assert source.metadata.units["X"] == "micrometer"
     source.close()
-    assert not (tmp_path / "out" / "denoised.tmp").exists()
+    assert not list((tmp_path / "out").glob("denoised.tif.*"))
 
 
 @pytest.mark.parametrize("kind", ["unpaired", "pairs", "zeroshot", "patches"])

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 import shutil
 import subprocess
 import sys
@@ -19,7 +17,7 @@ from scipy import ndimage
 import napari_rdpdenoise
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.codec.library import MODELS_FOLDER
-from napari_rdpdenoise.finetune.model_folder import only_run
+from napari_rdpdenoise.files import InUseError
 from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
 from napari_rdpdenoise.finetune.run import run_patches, run_plan
 from napari_rdpdenoise.finetune.settings import (
@@ -287,67 +285,62 @@ def test_one_training_at_a_time_writes_to_a_folder(tiny_model, noisy, tmp_path):
     plan = zeroshot(tiny_model, noisy)
     first = run_plan(plan, tmp_path, "cpu", 1)
     next(first)
-    with pytest.raises(ValueError, match="no other training writes to, found this process"):
+    with pytest.raises(InUseError, match=r"nobody else writes.* another run in this one, training"):
         next(run_plan(plan, tmp_path, "cpu", 1))
     next(first)
     first.close()
-    assert not (tmp_path / "training" / "lock").exists()
+    assert not (tmp_path / "training.lock").exists()
     rows, _ = finish(run_plan(plan, tmp_path, "cpu", 1))
     assert rows[0].step == 3
-    assert not list((tmp_path / "training").glob("lock*"))
+    assert not list(tmp_path.rglob("*lock*"))
 
 
 def test_patches_lock_their_folder_too(noisy, tmp_path):
     settings = PatchSettings(kind="mlp", width=16, latents=2, steps=4, batch=8, check_every=2)
     first = run_patches(noisy[0], tmp_path, settings)
     next(first)
-    with pytest.raises(ValueError, match="no other training"):
+    with pytest.raises(InUseError, match="nobody else writes to"):
         next(run_patches(noisy[0], tmp_path, settings))
     finish(first)
-    assert not (tmp_path / "lock").exists()
+    assert not (tmp_path.parent / f"{tmp_path.name}.lock").exists()
 
 
-@pytest.fixture
-def another_process():
-    running = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    yield running
-    if running.poll() is None:
-        running.communicate(b"\n")
+_TRAINING = """
+import sys
+from pathlib import Path
+import numpy as np
+from napari_rdpdenoise.finetune.run import run_patches
+from napari_rdpdenoise.finetune.settings import PatchSettings
+
+settings = PatchSettings(kind="mlp", width=16, latents=2, steps=10**6, batch=8, check_every=2)
+running = run_patches(np.load(sys.argv[1]), Path(sys.argv[2]), settings)
+next(running)
+print("trains", flush=True)
+sys.stdin.read()
+"""
 
 
-def held(folder, process, host=None):
-    (folder / "lock").write_text(json.dumps({"process": process, "host": host or platform.node()}))
+def test_a_folder_is_held_as_long_as_the_process_that_trains_in_it_lives(noisy, tmp_path):
+    np.save(tmp_path / "noisy.npy", noisy[0])
+    out = tmp_path / "out"
+    settings = PatchSettings(kind="mlp", width=16, latents=2, steps=4, batch=8, check_every=2)
+    command = [sys.executable, "-c", _TRAINING, str(tmp_path / "noisy.npy"), str(out)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "trains\n"
+        with pytest.raises(InUseError, match=r"out: .* found another process.*training there.*stop it"):
+            next(run_patches(noisy[0], out, settings))
+        assert (tmp_path / "out.lock").is_file()
+        other.kill()
+    shutil.rmtree(out)  # of a training of other settings
+    finish(run_patches(noisy[0], out, settings))
+    assert not (tmp_path / "out.lock").exists()
 
 
-def taken(folder):
-    with only_run(folder):
-        return json.loads((folder / "lock").read_text())["process"] == os.getpid()
-
-
-def test_a_lock_holds_as_long_as_its_process_lives(tmp_path, another_process):
-    held(tmp_path, another_process.pid)
-    with pytest.raises(ValueError, match=f"found process {another_process.pid} training in"):
-        taken(tmp_path)
-    assert (tmp_path / "lock").is_file()
-    another_process.communicate(b"\n")
-    assert taken(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_a_lock_of_another_computer_holds(tmp_path):
-    held(tmp_path, 1, "elsewhere")
-    with pytest.raises(ValueError, match=r"process 1 of elsewhere .* delete"):
-        taken(tmp_path)
-
-
-def test_locks_that_nobody_holds_are_taken_over(tmp_path, another_process):
-    held(tmp_path, os.getpid())  # of this number, but not of a training that runs
-    assert taken(tmp_path)
-    (tmp_path / "lock").write_text("")  # killed before it said who it is
-    assert taken(tmp_path)
-    held(tmp_path, another_process.pid)  # its number has gone to a process that began later
-    os.utime(tmp_path / "lock", (0, 0))
-    assert taken(tmp_path)
+def test_locks_that_nobody_holds_are_taken_over(noisy, tmp_path):
+    settings = PatchSettings(kind="mlp", width=16, latents=2, steps=4, batch=8, check_every=2)
+    (tmp_path / "out.lock").write_text("")  # its process was killed
+    finish(run_patches(noisy[0], tmp_path / "out", settings))
+    assert not (tmp_path / "out.lock").exists()
 
 
 @pytest.mark.parametrize(

@@ -60,7 +60,7 @@ def test_one_input_into_a_folder(folder):
 
 
 def test_a_glob_is_a_batch_even_with_one_match_and_skips_what_we_left(folder):
-    for name in ("a.ome.tif.job.json", "a.tif.partial"):
+    for name in ("a.ome.tif.job.json", "a.tif.partial", "a.ome.tif.lock", "a.ome.tif.job.json.0a.new"):
         Path(name).touch()
     plan = plan_jobs(["a*"], "out")
     assert [job.source for job in plan.jobs] == ["a.tif"]

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.files import BACKBONES_VARIABLE
 from napari_rdpdenoise.metrics import MetricUnavailable, backbones
 from napari_rdpdenoise.metrics.backbones import Backbone, fetch_backbone, load_backbone, tensor_digest
 
@@ -28,7 +29,7 @@ def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     digest = hashlib.sha256((folder / "small.pth").read_bytes()).hexdigest()
     known = Backbone("small.pth", digest[:8], "small_features.npz", tensor_digest(TENSORS))
     monkeypatch.setattr(backbones, "BACKBONES", {"small": known})
-    monkeypatch.delenv(backbones.ENVIRONMENT, raising=False)
+    monkeypatch.delenv(BACKBONES_VARIABLE, raising=False)
     return folder
 
 
@@ -42,7 +43,7 @@ def test_both_forms_give_the_same_tensors(small: Path, absent: str) -> None:
 
 
 def test_the_environment_names_the_folder(small: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(backbones.ENVIRONMENT, str(small))
+    monkeypatch.setenv(BACKBONES_VARIABLE, str(small))
     assert load_backbone("small").keys() == TENSORS.keys()
 
 

@@ -166,9 +166,10 @@ def check_display(platform: str, environment: os._Environ[str] | dict[str, str])
 
 def check_cache() -> Check:
     """Whether the cache folder can be written to, and how full it is."""
-    from napari_rdpdenoise.cache import LatentCache, default_folder
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.files import cache_folder
 
-    folder = default_folder()
+    folder = cache_folder()
     remedy = "denoising works without it; to have it set RDPDENOISE_CACHE to a folder you can write to"
     try:
         folder.mkdir(parents=True, exist_ok=True)

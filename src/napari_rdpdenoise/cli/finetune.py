@@ -107,13 +107,14 @@ def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "
         import tifffile
 
         from napari_rdpdenoise.codec import choose_device
+        from napari_rdpdenoise.files import atomic
         from napari_rdpdenoise.finetune.run import run_patches
 
         running = run_patches(noisy, out, settings, choose_device(device))
         image = _follow(running, settings.steps, "patches", stage)
-        target, beside = out / "denoised.tif", out / "denoised.tmp"
-        tifffile.imwrite(beside, image, ome=True, metadata={"axes": "YX", **_pixel_size(noisy)})
-        beside.replace(target)
+        target = out / "denoised.tif"
+        with atomic(target) as fresh:
+            tifffile.imwrite(fresh, image, ome=True, metadata={"axes": "YX", **_pixel_size(noisy)})
         result(str(target.resolve()))
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from napari_rdpdenoise.files import atomic
+
 if TYPE_CHECKING:
     from napari_rdpdenoise.samples import SimulatedSample
 
@@ -33,9 +35,8 @@ def side_by_side(path: Path, sample: SimulatedSample, denoised: np.ndarray) -> N
         limits = contrast_limits(sample.clean[t, c])
         rows.append(_row(channel, views, limits))
     picture = np.concatenate(rows)
-    beside = path.with_name(path.name + ".new")
-    Image.fromarray(picture).save(beside, format="png")
-    beside.replace(path)
+    with atomic(path) as fresh:
+        Image.fromarray(picture).save(fresh, format="png")
 
 
 def contrast_limits(truth: np.ndarray) -> tuple[float, float]:

@@ -19,6 +19,7 @@ import numpy as np
 from safetensors.torch import save_file
 
 from napari_rdpdenoise.codec.models import network_tensors
+from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.figures import (
     error_loss,
     exposed_loss,
@@ -120,9 +121,8 @@ class Guard:
         self.rows.append(Row(step, figures, values, list(blocks)))
         best = self.best.step == step
         if best:
-            beside = self.folder / "best.tmp"
-            save_file(network_tensors(network), beside)
-            beside.replace(self._weights(step))
+            with atomic(self._weights(step)) as fresh:
+                save_file(network_tensors(network), fresh)
         self._write()
         if best:  # only now that no row asks for them
             for old in self.folder.glob("best-*.safetensors"):
@@ -271,6 +271,5 @@ class Guard:
 
     def _write(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        beside = self.folder / "guard.tmp"
-        beside.write_text(json.dumps({"rows": [asdict(row) for row in self.rows]}), encoding="utf-8")
-        beside.replace(self._file)
+        with atomic(self._file) as fresh:
+            fresh.write_text(json.dumps({"rows": [asdict(row) for row in self.rows]}), encoding="utf-8")

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.settings import PatchSettings
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
 from napari_rdpdenoise.train.loop import TrainProgress
@@ -220,9 +221,8 @@ class PatchTrainer:
         state = {name: part.state_dict() for name, part in self._parts().items()}
         state |= {"settings": self.settings.model_dump_json(), "identity": self._identity}
         state |= {"step": self.step, "tradeoff": self.tradeoff, "residual": self.residual}
-        beside = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, beside)
-        beside.replace(self.checkpoint)
+        with atomic(self.checkpoint) as fresh:
+            torch.save(state, fresh)
 
     def _load(self) -> None:
         assert self.checkpoint is not None

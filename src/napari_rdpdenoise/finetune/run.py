@@ -7,7 +7,6 @@ A run's folder: ``training/`` (checkpoints, guards, what the run was asked for),
 from __future__ import annotations
 
 import json
-import shutil
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -20,9 +19,10 @@ from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.codec.models import build_network, choose_device
+from napari_rdpdenoise.files import atomic, locked
 from napari_rdpdenoise.finetune.guard import Guard, Verdict
 from napari_rdpdenoise.finetune.images import filled, take_planes
-from napari_rdpdenoise.finetune.model_folder import only_run, refuse_folder, write_model
+from napari_rdpdenoise.finetune.model_folder import refuse_folder, write_model
 from napari_rdpdenoise.finetune.plans import Plan, plan_pairs, plan_unpaired, plan_zeroshot, start_figures
 from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
@@ -178,7 +178,7 @@ def run_plan(
     folder = Path(out)
     training = folder / "training"
     refuse_folder(folder)
-    with only_run(training):
+    with locked(training, "out", "training there"):
         _claim(training, plan)
         guards = StageGuards(plan, training)
         guards.begin(device)
@@ -270,7 +270,7 @@ def run_patches(
     if len(images) != 1:
         raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
     refuse_folder(Path(out))
-    with only_run(Path(out)):
+    with locked(out, "out", "training there"):
         return (yield from PatchTrainer(filled(images.planes[0]), settings, Path(out), device=device).run())
 
 
@@ -331,9 +331,8 @@ def _claim(training: Path, plan: Plan) -> None:
             )
         return
     training.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps(identity, indent=1), encoding="utf-8")
-    shutil.move(beside, path)
+    with atomic(path) as fresh:
+        fresh.write_text(json.dumps(identity, indent=1), encoding="utf-8")
 
 
 def _drain(run: Generator[Any, None, Any]) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.files import PARTIAL_SUFFIX
+
 __all__ = ["check_target", "identity_of", "places_of"]
 
 
@@ -22,7 +24,7 @@ def check_target(target: Path, places: Iterable[Path], whose: str = "the image t
     Raises:
         ValueError: if the target or its unfinished form is such a place, lies in one, or holds one.
     """
-    written = (target, target.with_name(target.name + ".partial"))  # the second is cleared at the start
+    written = (target, target.with_name(target.name + PARTIAL_SUFFIX))  # the second is cleared at the start
     for place in places:
         if any(_overlap(path, place) for path in written):
             raise ValueError(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_rdpdenoise.files import locked
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
 
 if TYPE_CHECKING:
     import os
+
+    from napari_rdpdenoise.io.staging import Staging
 
 _ZARR_ENDINGS = (".zarr",)
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf")
@@ -18,9 +22,11 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
     """Open an output by the ending of its path: ``.zarr`` for OME-Zarr 0.5, ``.tif``/``.tiff`` for OME-TIFF.
 
     The result grows in ``<path>.partial`` and appears at ``path`` only when it is complete. If a partial
-    result of the same job lies there, it is continued.
+    result of the same job lies there, it is continued. Nobody else can open it until the sink is finished,
+    aborted or discarded, or its process ends.
 
     Raises:
+        InUseError: If another run, of this or another process, is writing to it.
         FileExistsError: If there is a finished output and ``overwrite`` is false, or something at the path
             that is no image and is not removed.
         ValueError: If the ending is not known or the format cannot hold the dtype.
@@ -32,7 +38,15 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
             f"output: expected a path that ends with .ome.zarr or .ome.tif, found {target.name!r}; "
             "the ending chooses the format"
         )
-    _check_target(target, overwrite)
+    with ExitStack() as held:
+        held.enter_context(locked(target, "output"))
+        _check_target(target, overwrite)  # only now: whoever had it until then may have finished it
+        sink = _new_sink(ending, target, spec)
+        sink.held = held.pop_all()
+    return sink
+
+
+def _new_sink(ending: str, target: Path, spec: OutputSpec) -> Staging:
     if ending in _ZARR_ENDINGS:
         from napari_rdpdenoise.io.zarr_writer import ZarrSink
 

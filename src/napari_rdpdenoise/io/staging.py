@@ -6,7 +6,8 @@
         image/0/...     the blocks
         replaced        a former target while it is exchanged
 
-Nothing appears at the target before ``publish``, which is a rename.
+Nothing appears at the target before the last step of ``finish``, which is a rename. As long as an output is
+open it is locked (`files.locked`, ``<target>.lock``), so that no block of another run comes into it.
 """
 
 from __future__ import annotations
@@ -14,14 +15,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import threading
 import time
+from abc import ABC, abstractmethod
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.files import PARTIAL_SUFFIX, atomic, remove
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.storage import StoredLayout
@@ -69,19 +72,25 @@ def create_array(
     )
 
 
-class Staging:
+class Staging(ABC):
     """Collects the blocks of one output; base of the file sinks.
+
+    ``finish``, ``abort`` and ``discard`` end it: afterwards another may write to the target.
 
     Args:
         target: Where the finished output is to appear.
         spec: What it holds.
         layout: Axes as stored.
+
+    Attributes:
+        held: Lock of the target, given back when the output ends.
     """
 
     def __init__(self, target: Path, spec: OutputSpec, layout: StoredLayout) -> None:
         self.target, self.spec, self.layout = target, spec, layout
-        self.folder = target.with_name(target.name + ".partial")
+        self.folder = target.with_name(target.name + PARTIAL_SUFFIX)
         self.image = self.folder / "image"
+        self.held = ExitStack()
         self._lock = threading.Lock()
         self._done: set[str] = set()
         self._pending: list[str] = []
@@ -113,15 +122,14 @@ class Staging:
     def _start(self) -> Any:
         import zarr
 
-        self.discard()
+        self._clear()
         self.folder.mkdir(parents=True)
         group = zarr.create_group(self.image)
         rows, columns = self.layout.shape[-2:]
         array = create_array(group, "0", self.layout, self.spec, (rows, columns))
         (self.folder / "progress.log").touch()
-        fresh = self.folder / "job.json.new"
-        fresh.write_text(self._identity(), encoding="utf-8")
-        fresh.replace(self.folder / "job.json")
+        with atomic(self.folder / "job.json") as fresh:
+            fresh.write_text(self._identity(), encoding="utf-8")
         return array
 
     def write(self, index: Index, y: slice, x: slice, block: np.ndarray) -> None:
@@ -167,15 +175,24 @@ class Staging:
         self._pending.clear()
         self._last_flush = time.monotonic()
 
-    def publish(self, finished: Path) -> Path:
-        """Move a finished file or folder out of the partial folder to the target, replacing what is there."""
+    def finish(self) -> Path:
+        """Complete the output, then move it to its path, replacing what is there."""
+        with self.held:
+            self.flush()
+            return self._publish(self._complete())
+
+    @abstractmethod
+    def _complete(self) -> Path:
+        """Turn the blocks into a finished file or folder inside the partial folder; return its path."""
+
+    def _publish(self, finished: Path) -> Path:
         if self.target.exists() or self.target.is_symlink():
             replaced = self.folder / "replaced"
             remove(replaced)
             self.target.rename(replaced)
         finished.rename(self.target)
         sync(self.target.parent)
-        self.discard()
+        self._clear()
         return self.target
 
     def flush(self) -> None:
@@ -185,21 +202,18 @@ class Staging:
 
     def abort(self) -> None:
         """Stop; what was marked done stays for a later run of the same job."""
-        self.flush()
+        with self.held:
+            self.flush()
 
     def discard(self) -> None:
         """Stop and remove what was written."""
+        with self.held:
+            self._clear()
+
+    def _clear(self) -> None:
         # first, so that a folder half removed is never taken for one that can be continued
         (self.folder / "job.json").unlink(missing_ok=True)
         remove(self.folder)
-
-
-def remove(path: Path) -> None:
-    """Remove a file or folder if it is there."""
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)
 
 
 def sync(path: Path) -> None:

@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.files import remove
 from napari_rdpdenoise.io.spec import OutputSpec
-from napari_rdpdenoise.io.staging import Staging, remove, sync
+from napari_rdpdenoise.io.staging import Staging, sync
 from napari_rdpdenoise.io.storage import store_layout
 
 _OME_UNITS = {
@@ -56,11 +57,10 @@ class TiffSink(Staging):
             )
         super().__init__(target, spec, store_layout(spec, time_channel_depth=False))
 
-    def finish(self) -> Path:
-        """Stream the blocks into the file, then move it to its path."""
+    def _complete(self) -> Path:
+        """Stream the blocks into the file."""
         import tifffile
 
-        self.flush()
         staged = self.folder / "image.ome.tif"
         remove(staged)
         rows, columns = (self._tile_edge(size) for size in self.array.chunks[-2:])
@@ -78,7 +78,7 @@ class TiffSink(Staging):
                 metadata=self._ome_metadata(),
             )
         sync(staged)
-        return self.publish(staged)
+        return staged
 
     @staticmethod
     def _tile_edge(chunk: int) -> int:

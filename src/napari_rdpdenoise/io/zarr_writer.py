@@ -29,11 +29,10 @@ class ZarrSink(Staging):
     def __init__(self, target: Path, spec: OutputSpec) -> None:
         super().__init__(target, spec, store_layout(spec, time_channel_depth=True))
 
-    def finish(self) -> Path:
-        """Add the pyramid and the metadata, then move the image to its path."""
+    def _complete(self) -> Path:
+        """Add the pyramid and the metadata."""
         import zarr
 
-        self.flush()
         group = zarr.open_group(self.image, mode="r+")
         levels = [self.array]
         while max(levels[-1].shape[-2:]) > MAX_CHUNK:
@@ -45,7 +44,7 @@ class ZarrSink(Staging):
             }
         )
         sync(self.image / "zarr.json")
-        return self.publish(self.image)
+        return self.image
 
     def _halve(self, group: Any, name: str, level: Any) -> Any:
         """Half the resolution, one shard at a time, so that memory does not grow with the plane."""

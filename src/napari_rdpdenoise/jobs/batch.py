@@ -8,13 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX
+
 Format = Literal["ome-zarr", "ome-tiff"]
 
 _ENDINGS: dict[Format, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
 _ZARR = (".ome.zarr", ".zarr.zip", ".zarr", ".ozx")
 _TIFF = (".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".lsm")
 _OTHER = (".npy",)
-_OURS = (".partial", ".job.json")  # beside results; a glob over a folder of results must not take them
+# Beside results; a glob over a folder of results must not take them.
+_OURS = (PARTIAL_SUFFIX, LOCK_SUFFIX, UNFINISHED_SUFFIX, ".job.json")
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from napari_rdpdenoise._version import __version__
+from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -170,10 +171,8 @@ def _place(source: str | None) -> str | None:
 
 
 def _write(path: Path, content: dict[str, Any]) -> Path:
-    """Write it under another name first: a reader finds the whole file or none."""
-    beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
-    beside.replace(path)
+    with atomic(path) as fresh:
+        fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
     return path
 
 

@@ -8,7 +8,6 @@ tensors (``alexnet_features.npz``, keys as in torchvision's ``features``).
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -19,11 +18,11 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.files import BACKBONES_VARIABLE, atomic, backbones_folder, user_data
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
 Tensors = dict[str, NDArray[np.float32]]
 
-ENVIRONMENT = "RDPDENOISE_BACKBONES"
 _URL = "https://download.pytorch.org/models/"
 
 
@@ -86,10 +85,10 @@ def load_backbone(name: str, folder: str | Path | None = None) -> Tensors:
     for path in (p / f for p in _places(folder) for f in (known.bare, known.checkpoint)):
         if path.is_file() and (path.name == known.checkpoint or known.tensors_sha256):
             return _read(path, known)
-    where = folder if folder is not None else os.environ.get(ENVIRONMENT) or default_folder()
+    where = folder if folder is not None else backbones_folder()
     raise MetricUnavailable(
         f"the published {name} weights are not here: put {known.checkpoint} from {_URL} into {where}, "
-        f"or name its folder in {ENVIRONMENT}"
+        f"or name its folder in {BACKBONES_VARIABLE}"
     )
 
 
@@ -98,7 +97,7 @@ def fetch_backbone(name: str, folder: str | Path | None = None, *, url: str = _U
 
     Args:
         name: "alexnet", "squeezenet1_1" or "vgg16" (233, 5 and 528 MiB).
-        folder: where to keep it; None is this package's data folder.
+        folder: where to keep it; None is `files.backbones_folder()`.
         url: address of the folder to take it from, ending in a slash.
 
     Returns:
@@ -110,26 +109,15 @@ def fetch_backbone(name: str, folder: str | Path | None = None, *, url: str = _U
         OSError: the file could not be fetched or written.
     """
     known = _known(name)
-    target = Path(folder or default_folder()) / known.checkpoint
+    target = Path(folder or backbones_folder()) / known.checkpoint
     if target.is_file() and _file_digest(target).startswith(known.checkpoint_sha256):
         return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
-    try:
-        with urllib.request.urlopen(url + known.checkpoint) as source, partial.open("wb") as sink:
+    with atomic(target) as fresh:
+        with urllib.request.urlopen(url + known.checkpoint) as source, fresh.open("wb") as sink:
             shutil.copyfileobj(source, sink)
-        _check_file(partial, known)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+        _check_file(fresh, known)
     return target
-
-
-def default_folder() -> Path:
-    """This package's own folder for trunks, in the user's data folder of the platform."""
-    from platformdirs import user_data_path
-
-    return user_data_path("napari-rdpdenoise", appauthor=False) / "backbones"
 
 
 def tensor_digest(tensors: Tensors) -> str:
@@ -157,9 +145,8 @@ def _places(folder: str | Path | None) -> Iterator[Path]:
     if folder is not None:
         yield Path(folder)
         return
-    if os.environ.get(ENVIRONMENT):
-        yield Path(os.environ[ENVIRONMENT])
-    yield default_folder()
+    yield backbones_folder()
+    yield user_data("backbones")
     import torch
 
     yield Path(torch.hub.get_dir()) / "checkpoints"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise._version import __version__
+from napari_rdpdenoise.files import atomic
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.train.trainer import Trainer, TrainProgress
@@ -50,9 +51,8 @@ class TrainingLog:
         if not self.path.is_file():
             return
         kept = [e for e in self.entries() if e["stage"] != state.stage or e["step"] < state.step]
-        beside = self.path.with_suffix(".tmp")
-        beside.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
-        beside.replace(self.path)
+        with atomic(self.path) as fresh:
+            fresh.write_text("".join(json.dumps(entry) + "\n" for entry in kept), encoding="utf-8")
         self._recount(kept)
 
     def _recount(self, entries: list[dict[str, Any]]) -> None:
@@ -127,11 +127,11 @@ def write_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
         measured={"held-out training images": {k: round(v, 3) for k, v in log.validation.items()}},
         limitations=tuple(before.get("limitations") or ()),
     )
-    beside = folder / "card.yaml.new"
-    beside.write_text(
-        yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True), encoding="utf-8"
-    )
-    beside.replace(folder / "card.yaml")
+    with atomic(folder / "card.yaml") as fresh:
+        fresh.write_text(
+            yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
+            encoding="utf-8",
+        )
 
 
 def draw_curves(log: TrainingLog, path: Path) -> bool:

@@ -16,6 +16,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from napari_rdpdenoise.codec.models import network_tensors
+from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import Stage, TrainSettings
@@ -151,12 +152,10 @@ class Loop(ABC):
         parts = {"network": self.network, "average": self.average, **self.state()}
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
         state |= {"settings": self.settings.model_dump_json(), "step": self.step}
-        beside = self.checkpoint.with_suffix(".tmp")
-        torch.save(state, beside)
-        beside.replace(self.checkpoint)
-        beside = self.folder / "model.tmp"
-        save_file(network_tensors(self.average), beside)
-        beside.replace(self.folder / "model.safetensors")
+        with atomic(self.checkpoint) as fresh:
+            torch.save(state, fresh)
+        with atomic(self.folder / "model.safetensors") as fresh:
+            save_file(network_tensors(self.average), fresh)
 
     def load(self) -> None:
         """Continue from the checkpoint.

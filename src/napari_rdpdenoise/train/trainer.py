@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec.library import MODELS_FOLDER
 from napari_rdpdenoise.codec.models import load_tensors
+from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import TrainingData
@@ -120,9 +121,8 @@ class Trainer:
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"
         if weights.is_file():
-            beside = self.folder / "model.tmp"
-            shutil.copyfile(weights, beside)
-            beside.replace(self.folder / "model.safetensors")
+            with atomic(self.folder / "model.safetensors") as fresh:
+                shutil.copyfile(weights, fresh)
 
 
 def _loop_of(stage: Stage) -> type[Loop]:

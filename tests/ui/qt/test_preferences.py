@@ -7,7 +7,7 @@ from dataclasses import asdict, fields
 import pytest
 from npe2 import PluginManifest
 
-from napari_rdpdenoise.cache import default_folder
+from napari_rdpdenoise.files import cache_folder
 from napari_rdpdenoise.settings import RunSettings
 
 PLUGIN = "napari-rdpdenoise"
@@ -90,14 +90,14 @@ def test_without_them_the_defaults(prefs, npe2pm, monkeypatch):
 
 def test_the_cache_is_where_and_as_large_as_asked(prefs, tmp_path, monkeypatch):
     chosen = prefs.Preferences(cache_folder=str(tmp_path / "mine"), cache_gb=2e-6)
-    assert prefs.open_cache(chosen).folder == default_folder()  # the environment's, which every test has
+    assert prefs.open_cache(chosen).folder == cache_folder()  # the environment's, which every test has
     monkeypatch.delenv("RDPDENOISE_CACHE")
     cache = prefs.open_cache(chosen)
     assert cache.folder == tmp_path / "mine"
     for number in range(20):
         cache.put(str(number), bytes(500))
     assert 0 < cache.stats().disk_bytes <= 2000
-    assert prefs.open_cache(prefs.Preferences()).folder == default_folder()
+    assert prefs.open_cache(prefs.Preferences()).folder == cache_folder()
 
 
 def test_no_cache_on_disk(prefs, monkeypatch, tmp_path):

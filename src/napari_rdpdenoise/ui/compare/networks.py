@@ -10,7 +10,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from napari_rdpdenoise.metrics.backbones import BACKBONES, default_folder, fetch_backbone, load_backbone
+from napari_rdpdenoise.files import backbones_folder
+from napari_rdpdenoise.metrics.backbones import BACKBONES, fetch_backbone, load_backbone
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
 __all__ = ["LICENCE", "Fetched", "Trunk", "consent_text", "fetch_trunks", "missing_trunks"]
@@ -80,7 +81,7 @@ def consent_text(trunks: tuple[Trunk, ...], folder: Path | None) -> str:
     files = "\n".join(f"{trunk.metric}: {trunk.url} ({trunk.mib} MiB)" for trunk in trunks)
     return (
         f"Download {sum(trunk.mib for trunk in trunks)} MiB?\n\n{files}\n\nLicence: {LICENCE}.\n\n"
-        f"To: {folder or default_folder()}\n\nThe files' SHA-256 is checked. While one is checked it takes "
+        f"To: {folder or backbones_folder()}\n\nThe files' SHA-256 is checked. While one is checked it takes "
         "twice its size on disk. If you have them already, name their folder in the preferences instead."
     )
 
@@ -99,7 +100,7 @@ def fetch_trunks(
         MetricUnavailable: what arrived is not the published file; it is not kept.
         OSError: the file could not be fetched or written.
     """
-    target = folder or default_folder()
+    target = folder or backbones_folder()
     target.mkdir(parents=True, exist_ok=True)
     for trunk in trunks:
         need, free = 2 * trunk.mib << 20, shutil.disk_usage(target).free

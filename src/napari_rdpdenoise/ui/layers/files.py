@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_rdpdenoise.files import PARTIAL_SUFFIX
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.io.units import unit_name
 from napari_rdpdenoise.ui.layers.axes import layer_axes
@@ -193,7 +194,7 @@ def _bands(spec: OutputSpec) -> Iterator[tuple[slice, slice]]:
 
 
 def _check_place(target: Path, data: Any) -> None:
-    partial = target.with_name(target.name + ".partial")
+    partial = target.with_name(target.name + PARTIAL_SUFFIX)
     if not target.parent.is_dir():
         raise FileNotFoundError(
             f"path: expected an existing folder, found none at {target.parent}; choose another place"

@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.files import BACKBONES_VARIABLE, CACHE_VARIABLE
 
 __all__ = ["GB", "Preferences", "backbone_folder", "open_cache", "preferences"]
 
 GB = 10**9  # bytes
 
 _PLUGIN, _CATEGORY = "napari-rdpdenoise", "rdpdenoise"  # as in napari.yaml
-_CACHE_ENVIRONMENT = "RDPDENOISE_CACHE"
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ def preferences() -> Preferences:
 
 def open_cache(chosen: Preferences) -> LatentCache:
     """The cache of encoded tiles that the preferences describe; nothing is read or written yet."""
-    in_environment = bool(os.environ.get(_CACHE_ENVIRONMENT))
+    in_environment = bool(os.environ.get(CACHE_VARIABLE))
     folder = (
         "default" if in_environment or not chosen.cache_folder else Path(chosen.cache_folder).expanduser()
     )
@@ -67,9 +67,7 @@ def open_cache(chosen: Preferences) -> LatentCache:
 
 def backbone_folder(chosen: Preferences) -> Path | None:
     """Where to look for the metrics' networks, and only there; None for the usual places."""
-    from napari_rdpdenoise.metrics.backbones import ENVIRONMENT
-
-    if os.environ.get(ENVIRONMENT) or not chosen.backbone_folder:
+    if os.environ.get(BACKBONES_VARIABLE) or not chosen.backbone_folder:
         return None
     return Path(chosen.backbone_folder).expanduser()
 

@@ -107,11 +107,11 @@ def test_a_box_that_is_gone_is_not_told(box_of, cache, qtbot):
 
 
 def test_without_a_cache_it_is_that_of_the_preferences(box_of, qtbot):
-    from napari_rdpdenoise.cache import default_folder
+    from napari_rdpdenoise.files import cache_folder
 
     box = box_of(None, limit=None)
     qtbot.waitUntil(lambda: " of 2 GB in" in box._size.text())
-    assert str(default_folder()) in box._size.toolTip()
+    assert str(cache_folder()) in box._size.toolTip()
 
 
 def test_controls_are_named_and_narrow(box_of, tmp_path):
