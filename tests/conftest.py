@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,20 +21,44 @@ if TYPE_CHECKING:
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "2")
 
+_SERVER = pytest.StashKey["subprocess.Popen | None"]()
 _QT_PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
+# Their pytest plugins import Qt, or napari for every test; no test without a window needs them.
+_PLUGINS_OF_WINDOWS = ("pytestqt.plugin", "napari.utils._testsupport")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
+    """Make the display, and load what tests of windows need, before the first of them is collected."""
+    own = [mark.name for mark in getattr(obj, "pytestmark", [])]
+    if name.startswith("test") and ("display" in own or collector.get_closest_marker("display")):
+        _prepare_windows(collector.config)
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Refuse tests of windows that do not say so: nothing would be loaded for them if they run alone."""
+    if "qtbot" in getattr(item, "fixturenames", ()) and item.get_closest_marker("display") is None:
+        raise pytest.UsageError(f"{item.nodeid} uses qtbot: mark it with pytest.mark.display")
+
+
+def _prepare_windows(config: pytest.Config) -> None:
+    """Start a display where there is none, and load pytest-qt and napari's fixtures; once in a session."""
+    if _SERVER in config.stash:
+        return
+    config.stash[_SERVER] = None
+    if _can_import_qt():
+        config.stash[_SERVER] = _start_xvfb()
+        for plugin in _PLUGINS_OF_WINDOWS:
+            config.pluginmanager.import_plugin(plugin)
+
+
+@cache
 def _can_import_qt() -> bool:
     """Whether a Qt binding is installed and finds its system libraries."""
     if importlib.util.find_spec("pytestqt") is None or importlib.util.find_spec("qtpy") is None:
         return False
     code = "import qtpy.QtWidgets, qtpy.QtTest, qtpy.QtGui"
     return subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
-
-
-_QT = _can_import_qt()
-if _QT:
-    pytest_plugins = ["pytestqt.plugin"]
 
 
 def _display_named() -> bool:
@@ -59,12 +84,6 @@ def _start_xvfb() -> subprocess.Popen | None:
     return server
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Register marks and start the virtual display."""
-    config.addinivalue_line("markers", "display: needs a display; skips with the reason where there is none")
-    config.stash[_SERVER] = _start_xvfb() if _QT else None
-
-
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Stop the virtual display that was started here."""
     server = config.stash.get(_SERVER, None)
@@ -73,12 +92,9 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         server.wait(timeout=10)
 
 
-_SERVER = pytest.StashKey[subprocess.Popen | None]()
-
-
 @cache
 def _why_no_display() -> str | None:
-    if not _QT:
+    if not _can_import_qt():
         return "no Qt binding can be loaded (on Linux, .ci/run lists the system packages)"
     if os.environ.get("QT_QPA_PLATFORM") in {"offscreen", "minimal"}:
         return "QT_QPA_PLATFORM asks for no display, and the viewer needs one"
@@ -98,9 +114,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_report_header() -> str:
-    """Say what the run will leave out."""
-    images = _data_folder() or "none, tests on real images skip"
-    return f"display: {_why_no_display() or 'yes'}; images: {images}"
+    """Say which tests on real images the run will leave out."""
+    return f"images: {_data_folder() or 'none, tests on real images skip'}"
+
+
+def pytest_report_collectionfinish(config: pytest.Config) -> str | None:
+    """Say whether windows can be opened, where tests of windows were collected."""
+    return f"display: {_why_no_display() or 'yes'}" if _SERVER in config.stash else None
 
 
 def _data_folder() -> Path | None:
@@ -152,8 +172,12 @@ def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mon
 
 @pytest.fixture(autouse=True)
 def _own_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Never list or fill the user's own folder of models."""
-    monkeypatch.setenv("RDPDENOISE_MODELS", str(tmp_path_factory.mktemp("own-models")))
+    """Never list or fill the user's own folder of models; every test has an empty one."""
+    folder = tmp_path_factory.getbasetemp() / "own-models" / str(next(_TESTS))
+    monkeypatch.setenv("RDPDENOISE_MODELS", str(folder))
+
+
+_TESTS = count()
 
 
 def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:

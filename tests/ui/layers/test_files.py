@@ -13,6 +13,8 @@ from napari_rdpdenoise.ui.layers import files
 from napari_rdpdenoise.ui.layers.files import napari_get_reader, write_ome_tiff, write_ome_zarr
 from napari_rdpdenoise.ui.layers.metadata import LENGTHS, TIMES
 
+pytest_plugins = ["npe2._pytest_plugin"]  # npe2pm; not loaded for every run (pyproject.toml)
+
 ENDINGS = (".ome.zarr", ".ome.tif")
 UNITS = {"T": "second", "Z": "micrometer", "Y": "micrometer", "X": "nanometer"}
 STEPS = {"T": 2.5, "Z": 0.7, "Y": 0.1, "X": 88.5}
