@@ -40,7 +40,7 @@ def values(arrays):
 
 def parts(images, seed=0):
     split = hold_out(images, seed)
-    return cut_parts(images.planes, split.learned), cut_parts(images.planes, split.judged)
+    return cut_parts(images.planes, split.learned), cut_parts(images.planes, split.held_out)
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -55,7 +55,7 @@ def test_of_files_of_different_places_whole_ones_are_held_out(seed):
 
 def test_other_seeds_hold_other_planes_out():
     images = files([exposure(scene(k), k) for k in range(11)])
-    chosen = {tuple(number for number, _ in hold_out(images, seed).judged) for seed in range(8)}
+    chosen = {tuple(number for number, _ in hold_out(images, seed).held_out) for seed in range(8)}
     assert len(chosen) > 3
     assert hold_out(images, 3) == hold_out(images, 3)
 
@@ -65,10 +65,10 @@ def test_of_one_stack_the_same_rows_of_every_plane_are_held_out(form):
     stack = form([exposure(scene(k), k) for k in range(12)])
     split = hold_out(take_planes(stack, "noisy"), 0)
     assert (
-        [number for number, _ in split.judged] == [number for number, _ in split.learned] == list(range(12))
+        [number for number, _ in split.held_out] == [number for number, _ in split.learned] == list(range(12))
     )
     last = max(range(*rows.indices(SHAPE[0]))[-1] for _, rows in split.learned)
-    first = min(range(*rows.indices(SHAPE[0]))[0] for _, rows in split.judged)
+    first = min(range(*rows.indices(SHAPE[0]))[0] for _, rows in split.held_out)
     assert first - last > 16
 
 
@@ -79,7 +79,7 @@ def test_a_series_that_was_saved_plane_by_plane_is_one_stack():
         exposure((1 - w) * parts_of[0] + w * parts_of[1], k) for k, w in enumerate(np.linspace(0, 1, 9))
     ]
     split = hold_out(files(planes), 0)
-    assert len(split.judged) == len(planes)
+    assert len(split.held_out) == len(planes)
 
 
 @pytest.mark.parametrize("doubled", [0, 5])
@@ -98,8 +98,8 @@ def test_most_planes_are_learned_from_however_unequal_the_files(sizes):
     stacks = tuple(str(f) for f, n in enumerate(sizes) for _ in range(n))
     for seed in range(10):
         split = hold_out(Planes(tuple(planes), stacks, stacks), seed)
-        assert 1 <= len(split.judged) <= len(planes) / 2
-        assert not {stacks[k] for k, _ in split.learned} & {stacks[k] for k, _ in split.judged}
+        assert 1 <= len(split.held_out) <= len(planes) / 2
+        assert not {stacks[k] for k, _ in split.learned} & {stacks[k] for k, _ in split.held_out}
 
 
 def test_images_that_are_too_small_are_refused():

@@ -23,7 +23,7 @@ from napari_rdpdenoise.finetune.settings import (
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.finetune.plans import Plan
+    from napari_rdpdenoise.finetune.plan import Plan
     from napari_rdpdenoise.train.loop import TrainProgress
 
 finetune_app = typer.Typer(

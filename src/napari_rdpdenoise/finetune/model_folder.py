@@ -15,10 +15,10 @@ import yaml
 
 from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.card import ModelCard
-from napari_rdpdenoise.codec.library import find
+from napari_rdpdenoise.codec.library import MODELS_FOLDER, find
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.guard import Verdict
-from napari_rdpdenoise.finetune.plans import Plan, is_shipped
+from napari_rdpdenoise.finetune.plan import Plan
 from napari_rdpdenoise.train.log import TrainingLog
 
 _KINDS = {
@@ -34,7 +34,7 @@ def refuse_folder(folder: Path) -> None:
     Raises:
         ValueError: if it is a shipped model's, or holds a model that no fine-tuning made.
     """
-    if is_shipped(folder):
+    if _is_shipped(folder):
         raise ValueError(
             f"out: expected a folder of your own, found a shipped model's at {folder}; choose another"
         )
@@ -85,3 +85,9 @@ def write_model(folder: Path, weights: Path, plan: Plan, verdict: Verdict, log: 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.4g}") for name, value in figures.items()}
+
+
+def _is_shipped(folder: Path) -> bool:
+    """Whether a folder is, or lies in, the folder of the shipped models."""
+    where = folder.resolve()
+    return any(root == where or root in where.parents for root in (MODELS_FOLDER, MODELS_FOLDER.resolve()))

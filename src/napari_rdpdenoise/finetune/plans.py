@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from napari_rdpdenoise.codec import Codec, Normalization, load_model
-from napari_rdpdenoise.codec.autorate import choose_rate
-from napari_rdpdenoise.codec.library import MODELS_FOLDER, model_folder
+from napari_rdpdenoise.codec import Codec, load_model
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, fit_normalization
 from napari_rdpdenoise.finetune.guard import Goal
-from napari_rdpdenoise.finetune.images import Planes, filled, refuse_constant, take_planes
+from napari_rdpdenoise.finetune.images import refuse_constant, take_planes
 from napari_rdpdenoise.finetune.in_memory import (
     InMemoryData,
     PairSource,
@@ -24,111 +19,84 @@ from napari_rdpdenoise.finetune.in_memory import (
 )
 from napari_rdpdenoise.finetune.judge import Judge
 from napari_rdpdenoise.finetune.pairing import MatchedPair, match_pairs
+from napari_rdpdenoise.finetune.plan import (
+    Figures,
+    Plan,
+    PreparedImages,
+    adapt_stage,
+    fingerprints,
+    measure,
+    prepare,
+    train_settings,
+)
 from napari_rdpdenoise.finetune.references import check_references
 from napari_rdpdenoise.finetune.settings import (
-    FinetuneSettings,
     PairsSettings,
     UnpairedSettings,
     ZeroShotSettings,
 )
 from napari_rdpdenoise.finetune.simulated import SimulatedJudge, SimulatedSource
-from napari_rdpdenoise.finetune.split import cut_parts, hold_out, hold_out_pairs, hold_out_references
+from napari_rdpdenoise.finetune.split import hold_out_pairs, hold_out_references
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.network import RdpNetwork
-from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
+from napari_rdpdenoise.noise import estimate_noise, shares_noise
 from napari_rdpdenoise.train.data.batches import ValidationImage
 from napari_rdpdenoise.train.data.sources import Pair
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
-from napari_rdpdenoise.train.validation import validate
 
-_RATE_WINDOW = 512  # px of a plane that the rate is chosen on
 _MIXED = 4.0  # pairs to one clean image, strategies CN and Cn.8
 _SIMILAR = 0.8  # least MS-SSIM of a crop, strategy Cn.8
 
 _TEXTURE: Goal = "texture"
 _LPIPS: Goal = "lpips"
 
-Figures = Callable[[RdpNetwork, dict[str, float]], dict[str, float]]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A run that is ready to start.
-
-    Attributes:
-        kind: "unpaired", "pairs" or "zeroshot".
-        settings: as the user gave them.
-        train: the same for the trainer.
-        data: what is learned.
-        goal: by which the guard judges.
-        figures: of a network, given its scores on held-out pairs.
-        images: names and fingerprints by argument, for the card.
-        remarks: what the user should know before it starts.
-        rate: Rate that matches the noise, 0 to 1.
-        judge: whose figures these are, where there is no truth; None for pairs.
-    """
-
-    kind: str
-    settings: FinetuneSettings
-    train: TrainSettings
-    data: InMemoryData
-    goal: Goal
-    figures: Figures
-    images: dict[str, dict[str, str]]
-    remarks: tuple[str, ...]
-    rate: float
-    judge: Judge | None = None
-
-
-@dataclass(frozen=True)
-class PreparedImages:
-    """The noisy images of a run, split, with noise, normalisation and rate."""
-
-    learned: list[NDArray]
-    judged: list[NDArray]
-    noise: NoiseModel
-    normalization: Normalization
-    rate: float
-    remarks: tuple[str, ...]
-
 
 def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, device: str = "cpu") -> Plan:
     """Plan for noisy images and clean ones of other places.
 
+    Args:
+        noisy: Images as `take_planes` takes them.
+        references: Clean images of other places, in the same ways.
+        settings: Settings of the run.
+        device: Name of the device of torch.
+
     Raises:
-        ValueError: if no reference is of use, or the images cannot be split.
+        ValueError: If no reference is of use, or the images cannot be split.
     """
     images, clean = take_planes(noisy, "noisy"), take_planes(references, "references")
     refuse_constant(images, "noisy")
     report = check_references(clean, images, settings.crop)
     codec = load_model(settings.model, device)
-    split = _split(images, settings, codec)
+    prepared = prepare(images, settings, codec)
     pairs, judged = (
-        denoised_pairs(part, split.noise, split.normalization, codec, split.rate)
-        for part in (split.learned, split.judged)
+        denoised_pairs(part, prepared.noise, prepared.normalization, codec, prepared.rate)
+        for part in (prepared.learned, prepared.held_out)
     )
     learned, kept = hold_out_references(clean, report.usable, settings.crop, settings.seed)
     unseen = kept or learned
     why = _without_lpips()
-    train = _train_unpaired(settings, codec, split.rate, without_lpips=why is not None)
+    train = _train_unpaired(settings, codec, prepared.rate, without_lpips=why is not None)
     source = train.sources[0]
     data = InMemoryData(
         train, [SelfSource(source, pairs)], (), learned, SimulatedSource(source, learned, pairs)
     )
-    remarks = (*split.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
-    judge = Judge(split.judged, split.normalization, split.rate, "realism", unseen if why else ())
+    remarks = (*prepared.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
+    judge = Judge(prepared.held_out, prepared.normalization, prepared.rate, "realism", unseen if why else ())
     figures, goal = _judged(judge), _TEXTURE
     if kept is None:
-        remarks = (*remarks, f"judged by references that it also learns from: there are only {len(learned)}")
+        remarks = (
+            *remarks,
+            f"the held-out score is of references that it also learns from: there are only {len(learned)}",
+        )
     if why:
         remarks = (*remarks, f"no simulated exposures, and textures are compared roughly: {why}")
     else:
         exposures = SimulatedSource(source, unseen, judged)
-        figures = _judged(judge, SimulatedJudge(exposures, split.normalization, split.rate))
+        figures = _judged(judge, SimulatedJudge(exposures, prepared.normalization, prepared.rate))
         goal = _LPIPS
-    listed = _images(noisy=images, references=clean)
-    return Plan("unpaired", settings, train, data, goal, figures, listed, remarks, split.rate, judge)
+    listed = fingerprints(noisy=images, references=clean)
+    return Plan("unpaired", settings, train, data, goal, figures, listed, remarks, prepared.rate, judge)
 
 
 def _train_unpaired(
@@ -136,7 +104,7 @@ def _train_unpaired(
 ) -> TrainSettings:
     taken = {"form", "perception", "critic_steps", "critic_alone", "gradient_penalty", "target"}
     taken |= {"simulated", "pattern"}
-    stage = _adapt(settings, rate) | {"decoder": "realism", **settings.model_dump(include=taken)}
+    stage = adapt_stage(settings, rate) | {"decoder": "realism", **settings.model_dump(include=taken)}
     if settings.encoder == "trained":  # its fidelity decoder is no fixed measure
         stage |= {"learns": "all", "simulated": 0.0}
         stage["target"] = "recorrupted" if settings.target == "decoded" else settings.target
@@ -144,48 +112,59 @@ def _train_unpaired(
         stage["simulated"] = 0.0
     channels = codec.card.network.grain_channels or settings.grain
     network = codec.card.network.model_copy(update={"realism": True, "grain_channels": channels})
-    return _train(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
+    return train_settings(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
 
 
 def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -> Plan:
     """Plan for noisy images alone.
 
+    Args:
+        noisy: Images as `take_planes` takes them.
+        settings: Settings of the run.
+        device: Name of the device of torch.
+
     Raises:
-        ValueError: if the images are constant or cannot be split, or neighbouring pixels share their noise:
+        ValueError: If the images are constant or cannot be split, or neighbouring pixels share their noise:
             it would be taken for structure, in training and in the verdict.
     """
     images = take_planes(noisy, "noisy")
     refuse_constant(images, "noisy")
     codec = load_model(settings.model, device)
-    split = _split(images, settings, codec)
-    if shares_noise(split.noise):
+    prepared = prepare(images, settings, codec)
+    if shares_noise(prepared.noise):
         raise ValueError(
-            f"noisy: expected noise of its own in every pixel, found that {split.noise.notes[-1]}; noisy "
+            f"noisy: expected noise of its own in every pixel, found that {prepared.noise.notes[-1]}; noisy "
             "images alone cannot teach what is noise then: give raw images as the camera made them, or use "
             "finetune pairs or unpaired"
         )
     keeps = settings.learns == "decoder" and codec.card.realism
     network = codec.card.network.model_copy(update={"realism": keeps})
-    stage = _adapt(settings, split.rate) | {
+    stage = adapt_stage(settings, prepared.rate) | {
         "decoder": "fidelity",
         **settings.model_dump(include={"learns", "target", "price"}),
     }
-    train = _train(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
-    pairs = denoised_pairs(split.learned, split.noise, split.normalization, codec, split.rate)
+    train = train_settings(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
+    pairs = denoised_pairs(prepared.learned, prepared.noise, prepared.normalization, codec, prepared.rate)
     data = InMemoryData(train, [SelfSource(train.sources[0], pairs)])
-    judge = Judge(split.judged, split.normalization, split.rate, "fidelity")
-    figures, listed, remarks = _judged(judge), _images(noisy=images), split.remarks
+    judge = Judge(prepared.held_out, prepared.normalization, prepared.rate, "fidelity")
+    figures, listed, remarks = _judged(judge), fingerprints(noisy=images), prepared.remarks
     if codec.card.realism and not keeps:
         why = f"with learns {settings.learns} it would be given latents that are new to it"
         remarks = (*remarks, f"the realism decoder is left out: {why}; learns decoder keeps it")
-    return Plan("zeroshot", settings, train, data, "error", figures, listed, remarks, split.rate, judge)
+    return Plan("zeroshot", settings, train, data, "error", figures, listed, remarks, prepared.rate, judge)
 
 
 def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str = "cpu") -> Plan:
     """Plan for noisy images with partners.
 
+    Args:
+        noisy: Images as `take_planes` takes them.
+        partners: Images of the same places, in the same order.
+        settings: Settings of the run.
+        device: Name of the device of torch.
+
     Raises:
-        ValueError: if two images are no pair, or the strategy needs clean partners and they are noisy.
+        ValueError: If two images are no pair, or the strategy needs clean partners and they are noisy.
     """
     if settings.partner == "noisy" and settings.strategy in ("CN", "Cn.8"):
         raise ValueError(
@@ -197,8 +176,9 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
     matched, remarks = match_pairs(images, others)
     codec = load_model(settings.model, device)
     learned, judged = hold_out_pairs(images, others, matched, settings.seed)
-    split = _measured(images, settings, codec, *([pair.noisy for pair in side] for side in (learned, judged)))
-    sources = _pair_sources(settings, learned, split, codec)
+    parts = ([pair.noisy for pair in side] for side in (learned, judged))
+    prepared = measure(images, settings, codec, *parts)
+    sources = _pair_sources(settings, learned, prepared, codec)
     stages = [{"kind": "all-rates", "steps": settings.steps, "warm_up": 20, "ema": 0.98, "final_rate": 0.1,
                "learning_rate": settings.learning_rate}]  # fmt: skip
     said: tuple[str, ...] = ()
@@ -211,22 +191,17 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
         stages.append({"kind": "realism", "steps": settings.realism_steps, "warm_up": 20, "ema": 0.98,
                        "lpips": 8.0, "adversarial": 0.0})  # fmt: skip
     network = codec.card.network.model_copy(update={"realism": realism})
-    train = _train(settings, codec, network, [source.settings for source in sources], stages)
+    train = train_settings(settings, codec, network, [source.settings for source in sources], stages)
     held = [
-        ValidationImage("pairs", pair.noisy.astype(np.float32), pair.partner, split.normalization)
+        ValidationImage("pairs", pair.noisy.astype(np.float32), pair.partner, prepared.normalization)
         for pair in judged[:8]
     ]
     data = InMemoryData(train, sources, held)
-    listed = _images(noisy=images, partners=others)
-    remarks = (*split.remarks, *remarks, *said)
+    listed = fingerprints(noisy=images, partners=others)
+    remarks = (*prepared.remarks, *remarks, *said)
     return Plan(
-        "pairs", settings, train, data, "pairs", lambda _n, scores: scores, listed, remarks, split.rate
+        "pairs", settings, train, data, "pairs", lambda _n, scores: scores, listed, remarks, prepared.rate
     )
-
-
-def start_figures(plan: Plan, network: RdpNetwork) -> dict[str, float]:
-    """Figures of the model that the run starts from."""
-    return plan.figures(network, validate(network, plan.data.validation()))
 
 
 def _judged(*judges: Judge | SimulatedJudge) -> Figures:
@@ -236,35 +211,10 @@ def _judged(*judges: Judge | SimulatedJudge) -> Figures:
     return figures
 
 
-def _split(images: Planes, settings: FinetuneSettings, codec: Codec) -> PreparedImages:
-    planes, split = [filled(plane) for plane in images.planes], hold_out(images, settings.seed)
-    return _measured(
-        images, settings, codec, cut_parts(planes, split.learned), cut_parts(planes, split.judged)
-    )
-
-
-def _measured(
-    images: Planes, settings: FinetuneSettings, codec: Codec, learned: list[NDArray], judged: list[NDArray]
-) -> PreparedImages:
-    planes = [filled(plane) for plane in images.planes]
-    noise = estimate_noise(planes)
-    normalization = fit_normalization(planes, noise)
-    remarks = list(noise.notes)
-    if images.left_out:
-        remarks.append(f"{images.left_out} planes are left out, {len(images)} are enough")
-    if settings.rate == "auto":
-        chosen = choose_rate(codec, [p[:_RATE_WINDOW, :_RATE_WINDOW] for p in learned[:3]], normalization)
-        rate = chosen.rate
-        remarks += [chosen.message] if chosen.message else []
-    else:
-        rate = settings.rate
-    return PreparedImages(learned, judged, noise, normalization, rate, tuple(remarks))
-
-
 def _pair_sources(
-    settings: PairsSettings, learned: Sequence[MatchedPair], split: PreparedImages, codec: Codec
+    settings: PairsSettings, learned: Sequence[MatchedPair], prepared: PreparedImages, codec: Codec
 ) -> list[PairSource]:
-    noise, mixed = split.noise, settings.strategy in ("CN", "Cn.8")
+    noise, mixed = prepared.noise, settings.strategy in ("CN", "Cn.8")
     least = _SIMILAR if settings.strategy == "Cn.8" else None
     kind = SourceSettings(
         kind="pairs",
@@ -275,7 +225,7 @@ def _pair_sources(
     )
     again = None
     if settings.strategy == "UD" or settings.partner == "noisy":
-        pairs = denoised_pairs([p.noisy for p in learned], noise, split.normalization, codec, 1.0)
+        pairs = denoised_pairs([p.noisy for p in learned], noise, prepared.normalization, codec, 1.0)
         pairs = [Pair(p.noisy, p.clean, p.noise) for p in pairs]
         again = [p.partner for p in learned] if settings.strategy != "UD" else None
     else:
@@ -301,49 +251,9 @@ def _identities(learned: Sequence[MatchedPair]) -> list[Pair]:
     return found
 
 
-def _adapt(settings: FinetuneSettings, rate: float) -> dict[str, Any]:
-    return {
-        "kind": "adapt", "steps": settings.steps, "learning_rate": settings.learning_rate, "rate": rate
-    }  # fmt: skip
-
-
-def _train(
-    settings: FinetuneSettings,
-    codec: Codec,
-    network: Any,
-    sources: Sequence[SourceSettings],
-    stages: list[dict],
-) -> TrainSettings:
-    return TrainSettings(
-        name=f"{codec.card.name}-tuned",
-        network=network,
-        sources=tuple(sources),
-        stages=tuple(stages),
-        batch=settings.batch,
-        crop=settings.crop,
-        counts_share=0.0 if stages[0]["kind"] == "adapt" else 0.5,
-        validate_every=settings.validate_every,
-        start_from=str((model_folder(settings.model) / "model.safetensors").resolve()),
-        seed=settings.seed,
-        threads=settings.threads,
-    )
-
-
 def _without_lpips() -> str | None:
     try:
         load_lpips("alex")
     except MetricUnavailable as error:
         return str(error)
     return None
-
-
-def _images(**given: Planes) -> dict[str, dict[str, str]]:
-    return {
-        name: dict(zip(planes.names, planes.fingerprints(), strict=True)) for name, planes in given.items()
-    }
-
-
-def is_shipped(folder: Path) -> bool:
-    """Whether a folder is, or lies in, the folder of the shipped models."""
-    where = folder.resolve()
-    return any(root == where or root in where.parents for root in (MODELS_FOLDER, MODELS_FOLDER.resolve()))

@@ -15,15 +15,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.library import find
-from napari_rdpdenoise.codec.models import build_network, choose_device
+from napari_rdpdenoise.codec.models import choose_device
 from napari_rdpdenoise.files import atomic, locked
 from napari_rdpdenoise.finetune.guard import Guard, Verdict
 from napari_rdpdenoise.finetune.images import filled, take_planes
 from napari_rdpdenoise.finetune.model_folder import refuse_folder, write_model
-from napari_rdpdenoise.finetune.plans import Plan, plan_pairs, plan_unpaired, plan_zeroshot, start_figures
+from napari_rdpdenoise.finetune.plan import Plan, start_network
+from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
 from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
     PatchSettings,
@@ -208,7 +207,7 @@ class StageGuards:
         """Judge the model to start from, unless an earlier run has."""
         if not self.last.rows:
             network = start_network(self._plan, device)
-            figures = start_figures(self._plan, network) | self._fidelity(network)
+            figures = self._plan.start_figures(network) | self._fidelity(network)
             self.last.begin(figures, self._blocks)
         start = self.last.rows[0].figures
         for guard in self._guards[:-1]:  # their networks have no realism decoder to be judged by
@@ -288,24 +287,6 @@ def _conclude(plan: Plan, folder: Path, guards: StageGuards, log: TrainingLog) -
     )
     (folder / "report.txt").write_text("\n".join(result.words()) + "\n", encoding="utf-8")
     return result
-
-
-def start_network(plan: Plan, device: str) -> Any:
-    """The network to start from, with the decoders of the plan, so that both are judged by the same figures.
-
-    Without a realism decoder its fidelity decoder is judged in its place.
-    """
-    start = find(plan.settings.model)
-    config, tensors = start.card.network, load_file(start.folder / "model.safetensors")
-    if plan.train.network.realism and not config.realism:
-        copied = {
-            n.replace("fidelity.", "realism.", 1): v for n, v in tensors.items() if n.startswith("fidelity.")
-        }
-        tensors = {**tensors, **copied}
-    elif not plan.train.network.realism:
-        tensors = {n: v for n, v in tensors.items() if not n.startswith("realism.")}
-    config = config.model_copy(update={"realism": plan.train.network.realism})
-    return build_network(config, tensors).to(device)
 
 
 def _claim(training: Path, plan: Plan) -> None:

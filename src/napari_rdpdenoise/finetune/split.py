@@ -38,7 +38,7 @@ class Split:
     """Parts of planes to learn from, and parts to judge by."""
 
     learned: tuple[Part, ...]
-    judged: tuple[Part, ...]
+    held_out: tuple[Part, ...]
 
 
 def cut_parts(planes: Sequence[NDArray[Any]], parts: Sequence[Part]) -> list[NDArray[Any]]:
@@ -72,7 +72,7 @@ def hold_out_pairs(
     rows = [round(pair.shift[0]) for pair in matched]
     split = _by_groups(groups, _SHARE, seed) or _by_rows_or_raise([p.shape[0] for p in partners.planes], rows)
     parts = [[cut_parts([getattr(pair, name) for pair in matched], side) for name in ("noisy", "partner")]
-             for side in (split.learned, split.judged)]  # fmt: skip
+             for side in (split.learned, split.held_out)]  # fmt: skip
     learned, judged = ([MatchedPair(a, b, (0.0, 0.0), 1.0) for a, b in zip(*p, strict=True)] for p in parts)
     return learned, judged
 
@@ -97,11 +97,13 @@ def hold_out_references(
     if split is None:
         split = _by_rows([p.shape[0] for p in planes], least=crop)
         whole = [_range(plane) for plane in planes]
-        kept = [(k, r) for k, r in split.judged if _range(planes[k][r]) >= _DULL * whole[k]] if split else []
+        kept = (
+            [(k, r) for k, r in split.held_out if _range(planes[k][r]) >= _DULL * whole[k]] if split else []
+        )
         if split is None or not kept:
             return planes, None
         split = Split(split.learned, tuple(kept))
-    return cut_parts(planes, split.learned), cut_parts(planes, split.judged)
+    return cut_parts(planes, split.learned), cut_parts(planes, split.held_out)
 
 
 def group_numbers(labels: Iterable[Iterable[Hashable]]) -> list[int]:

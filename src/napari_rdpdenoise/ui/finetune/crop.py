@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.ui.finetune.events import Crop
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.finetune.plans import Plan
+    from napari_rdpdenoise.finetune.plan import Plan
     from napari_rdpdenoise.nn.network import RdpNetwork
 
 __all__ = ["CropRenderer", "most_varied_part"]

@@ -24,7 +24,7 @@ from napari_rdpdenoise.ui.finetune.pace import Pace
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.finetune.guard import Guard
-    from napari_rdpdenoise.finetune.plans import Plan
+    from napari_rdpdenoise.finetune.plan import Plan
     from napari_rdpdenoise.train.loop import TrainProgress
     from napari_rdpdenoise.train.trainer import Trainer
     from napari_rdpdenoise.ui.finetune.crop import CropRenderer
@@ -171,7 +171,7 @@ class _Run:
         self._pace.add_picture(self._cost)
 
     def _made(self, state: TrainProgress) -> Event:
-        from napari_rdpdenoise.finetune.run import start_network
+        from napari_rdpdenoise.finetune.plan import start_network
         from napari_rdpdenoise.ui.finetune.crop import CropRenderer
 
         if self._make is None:

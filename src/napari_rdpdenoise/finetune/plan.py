@@ -1,0 +1,187 @@
+"""A fine-tuning that is ready to start, and what its three kinds have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from napari_rdpdenoise.codec import Codec, Normalization
+from napari_rdpdenoise.codec.autorate import choose_rate
+from napari_rdpdenoise.codec.library import find, model_folder
+from napari_rdpdenoise.codec.models import build_network
+from napari_rdpdenoise.codec.normalization import fit_normalization
+from napari_rdpdenoise.finetune.guard import Goal
+from napari_rdpdenoise.finetune.images import Planes, filled
+from napari_rdpdenoise.finetune.in_memory import InMemoryData
+from napari_rdpdenoise.finetune.judge import Judge
+from napari_rdpdenoise.finetune.settings import FinetuneSettings
+from napari_rdpdenoise.finetune.split import cut_parts, hold_out
+from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise
+from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
+from napari_rdpdenoise.train.validation import validate
+
+_RATE_WINDOW = 512  # px of a plane that the rate is chosen on
+
+Figures = Callable[[RdpNetwork, dict[str, float]], dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A run that is ready to start.
+
+    Attributes:
+        kind: Way of fine-tuning: "unpaired", "pairs" or "zeroshot".
+        settings: Settings as the user gave them.
+        train: Settings of the trainer.
+        data: Images that are learned from, and those that are held out.
+        goal: Figure that decides, see `Guard`.
+        figures: Function that gives the figures of a network and its scores on held-out pairs.
+        images: Names and fingerprints of the images by argument, for the card.
+        remarks: Sentences that the user should read before it starts.
+        rate: Rate that matches the noise, 0 to 1.
+        judge: Maker of the figures where there is no truth; None for pairs.
+    """
+
+    kind: str
+    settings: FinetuneSettings
+    train: TrainSettings
+    data: InMemoryData
+    goal: Goal
+    figures: Figures
+    images: dict[str, dict[str, str]]
+    remarks: tuple[str, ...]
+    rate: float
+    judge: Judge | None = None
+
+    def start_figures(self, network: RdpNetwork) -> dict[str, float]:
+        """Figures of the network that the run starts from."""
+        return self.figures(network, validate(network, self.data.validation()))
+
+
+@dataclass(frozen=True)
+class PreparedImages:
+    """The noisy images of a run.
+
+    Attributes:
+        learned: Planes (or rows of planes) to learn from, counts.
+        held_out: Planes (or rows of planes) that are held out, counts.
+        noise: Noise of all of them.
+        normalization: Normalisation of all of them.
+        rate: Rate that matches the noise, 0 to 1.
+        remarks: Sentences on what was noticed.
+    """
+
+    learned: list[NDArray]
+    held_out: list[NDArray]
+    noise: NoiseModel
+    normalization: Normalization
+    rate: float
+    remarks: tuple[str, ...]
+
+
+def start_network(plan: Plan, device: str) -> RdpNetwork:
+    """The network to start from, with the decoders of the plan, so that both are judged by the same figures.
+
+    Without a realism decoder its fidelity decoder is judged in its place.
+    """
+    start = find(plan.settings.model)
+    config, tensors = start.card.network, load_file(start.folder / "model.safetensors")
+    if plan.train.network.realism and not config.realism:
+        copied = {
+            n.replace("fidelity.", "realism.", 1): v for n, v in tensors.items() if n.startswith("fidelity.")
+        }
+        tensors = {**tensors, **copied}
+    elif not plan.train.network.realism:
+        tensors = {n: v for n, v in tensors.items() if not n.startswith("realism.")}
+    config = config.model_copy(update={"realism": plan.train.network.realism})
+    return build_network(config, tensors).to(device)
+
+
+def prepare(images: Planes, settings: FinetuneSettings, codec: Codec) -> PreparedImages:
+    """Hold a part of the noisy images out, and measure all of them.
+
+    Raises:
+        ValueError: If an image is too small to be split.
+    """
+    planes, split = [filled(plane) for plane in images.planes], hold_out(images, settings.seed)
+    return measure(
+        images, settings, codec, cut_parts(planes, split.learned), cut_parts(planes, split.held_out)
+    )
+
+
+def measure(
+    images: Planes, settings: FinetuneSettings, codec: Codec, learned: list[NDArray], judged: list[NDArray]
+) -> PreparedImages:
+    """Measure noise, normalisation and rate of images that are split already.
+
+    Args:
+        images: All noisy images.
+        settings: Settings of the run.
+        codec: Model to start from.
+        learned: Parts of the images to learn from, counts.
+        judged: Parts of the images that are held out, counts.
+    """
+    planes = [filled(plane) for plane in images.planes]
+    noise = estimate_noise(planes)
+    normalization = fit_normalization(planes, noise)
+    remarks = list(noise.notes)
+    if images.left_out:
+        remarks.append(f"{images.left_out} planes are left out, {len(images)} are enough")
+    if settings.rate == "auto":
+        chosen = choose_rate(codec, [p[:_RATE_WINDOW, :_RATE_WINDOW] for p in learned[:3]], normalization)
+        rate = chosen.rate
+        remarks += [chosen.message] if chosen.message else []
+    else:
+        rate = settings.rate
+    return PreparedImages(learned, judged, noise, normalization, rate, tuple(remarks))
+
+
+def adapt_stage(settings: FinetuneSettings, rate: float) -> dict[str, Any]:
+    """Fields of an `AdaptStage` that follow from the settings of every run without pairs."""
+    return {
+        "kind": "adapt", "steps": settings.steps, "learning_rate": settings.learning_rate, "rate": rate
+    }  # fmt: skip
+
+
+def train_settings(
+    settings: FinetuneSettings,
+    codec: Codec,
+    network: NetworkConfig,
+    sources: Sequence[SourceSettings],
+    stages: Sequence[dict[str, Any]],
+) -> TrainSettings:
+    """Settings of the trainer.
+
+    Args:
+        settings: Settings of the run.
+        codec: Model to start from.
+        network: Shape of the new network.
+        sources: Settings of the sources of training images.
+        stages: Fields of the stages' settings.
+    """
+    return TrainSettings(
+        name=f"{codec.card.name}-tuned",
+        network=network,
+        sources=tuple(sources),
+        stages=tuple(stages),
+        batch=settings.batch,
+        crop=settings.crop,
+        counts_share=0.0 if stages[0]["kind"] == "adapt" else 0.5,
+        validate_every=settings.validate_every,
+        start_from=str((model_folder(settings.model) / "model.safetensors").resolve()),
+        seed=settings.seed,
+        threads=settings.threads,
+    )
+
+
+def fingerprints(**given: Planes) -> dict[str, dict[str, str]]:
+    """Names and fingerprints of the planes of each argument."""
+    return {
+        name: dict(zip(planes.names, planes.fingerprints(), strict=True)) for name, planes in given.items()
+    }
