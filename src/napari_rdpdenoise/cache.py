@@ -22,7 +22,6 @@ import threading
 import time
 import warnings
 import zlib
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from cachetools import LRUCache
 
 from napari_rdpdenoise.files import UNFINISHED_SUFFIX, atomic, cache_folder
 
@@ -127,7 +127,7 @@ class LatentCache:
         if folder is not None:
             folder = cache_folder() if folder == "default" else Path(folder)
         self.folder: Path | None = folder
-        self._memory = _Memory(memory_bytes)
+        self._memory: LRUCache[str, bytes] = LRUCache(memory_bytes, getsizeof=len)
         self._disk = None if folder is None else _Disk(folder, disk_bytes)
         self._lock = threading.Lock()
         self._hits = 0
@@ -136,7 +136,7 @@ class LatentCache:
     def get(self, key: str) -> bytes | None:
         """Return the value of a key, or None if it is not held or its file is damaged."""
         with self._lock:
-            value = self._memory.values.get(key)
+            value = self._memory.get(key)
         if self._disk is not None:
             if value is None:
                 value = self._disk.read(digest(key))
@@ -147,7 +147,7 @@ class LatentCache:
                 self._misses += 1
             else:
                 self._hits += 1
-                self._memory.put(key, value)
+                self._remember(key, value)
         return value
 
     def put(self, key: str, value: bytes) -> None:
@@ -159,15 +159,17 @@ class LatentCache:
         if not isinstance(value, bytes):
             raise TypeError(f"value must be bytes, got {type(value).__name__}; convert it with bytes()")
         with self._lock:
-            self._memory.put(key, value)
+            self._remember(key, value)
         if self._disk is not None:
             self._disk.write(digest(key), value)
 
+    def _remember(self, key: str, value: bytes) -> None:
+        with suppress(ValueError):  # above the whole budget
+            self._memory[key] = value
+
     def __contains__(self, key: str) -> bool:
         """Tell whether a value is held; neither counted nor checked for damage."""
-        return key in self._memory.values or (
-            self._disk is not None and self._disk.path(digest(key)).is_file()
-        )
+        return key in self._memory or (self._disk is not None and self._disk.path(digest(key)).is_file())
 
     def clear(self) -> None:
         """Forget all values and remove their files, also those of other processes; the counters stay."""
@@ -180,32 +182,13 @@ class LatentCache:
         disk_bytes, entries = (0, 0) if self._disk is None else self._disk.usage()
         with self._lock:
             if self._disk is None:
-                entries = len(self._memory.values)
-            return CacheStats(self._hits, self._misses, self._memory.bytes, disk_bytes, entries)
+                entries = len(self._memory)
+            return CacheStats(self._hits, self._misses, int(self._memory.currsize), disk_bytes, entries)
 
     def close(self) -> None:
         """Release the memory; the files stay for the next run, and the object can be used again."""
         with self._lock:
-            self._memory = _Memory(self._memory.limit)
-
-
-class _Memory:
-    """Values in the order of their last use, within a byte budget. Not thread safe by itself."""
-
-    def __init__(self, limit: int) -> None:
-        self.values: OrderedDict[str, bytes] = OrderedDict()
-        self.bytes = 0
-        self.limit = limit
-
-    def put(self, key: str, value: bytes) -> None:
-        """Make a value the most recently used one, new or not."""
-        self.bytes -= len(self.values.pop(key, b""))
-        if len(value) > self.limit:
-            return
-        self.values[key] = value
-        self.bytes += len(value)
-        while self.bytes > self.limit:
-            self.bytes -= len(self.values.popitem(last=False)[1])
+            self._memory.clear()
 
 
 class _Disk:

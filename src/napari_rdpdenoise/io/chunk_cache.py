@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from cachetools import LRUCache
 from zarr.storage import WrapperStore
 
 if TYPE_CHECKING:
@@ -23,9 +24,7 @@ class ChunkCacheStore(WrapperStore[Any]):
 
     def __init__(self, store: Any, limit_bytes: int = 64 * 2**20) -> None:
         super().__init__(store)
-        self._limit = limit_bytes
-        self._chunks: OrderedDict[str, Buffer] = OrderedDict()
-        self._used = 0
+        self._chunks: LRUCache[str, Buffer] = LRUCache(limit_bytes, getsizeof=len)
         self._lock = threading.Lock()
         self.decoded = 0
         """Number of chunks decoded so far (diagnostic)."""
@@ -37,7 +36,6 @@ class ChunkCacheStore(WrapperStore[Any]):
         with self._lock:
             kept = self._chunks.get(key)
             if kept is not None:
-                self._chunks.move_to_end(key)
                 return kept
         value: Buffer | None = await self._store.get(key, prototype, byte_range)
         if value is not None and not key.endswith((".zarray", ".zattrs", ".zgroup")):
@@ -47,9 +45,5 @@ class ChunkCacheStore(WrapperStore[Any]):
     def _keep(self, key: str, value: Buffer) -> None:
         with self._lock:
             self.decoded += 1
-            if len(value) > self._limit or key in self._chunks:
-                return
-            self._chunks[key] = value
-            self._used += len(value)
-            while self._used > self._limit:
-                self._used -= len(self._chunks.popitem(last=False)[1])
+            with suppress(ValueError):  # larger than the whole budget
+                self._chunks[key] = value

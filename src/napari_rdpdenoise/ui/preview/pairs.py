@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.io.convert import to_output
@@ -117,33 +118,29 @@ class PairStore:
     def __init__(self, limit: int) -> None:
         if limit < 0:
             raise ValueError(f"limit must be 0 or more bytes, found {limit}; use 0 to keep no decoded tiles")
-        self._limit = limit
-        self._pairs: OrderedDict[PairKey, Pair] = OrderedDict()
-        self._bytes = 0
+        # by use in iteration too: a pair that is used is taken out and put in again
+        self._pairs: LRUCache[PairKey, Pair] = LRUCache(limit, getsizeof=lambda pair: pair.nbytes)
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return self._bytes
+        return int(self._pairs.currsize)
 
     def get(self, key: PairKey) -> Pair | None:
         """Return a pair and make it the most recently used one; None if it is not held."""
         with self._lock:
-            if key in self._pairs:
-                self._pairs.move_to_end(key)
-            return self._pairs.get(key)
+            pair = self._pairs.pop(key, None)
+            if pair is not None:
+                self._pairs[key] = pair
+            return pair
 
     def put(self, key: PairKey, pair: Pair) -> None:
         """Keep a pair, in the place of an earlier one of this key; one above the budget is not kept."""
         with self._lock:
-            self._remove(key)
-            if pair.nbytes > self._limit:
-                return
-            self._pairs[key] = pair
-            self._bytes += pair.nbytes
-            while self._bytes > self._limit:
-                self._remove(next(iter(self._pairs)))
+            self._pairs.pop(key, None)
+            with suppress(ValueError):  # above the whole budget
+                self._pairs[key] = pair
 
     def of_plane(self, look: Hashable, index: tuple[int, ...]) -> list[tuple[Tile, Pair]]:
         """All pairs of one plane, the most recently used last."""
@@ -154,8 +151,4 @@ class PairStore:
         """Forget all pairs of the looks that are not wanted."""
         with self._lock:
             for key in [key for key in self._pairs if unwanted(key.look)]:
-                self._remove(key)
-
-    def _remove(self, key: PairKey) -> None:
-        pair = self._pairs.pop(key, None)
-        self._bytes -= 0 if pair is None else pair.nbytes
+                del self._pairs[key]

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from cachetools import LRUCache
 
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.settings import DECODED, RunSettings
@@ -68,10 +69,10 @@ class ChannelPlans:
 
     def __init__(self, cache: LatentCache | None) -> None:
         self._cache = cache
-        self._plans: OrderedDict[tuple[SeriesKey, int], ChannelPlan] = OrderedDict()
-        self._measured: OrderedDict[tuple[Hashable, int], Normalization] = OrderedDict()
-        self._doubts: OrderedDict[tuple[Hashable, str, int], tuple[str, ...]] = OrderedDict()
-        self._told: OrderedDict[tuple[SeriesKey, int], None] = OrderedDict()
+        self._plans: LRUCache[tuple[SeriesKey, int], ChannelPlan] = LRUCache(_KEPT)
+        self._measured: LRUCache[tuple[Hashable, int], Normalization] = LRUCache(_KEPT)
+        self._doubts: LRUCache[tuple[Hashable, str, int], tuple[str, ...]] = LRUCache(_KEPT)
+        self._told: LRUCache[tuple[SeriesKey, int], None] = LRUCache(_KEPT)
         # of the last channel only: its noise, rate and doubts are asked for one after the other
         self._windows: tuple[tuple[Hashable, int], list[Any]] | None = None
 
@@ -81,14 +82,13 @@ class ChannelPlans:
 
         key = (series.key, channel)
         if key in self._plans:
-            self._plans.move_to_end(key)
             return self._plans[key], True
         measured = self._measure(series, channel)
         windows = self._sample(series, channel)
         known = prepare.known_plan(windows, measured, series.settings, codec, self._cache)
         if known is None:
             return prepare.ChannelPlan(measured, _FIRST_RATE, None), False
-        _keep(self._plans, key, known)
+        self._plans[key] = known
         return known, True
 
     def choose(self, series: Series, channel: int, codec: Codec, between: Callable[[], None]) -> ChannelPlan:
@@ -104,7 +104,7 @@ class ChannelPlans:
 
         measured, windows = self._measure(series, channel), self._sample(series, channel)
         plan = prepare.plan_channel(windows, measured, series.settings, codec, self._cache, between)
-        _keep(self._plans, (series.key, channel), plan)
+        self._plans[(series.key, channel)] = plan
         return plan
 
     def doubts(self, series: Series, channel: int, plan: ChannelPlan, codec: Codec) -> tuple[str, ...]:
@@ -114,7 +114,7 @@ class ChannelPlans:
         place = (series.layer, series.settings.model, channel)
         if place not in self._doubts:
             windows = self._sample(series, channel)
-            _keep(self._doubts, place, tuple(prepare.doubts(windows, replace(plan, choice=None), codec)))
+            self._doubts[place] = tuple(prepare.doubts(windows, replace(plan, choice=None), codec))
         of_rate = plan.choice.message if plan.choice is not None else None
         return self._doubts[place] + (() if of_rate is None else (of_rate,))
 
@@ -122,7 +122,7 @@ class ChannelPlans:
         """Whether this was asked before of this series and channel."""
         key = (series.key, channel)
         before = key in self._told
-        _keep(self._told, key, None)
+        self._told[key] = None
         return before
 
     def forget(self, layer: Hashable) -> None:
@@ -139,7 +139,7 @@ class ChannelPlans:
 
         place = (series.layer, channel)
         if place not in self._measured:
-            _keep(self._measured, place, prepare.measure_channel(self._sample(series, channel)))
+            self._measured[place] = prepare.measure_channel(self._sample(series, channel))
         return self._measured[place]
 
     def _sample(self, series: Series, channel: int) -> list[Any]:
@@ -153,12 +153,6 @@ class ChannelPlans:
         return self._windows[1]
 
 
-def _keep(kept: OrderedDict[Any, Any], key: Hashable, value: object) -> None:
-    kept[key] = value
-    while len(kept) > _KEPT:
-        kept.popitem(last=False)
-
-
-def _drop(kept: OrderedDict[Any, Any], unwanted: Callable[[Any], bool]) -> None:
+def _drop(kept: LRUCache[Any, Any], unwanted: Callable[[Any], bool]) -> None:
     for key in [key for key in kept if unwanted(key)]:
         del kept[key]
