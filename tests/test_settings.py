@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_rdpdenoise import settings, tiles
+from napari_rdpdenoise import tiles
 from napari_rdpdenoise.fields import Decides, Marks, flag_of, group_fields, marks_of
 from napari_rdpdenoise.settings import DECODED, RESULT, RunSettings
 
@@ -109,7 +109,6 @@ def test_every_field_can_be_shown_in_a_form() -> None:
 
 
 def test_the_grid_is_that_of_the_tiles() -> None:
-    assert settings._GRID == tiles.GRID
     assert RunSettings().tile % tiles.GRID == RunSettings().halo % tiles.GRID == 0
 
 

@@ -1,4 +1,4 @@
-"""The tile plan covers every plane, and the blend weights sum to one."""
+"""The tile plan covers every plane."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from napari_rdpdenoise.tiles import GRID, Tile, blend_window, order_tiles, plan_tiles
+from napari_rdpdenoise.tiles import GRID, Tile, order_tiles, plan_tiles
 
 edges = st.integers(1, 330)
 shapes = st.tuples(edges, edges)
@@ -70,43 +70,6 @@ def test_index_counts_row_by_row(shape: tuple[int, int], tile: int, halo: int) -
     assert list(parts) == sorted(parts, key=lambda part: (part.y0, part.x0))
 
 
-@settings(deadline=None)
-@given(shapes, tile_sizes, halos, st.floats(0, 1))
-@example((1, 1), 64, 128, 1.0)
-@example((33, 300), 64, 128, 1.0)
-def test_blend_weights_sum_to_one(shape: tuple[int, int], tile: int, halo: int, part_of_halo: float) -> None:
-    ramp = round(2 * halo * part_of_halo)
-    total = np.zeros(shape, np.float64)
-    for part in plan_tiles(shape, tile, halo):
-        window = blend_window(part, shape, ramp)
-        assert window.dtype == np.float32
-        assert window.shape == part.outer_shape
-        assert window.min() >= 0
-        assert window.max() <= 1
-        total[part.outer] += window
-    np.testing.assert_allclose(total, 1, rtol=0, atol=1e-6)
-
-
-@settings(deadline=None)
-@given(shapes, tile_sizes, halos)
-def test_without_a_ramp_the_window_is_the_core(shape: tuple[int, int], tile: int, halo: int) -> None:
-    for part in plan_tiles(shape, tile, halo):
-        expected = np.zeros(part.outer_shape, np.float32)
-        expected[part.core_in_outer] = 1
-        np.testing.assert_array_equal(blend_window(part, shape, 0), expected)
-
-
-def test_the_transition_is_as_wide_as_asked_and_smooth() -> None:
-    left, right = plan_tiles((8, 256), 128, 64)
-    row = blend_window(left, (8, 256), 20)[0]
-    changing = np.flatnonzero((row > 0) & (row < 1))
-    assert changing.tolist() == list(range(118, 138))
-    np.testing.assert_allclose(row[118:138], 1 - row[118:138][::-1], atol=1e-6)
-    assert (np.diff(row) <= 0).all()
-    assert np.abs(np.diff(row)).max() < 1.6 / 20
-    assert blend_window(right, (8, 256), 20)[0, -1] == 1
-
-
 @given(shapes, tile_sizes, st.floats(-50, 400), st.floats(-50, 400))
 def test_order_starts_at_the_centre_and_goes_outwards(
     shape: tuple[int, int], tile: int, y: float, x: float
@@ -140,13 +103,7 @@ def test_impossible_plans_are_refused(arguments: tuple, message: str) -> None:
         plan_tiles(*arguments)
 
 
-def test_impossible_blends_and_orders_are_refused() -> None:
+def test_impossible_orders_are_refused() -> None:
     parts = plan_tiles((200, 200), 64, 64)
-    with pytest.raises(ValueError, match=r"ramp must be at most twice the halo, got 129 .* larger halo"):
-        blend_window(parts[0], (200, 200), 129)
-    with pytest.raises(ValueError, match="ramp must be 0 or more pixels, got -1"):
-        blend_window(parts[0], (200, 200), -1)
-    with pytest.raises(ValueError, match="shape must be that of the planned plane"):
-        blend_window(parts[-1], (100, 200), 8)
     with pytest.raises(ValueError, match="centre must be two finite numbers"):
         order_tiles(parts, (math.nan, 0))

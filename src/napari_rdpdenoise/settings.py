@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
 from napari_rdpdenoise.fields import Decides, Marked, Marks
+from napari_rdpdenoise.tiles import GRID, HALO, TILE
 
 __all__ = ["DECODED", "RESULT", "Rate", "RunSettings"]
 
@@ -19,9 +20,6 @@ DECODED = Decides.DECODES, Decides.ROUNDING
 """What tells decoded images apart that are kept in memory, realism still to be blended."""
 RESULT = Decides.DECODES, Decides.BLEND, Decides.OUTPUT
 """What tells results apart: an interrupted run goes on where all of it is the same."""
-
-# Equal to tiles.GRID (a test holds them so): modules of the lowest layer do not import one another.
-_GRID = 64
 
 Index = Annotated[int, Field(ge=0)]
 
@@ -79,18 +77,18 @@ class RunSettings(Marked):
         description="'input' keeps the input's number type (clipping is counted), or 'float32'.",
     )
     tile: Annotated[int, Marks(Decides.DECODES, "advanced", 1)] = Field(
-        default=1536,
-        ge=64,
-        multiple_of=_GRID,
+        default=TILE,
+        ge=GRID,
+        multiple_of=GRID,
         title="Tile",
-        description="Edge of the block that one pass writes, in pixels; a multiple of 64.",
+        description=f"Edge of the block that one pass writes, in pixels; a multiple of {GRID}.",
     )
     halo: Annotated[int, Marks(Decides.DECODES, "expert", 1)] = Field(
-        default=128,
+        default=HALO,
         ge=0,
-        multiple_of=_GRID,
+        multiple_of=GRID,
         title="Halo",
-        description="Context read on each side of a tile, in pixels; a multiple of 64.",
+        description=f"Context read on each side of a tile, in pixels; a multiple of {GRID}.",
     )
     batch: Annotated[int | None, Marks(Decides.NOTHING, "expert", 2)] = Field(
         default=None,

@@ -1,4 +1,4 @@
-"""Tiles of one plane: integers and blend windows, no image data.
+"""Tiles of one plane: integers, no image data.
 
 ::
 
@@ -20,13 +20,16 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
-import numpy.typing as npt
-
-__all__ = ["GRID", "Tile", "blend_window", "order_tiles", "plan_tiles"]
+__all__ = ["GRID", "HALO", "TILE", "Tile", "order_tiles", "plan_tiles"]
 
 GRID = 64
 """Pixels; the blocks whose means the codec keeps. Tile and halo are multiples, so all tiles share them."""
+
+TILE = 1536
+"""Pixels; edge of a tile unless a run asks for another."""
+
+HALO = 128
+"""Pixels; context of a tile unless a run asks for another: beyond it the network sees nothing that shows."""
 
 
 @dataclass(frozen=True)
@@ -82,9 +85,9 @@ def plan_tiles(shape: tuple[int, int], tile: int, halo: int) -> tuple[Tile, ...]
     below 1.25 `tile`.
 
     Args:
-        shape: height and width of the plane, pixels, at least 1.
-        tile: edge of a core, pixels, a positive multiple of `GRID`.
-        halo: context on every side, pixels, a multiple of `GRID`, 0 for none.
+        shape: Height and width of the plane, pixels, at least 1.
+        tile: Edge of a core, pixels, a positive multiple of `GRID`.
+        halo: Context on every side, pixels, a multiple of `GRID`, 0 for none.
 
     Returns:
         The tiles, row by row; `index` is the position in the tuple.
@@ -118,8 +121,8 @@ def order_tiles(tiles: Iterable[Tile], centre: tuple[float, float]) -> tuple[Til
     the core's middle, then the index.
 
     Args:
-        tiles: tiles of one plane.
-        centre: (y, x), pixels of the plane; it may lie outside.
+        tiles: Tiles of one plane.
+        centre: Point (y, x), pixels of the plane; it may lie outside.
 
     Raises:
         ValueError: if `centre` is not finite.
@@ -135,37 +138,6 @@ def order_tiles(tiles: Iterable[Tile], centre: tuple[float, float]) -> tuple[Til
         return gap, math.hypot(y - (tile.y0 + tile.y1) / 2, x - (tile.x0 + tile.x1) / 2), tile.index
 
     return tuple(sorted(tiles, key=key))
-
-
-def blend_window(tile: Tile, shape: tuple[int, int], ramp: int) -> npt.NDArray[np.float32]:
-    """Weights of one tile's outer block; over all tiles of a plan they sum to 1 at every pixel.
-
-    Along one axis the window of the core [a, b) is s(x - a) - s(x - b), with s a step that rises smoothly
-    from 0 to 1 over `ramp` pixels. Summed over neighbours the inner terms cancel, for cores of any width.
-
-    Args:
-        tile: a tile of a plan.
-        shape: height and width of the planned plane, pixels.
-        ramp: width of the transition, centred on the cores' edges, pixels, at most twice the halo;
-            0 gives the indicator of the core.
-
-    Returns:
-        float32 array of `tile.outer_shape`, values 0 to 1.
-
-    Raises:
-        ValueError: if the transition does not fit into the halo, or the tile not into the plane.
-    """
-    height, width = shape
-    if tile.oy1 > height or tile.ox1 > width:
-        raise ValueError(
-            f"shape must be that of the planned plane, got {shape} for a tile that ends at "
-            f"({tile.oy1}, {tile.ox1}); pass the shape given to plan_tiles"
-        )
-    if ramp < 0:
-        raise ValueError(f"ramp must be 0 or more pixels, got {ramp}; use 0 for no blending")
-    rows = _axis_window((tile.y0, tile.y1), (tile.oy0, tile.oy1), height, ramp)
-    columns = _axis_window((tile.x0, tile.x1), (tile.ox0, tile.ox1), width, ramp)
-    return (rows[:, None] * columns[None, :]).astype(np.float32)
 
 
 def _check_on_grid(name: str, value: int, least: int) -> None:
@@ -187,29 +159,3 @@ def _cut(length: int, tile: int) -> list[tuple[int, int]]:
 def _gap(position: float, start: int, stop: int) -> float:
     """Distance of a position from a span, 0 inside."""
     return max(start - position, position - stop, 0.0)
-
-
-def _axis_window(
-    core: tuple[int, int], outer: tuple[int, int], length: int, ramp: int
-) -> npt.NDArray[np.float64]:
-    """Weights along one axis over the outer span, float64, values 0 to 1."""
-    fits_low = outer[0] == 0 or 2 * (core[0] - outer[0]) >= ramp
-    fits_high = outer[1] == length or 2 * (outer[1] - core[1]) >= ramp
-    if not (fits_low and fits_high):
-        raise ValueError(
-            f"ramp must be at most twice the halo, got {ramp} for a core {core} read as {outer}; "
-            "lower the ramp or plan the tiles with a larger halo"
-        )
-    pixels = np.arange(*outer) + 0.5
-    # The plane's own borders are no transition: there is no neighbour to share the weight with.
-    rise = _step(pixels - core[0], ramp) if core[0] > 0 else np.ones_like(pixels)
-    fall = _step(pixels - core[1], ramp) if core[1] < length else np.zeros_like(pixels)
-    return rise - fall
-
-
-def _step(distance: npt.NDArray[np.float64], ramp: int) -> npt.NDArray[np.float64]:
-    """Smooth step from 0 to 1 around distance 0, `ramp` pixels wide."""
-    if ramp == 0:
-        return (distance > 0).astype(np.float64)
-    t = np.clip(distance / ramp + 0.5, 0.0, 1.0)
-    return t * t * (3.0 - 2.0 * t)

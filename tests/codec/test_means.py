@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise import tiles
-from napari_rdpdenoise.codec.means import BLOCK, block_means, correct_means
+from napari_rdpdenoise.codec.means import block_means, correct_means
+from napari_rdpdenoise.tiles import GRID
 
 SHAPES = [(1, 1), (1, 200), (64, 64), (65, 63), (130, 257)]
 
 
 def test_blocks_lie_on_the_grid_of_tiles():
-    assert tiles.GRID % BLOCK == 0
+    assert tiles.GRID % GRID == 0
 
 
 @pytest.mark.parametrize("shape", SHAPES)
@@ -20,9 +21,9 @@ def test_blocks_lie_on_the_grid_of_tiles():
 def test_means_are_those_of_the_blocks(shape, dtype):
     image = (np.random.default_rng(0).random(shape) * 200).astype(dtype)
     found = block_means(image)
-    assert found.shape == tuple(-(-n // BLOCK) for n in shape)
+    assert found.shape == tuple(-(-n // GRID) for n in shape)
     for (row, column), mean in np.ndenumerate(found):
-        block = image[row * BLOCK : (row + 1) * BLOCK, column * BLOCK : (column + 1) * BLOCK]
+        block = image[row * GRID : (row + 1) * GRID, column * GRID : (column + 1) * GRID]
         assert mean == pytest.approx(block.mean(dtype=np.float64), rel=1e-6)
 
 
@@ -40,4 +41,4 @@ def test_the_correction_is_smooth_and_keeps_the_mean():
     assert corrected.dtype == np.float32
     assert corrected.mean() == pytest.approx(wanted.mean(), rel=0.01)
     steps = max(np.abs(np.diff(corrected, axis=axis)).max() for axis in (0, 1))
-    assert steps <= np.ptp(wanted) / BLOCK
+    assert steps <= np.ptp(wanted) / GRID

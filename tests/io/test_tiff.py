@@ -257,7 +257,7 @@ def test_cache_of_chunks_stays_within_its_budget(tmp_path, image):
         for _ in range(2):
             np.testing.assert_array_equal(view[:], array)
         assert len(store._chunks) == 3
-        assert store._used == sum(len(chunk) for chunk in store._chunks.values())
+        assert store._chunks.currsize == sum(len(chunk) for chunk in store._chunks.values())
         store.close()
 
 

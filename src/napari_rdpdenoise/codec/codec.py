@@ -14,13 +14,14 @@ from torch import Tensor
 from napari_rdpdenoise.codec.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
 from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.latents import MEAN_STEP, Latents, pack_means, unpack_means
-from napari_rdpdenoise.codec.means import BLOCK, block_means, correct_means
+from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.decoders.grain import Place, grain
 from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.tiles import GRID
 
 _CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
 _MEAN_LIMIT = 2.0**30  # steps of a block mean
@@ -196,7 +197,7 @@ class Codec:
         rows, columns = (-(-n // STRIDE) for n in (head.height, head.width))
         with torch.inference_mode():
             symbols = self._network.hyperprior.decode(tile.payloads[0], tile.payloads[1], (rows, columns))
-        blocks = (-(-head.height // BLOCK), -(-head.width // BLOCK))
+        blocks = (-(-head.height // GRID), -(-head.width // GRID))
         try:
             means = unpack_means(tile.payloads[2], blocks)
             noise = NoiseModel(head.gain, head.offset, head.read_noise)

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_rdpdenoise.codec.latents import MEAN_STEP
-from napari_rdpdenoise.codec.means import BLOCK
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, UNIT
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.model import TABLE_READ, inverse_table, moments_table
+from napari_rdpdenoise.tiles import GRID
 
 _MEAN_LIMIT = 2.0**30  # as in the codec
 
@@ -116,7 +116,7 @@ class Means(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.block, self.step, self.limit = BLOCK, MEAN_STEP, _MEAN_LIMIT
+        self.block, self.step, self.limit = GRID, MEAN_STEP, _MEAN_LIMIT
 
     @torch.jit.export
     def of(self, image: Tensor) -> Tensor:

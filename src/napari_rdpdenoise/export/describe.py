@@ -13,10 +13,9 @@ from numpy.typing import NDArray
 from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.export.module import Fixed
+from napari_rdpdenoise.tiles import GRID, HALO
 
-HALO = 128  # px at every edge of a block that its neighbour does better, as in RunSettings
-STEP = 64  # px; blocks whose sizes are multiples share the grid of the block means
-LEAST = 2 * HALO + STEP  # px
+LEAST = 2 * HALO + GRID  # px
 CITE = (
     (
         "Minnen, Balle and Toderici, Joint autoregressive and hierarchical priors for learned image "

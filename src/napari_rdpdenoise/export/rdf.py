@@ -17,7 +17,8 @@ from bioimageio.spec.generic.v0_3 import LicenseId
 from bioimageio.spec.model import v0_5
 from loguru import logger
 
-from napari_rdpdenoise.export.describe import CITE, HALO, LEAST, STEP, Story
+from napari_rdpdenoise.export.describe import CITE, LEAST, Story
+from napari_rdpdenoise.tiles import GRID, HALO
 
 _TOLERANCE = 0.05  # noise standard deviations that the test output may be off
 _MISMATCHED = (
@@ -52,7 +53,7 @@ def check_package(path: Path) -> None:
 
 def _description(folder: Path, story: Story, authors: list[str]) -> v0_5.ModelDescr:
     batch, channel = v0_5.BatchAxis(), v0_5.ChannelAxis(channel_names=["intensity"])
-    size = v0_5.ParameterizedSize(min=LEAST, step=STEP)
+    size = v0_5.ParameterizedSize(min=LEAST, step=GRID)
     space = [v0_5.SpaceInputAxis(id=name, size=size, concatenable=True) for name in ("y", "x")]
     cropped = [
         v0_5.SpaceOutputAxisWithHalo(id=i, halo=HALO, size=v0_5.SizeReference(tensor_id="raw", axis_id=i))

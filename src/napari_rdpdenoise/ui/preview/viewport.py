@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from napari_rdpdenoise.io.source import channel_axis
-from napari_rdpdenoise.tiles import Tile, order_tiles, plan_tiles
+from napari_rdpdenoise.tiles import HALO, Tile, order_tiles, plan_tiles
 
 __all__ = ["LayerView", "Sight", "Wish", "look_at", "preview_tile"]
 
@@ -88,7 +88,7 @@ def preview_tile(plane: tuple[int, int], run_tile: int) -> int:
     return run_tile if plane[0] * plane[1] <= _WHOLE_PIXELS else min(run_tile, PREVIEW_TILE)
 
 
-def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = 128, most: int = _MOST_VISIBLE) -> Sight:
+def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: int = _MOST_VISIBLE) -> Sight:
     """List the tiles that a view shows, nearest to its centre first, then the ring around them.
 
     Args:
