@@ -86,7 +86,7 @@ def test_what_is_not_done_is_0(axes, data) -> None:
     index = tuple(data.draw(st.integers(0, noisy.shape[place] - 1)) for place in leading)
     expected = np.zeros(noisy.shape, np.float32)
     for tile in tiles:
-        canvas.put(index, tile, np.full(tile.core_shape, 7.0, np.float32))
+        canvas.plane(index)[tile.core] = 7.0
     canvas.restart()  # the pixels stay, but they are of other settings
     done = data.draw(st.lists(st.sampled_from(tiles), unique=True))
     rows = np.moveaxis(expected, [axes.index("Y"), axes.index("X")], [-2, -1])[index]

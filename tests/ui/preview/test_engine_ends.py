@@ -128,24 +128,6 @@ def test_a_run_holds_the_engine_no_longer_than_the_view_is_wanted(tiny_codec, de
     assert desk.tiles == []
 
 
-def test_nothing_is_computed_while_held(tiny_codec, desk_of, movie, view, base):
-    passed = threading.Semaphore(0)
-
-    def load(model, device):
-        passed.release()
-        return tiny_codec
-
-    desk = desk_of(tiny_codec, load=load)
-    desk.engine.hold()
-    generation = desk.engine.aim(view(movie()))
-    for _ in range(5):  # the thread goes round, and begins no tile
-        desk.engine.warm_up(base)
-        assert passed.acquire(timeout=PATIENCE)
-    assert tiny_codec.encoder_calls == 0
-    desk.engine.release()
-    desk.until(lambda: Settled(generation) in desk.events)
-
-
 def test_closing_waits_for_the_tile_in_work_only(tiny_codec, desk_of, movie, view, gate):
     door, desk = gate(tiny_codec), desk_of(tiny_codec)
     desk.engine.aim(view(movie()))

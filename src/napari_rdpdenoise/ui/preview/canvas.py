@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.io.convert import to_output
 from napari_rdpdenoise.io.source import check_axes, check_dtype
 from napari_rdpdenoise.tiles import GRID, Tile
 from napari_rdpdenoise.ui.layers.slicing import Sliced, full_key
@@ -32,7 +31,7 @@ class _Plane:
 
 
 class Canvas(Sliced):
-    """Array of the noisy layer's axes and shape; previewed tiles are put into it.
+    """Array of the noisy layer's axes and shape; previewed tiles are written into it.
 
     ``index`` below is one number per axis beside Y and X, in the layer's order; a plane is (height, width).
 
@@ -62,12 +61,6 @@ class Canvas(Sliced):
     def plane(self, index: tuple[int, ...]) -> NDArray[Any]:
         """The pixels of one plane, to be written to; noisy where nothing was put yet."""
         return self._get(index).pixels
-
-    def put(self, index: tuple[int, ...], tile: Tile, block: NDArray[Any]) -> None:
-        """Write a tile's core; ``block`` has its shape, and is rounded and clipped to the dtype."""
-        plane = self._get(index)
-        plane.pixels[tile.core] = block if block.dtype == self.dtype else to_output(block, self.dtype)[0]
-        self.mark(index, (tile,))
 
     def mark(self, index: tuple[int, ...], tiles: Iterable[Tile]) -> None:
         """Note that the cores of tiles hold the result."""
@@ -106,11 +99,6 @@ class Canvas(Sliced):
                 self._planes.popitem(last=False)
             for plane in self._planes.values():
                 plane.done[:] = False
-
-    def clear(self) -> None:
-        """Let go of all planes: everything is the noisy image again."""
-        with self._lock:
-            self._planes.clear()
 
     def done_at(self, key: Any) -> NDArray[np.bool_]:
         """Which pixels hold the result: bool, of the shape of ``self[key]``."""

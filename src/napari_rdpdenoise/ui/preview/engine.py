@@ -38,7 +38,6 @@ if TYPE_CHECKING:
 __all__ = ["ChannelReady", "Failed", "PreviewEngine", "PreviewView", "Settled", "TileReady"]
 
 MIB = 1024**2
-_ASK_AGAIN_S = 0.05  # between two questions whether a search is still wanted
 
 _LOG = logging.getLogger(__name__)
 
@@ -81,13 +80,12 @@ class PreviewEngine:
     ) -> None:
         self._on_tile, self._on_event = on_tile, on_event
         self._pairs = PairStore(pair_bytes)
-        self._maker = PairMaker(cache, load)
+        self._decoding = PairMaker(cache, load)
         self._wake = threading.Condition()
         self._todo: deque[Wish] = deque()
         self._chores: deque[Callable[[], None]] = deque()  # what else the thread has to do, before tiles
         self._target: _Target | None = None
         self._generation = 0
-        self._holds = 0
         self._closed = False
         self._thread: threading.Thread | None = None
         self._blender = Blender()
@@ -130,17 +128,6 @@ class PreviewEngine:
             self._check_open()
             self._chores.append(lambda: self._warm_up(settings))
             self._start()
-            self._wake.notify_all()
-
-    def hold(self) -> None:
-        """Compute nothing new until as many calls of `release`; a run on the same device holds it anyway."""
-        with self._wake:
-            self._holds += 1
-
-    def release(self) -> None:
-        """End one `hold`."""
-        with self._wake:
-            self._holds = max(0, self._holds - 1)
             self._wake.notify_all()
 
     def forget(self, layer: Hashable) -> None:
@@ -230,7 +217,7 @@ class PreviewEngine:
                 if self._chores:
                     return self._chores.popleft()
                 target = self._target
-                if target is not None and self._todo and not self._holds:
+                if target is not None and self._todo:
                     wish = self._todo.popleft()
                     return lambda: self._serve(target, wish)
                 self._wake.wait()
@@ -240,7 +227,7 @@ class PreviewEngine:
         from napari_rdpdenoise.codec.device import GivenUp
 
         try:
-            self._do(target, wish)
+            self._denoise(target, wish)
         except (_Stale, GivenUp):
             pass
         except Exception as error:
@@ -248,21 +235,21 @@ class PreviewEngine:
         if target.generation == self._generation and not self._todo:
             self._tell(self._on_event, Settled(target.generation))
 
-    def _do(self, target: _Target, wish: Wish) -> None:
+    def _denoise(self, target: _Target, wish: Wish) -> None:
         series, key = target.view.series, PairKey(target.view.series.key, wish.index, wish.tile)
         held = self._pairs.get(key)
         if held is not None and not held.provisional:
             self._deliver(target, wish, held, cached=True)
             return
-        maker = self._maker
-        codec = self._need(target, lambda: maker.codec(series.settings))
-        maker.wait_for_runs(codec, lambda: self._is_stale(target))
-        plan, final = self._need(target, lambda: maker.plans.quick(series, wish.channel, codec))
+        decoding = self._decoding
+        codec = self._need(target, lambda: decoding.codec(series.settings))
+        decoding.wait_for_runs(codec, lambda: self._is_stale(target))
+        plan, final = self._need(target, lambda: decoding.plans.quick(series, wish.channel, codec))
         if not final:
             if held is None:
                 self._make(target, wish, plan, codec, provisional=True)
             between = self._watch(target, wish.channel, codec)
-            plan = self._need(target, lambda: maker.plans.choose(series, wish.channel, codec, between))
+            plan = self._need(target, lambda: decoding.plans.choose(series, wish.channel, codec, between))
             if self._is_stale(target):
                 return
         self._make(target, wish, plan, codec, provisional=False)
@@ -288,7 +275,7 @@ class PreviewEngine:
         """Denoise one tile, keep it and report it."""
         series = target.view.series
         stale = lambda: self._is_stale(target)  # noqa: E731
-        pair = self._maker.make(series, wish, plan, codec, stale, provisional=provisional)
+        pair = self._decoding.make(series, wish, plan, codec, stale, provisional=provisional)
         if not self._closed:
             self._pairs.put(PairKey(series.key, wish.index, wish.tile), pair)
         self._deliver(target, wish, pair, cached=False)
@@ -300,7 +287,7 @@ class PreviewEngine:
 
     def _announce(self, target: _Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
         """After the channel's first tile, because its checks take a while."""
-        series, plans = target.view.series, self._maker.plans
+        series, plans = target.view.series, self._decoding.plans
         if self._closed or plans.was_told(series, channel):
             return
         messages = plans.doubts(series, channel, plan, codec)
@@ -317,10 +304,7 @@ class PreviewEngine:
             return all(wish.channel != channel for wish in now.view.wishes)
 
         def between() -> None:
-            self._maker.wait_for_runs(codec, unwanted)
-            with self._wake:
-                while self._holds and not unwanted():
-                    self._wake.wait(_ASK_AGAIN_S)
+            self._decoding.wait_for_runs(codec, unwanted)
             if unwanted():
                 raise _Stale
 
@@ -328,12 +312,12 @@ class PreviewEngine:
 
     def _warm_up(self, settings: RunSettings) -> None:
         try:
-            self._maker.codec(settings)
+            self._decoding.codec(settings)
         except Exception as error:  # told when the model is needed
             _LOG.info("preview: the model could not be loaded yet: %s", error)
 
     def _forget(self, layer: Hashable) -> None:
-        self._maker.plans.forget(layer)
+        self._decoding.plans.forget(layer)
         self._drop_pairs(layer)
 
     def _drop_pairs(self, layer: Hashable) -> None:

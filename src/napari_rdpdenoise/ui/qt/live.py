@@ -12,7 +12,7 @@ import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
-from napari_rdpdenoise.ui.qt.background import look_up, run_job
+from napari_rdpdenoise.ui.qt.background import ask, start
 from napari_rdpdenoise.ui.qt.layers import OURS, look_of, position_of, subject_of, view_of
 from napari_rdpdenoise.ui.run.jobs import realism_note
 from napari_rdpdenoise.ui.session import Session
@@ -212,9 +212,7 @@ class Live(QObject):
     def ask_realism(self) -> None:
         """Find out in a thread what the chosen model offers."""
         model = self.session.state.model
-        question = look_up(lambda: self._question(model))
-        question.returned.connect(lambda note: self.session.take_realism(model, note))
-        question.start()
+        ask(self, lambda: self._question(model), lambda note: self.session.take_realism(model, note))
 
     def settled(self) -> None:
         """Tell the boxes."""
@@ -222,9 +220,7 @@ class Live(QObject):
 
     def start(self, job: Job) -> None:
         """Run a job in a thread."""
-        worker = run_job(self.session.controller, job)
-        worker.yielded.connect(self._take)
-        worker.start()
+        start(self, lambda: self.session.controller.run(job), self._take)
 
     # Inside
 

@@ -86,11 +86,10 @@ def test_a_cache_that_cannot_be_cleared_is_told(box_of, cache, qtbot, monkeypatc
     assert box._clear.isEnabled()
 
 
-def test_another_cache_and_caches_without_files(box_of, cache, qtbot, tmp_path):
-    box = box_of(cache)
-    box.set_cache(LatentCache(folder=tmp_path / "other"), 8 * 10**9)
+def test_empty_caches_and_caches_without_files(box_of, qtbot, tmp_path):
+    box = box_of(LatentCache(folder=tmp_path / "other"), limit=8 * 10**9)
     qtbot.waitUntil(lambda: box._size.text().startswith("Cache: 0 MB of 8 GB in"))
-    box.set_cache(LatentCache(folder=None), 0)
+    box = box_of(LatentCache(folder=None), limit=0)
     qtbot.waitUntil(lambda: box._size.text() == "Cache: in memory only")
     box._clear.click()
     qtbot.waitUntil(lambda: "Freed" in box._told.text())

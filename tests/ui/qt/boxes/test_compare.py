@@ -51,7 +51,8 @@ class Desk:
 
     def preview(self, index=0, tiles=TILES):
         for tile in tiles:
-            self.canvas.put((index,), tile, self.fidelity[index][tile.core])
+            self.canvas.plane((index,))[tile.core] = self.fidelity[index][tile.core]
+        self.canvas.mark((index,), tiles)
 
     def shown(self):
         if self.noisy not in self.viewer.layers:

@@ -30,8 +30,8 @@ def desk(qtbot, tmp_path):
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QVBoxLayout, QWidget
 
+    from napari_rdpdenoise.ui.qt.background import alive
     from napari_rdpdenoise.ui.qt.boxes.readouts import ReadoutsBox
-    from napari_rdpdenoise.ui.qt.latest import alive
 
     rng = np.random.default_rng(0)
     clean = 140 + 60 * gaussian_filter(rng.normal(size=SHAPE), (0, 3, 3)) * 6
@@ -70,7 +70,7 @@ def desk(qtbot, tmp_path):
     holder.resize(340, 420)
     holder.show()
     state.viewer, state.box, state.layer, state.folder = viewer, box, layer, tmp_path
-    state.wait = lambda: qtbot.waitUntil(lambda: not box._latest.busy, timeout=30_000)
+    state.wait = lambda: qtbot.waitUntil(lambda: not box._work.busy, timeout=30_000)
     yield state
     if alive(box):
         box.cancel()
@@ -194,7 +194,7 @@ def test_three_dimensions_and_no_preview_are_told(desk):
     desk.box.refresh()
     desk.box.measure_plane()
     assert "wait for its preview" in desk.box._status.text()
-    assert not desk.box._latest.busy
+    assert not desk.box._work.busy
 
 
 def test_the_choice_follows_the_viewer(desk):
@@ -252,7 +252,7 @@ def test_another_choice_stops_what_is_measured_and_empties_the_numbers(desk, qtb
     box.measure_plane()
     qtbot.waitUntil(lambda: entered.is_set() and bool(cells(box)))
     getattr(box, choice).choose(other[choice])
-    assert not box._latest.busy
+    assert not box._work.busy
     assert "measure again" in box._status.text()
     assert (box._plane.isEnabled(), box._cancel.isEnabled(), box._bar.isVisible()) == (True, False, False)
     go_on.set()

@@ -147,7 +147,7 @@ def test_a_plot_shown_while_another_imports_pyqtgraph_waits_for_it(qtbot, monkey
     started = []
     plot = plots.RatePlot()
     qtbot.addWidget(plot)
-    monkeypatch.setattr(plot._loader, "start", lambda *arguments: started.append(arguments))
+    monkeypatch.setattr(plot._loader, "ask", lambda *arguments: started.append(arguments))
     plot.show()
     assert plot._plot is None
     assert len(started) == 1

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QVBoxLayout, QWidget
 
+from napari_rdpdenoise.ui.qt.background import Newest, ask
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
 from napari_rdpdenoise.ui.state import describe
@@ -47,7 +47,7 @@ class CacheBox(QWidget):
         chosen = preferences()
         self._cache = open_cache(chosen) if cache is None else cache
         self._limit = chosen.cache_bytes if limit_bytes is None else limit_bytes
-        self._looking = self._look_again = False
+        self._looking = Newest(self)
         self._size = named(text_label("Cache: looking."), "Cache", "")
         self._told = named(text_label(), "Cache cleared", "What was freed.")
         self._clear = named(
@@ -67,20 +67,9 @@ class CacheBox(QWidget):
         self._clear.clicked.connect(self._ask)
         self._show_place()
 
-    def set_cache(self, cache: LatentCache, limit_bytes: int) -> None:
-        """Show another cache, after a change of the preferences."""
-        self._cache, self._limit = cache, limit_bytes
-        self._told.hide()
-        self._show_place()
-        self.refresh()
-
     def refresh(self) -> None:
         """Look at the cache again, and show its size when that is done."""
-        if self._looking:
-            self._look_again = True
-            return
-        self._looking = True
-        create_worker(_look, self._cache, _connect={"returned": self._show_size}, _ignore_errors=True)
+        self._looking.ask(lambda: _look(self._cache), self._show_size)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Bring the size up to date whenever the box is unfolded."""
@@ -99,7 +88,7 @@ class CacheBox(QWidget):
         )
         if answer == buttons.Yes:
             self._clear.setEnabled(False)
-            create_worker(_empty, self._cache, _connect={"returned": self._cleared}, _ignore_errors=True)
+            ask(self, lambda: _empty(self._cache), self._cleared)
 
     def _cleared(self, found: _Found) -> None:
         self._clear.setEnabled(True)
@@ -116,11 +105,7 @@ class CacheBox(QWidget):
         self.refresh()
 
     def _show_size(self, found: _Found) -> None:
-        self._looking = False
-        if self._look_again:
-            self._look_again = False
-            self.refresh()
-        if found.cache is self._cache and found.error is None:
+        if found.error is None:
             self._show_place(size_words(found.disk_bytes))
 
     def _show_place(self, size: str = "...") -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari.qt.threading import create_worker
 from qtpy.QtCore import QObject, Signal
 
 from napari_rdpdenoise.ui.compare.checks import judge, texture_share
+from napari_rdpdenoise.ui.qt.background import ask
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.ui.preview.shown import Shown
@@ -49,11 +49,9 @@ class Teller(QObject):
 
     def _start(self, shown: Shown) -> None:
         self._busy = shown
-        worker = create_worker(_safely, shown)
-        worker.returned.connect(self._take)
-        worker.start()
+        ask(self, lambda: _safely(shown), self._told)
 
-    def _take(self, text: str) -> None:
+    def _told(self, text: str) -> None:
         asked, self._busy = self._busy, None
         wanted = self._wanted
         if wanted is None or asked is None:

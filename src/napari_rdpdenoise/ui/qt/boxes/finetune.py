@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import napari
 from qtpy.QtCore import QTimer, Signal
@@ -13,30 +12,15 @@ from napari_rdpdenoise.ui.finetune.curves import Curves
 from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Event, Failed, Preparing, Progress, Task
 from napari_rdpdenoise.ui.finetune.run import events
 from napari_rdpdenoise.ui.finetune.words import KEPT, checked_words, done_words, failed_words, progress_words
-from napari_rdpdenoise.ui.qt.background import run_tuning, start_long
+from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
 from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CurvePlots
-from napari_rdpdenoise.ui.qt.latest import alive
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 
 __all__ = ["FineTuneBox"]
 
 _REDRAW_MS = 300  # between two drawings of the curves
 _STOPPING = "Stopping after the step in work; the window is free."
-
-
-class _Training:
-    """The thread that trains; outlives the widget for as long as its last step takes."""
-
-    def __init__(self) -> None:
-        self.worker: Any = None
-        self.stopping = False
-
-    def stop(self) -> None:
-        """Ask it to stop; returns at once."""
-        self.stopping = True
-        if self.worker is not None:
-            self.worker.quit()
 
 
 class FineTuneBox(QWidget):
@@ -67,7 +51,7 @@ class FineTuneBox(QWidget):
     ) -> None:
         super().__init__()
         self._stream = stream
-        self._training = training = _Training()
+        self._training = training = Newest(self, long=True)
         self._paused = False
         self._made: str | None = None  # folder of the better model
         self._curves = Curves()
@@ -108,7 +92,7 @@ class FineTuneBox(QWidget):
     @property
     def busy(self) -> bool:
         """Whether a training is under way, its last step included."""
-        return self._training.worker is not None
+        return self._training.busy
 
     def refresh(self) -> None:
         """Bring hints up to date when the box is unfolded."""
@@ -124,19 +108,16 @@ class FineTuneBox(QWidget):
             self.status.setText(str(error))
             self._show_buttons()
             return
-        self._made, self._paused, self._training.stopping = None, False, False
+        self._made, self._paused = None, False
         self._curves = Curves()
         self.plots.set_curves(self._curves)
         self.crop.hide()
         for label in (self.notes, self.report):
             label.setText("")
         self.status.setText("Starting.")
-        worker = self._training.worker = run_tuning(self._stream, task)
-        worker.yielded.connect(self._take)
-        worker.paused.connect(self._has_paused)
-        worker.resumed.connect(self._has_resumed)
-        worker.finished.connect(self._ended)
-        start_long(worker)
+        work = self._work = self._training.start(lambda: self._stream(task), self._take, self._ended)
+        work.paused.connect(self._has_paused)
+        work.resumed.connect(self._has_resumed)
         self._show_buttons()
 
     def stop(self) -> None:
@@ -154,8 +135,6 @@ class FineTuneBox(QWidget):
     # What the thread says
 
     def _take(self, event: Event) -> None:
-        if not alive(self):
-            return
         if isinstance(event, Progress):
             self._curves.add(event)
             if not self._redraw.isActive():
@@ -185,21 +164,19 @@ class FineTuneBox(QWidget):
             self.tuned.emit(self._made)
 
     def _has_paused(self) -> None:
-        if alive(self) and not self._training.stopping:
+        if not self._training.stopping:
             self._paused = True
             self.status.setText("Paused. The processor is free.")
             self._show_buttons()
 
     def _has_resumed(self) -> None:
-        if alive(self):
-            self._paused = False
-            self.status.setText("Going on.")
-            self._show_buttons()
+        self._paused = False
+        self.status.setText("Going on.")
+        self._show_buttons()
 
-    def _ended(self) -> None:
-        self._training.worker = None
-        if not alive(self):
-            return
+    def _ended(self, error: Exception | None) -> None:
+        if error is not None:  # the generator tells its own
+            raise error
         if self.status.text() == _STOPPING:
             self.status.setText(f"Cancelled. {KEPT}")
         self._paused = False
@@ -208,15 +185,14 @@ class FineTuneBox(QWidget):
     # Inside
 
     def _pause_or_go_on(self) -> None:
-        worker = self._training.worker
-        if worker is None:
+        if not self.busy:
             return
         self.pause.setEnabled(False)  # until it has done so
         if self._paused:
-            worker.resume()
+            self._work.resume()
         else:
             self.status.setText("Pausing after the step in work.")
-            worker.pause()
+            self._work.pause()
 
     def _show_buttons(self) -> None:
         busy, stopping = self.busy, self._training.stopping

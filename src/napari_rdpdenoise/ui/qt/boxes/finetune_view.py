@@ -13,7 +13,7 @@ from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 
 from napari_rdpdenoise.ui.finetune.curves import Curve, Curves
 from napari_rdpdenoise.ui.finetune.events import Crop
-from napari_rdpdenoise.ui.qt.latest import alive
+from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.parts.controls import named
 from napari_rdpdenoise.ui.qt.parts.plots import Plot, quiet_plot
 

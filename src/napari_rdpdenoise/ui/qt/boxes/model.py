@@ -8,7 +8,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog
 
 from napari_rdpdenoise.codec.library import DEFAULT, ListedModel, list_models
-from napari_rdpdenoise.ui.qt.background import look_up
+from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.controls import named
 
 __all__ = ["ModelChoice"]
@@ -40,10 +40,8 @@ class ModelChoice(QComboBox):
         self.activated.connect(self._choose)
 
     def fill(self) -> None:
-        """Look up in a thread which models there are, and offer them."""
-        asked = look_up(list_models)
-        asked.returned.connect(self.offer)
-        asked.start()
+        """Ask in a thread which models there are, and offer them."""
+        ask(self, list_models, self.offer)
 
     def offer(self, models: Iterable[ListedModel]) -> None:
         """Add models that are not there yet."""

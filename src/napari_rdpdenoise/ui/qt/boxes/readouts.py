@@ -31,7 +31,7 @@ from napari_rdpdenoise.ui.compare.readouts import (
 )
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, series_planes
 from napari_rdpdenoise.ui.preview.shown import Shown
-from napari_rdpdenoise.ui.qt.latest import Latest
+from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.parts.consent import ask_consent
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, region_of, stack_of
@@ -72,7 +72,7 @@ class ReadoutsBox(QWidget):
         super().__init__()
         self._viewer, self._shown, self._result, self._folder = viewer, shown, result_layer, backbones
         self._ask, self._opener = ask or ask_consent, opener
-        self._latest = Latest(self)
+        self._work = Newest(self)
         self._asked = False  # whether the work under way was asked for; the checks then wait
         self._missing: tuple[Trunk, ...] = ()
         self._key: object = None  # of the plane that was measured last
@@ -150,7 +150,7 @@ class ReadoutsBox(QWidget):
                 region = self._box(shown)
             except ValueError:  # said when the user asks for the plane
                 region = None
-            self._latest.start(lambda: check_shown(shown, region), self._take, self._ended)
+            self._work.start(lambda: check_shown(shown, region), self._take, self._ended)
 
     def measure_plane(self) -> None:
         """Measure the plane that is shown."""
@@ -190,7 +190,7 @@ class ReadoutsBox(QWidget):
 
     def cancel(self) -> None:
         """Stop what is under way; the numbers that are there stay."""
-        self._latest.cancel()
+        self._work.cancel()
         self._idle()
         self._say("Cancelled.")
 
@@ -200,7 +200,7 @@ class ReadoutsBox(QWidget):
         self._table.start("", [])
         self.path_changed.emit(_OTHER)
         if not self._fetches:  # a download goes on
-            self._latest.cancel()
+            self._work.cancel()
             self._idle()
             self._say(_OTHER.note)
             self.refresh()
@@ -267,7 +267,7 @@ class ReadoutsBox(QWidget):
         for button in (self._plane, self._series, self._download):
             button.setEnabled(False)
         self._cancel.setEnabled(True)
-        self._latest.start(work, self._take, self._ended)
+        self._work.start(work, self._take, self._ended)
 
     def _idle(self) -> None:
         self._asked = self._fetches = False

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari.qt.threading import create_worker
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QPushButton, QVBoxLayout, QWidget
 
+from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 from napari_rdpdenoise.ui.run.recipes import Recipe, as_command, as_python
 from napari_rdpdenoise.ui.state import describe
@@ -101,7 +101,7 @@ class RepeatBox(QWidget):
                     f"job: expected a new name, found a file at {path}; choose it itself to replace it"
                 )
                 return
-        create_worker(_write, path, recipe, _connect={"returned": self._saved}, _ignore_errors=True)
+        ask(self, lambda: _write(path, recipe), self._saved)
 
     def _saved(self, answer: _Answer) -> None:
         if answer.error is not None:
@@ -112,7 +112,7 @@ class RepeatBox(QWidget):
     def _load_job(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Load job", "", _FILTER)
         if name:
-            create_worker(_read, Path(name), _connect={"returned": self._loaded}, _ignore_errors=True)
+            ask(self, lambda: _read(Path(name)), self._loaded)
 
     def _loaded(self, answer: _Answer) -> None:
         if answer.settings is None:

@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QComboBox
 
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, box_of
-from napari_rdpdenoise.ui.qt.latest import alive
+from napari_rdpdenoise.ui.qt.background import alive
 
 __all__ = ["LayerChoice", "region_of", "stack_of"]
 

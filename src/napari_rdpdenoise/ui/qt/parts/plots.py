@@ -7,7 +7,6 @@ then, and where it is not installed, the same numbers stand there in words.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,7 @@ from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QColor, QPalette, QShowEvent
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_rdpdenoise.ui.qt.latest import Latest
+from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ class Plot(QWidget):
         super().__init__()
         self._pg: Any = None
         self._plot: Any = None
-        self._loader = Latest(self)
+        self._loader = Newest(self)
         self._styles: list[tuple[Any, bool, bool]] = []
         self._lines: list[tuple[Any, bool]] = []
         self._empty = empty
@@ -66,7 +65,7 @@ class Plot(QWidget):
         if hasattr(loaded, "PlotWidget"):  # not while another plot's thread is in the middle of importing it
             self._build(loaded)
         else:
-            self._loader.start(_load, self._build, self._loaded)
+            self._loader.ask(_load, self._build, self._loaded)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the theme."""
@@ -308,8 +307,8 @@ def quiet_plot(pyqtgraph: Any, parent: QWidget, height: int) -> Any:
     return plot
 
 
-def _load() -> Iterator[Any]:
-    yield import_module("pyqtgraph")
+def _load() -> Any:
+    return import_module("pyqtgraph")
 
 
 def _columns(path: RealismPath) -> Any:
