@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 
 from napari_rdpdenoise.cli.progress import describe, duration, follow, summary
+from napari_rdpdenoise.jobs.job import Outcome
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.report import ChannelReport, Progress, RunReport
 
@@ -37,11 +41,13 @@ def test_follow_tells_every_message_once_and_returns_the_report(capsys):
         yield Progress(0, 0, 0.0, NAN, NAN, 0, 0, "measuring the noise")
         yield Progress(1, 2, 1.0, 1.0, 0.2, 0, 1, "saturated")
         yield Progress(2, 2, 1.0, 0.0, 0.2, 0, 1)
-        return report(messages=("saturated", "at the end"))
+        return outcome
 
-    assert follow(running(), "a.tif") == report(messages=("saturated", "at the end"))
+    outcome = Outcome(report(messages=("saturated", "at the end")), SimpleNamespace(dtype=np.dtype("uint8")))
+    assert follow(running(), "a.tif") is outcome
     told = capsys.readouterr().err.splitlines()
-    assert told == ["a.tif: measuring the noise", "a.tif: saturated", "a.tif: at the end"]
+    assert told[:3] == ["a.tif: measuring the noise", "a.tif: saturated", "a.tif: at the end"]
+    assert told[3:] == [f"a.tif: {line}" for line in summary(outcome.report, "uint8")]
 
 
 def test_an_interruption_closes_the_stream():

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from napari_rdpdenoise.jobs.batch import plan_jobs, stem
+from napari_rdpdenoise.settings import RunSettings
 
 
 @pytest.fixture
@@ -18,8 +19,9 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def targets(*arguments) -> list[str]:
-    return [job.target.as_posix() for job in plan_jobs(*arguments).jobs]
+def targets(inputs, out, form=None) -> list[str]:
+    plan = plan_jobs(inputs, out, RunSettings(output_format=form))
+    return [job.target.as_posix() for job in plan.jobs]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +65,7 @@ def test_a_glob_is_a_batch_even_with_one_match_and_skips_what_we_left(folder):
     for name in ("a.ome.tif.job.json", "a.tif.partial", "a.ome.tif.lock", "a.ome.tif.job.json.0a.new"):
         Path(name).touch()
     plan = plan_jobs(["a*"], "out")
-    assert [job.source for job in plan.jobs] == ["a.tif"]
+    assert [job.input for job in plan.jobs] == ["a.tif"]
     assert plan.several
     assert targets(["**/*.tif"], "out") == ["out/a.ome.tif", "out/b.ome.tif"]
 
@@ -94,7 +96,7 @@ def test_missing_inputs(folder, name):
 )
 def test_refused_before_any_work(folder, inputs, out, form, message):
     with pytest.raises(ValueError, match=message):
-        plan_jobs(inputs, out.format(folder=folder.name), form)
+        plan_jobs(inputs, out.format(folder=folder.name), RunSettings(output_format=form))
 
 
 def test_an_input_inside_the_result_is_refused(folder):

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.jobs.record import (
     read_job,
     read_settings,
@@ -35,9 +36,7 @@ def made(tmp_path):
     target.parent.mkdir()
     source.touch()
     spec = SimpleNamespace(job="settings|input|model")
-    file = write_record(
-        target, source=str(source), codec=CODEC, settings=SETTINGS, spec=spec, report=report(target)
-    )
+    file = write_record(Job(source, target, SETTINGS), codec=CODEC, spec=spec, report=report(target))
     return target, source, json.loads(file.read_text())
 
 

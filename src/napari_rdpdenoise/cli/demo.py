@@ -10,7 +10,8 @@ from rich.table import Table
 
 from napari_rdpdenoise.cli.console import guarded, result, say, stdout
 from napari_rdpdenoise.cli.options import make_settings, with_settings
-from napari_rdpdenoise.jobs.batch import Job
+from napari_rdpdenoise.cli.progress import follow
+from napari_rdpdenoise.jobs.job import Job
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,23 +38,25 @@ def demo(
         settings = make_settings(given).replace(overwrite=True)
         say("simulating a time-lapse of living cells")
         from napari_rdpdenoise.cli.picture import side_by_side
-        from napari_rdpdenoise.cli.runner import Runner
+        from napari_rdpdenoise.jobs.runner import load_codec, model_line, run
         from napari_rdpdenoise.samples import simulate_timelapse
 
         sample = simulate_timelapse()
-        noisy = out / f"{NAME}.noisy.ome.zarr"
-        job = Job(str(noisy), out / f"{NAME}.denoised.ome.zarr")
-        runner = Runner(settings, use_cache=False)  # a cache would make the speed look better than it is
-        _ = runner.codec  # a model that cannot be loaded is wrong use, found before anything is written
+        noisy, target = (out / f"{NAME}.{kind}.ome.zarr" for kind in ("noisy", "denoised"))
+        codec = load_codec(
+            settings
+        )  # one that cannot be loaded is wrong use, found before anything is written
+        say(model_line(codec))
         stage.working = True
         _write_noisy(noisy, sample)
-        report = runner.denoise(runner.open(job))
-        denoised = _read(job.target)
+        # without a cache, which would make the speed look better than it is
+        report = follow(run(Job(noisy, target, settings), codec=codec), noisy.name).report
+        denoised = _read(target)
         picture = out / f"{NAME}.png"
         side_by_side(picture, sample, denoised)
         _show_figures(sample, denoised, report)
         say("noisy input, denoised result, and noisy | denoised | truth side by side:")
-        for path in (noisy, job.target, picture):
+        for path in (noisy, target, picture):
             result(str(path.resolve()))
 
 

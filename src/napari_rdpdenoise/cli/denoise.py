@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, say, show_error, stderr
+from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, stderr
 from napari_rdpdenoise.cli.options import make_settings, with_settings, written
-from napari_rdpdenoise.jobs.batch import Job, is_file_name, plan_jobs
+from napari_rdpdenoise.cli.progress import follow
+from napari_rdpdenoise.jobs.batch import Ended, is_file_name, plan_jobs, run_batch
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.jobs.record import JobFile
@@ -59,21 +60,19 @@ def denoise(
     A result appears when it is complete. An interrupted run goes on where it was when the same command is
     given again. RESULT.job.json beside each result holds all settings; `--job` takes them from there.
     """
-    from napari_rdpdenoise.cli.runner import Runner
-
     with guarded() as stage:
         order = _order(inputs or [], out, job, {name: given[name] for name in written(context) & set(given)})
-        plan = plan_jobs(order.inputs, order.out, order.settings.output_format)
-        runner = Runner(order.settings, use_cache=not no_cache)
+        plan = plan_jobs(order.inputs, order.out, order.settings)
+        from napari_rdpdenoise.cache import LatentCache
+        from napari_rdpdenoise.jobs.runner import run
+
+        cache = None if no_cache else LatentCache()
         if plan.several:
-            _ = runner.codec  # a model that cannot be loaded is wrong use, not a failure of every job
-            stage.working = True
-            _run_batch(runner.denoise_once, plan.jobs)
-        else:
-            opened = runner.open(plan.jobs[0])
-            stage.working = True
-            runner.denoise(opened)
-            result(str(plan.jobs[0].target))
+            _tell_failures(follow(run_batch(plan.jobs, cache=cache), stage=stage), len(plan.jobs))
+            return
+        (only,) = plan.jobs
+        follow(run(only, cache=cache), only.name, stage)
+        result(str(only.target))
 
 
 def _order(inputs: list[str], out: str | None, job: Path | None, given: dict[str, Any]) -> _Order:
@@ -116,24 +115,15 @@ def _places_of(file: JobFile, job: Path) -> tuple[list[str], str]:
     return [file.input], str(file.result)
 
 
-def _run_batch(run: Any, jobs: tuple[Job, ...]) -> None:
-    """Do all jobs; those that fail are told in a table at the end."""
-    failures: list[tuple[Job, str]] = []
-    for number, job in enumerate(jobs, start=1):
-        say(f"[{number}/{len(jobs)}] {job.name}")
-        try:
-            run(job)
-            result(str(job.target))
-        except Exception as error:
-            show_error(error, f"{job.name}: ")
-            failures.append((job, message_of(error)))
-    if not failures:
+def _tell_failures(failed: tuple[Ended, ...], total: int) -> None:
+    """Tell in a table which jobs of a batch failed, and end with the exit code for it."""
+    if not failed:
         return
-    table = Table(
-        "input", "what happened", title=f"{len(failures)} of {len(jobs)} failed", title_justify="left"
-    )
-    for job, message in failures:
-        table.add_row(*(_plain(text) for text in (job.source, message)))
+    title = f"{len(failed)} of {total} failed"
+    table = Table("input", "what happened", title=title, title_justify="left")
+    for ended in failed:
+        told = "" if ended.error is None else message_of(ended.error)
+        table.add_row(*(_plain(text) for text in (str(ended.job.input), told)))
     stderr.print(table)
     raise typer.Exit(FAILED)
 

@@ -6,14 +6,19 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from napari_rdpdenoise.cli.console import say, stderr
+from napari_rdpdenoise.cli.console import Stage, result, say, show_error, stderr
+from napari_rdpdenoise.jobs.batch import Ended, Started
+from napari_rdpdenoise.jobs.job import Opened, Outcome
 
 if TYPE_CHECKING:
     from napari_rdpdenoise import stream
+
+Event: TypeAlias = "Started | Opened | stream.Progress | Ended"
+Answer = TypeVar("Answer")
 
 _LINE_SECONDS = 30.0  # between lines where there is no terminal
 
@@ -31,34 +36,111 @@ def bar(unit: str) -> Progress:
     )
 
 
-def follow(running: Generator[stream.Progress, None, stream.RunReport], name: str) -> stream.RunReport:
-    """Run a stream to its end and return its report; an interruption closes it cleanly.
+def follow(running: Generator[Event, None, Answer], name: str = "", stage: Stage | None = None) -> Answer:
+    """Run a job or a batch of them to its end, tell what happens, and return its value.
 
     Args:
-        running: from `denoise_stream`.
-        name: of the image, for the messages.
+        running: Generator of `jobs.runner.run` or `jobs.batch.run_batch`; an interruption closes it cleanly.
+        name: Name of a single job's image.
+        stage: Stage of the command; from the first opened output on it works.
     """
-    shown: set[str] = set()
-    last_line = time.monotonic()
-    with closing(running), bar("tiles") as progress:
-        task = progress.add_task(name, total=None, state="")
+    display = _Display(name, stage or Stage())
+    with closing(running), closing(display):
         while True:
             try:
-                state = next(running)
+                event = next(running)
             except StopIteration as end:
-                report: stream.RunReport = end.value
+                answer: Answer = end.value
                 break
-            if state.message:
-                shown.add(state.message)
-                say(f"{name}: {state.message}")
-            progress.update(task, completed=state.done, total=state.total or None, state=describe(state))
-            if not stderr.is_terminal and time.monotonic() - last_line > _LINE_SECONDS:
-                last_line = time.monotonic()
-                say(f"{name}: {state.done} of {state.total} tiles {describe(state)}")
-    for message in report.messages:
-        if message not in shown:
-            say(f"{name}: {message}")
-    return report
+            except KeyboardInterrupt:
+                display.interrupted()
+                raise
+            display.take(event)
+    if isinstance(answer, Outcome):
+        display.tell(answer)
+    return answer
+
+
+class _Display:
+    """A bar that vanishes when done, and lines of text.
+
+    Args:
+        name: Name of the image, for the lines.
+        stage: Stage of the command.
+    """
+
+    def __init__(self, name: str, stage: Stage) -> None:
+        self._name, self._stage = name, stage
+        self._shown: set[str] = set()
+        self._writing = False
+        self._last_line = time.monotonic()
+        self._bar: Progress | None = None
+
+    def close(self) -> None:
+        """Take the bar away: nothing for standard output may pass through it."""
+        if self._bar is not None:
+            self._bar.stop()
+            self._bar = None
+
+    def take(self, event: Event) -> None:
+        """Show one event of a run or a batch."""
+        if isinstance(event, Started):
+            self._begin(event)
+        elif isinstance(event, Opened):
+            self._writing = self._stage.working = True
+        elif isinstance(event, Ended):
+            self._end(event)
+        else:
+            self._go_on(event)
+
+    def tell(self, outcome: Outcome) -> None:
+        """Tell what came of a job, but for what was told before."""
+        for message in outcome.report.messages:
+            if message not in self._shown:
+                self._say(message)
+        for line in summary(outcome.report, outcome.spec.dtype.name):
+            self._say(line)
+
+    def interrupted(self) -> None:
+        """Tell that nothing is lost."""
+        if self._writing:
+            self._say("what is done is kept, the same command goes on there")
+
+    def _begin(self, event: Started) -> None:
+        self._stage.working = True
+        self._name, self._shown, self._writing = event.job.name, set(), False
+        say(f"[{event.number}/{event.total}] {event.job.name}")
+
+    def _end(self, event: Ended) -> None:
+        self.close()
+        if event.error is not None:
+            show_error(event.error, f"{event.job.name}: ")
+            return
+        if event.outcome is None:
+            self._say("done before with the same settings, kept")
+        else:
+            self.tell(event.outcome)
+        result(str(event.job.target))
+
+    def _go_on(self, state: stream.Progress) -> None:
+        if state.message:
+            self._shown.add(state.message)
+            self._say(state.message)
+        words = describe(state)
+        self._show(state, words)
+        if state.total and not stderr.is_terminal and time.monotonic() - self._last_line > _LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._say(f"{state.done} of {state.total} tiles {words}")
+
+    def _show(self, state: stream.Progress, words: str) -> None:
+        if self._bar is None:
+            self._bar = bar("tiles")
+            self._task = self._bar.add_task(self._name, total=None, state="")
+            self._bar.start()
+        self._bar.update(self._task, completed=state.done, total=state.total or None, state=words)
+
+    def _say(self, text: str) -> None:
+        say(f"{self._name}: {text}" if self._name else text)
 
 
 def describe(state: stream.Progress) -> str:

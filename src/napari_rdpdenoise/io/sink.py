@@ -40,7 +40,7 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
         )
     with ExitStack() as held:
         held.enter_context(locked(target, "output"))
-        _check_target(target, overwrite)  # only now: whoever had it until then may have finished it
+        check_free(target, overwrite)  # only now: whoever had it until then may have finished it
         sink = _new_sink(ending, target, spec)
         sink.held = held.pop_all()
     return sink
@@ -56,7 +56,16 @@ def _new_sink(ending: str, target: Path, spec: OutputSpec) -> Staging:
     return TiffSink(target, spec)
 
 
-def _check_target(target: Path, overwrite: bool) -> None:
+def check_free(target: Path, overwrite: bool) -> None:
+    """Refuse a place where there is something that is not to be replaced.
+
+    Args:
+        target: File or folder of an output.
+        overwrite: Whether a finished image may be replaced.
+
+    Raises:
+        FileExistsError: If there is a finished output and ``overwrite`` is false, or a folder of other files.
+    """
     if not target.exists() and not target.is_symlink():
         return
     if not overwrite:

@@ -1,12 +1,22 @@
-"""Which files become which: inputs and globs to jobs, checked before any work. Nothing is opened."""
+"""Many images: inputs and globs to jobs, checked before any work, and these one after the other."""
 
 from __future__ import annotations
 
 import glob
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
+
+from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
+from napari_rdpdenoise.settings import RunSettings
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.stream import Progress
+
+__all__ = ["Ended", "Plan", "Started", "is_file_name", "plan_jobs", "run_batch", "stem"]
 
 from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX
 
@@ -21,19 +31,6 @@ _OURS = (PARTIAL_SUFFIX, LOCK_SUFFIX, UNFINISHED_SUFFIX, ".job.json")
 
 
 @dataclass(frozen=True)
-class Job:
-    """One image and where its result goes."""
-
-    source: str
-    target: Path
-
-    @property
-    def name(self) -> str:
-        """Short name for messages."""
-        return self.source.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-
-
-@dataclass(frozen=True)
 class Plan:
     """The jobs of a command; in a batch (``several``) one failure does not stop the rest."""
 
@@ -41,19 +38,88 @@ class Plan:
     several: bool
 
 
-def plan_jobs(inputs: Sequence[str], out: str, chosen: Format | None = None) -> Plan:
+@dataclass(frozen=True)
+class Started:
+    """A job of a batch begins.
+
+    Attributes:
+        job: The job.
+        number: Its number in the batch, from 1.
+        total: Jobs of the batch.
+    """
+
+    job: Job
+    number: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A job of a batch is over.
+
+    Attributes:
+        job: The job.
+        outcome: What came of it; None where it failed, or an earlier batch had done the same.
+        error: Why it failed; None where it did not.
+    """
+
+    job: Job
+    outcome: Outcome | None = None
+    error: Exception | None = None
+
+
+def run_batch(
+    jobs: Sequence[Job], *, codec: Codec | None = None, cache: LatentCache | None = None
+) -> Generator[Started | Opened | Progress | Ended, None, tuple[Ended, ...]]:
+    """Run jobs one after the other, with one model; the failed ones are the return value.
+
+    A failure ends its job only. A job that an earlier batch has finished with the same input, settings and
+    model is not done again, unless its settings let it be replaced. Closing the generator stops as in
+    `runner.run`.
+
+    Args:
+        jobs: Jobs of one model and device.
+        codec: Loaded model; None takes the process's shared one of the first job's settings.
+        cache: Keeps encoded tiles; None for none.
+
+    Raises:
+        FileNotFoundError: There is no such model.
+        ValueError: The model cannot be used as the settings ask.
+    """
+    from napari_rdpdenoise.jobs.runner import finished_before, load_codec, model_line, run, said
+
+    if codec is None and jobs:
+        codec = load_codec(jobs[0].settings)
+        yield said(model_line(codec))
+    failed: list[Ended] = []
+    for number, job in enumerate(jobs, start=1):
+        yield Started(job, number, len(jobs))
+        try:
+            kept = codec is not None and not job.settings.overwrite and finished_before(job, codec)
+            ended = Ended(job, None if kept else (yield from run(job, codec=codec, cache=cache)))
+        except Exception as error:
+            ended = Ended(job, error=error)
+            failed.append(ended)
+        yield ended
+    return tuple(failed)
+
+
+def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = None) -> Plan:
     """Pair every input with its result.
 
     Args:
-        inputs: paths, URLs or globs.
-        out: file of the result, or a folder for results named after the inputs' stems.
-        chosen: format of the results, None to follow the ending of ``out`` or the family of each input.
+        inputs: Paths, URLs or globs.
+        out: File of the result, or a folder for results named after the inputs' stems.
+        settings: How to denoise; their format of the results follows, if it is None, the ending of ``out`` or
+            the family of each input. None for the defaults.
 
     Raises:
         FileNotFoundError: if an input or a glob's match does not exist.
         ValueError: if the result's name is not understood, two inputs would give one result, or a result
             would replace an input.
     """
+    settings = settings or RunSettings()
+    chosen = settings.output_format
     sources = [path for text in inputs for path in _expand(text)]
     several = len(inputs) > 1 or len(sources) > 1 or not _exists(inputs[0])
     target = Path(out)
@@ -63,17 +129,18 @@ def plan_jobs(inputs: Sequence[str], out: str, chosen: Format | None = None) -> 
                 f"--format: expected a result named *{_ENDINGS[chosen]} for {chosen}, found {target.name}; "
                 "leave --format out or change the ending"
             )
-        jobs = [Job(sources[0], target)]
+        results = [target]
     else:
         _check_folder(target, several)
-        jobs = [Job(path, target / (stem(path) + _ENDINGS[chosen or _family(path)])) for path in sources]
-    _check_targets(jobs)
-    return Plan(tuple(jobs), several)
+        results = [target / (stem(path) + _ENDINGS[chosen or _family(path)]) for path in sources]
+    pairs = list(zip(sources, results, strict=True))
+    _check_targets(pairs)
+    return Plan(tuple(Job(source, result, settings) for source, result in pairs), several)
 
 
 def stem(path: str) -> str:
     """Name of an image without folder and ending: ``"x/a.ome.tif"`` gives ``"a"``."""
-    name = Job(path, Path()).name
+    name = short_name(path)
     ending = next((e for e in _ZARR + _TIFF + _OTHER if name.lower().endswith(e)), "")
     return name[: len(name) - len(ending)] or name
 
@@ -115,23 +182,23 @@ def _check_folder(folder: Path, several: bool) -> None:
         )
 
 
-def _check_targets(jobs: Sequence[Job]) -> None:
-    taken: dict[Path, Job] = {}
-    for job in jobs:
-        place = job.target.resolve()
+def _check_targets(pairs: Sequence[tuple[str, Path]]) -> None:
+    taken: dict[Path, tuple[str, Path]] = {}
+    for source, target in pairs:
+        place = target.resolve()
         if place in taken:
             raise ValueError(
-                f"INPUTS: expected different names, found {taken[place].source} and {job.source}, which both "
-                f"give {job.target}; denoise them into different folders"
+                f"INPUTS: expected different names, found {taken[place][0]} and {source}, which both "
+                f"give {target}; denoise them into different folders"
             )
-        taken[place] = job
-    for job in jobs:
-        source = Path(job.source).resolve()
-        for place, other in taken.items():
-            if place == source or place in source.parents or (source in place.parents and _is_image(source)):
+        taken[place] = source, target
+    for source, _ in pairs:
+        found = Path(source).resolve()
+        for place, (_, target) in taken.items():
+            if place == found or place in found.parents or (found in place.parents and _is_image(found)):
                 raise ValueError(
-                    f"OUT: expected a result beside the inputs, found that {other.target} holds or lies in "
-                    f"the input {job.source}; give another name or folder"
+                    f"OUT: expected a result beside the inputs, found that {target} holds or lies in "
+                    f"the input {source}; give another name or folder"
                 )
 
 

@@ -31,6 +31,7 @@ from napari_rdpdenoise.settings import RunSettings
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.io import OutputSpec
+    from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.stream.report import RunReport
 
 __all__ = ["JobFile", "read_job", "read_settings", "record_path", "same_job", "write_job", "write_record"]
@@ -61,40 +62,33 @@ def record_path(target: Path) -> Path:
     return target.with_name(target.name + _ENDING)
 
 
-def write_record(
-    target: Path,
-    *,
-    source: str | None,
-    codec: Codec,
-    settings: RunSettings,
-    spec: OutputSpec,
-    report: RunReport,
-) -> Path:
+def write_record(job: Job, *, codec: Codec, spec: OutputSpec, report: RunReport) -> Path:
     """Write the job file beside a finished result.
 
     Args:
-        target: the result.
-        source: path or URL of the noisy image; None, or what is no file, for an image in memory.
-        codec: that denoised.
-        settings: of the run.
-        spec: of the result.
-        report: of the run.
+        job: Job with a file as its target.
+        codec: Model that denoised.
+        spec: What the result holds.
+        report: What the run found.
 
     Returns:
         Path of the job file.
 
     Raises:
-        OSError: if it cannot be written.
+        OSError: If it cannot be written.
+        ValueError: If the job has no target.
     """
+    if job.target is None:
+        raise ValueError("job: expected a file as target, found none; a result in memory has no job file")
     found = {key: value for key, value in asdict(report).items() if key != "path"}
     content = {
-        **_head(source, target.name),
+        **_head(job.path, job.target.name),
         "model": {"name": codec.card.name, "sha256": codec.card.sha256},
-        _SETTINGS: json.loads(settings.to_json()),
+        _SETTINGS: json.loads(job.settings.to_json()),
         "report": _finite(found),
         "job": spec.job,
     }
-    return _write(record_path(target), content)
+    return _write(record_path(job.target), content)
 
 
 def write_job(

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.ui.layers.metadata import layer_metadata
 from napari_rdpdenoise.ui.preview.viewing import Viewing
 from napari_rdpdenoise.ui.preview.window import Stage
 from napari_rdpdenoise.ui.run.controller import Cancelled, Controller
-from napari_rdpdenoise.ui.run.jobs import Job, JobStream
+from napari_rdpdenoise.ui.run.jobs import JobStream
 from napari_rdpdenoise.ui.run.recipes import Recipe
 from napari_rdpdenoise.ui.state import PENDING, DockState
 
@@ -99,17 +101,10 @@ class Session(Viewing):
         subject = self._subject
         assert subject is not None  # or it could not start
         settings = self.state.settings().replace(overwrite=overwrite)
-        self._job = Job(
-            subject.data,
-            subject.axes,
-            settings,
-            None if target is None else Path(target),
-            subject.path,
-            subject.scale,
-            subject.units,
-            subject.name,
-            subject.channel_names,
+        known = layer_metadata(
+            subject.axes, subject.scale, subject.units, subject.name, subject.channel_names
         )
+        self._job = Job(subject.data, None if target is None else Path(target), settings, known, subject.path)
         self._stage.start(self._job)
 
     def cancel(self) -> None:
@@ -124,7 +119,7 @@ class Session(Viewing):
     def recipe(self) -> Recipe:
         """What is needed to do again what the dock is set to."""
         subject, job, settings = self.subject, self._job, self.state.settings()
-        mine = job is not None and subject is not None and job.data is subject.data
+        mine = job is not None and subject is not None and job.input is subject.data
         if subject is not None and subject.path is None:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
         return Recipe(

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from napari_rdpdenoise.ui.run.jobs import Finished, Opened
+from napari_rdpdenoise.jobs.job import Opened
+from napari_rdpdenoise.ui.run.jobs import Finished
 
 pytestmark = pytest.mark.display
 
@@ -24,7 +25,7 @@ def tile(done):
 def engine(job):
     for number in range(1, 4):
         yield tile(number)
-    return Finished(np.asarray(job.data) // 2, REPORT)
+    return Finished(np.asarray(job.input) // 2, REPORT)
 
 
 def broken_engine(job):
@@ -104,7 +105,7 @@ def test_contrast_limits_that_nobody_chose_follow_the_result(open_dock, qtbot):
 def test_a_time_range_lies_where_it_was_taken_from(open_dock, qtbot):
     def cut(job):
         yield tile(1)
-        return Finished(np.asarray(job.data)[1:3], REPORT)
+        return Finished(np.asarray(job.input)[1:3], REPORT)
 
     viewer, dock = open_dock(cut)
     dock._advanced.time.setText("1:3")
@@ -132,7 +133,7 @@ def test_cancel_keeps_what_is_done(open_dock, qtbot):
     go_on = threading.Event()
 
     def slow(job):
-        part = np.zeros(job.data.shape, np.uint16)
+        part = np.zeros(job.input.shape, np.uint16)
         yield Opened(part)
         part[0] = 7
         yield tile(1)

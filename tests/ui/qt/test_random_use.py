@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.io import ArraySink, open_image
+from napari_rdpdenoise.jobs.job import Opened
 from napari_rdpdenoise.stream import denoise_stream, output_spec
-from napari_rdpdenoise.ui.run.jobs import Finished, Opened
+from napari_rdpdenoise.ui.run.jobs import Finished
 
 pytestmark = pytest.mark.display
 
@@ -34,7 +35,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_realism_codec):
     from napari_rdpdenoise.ui.qt import DenoiseDock
 
     def engine(job):
-        source = open_image(job.data, job.axes)
+        source = open_image(job.input, job.axes)
         sink = ArraySink(output_spec(source, job.settings, tiny_realism_codec))
         yield Opened(sink.array)
         report = yield from denoise_stream(source, sink, job.settings, codec=tiny_realism_codec)
@@ -190,7 +191,7 @@ class Slow:
 
         self.runs += 1
         self.closed.clear()
-        part = np.zeros(job.data.shape, job.data.dtype)
+        part = np.zeros(job.input.shape, job.input.dtype)
         try:
             yield Opened(part)
             for plane in range(len(part)):

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.run.controller import Cancelled, Controller, Failed
-from napari_rdpdenoise.ui.run.jobs import Finished, Job, Opened
+from napari_rdpdenoise.ui.run.jobs import Finished
 from napari_rdpdenoise.ui.state import Phase
 
 REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=())
@@ -27,20 +28,20 @@ class FakeStream:
 
     def __call__(self, job):
         try:
-            yield Opened(job.data)
+            yield Opened(job.input)
             for number in range(1, 5):
                 if number == self.fails_at:
                     raise self.error
                 self.tiles = number
                 yield tile(number)
-            return Finished(job.data * 2, REPORT)
+            return Finished(job.input * 2, REPORT)
         finally:
             self.closed = True
 
 
 @pytest.fixture
 def job():
-    return Job(np.arange(6.0).reshape(2, 3), "YX", RunSettings())
+    return Job(np.arange(6.0).reshape(2, 3), None, RunSettings(axes="YX"))
 
 
 def ready(stream):
@@ -61,9 +62,9 @@ def drain(controller, job):
 def test_a_run_reports_every_tile_and_returns_the_result(job):
     controller, shown = ready(FakeStream())
     opened, *tiles, last = drain(controller, job)
-    assert opened == Opened(job.data)
+    assert opened == Opened(job.input)
     assert [event.done for event in tiles] == [1, 2, 3, 4]
-    np.testing.assert_array_equal(last.data, job.data * 2)
+    np.testing.assert_array_equal(last.data, job.input * 2)
     assert controller.state.phase is Phase.IDLE
     assert [state.done for state in shown if state.total] == [1, 2, 3, 4, 4]
 
@@ -78,7 +79,7 @@ def test_cancel_stops_after_the_tile_in_work_and_closes_the_stream(job):
     assert controller.state.phase is Phase.CANCELLING
     (last,) = events
     assert isinstance(last, Cancelled)
-    assert last.data is job.data, "what was done is kept"
+    assert last.data is job.input, "what was done is kept"
     controller.apply(last)
     assert "1 of 4 tiles" in controller.state.status
     assert (stream.tiles, stream.closed, controller.state.can_start) == (1, True, True)

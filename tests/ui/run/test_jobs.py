@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +11,17 @@ from napari_rdpdenoise.codec import device as shared
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.lazy import lazy_array
 from napari_rdpdenoise.io.places import check_target, identity_of, places_of
+from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.run.jobs import Finished, Job, JobStream, Opened, limits_of, realism_note
+from napari_rdpdenoise.ui.layers.metadata import layer_metadata
+from napari_rdpdenoise.ui.run.jobs import Finished, JobStream, limits_of, realism_note
 
 FAST = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
+
+
+def layer_job(data, axes, settings=FAST, target=None, path=None, *known):
+    """A job as the session makes it of a layer; `known`: scale, units, name, names of channels."""
+    return Job(data, target, settings, layer_metadata(axes, *known), path)
 
 
 def drain(stream):
@@ -45,7 +51,7 @@ def counts():
 @pytest.mark.parametrize("dtype", ["input", "float32"])
 def test_a_job_in_memory_keeps_axes_and_type(codec, counts, shape, axes, dtype):
     data = counts(shape)
-    events, last = drain(JobStream()(Job(data, axes, FAST.replace(dtype=dtype))))
+    events, last = drain(JobStream()(layer_job(data, axes, FAST.replace(dtype=dtype))))
     assert isinstance(events[0], Opened)
     assert isinstance(last, Finished)
     assert last.data is events[0].data
@@ -57,7 +63,7 @@ def test_a_job_in_memory_keeps_axes_and_type(codec, counts, shape, axes, dtype):
 def test_a_job_in_memory_must_fit(codec, counts, monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100))
     with pytest.raises(MemoryError, match="write it to a file"):
-        next(JobStream()(Job(counts((20, 20)), "YX", FAST)))
+        next(JobStream()(layer_job(counts((20, 20)), "YX", FAST)))
 
 
 @pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
@@ -65,9 +71,9 @@ def test_a_file_holds_what_memory_would_with_its_place_and_record(codec, counts,
     data, target = counts((3, 70, 50), np.uint16), tmp_path / f"out{ending}"
     settings = FAST.replace(time=(1, 3))
     units = ("second", "micrometer", "micrometer")
-    job = Job(data, "TYX", settings, target, None, (2.0, 0.5, 0.25), units, "cells")
+    job = layer_job(data, "TYX", settings, target, None, (2.0, 0.5, 0.25), units, "cells")
     events, last = drain(JobStream()(job))
-    _, memory = drain(JobStream()(Job(data, "TYX", settings)))
+    _, memory = drain(JobStream()(layer_job(data, "TYX", settings)))
     opened = events.index(Opened(None))
     assert ["can be continued" in event.message for event in events[:opened]] == [True]
     assert last.path == target
@@ -87,25 +93,35 @@ def test_a_file_holds_what_memory_would_with_its_place_and_record(codec, counts,
 )
 def test_a_file_comes_back_in_the_order_of_the_job(codec, counts, tmp_path, ending, axes, shape):
     data = counts(shape, np.uint8)
-    _, last = drain(JobStream()(Job(data, axes, FAST, tmp_path / f"out{ending}")))
-    _, memory = drain(JobStream()(Job(data, axes, FAST)))
+    _, last = drain(JobStream()(layer_job(data, axes, FAST, tmp_path / f"out{ending}")))
+    _, memory = drain(JobStream()(layer_job(data, axes, FAST)))
     np.testing.assert_array_equal(np.asarray(last.data), memory.data)
 
 
 def test_a_finished_file_is_not_replaced_unasked(codec, counts, tmp_path):
-    job = Job(counts((50, 50)), "YX", FAST, tmp_path / "out.ome.zarr")
+    job = layer_job(counts((50, 50)), "YX", FAST, tmp_path / "out.ome.zarr")
     drain(JobStream()(job))
     with pytest.raises(FileExistsError):
         drain(JobStream()(job))
     with pytest.raises(FileNotFoundError, match="existing folder"):
-        drain(JobStream()(Job(job.data, "YX", FAST, tmp_path / "no" / "out.ome.zarr")))
+        drain(JobStream()(layer_job(job.input, "YX", FAST, tmp_path / "no" / "out.ome.zarr")))
 
 
 @pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
 def test_what_napari_makes_up_is_not_in_the_file_and_names_of_channels_are(codec, counts, tmp_path, ending):
     target, units = tmp_path / f"out{ending}", ("pixel",) * 3
-    job = Job(counts((3, 40, 30)), "CYX", FAST.replace(channels=(2, 0)), target, None, (1.0,) * 3, units, "a")
-    drain(JobStream()(replace(job, channel_names=("DAPI", "GFP", "RFP"))))
+    job = layer_job(
+        counts((3, 40, 30)),
+        "CYX",
+        FAST.replace(channels=(2, 0)),
+        target,
+        None,
+        (1.0,) * 3,
+        units,
+        "a",
+        ("DAPI", "GFP", "RFP"),
+    )
+    drain(JobStream()(job))
     known = open_image(target).metadata
     assert (dict(known.scale), dict(known.units)) == ({}, {})
     assert known.channel_names == ("RFP", "DAPI")
@@ -113,9 +129,9 @@ def test_what_napari_makes_up_is_not_in_the_file_and_names_of_channels_are(codec
 
 def test_large_planes_come_back_with_their_resolutions(codec, counts, tmp_path):
     data = counts((530, 2, 40), np.uint16)
-    _, last = drain(JobStream()(Job(data, "YTX", FAST, tmp_path / "out.ome.zarr")))
+    _, last = drain(JobStream()(layer_job(data, "YTX", FAST, tmp_path / "out.ome.zarr")))
     assert [level.shape for level in last.data] == [(530, 2, 40), (265, 2, 20)]
-    _, memory = drain(JobStream()(Job(data, "YTX", FAST)))
+    _, memory = drain(JobStream()(layer_job(data, "YTX", FAST)))
     np.testing.assert_array_equal(np.asarray(last.data[0]), memory.data)
     assert last.limits == limits_of([np.asarray(level) for level in last.data], "YTX")
 
@@ -158,7 +174,7 @@ def test_the_input_is_never_written_over(codec, counts, tmp_path, source, target
     (tmp_path / "hard.tif").hardlink_to(tmp_path / "a.tif")
     before = _tree(tmp_path)
     settings = FAST.replace(overwrite=True)
-    job = Job(counts((20, 20)), "YX", settings, tmp_path / target, str(tmp_path / source))
+    job = layer_job(counts((20, 20)), "YX", settings, tmp_path / target, str(tmp_path / source))
     with pytest.raises(ValueError, match=r"target: expected a place of its own, found .*choose another"):
         next(JobStream()(job))
     assert _tree(tmp_path) == before
@@ -174,7 +190,7 @@ def test_arrays_that_tell_their_file_are_never_written_over(codec, counts, tmp_p
     assert places_of(stored, "https://example.org/a.zarr") == [tmp_path / "a.zarr"]
     assert places_of(mapped + 1) == places_of(counts((9, 9))) == []
     with pytest.raises(ValueError, match="place of its own"):
-        next(JobStream()(Job(stored, "YX", FAST.replace(overwrite=True), tmp_path / "a.zarr")))
+        next(JobStream()(layer_job(stored, "YX", FAST.replace(overwrite=True), tmp_path / "a.zarr")))
     check_target(tmp_path / "b.ome.zarr", [*places_of(mapped), *places_of(stored)])
 
 
@@ -195,7 +211,7 @@ def test_mapped_files_and_zarrs_are_known_again_without_reading_them(codec, tmp_
 
     monkeypatch.setattr("napari_rdpdenoise.io.arrays.ArraySource", Watched)
     for data, target in ((mapped + 1, None), (mapped, "b.ome.zarr"), (stored, "c.ome.zarr")):
-        stream = JobStream()(Job(data, "TYX", FAST, target and tmp_path / target))
+        stream = JobStream()(layer_job(data, "TYX", FAST, target and tmp_path / target))
         assert isinstance(next(stream), Opened)
         stream.close()
         assert read == []

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.viewport import LayerView
-from napari_rdpdenoise.ui.run.jobs import Job
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.io import ImageSource

@@ -20,10 +20,10 @@ from napari_rdpdenoise.ui.state import describe
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.ui.preview.canvas import Canvas
     from napari_rdpdenoise.ui.preview.viewport import LayerView
     from napari_rdpdenoise.ui.run.controller import Event, Stream
-    from napari_rdpdenoise.ui.run.jobs import Job
     from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["Live"]

@@ -11,8 +11,9 @@ from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.ui import state as transitions
-from napari_rdpdenoise.ui.run.jobs import Finished, Job, Opened
+from napari_rdpdenoise.ui.run.jobs import Finished
 from napari_rdpdenoise.ui.state import DockState
 
 if TYPE_CHECKING:

@@ -7,9 +7,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.io import ImageMetadata
+from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.run.controller import Cancelled
-from napari_rdpdenoise.ui.run.jobs import Finished, Job
+from napari_rdpdenoise.ui.run.jobs import Finished
 
 pytestmark = pytest.mark.display
 
@@ -102,9 +104,8 @@ def test_a_file_that_is_gone_from_the_viewer_may_be_replaced_after_one_question(
 
 def job(desk, **settings):
     names = ("DAPI", "GFP", "RFP")
-    desk.session.job = Job(
-        desk.layer.data, "TCYX", RunSettings(**settings), name="cells", channel_names=names
-    )
+    known = ImageMetadata("TCYX", channel_names=names, name="cells")
+    desk.session.job = Job(desk.layer.data, None, RunSettings(**settings), known)
     desk.box.run()
     return desk.session.job
 

@@ -31,9 +31,9 @@ from napari_rdpdenoise.ui.run.jobs import Finished, limits_of
 from napari_rdpdenoise.ui.state import describe
 
 if TYPE_CHECKING:
+    from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.ui.qt.live import Live
     from napari_rdpdenoise.ui.run.controller import Event
-    from napari_rdpdenoise.ui.run.jobs import Job
     from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["RunBox"]
@@ -239,7 +239,8 @@ def _result_look(layer: napari.layers.Image) -> dict[str, Any]:
 
 def _channel_names(job: Job) -> tuple[str, ...]:
     """Names of the channels that were denoised; empty where they are not known."""
-    names, chosen = job.channel_names, job.settings.channels
-    if "C" not in job.axes or len(names) != job.data.shape[job.axes.index("C")]:
+    names = () if job.metadata is None else job.metadata.channel_names
+    chosen = job.settings.channels
+    if "C" not in job.axes or len(names) != job.input.shape[job.axes.index("C")]:
         return ()
     return names if chosen is None else tuple(names[number] for number in chosen)

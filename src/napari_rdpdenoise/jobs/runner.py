@@ -1,0 +1,164 @@
+"""The one run that command line, dock and Python share: open, denoise, write, record.
+
+::
+
+    job --check--> source, codec --> sink --Opened--> tiles: Progress ... --> record --> Outcome
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.codec.device import shared_codec
+from napari_rdpdenoise.io import ArraySink, ImageSource, OutputSpec, Sink, arrays, open_image, open_sink
+from napari_rdpdenoise.io.places import check_target, identity_of, places_of
+from napari_rdpdenoise.io.sink import check_free
+from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
+from napari_rdpdenoise.jobs.record import same_job, write_record
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
+from napari_rdpdenoise.stream.prepare import check_realism
+
+__all__ = ["finished_before", "load_codec", "model_line", "run", "said"]
+
+_FREE_SHARE = 0.8  # of the free memory that a result may take
+
+
+def run(
+    job: Job, *, codec: Codec | None = None, cache: LatentCache | None = None
+) -> Generator[Opened | Progress, None, Outcome]:
+    """Denoise one image, yielding progress; what came of it is the return value.
+
+    Closing the generator stops within a batch of tiles; what is done stays beside the target, and the same
+    job goes on there later. A result in a file appears when it is complete, its job file after it.
+
+    Args:
+        job: Image, target and settings.
+        codec: Loaded model; None takes the process's shared one of the settings' model and device.
+        cache: Keeps encoded tiles; None for none.
+
+    Raises:
+        FileNotFoundError: There is no such input or model.
+        FileExistsError: There is a finished result at the target, and the settings do not let it be replaced.
+        MemoryError: The result in memory would not fit into the free memory, or one tile on the device.
+        TypeError: The input is of no known kind or of a dtype that is not supported.
+        ValueError: A setting does not fit image or model, or the target is what the input is read from.
+        OSError: Something cannot be read or written, or another process is writing the target.
+    """
+    if job.target is not None:
+        check_target(job.target, places_of(job.input, job.path))
+        check_free(job.target, job.settings.overwrite)
+    with _open_source(job) as source:
+        if codec is None:
+            codec = load_codec(job.settings)
+            yield said(model_line(codec))
+        else:
+            check_realism(job.settings, codec)
+        if job.target is not None and _is_array(job.input) and _identity(job) is None:
+            yield said("Reading the image once, so that this run can be continued if it is interrupted.")
+        spec = output_spec(source, job.settings, codec)
+        sink = _memory_sink(spec) if job.target is None else _file_sink(job.target, spec, job.settings)
+        data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
+        try:
+            yield Opened(data)
+        except BaseException:
+            sink.abort()
+            raise
+        report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache)
+    record = None if job.target is None else write_record(job, codec=codec, spec=spec, report=report)
+    return Outcome(report, spec, job.target, record, data)
+
+
+def finished_before(job: Job, codec: Codec) -> bool:
+    """Whether the target holds the result of the same input, settings and model already.
+
+    Args:
+        job: What would be done.
+        codec: Model that would do it.
+
+    Raises:
+        FileNotFoundError, TypeError, ValueError: As `run` does, if the input cannot be opened.
+    """
+    if job.target is None or not job.target.exists():
+        return False
+    with _open_source(job) as source:
+        return same_job(job.target, output_spec(source, job.settings, codec))
+
+
+def load_codec(settings: RunSettings) -> Codec:
+    """The process's shared model of some settings; loaded on first use.
+
+    Raises:
+        FileNotFoundError: There is no such model.
+        ValueError: It cannot be used as the settings ask.
+    """
+    codec = shared_codec(settings.model, settings.device)
+    check_realism(settings, codec)
+    return codec
+
+
+def model_line(codec: Codec) -> str:
+    """Name of a model and where it computes, in words."""
+    return f"model {codec.card.name} on {codec.device}"
+
+
+def said(message: str) -> Progress:
+    """A line for the person who waits, before the number of tiles is known."""
+    return Progress(0, 0, 0.0, float("nan"), float("nan"), 0, 0, message)
+
+
+@contextlib.contextmanager
+def _open_source(job: Job) -> Iterator[ImageSource]:
+    """The input, closed at the end unless it came open."""
+    if _is_array(job.input):
+        source: ImageSource = arrays.ArraySource(
+            job.input, job.axes or None, job.metadata, "in memory" if job.target is None else _identity(job)
+        )
+    else:
+        source = open_image(job.input, job.axes or None)
+    try:
+        yield source
+    finally:
+        if source is not job.input:
+            source.close()
+
+
+def _is_array(data: Any) -> bool:
+    return hasattr(data, "dtype") and hasattr(data, "__getitem__")
+
+
+def _identity(job: Job) -> str | None:
+    """What tells an array from another; None where all of it has to be read for that."""
+    graph_name = getattr(job.input, "name", None) if hasattr(job.input, "dask") else None
+    return graph_name or identity_of(job.input)
+
+
+def _as_given(array: np.ndarray, source: ImageSource, job: Job) -> np.ndarray:
+    """A canonical array as a view in the order of axes of the job's own array."""
+    found = source.metadata.axes
+    given = source.stored_axes if isinstance(source, arrays.ArraySource) and _is_array(job.input) else found
+    return array.transpose([found.index(axis) for axis in given])
+
+
+def _memory_sink(spec: OutputSpec) -> ArraySink:
+    needed = int(np.prod(spec.shape, dtype=np.int64)) * spec.dtype.itemsize
+    free = psutil.virtual_memory().available
+    if needed > _FREE_SHARE * free:
+        raise MemoryError(
+            f"the denoised image must fit into memory: it needs {needed / 2**30:.1f} GiB, "
+            f"{free / 2**30:.1f} GiB are free; write it to a file instead (Save to, or denoise_file)"
+        )
+    return ArraySink(spec)
+
+
+def _file_sink(target: Path, spec: OutputSpec, settings: RunSettings) -> Sink:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return open_sink(target, spec, overwrite=settings.overwrite)
