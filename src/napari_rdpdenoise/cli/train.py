@@ -41,7 +41,7 @@ def train(
             raise FileNotFoundError(f"--data: expected a folder, found none at {data}")
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.train.data.batches import TrainingData
-        from napari_rdpdenoise.train.log import TrainingLog, draw_curves, write_card
+        from napari_rdpdenoise.train.log import TrainingLog, draw_curves, write_training_card
         from napari_rdpdenoise.train.trainer import Trainer
 
         where = choose_device(device)
@@ -54,7 +54,7 @@ def train(
             _run(trainer, log, stage)
         finally:
             if trainer.loop is not None and (out / "model.safetensors").is_file():
-                write_card(out, trainer, log)
+                write_training_card(out, trainer, log)
                 draw_curves(log, out / "training.png")
         result(str(out.resolve()))
 

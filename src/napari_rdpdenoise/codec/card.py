@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field
 
+from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.trained_range import TrainedRange
+from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
 
 
@@ -54,3 +60,27 @@ def read_card(folder: Path) -> ModelCard:
         return ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (ValueError, yaml.YAMLError) as error:
         raise ValueError(f"model: {path} is not a valid card: {error}") from error
+
+
+def write_card(folder: Path, training: Mapping[str, Any], **fields: Any) -> ModelCard:
+    """Write the card of the weights that lie in a folder, with their digest, today's date and the software.
+
+    Args:
+        folder: Folder of the model, with ``model.safetensors``.
+        training: Data, settings, steps and hours of the training, as plain values.
+        **fields: Other fields of `ModelCard`.
+
+    Raises:
+        FileNotFoundError: If there are no weights.
+        ValueError: If a field is missing, unknown or not as described.
+    """
+    made = {
+        "finished": datetime.now(UTC).date().isoformat(),
+        "software": {"napari-rdpdenoise": __version__, "torch": version("torch")},
+    }
+    digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
+    card = ModelCard(sha256=digest, training={**training, **made}, **fields)
+    text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    with atomic(folder / "card.yaml") as fresh:
+        fresh.write_text(text, encoding="utf-8")
+    return card

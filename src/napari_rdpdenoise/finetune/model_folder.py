@@ -1,20 +1,12 @@
-"""A tuned model as a folder with card and weights, which command line, dock and Python load.
-
-And who may write there: nobody where a shipped or another model is.
-"""
+"""A fine-tuned model as a folder with card and weights, and which folders a run may write to."""
 
 from __future__ import annotations
 
-import hashlib
+import json
 import shutil
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 
-import yaml
-
-from napari_rdpdenoise._version import __version__
-from napari_rdpdenoise.codec.card import ModelCard
+from napari_rdpdenoise.codec.card import write_card
 from napari_rdpdenoise.codec.library import MODELS_FOLDER, find
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.guard import Verdict
@@ -31,8 +23,11 @@ _KINDS = {
 def refuse_folder(folder: Path) -> None:
     """Refuse a folder that must not be written to.
 
+    Args:
+        folder: Folder of the new model; it need not exist.
+
     Raises:
-        ValueError: if it is a shipped model's, or holds a model that no fine-tuning made.
+        ValueError: If it is a shipped model's, or holds a model that no fine-tuning made.
     """
     if _is_shipped(folder):
         raise ValueError(
@@ -45,19 +40,53 @@ def refuse_folder(folder: Path) -> None:
         )
 
 
+def claim_folder(training: Path, plan: Plan) -> None:
+    """Mark a folder as a run's by what decides its result, or find that it is marked so.
+
+    Args:
+        training: Folder ``training`` of the run.
+        plan: Plan of the run.
+
+    Raises:
+        ValueError: If it is another run's.
+    """
+    free = {"steps", "threads", "patience", "realism_steps"}
+    identity = {
+        "kind": plan.kind,
+        "settings": plan.settings.model_dump(mode="json", exclude=free),
+        "images": plan.images,
+    }
+    path = training / "run.json"
+    if path.is_file():
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        if kept != identity:
+            different = [name for name in identity if kept.get(name) != identity[name]]
+            raise ValueError(
+                f"out: {training.parent} holds a run of other {' and '.join(different)}; "
+                "give another folder, or delete it"
+            )
+        return
+    training.mkdir(parents=True, exist_ok=True)
+    with atomic(path) as fresh:
+        fresh.write_text(json.dumps(identity, indent=1), encoding="utf-8")
+
+
 def write_model(folder: Path, weights: Path, plan: Plan, verdict: Verdict, log: TrainingLog) -> None:
-    """Write ``model.safetensors`` and ``card.yaml``; the card last, since it names the weights' digest."""
+    """Write ``model.safetensors`` and ``card.yaml``; the card last, since it names the weights' digest.
+
+    Args:
+        folder: Folder of the model.
+        weights: File of the weights.
+        plan: Plan of the run that made them.
+        verdict: Comparison with the model that the run started from.
+        log: Log of the run.
+    """
     with atomic(folder / "model.safetensors") as fresh:
         shutil.copyfile(weights, fresh)
     start = find(plan.settings.model).card
-    card = ModelCard(
-        name=folder.resolve().name,
-        description=f"{start.name} adapted {_KINDS[plan.kind]} of one user",
-        licence=f"not stated: the licences of {start.name} and of the images decide",
-        sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
-        network=plan.train.network,
-        trained_range=start.trained_range,
-        training={
+    write_card(
+        folder,
+        {
             "start": {"model": start.name, "sha256": start.sha256},
             "kind": plan.kind,
             "settings": plan.settings.model_dump(mode="json"),
@@ -65,22 +94,20 @@ def write_model(folder: Path, weights: Path, plan: Plan, verdict: Verdict, log: 
             "rate of the noise": plan.rate,
             "steps": verdict.step,
             "hours": round(log.seconds / 3600, 3),
-            "finished": datetime.now(UTC).date().isoformat(),
             "curves": "training.jsonl, training.png",
-            "software": {"napari-rdpdenoise": __version__, "torch": version("torch")},
         },
+        name=folder.resolve().name,
+        description=f"{start.name} fine-tuned {_KINDS[plan.kind]} of one user",
+        licence=f"not stated: the licences of {start.name} and of the images decide",
+        network=plan.train.network,
+        trained_range=start.trained_range,
         measured={
             "held-out parts of the user's images, before": _rounded(verdict.before),
             "held-out parts of the user's images, after": _rounded(verdict.after),
             "verdict": list(verdict.words),
         },
-        limitations=("made for the images it was tuned on; check it before using it on others",),
+        limitations=("made for the images it was fine-tuned on; check it before using it on others",),
     )
-    with atomic(folder / "card.yaml") as fresh:
-        fresh.write_text(
-            yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
-            encoding="utf-8",
-        )
 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:

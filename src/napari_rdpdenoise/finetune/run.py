@@ -6,7 +6,6 @@ A run's folder: ``training/`` (checkpoints, guards, what the run was asked for),
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -17,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.models import choose_device
-from napari_rdpdenoise.files import atomic, locked
+from napari_rdpdenoise.files import locked
 from napari_rdpdenoise.finetune.guard import Guard, Verdict
 from napari_rdpdenoise.finetune.images import filled, take_planes
-from napari_rdpdenoise.finetune.model_folder import refuse_folder, write_model
-from napari_rdpdenoise.finetune.plan import Plan, start_network
+from napari_rdpdenoise.finetune.model_folder import claim_folder, refuse_folder, write_model
+from napari_rdpdenoise.finetune.plan import Plan
 from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
 from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
@@ -29,9 +28,9 @@ from napari_rdpdenoise.finetune.settings import (
     UnpairedSettings,
     ZeroShotSettings,
 )
-from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.finetune.stage_guards import StageGuards
 from napari_rdpdenoise.train.log import TrainingLog, draw_curves
-from napari_rdpdenoise.train.loop import Loop, TrainProgress, stage_name
+from napari_rdpdenoise.train.loop import TrainProgress
 from napari_rdpdenoise.train.trainer import Trainer
 
 __all__ = [
@@ -162,23 +161,27 @@ def run_plan(
     report_every: int = 10,
     started: Callable[[Trainer, Guard], None] | None = None,
 ) -> Generator[TrainProgress, None, FinetuneResult]:
-    """Train, judge and write the model, yielding progress; closing the generator stops and saves.
+    """Train, compare and write the model, yielding progress; closing the generator stops and saves.
 
     Args:
-        plan: of the run.
-        out: folder of the new model.
-        device: torch device name.
-        report_every: steps between two reports.
-        started: is given what trains and what judges, for who wants to look on between two reports.
+        plan: Plan of the run.
+        out: Folder of the new model.
+        device: Name of the device of torch.
+        report_every: Number of steps between two reports.
+        started: Function that is given the trainer and the last stage's guard, to watch them meanwhile.
+
+    Returns:
+        What to denoise with, and the report on it.
 
     Raises:
-        ValueError: if ``out`` is a shipped model's, holds another run or model, or is being trained in.
+        InUseError: If another training has the folder.
+        ValueError: If ``out`` is a shipped model's, or holds another run or model.
     """
     folder = Path(out)
     training = folder / "training"
     refuse_folder(folder)
     with locked(training, "out", "training there"):
-        _claim(training, plan)
+        claim_folder(training, plan)
         guards = StageGuards(plan, training)
         guards.begin(device)
         trainer = Trainer(plan.train, plan.data, training, device, guards)
@@ -193,75 +196,23 @@ def run_plan(
         return _conclude(plan, folder, guards, log)
 
 
-class StageGuards:
-    """A guard for each stage; the last one's in ``training`` itself, the others' in their stages' folders."""
-
-    def __init__(self, plan: Plan, training: Path) -> None:
-        self._plan = plan
-        self._names = [stage_name(number, stage) for number, stage in enumerate(plan.train.stages)]
-        folders = [*(training / name for name in self._names[:-1]), training]
-        self._guards = [Guard(folder, plan.goal, plan.settings.patience) for folder in folders]
-        self.last = self._guards[-1]
-
-    def begin(self, device: str) -> None:
-        """Judge the model to start from, unless an earlier run has."""
-        if not self.last.rows:
-            network = start_network(self._plan, device)
-            figures = self._plan.start_figures(network) | self._fidelity(network)
-            self.last.begin(figures, self._blocks)
-        start = self.last.rows[0].figures
-        for guard in self._guards[:-1]:  # their networks have no realism decoder to be judged by
-            guard.begin({n: v for n, v in start.items() if "realism" not in n and "lpips" not in n})
-
-    def judge(self, loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
-        """Take a row; the scores to report."""
-        figures = self._plan.figures(loop.average, scores)
-        blocks = self._blocks
-        figures = figures | self._fidelity(loop.average)
-        self._guards[loop.number].add(loop.step, figures, values, loop.average, blocks)
-        if self._plan.goal == "pairs":
-            return scores
-        return {f"held-out {name}@{self._plan.rate:g}": value for name, value in figures.items()}
-
-    def ended(self, loop: Loop) -> bool:
-        """Where its guard says so, or the next stage has begun: what that started from must not change."""
-        begun = [loop.folder.parent / n / "checkpoint.pt" for n in self._names[loop.number + 1 :]]
-        return self._guards[loop.number].stop() is not None or any(path.is_file() for path in begun)
-
-    def best(self, loop: Loop) -> Path | None:
-        """The best weights of a stage; None where the start's are better."""
-        return self._guards[loop.number].weights
-
-    def words(self) -> tuple[str, ...]:
-        """What became of the stages before the last."""
-        said = []
-        for name, guard in zip(self._names[:-1], self._guards[:-1], strict=True):
-            ended = f" ({reason})" if (reason := guard.stop()) else ""
-            kept = f"step {guard.best.step}" if guard.best.step else "the model that the run started from"
-            if len(guard.rows) > 1:  # a run from before stages had guards
-                said.append(f"stage {name} went on to the next one with {kept}{ended}")
-        return tuple(said)
-
-    @property
-    def _blocks(self) -> list[float]:
-        return [] if self._plan.judge is None else self._plan.judge.blocks
-
-    def _fidelity(self, network: RdpNetwork) -> dict[str, float]:
-        """Figures of the fidelity decode, where it learns beside the realism decoder that decides."""
-        stage, judge = self._plan.train.stages[-1], self._plan.judge
-        if judge is None or stage.kind != "adapt" or stage.decoder != "realism" or stage.learns != "all":
-            return {}
-        return judge.fidelity_figures(network)
-
-
 def run_patches(
     noisy: Any, out: str | Path, settings: PatchSettings, device: str = "cpu"
 ) -> Generator[TrainProgress, None, NDArray[np.float32]]:
-    """Train a patch codec on one plane, yielding progress; returns the denoised plane in counts.
+    """Train a patch codec on one plane, yielding progress.
+
+    Args:
+        noisy: Array or path of an image of one plane; raw counts.
+        out: Folder of the training's state.
+        settings: Settings of the training.
+        device: Name of the device of torch.
+
+    Returns:
+        The denoised plane (height, width) in counts.
 
     Raises:
-        ValueError: if there is more than one plane, or ``out`` is a shipped model's, holds another run or
-            is being trained in.
+        InUseError: If another training has the folder.
+        ValueError: If there is more than one plane, or ``out`` is a shipped model's or holds another run.
     """
     from napari_rdpdenoise.finetune.patches import PatchTrainer
 
@@ -287,33 +238,6 @@ def _conclude(plan: Plan, folder: Path, guards: StageGuards, log: TrainingLog) -
     )
     (folder / "report.txt").write_text("\n".join(result.words()) + "\n", encoding="utf-8")
     return result
-
-
-def _claim(training: Path, plan: Plan) -> None:
-    """Mark the folder as this run's, or find that it is.
-
-    Raises:
-        ValueError: if it is another run's.
-    """
-    free = {"steps", "threads", "patience", "realism_steps"}
-    identity = {
-        "kind": plan.kind,
-        "settings": plan.settings.model_dump(mode="json", exclude=free),
-        "images": plan.images,
-    }
-    path = training / "run.json"
-    if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        if kept != identity:
-            different = [name for name in identity if kept.get(name) != identity[name]]
-            raise ValueError(
-                f"out: {training.parent} holds a run of other {' and '.join(different)}; "
-                "give another folder, or delete it"
-            )
-        return
-    training.mkdir(parents=True, exist_ok=True)
-    with atomic(path) as fresh:
-        fresh.write_text(json.dumps(identity, indent=1), encoding="utf-8")
 
 
 def _drain(run: Generator[Any, None, Any]) -> Any:

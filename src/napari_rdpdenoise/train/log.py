@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.files import atomic
 
 if TYPE_CHECKING:
@@ -23,7 +19,7 @@ class TrainingLog:
     """One line of JSON per report, kept over interruptions.
 
     Args:
-        path: of the log; what an earlier run wrote there is continued.
+        path: Path of the log; what an earlier run wrote there is continued.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,48 +86,36 @@ def steps_kept(training: Path) -> dict[str, int]:
     return found
 
 
-def write_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
+def write_training_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
     """Write ``card.yaml`` for the weights in ``folder``; what a person wrote into an earlier card is kept.
 
     Args:
-        folder: with ``model.safetensors``.
-        trainer: that made them.
-        log: of all its runs.
+        folder: Folder with ``model.safetensors``.
+        trainer: Trainer that made them.
+        log: Log of all its runs.
     """
-    import yaml
-
-    from napari_rdpdenoise.codec.card import ModelCard
+    from napari_rdpdenoise.codec.card import write_card
     from napari_rdpdenoise.codec.trained_range import TrainedRange
 
-    settings = trainer.settings
-    before = _earlier(folder / "card.yaml")
-    card = ModelCard(
-        name=settings.name,
-        description=before.get("description")
-        or f"trained on {', '.join(s.folder for s in settings.sources)}",
-        licence=before.get("licence") or _LICENCE,
-        sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest(),
-        network=trainer.network_config,
-        trained_range=TrainedRange(
-            photons=settings.noise.photons, read_electrons=settings.noise.read_electrons
-        ),
-        training={
+    settings, before = trainer.settings, _earlier(folder / "card.yaml")
+    noise, folders = settings.noise, ", ".join(source.folder for source in settings.sources)
+    write_card(
+        folder,
+        {
             "steps": trainer.steps,
             "hours": round(log.seconds / 3600, 3),
             "device": trainer.device,
-            "finished": datetime.now(UTC).date().isoformat(),
             "images": [s.model_dump(mode="json", exclude_defaults=True) for s in settings.sources],
             "settings": settings.model_dump(mode="json", exclude={"sources", "network", "name"}),
-            "software": {"napari-rdpdenoise": __version__, "torch": version("torch")},
         },
+        name=settings.name,
+        description=before.get("description") or f"trained on {folders}",
+        licence=before.get("licence") or _LICENCE,
+        network=trainer.network_config,
+        trained_range=TrainedRange(photons=noise.photons, read_electrons=noise.read_electrons),
         measured={"held-out training images": {k: round(v, 3) for k, v in log.validation.items()}},
         limitations=tuple(before.get("limitations") or ()),
     )
-    with atomic(folder / "card.yaml") as fresh:
-        fresh.write_text(
-            yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True),
-            encoding="utf-8",
-        )
 
 
 def draw_curves(log: TrainingLog, path: Path) -> bool:
