@@ -109,7 +109,7 @@ class LatentCache:
         memory_bytes: budget for values in memory, bytes; 0 keeps none.
         disk_bytes: limit of the folder, bytes; 0 keeps none. One process never exceeds it; each
             further process that writes at the same time may add a sixteenth until it looks again.
-        folder: where the files are; "default" for `files.cache_folder()`, None for memory only.
+        folder: Folder of the files; "default" for `files.cache_folder()`, None for memory only.
 
     Raises:
         ValueError: if a budget is negative.

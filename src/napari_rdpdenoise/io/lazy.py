@@ -8,25 +8,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_rdpdenoise.io import ImageSource
 
-__all__ = ["lazy_array", "lazy_source", "open_levels"]
+__all__ = ["lazy_source", "open_levels"]
 
 _CHUNK = 1024  # px, of what is read at once
-
-
-def lazy_array(path: Path) -> Any:
-    """An image file as a dask array of its canonical axes, read as it is looked at."""
-    from napari_rdpdenoise.io import open_image
-
-    source = open_image(path)
-    return lazy_source(source, f"{path}-{source.fingerprint()}")
 
 
 def lazy_source(source: ImageSource, name: str) -> Any:
     """An open image as a dask array of its canonical axes; it stays open for as long as the array lives.
 
     Args:
-        source: the image.
-        name: names the content: arrays of one name share what dask keeps of them.
+        source: Open image.
+        name: Name of its content: arrays of one name share what dask keeps of them.
     """
     import dask.array as da
 
@@ -38,7 +30,7 @@ def open_levels(path: str) -> list[ImageSource]:
     """Open an image file with its lower resolutions, finest first; only OME-Zarr has several.
 
     Raises:
-        FileNotFoundError, TypeError, ValueError: as `open_image` does.
+        FileNotFoundError, TypeError, ValueError: As `open_image` does.
     """
     from napari_rdpdenoise.io import open_image
 
@@ -55,9 +47,8 @@ def _coarser(path: str, source: ImageSource) -> list[ImageSource]:
 
     group: Any = zarr.open(store=path, mode="r")
     found = _multiscale(group)
-    if (
-        found is None and isinstance(group, zarr.Group) and "0" in group
-    ):  # an image inside a bioformats2raw layout
+    inside = found is None and isinstance(group, zarr.Group) and "0" in group
+    if inside:  # an image inside a bioformats2raw layout
         group = group["0"]
         found = _multiscale(group)
     names = [level["path"] for level in found["datasets"][1:]] if found else []

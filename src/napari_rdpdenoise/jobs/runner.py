@@ -19,7 +19,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import shared_codec
 from napari_rdpdenoise.io import ArraySink, ImageSource, OutputSpec, Sink, arrays, open_image, open_sink
-from napari_rdpdenoise.io.places import check_target, identity_of, places_of
+from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
 from napari_rdpdenoise.io.sink import check_free
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import same_job, write_record
@@ -54,7 +54,7 @@ def run(
         OSError: Something cannot be read or written, or another process is writing the target.
     """
     if job.target is not None:
-        check_target(job.target, places_of(job.input, job.path))
+        refuse_overwriting(job.target, files_behind(job.input, job.path))
         check_free(job.target, job.settings.overwrite)
     with _open_source(job) as source:
         if codec is None:
@@ -138,7 +138,7 @@ def _is_array(data: Any) -> bool:
 def _identity(job: Job) -> str | None:
     """What tells an array from another; None where all of it has to be read for that."""
     graph_name = getattr(job.input, "name", None) if hasattr(job.input, "dask") else None
-    return graph_name or identity_of(job.input)
+    return graph_name or file_identity(job.input)
 
 
 def _as_given(array: np.ndarray, source: ImageSource, job: Job) -> np.ndarray:

@@ -34,8 +34,8 @@ class Correlation:
     """Shared noise.
 
     Attributes:
-        sigma: of the Gaussian blur that white noise would have gone through, px.
-        factor: the noise variance over what the finest scale shows, above 1.
+        sigma: Width of the Gaussian blur that white noise would have gone through, px.
+        factor: Noise variance over what the finest scale shows, above 1.
     """
 
     sigma: float
@@ -46,8 +46,8 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
     """Correlation of the noise of 2-D planes, raw counts; None if white or not told from structure.
 
     Args:
-        planes: of one channel.
-        noise: the estimate that takes the noise as white.
+        planes: Planes of one channel, (height, width).
+        noise: Estimate that takes the noise as white.
     """
     energies = [_energies(stabilize(plane, noise).astype(np.float64)) for plane in planes]
     fine, middle, coarse = (np.concatenate(parts) for parts in zip(*energies, strict=True))

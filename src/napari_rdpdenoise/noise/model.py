@@ -37,7 +37,7 @@ class NoiseModel:
         gain: counts per photo-electron, >= 0; 0 means Gaussian noise only.
         offset: counts at zero light.
         read_noise: signal-independent noise, counts rms, > 0.
-        notes: what the estimator had to do differently, in words for the user.
+        notes: Remarks on what the estimator had to do differently, in words for the user.
     """
 
     gain: float

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,8 +8,7 @@ import pytest
 
 from napari_rdpdenoise.codec import device as shared
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.io.lazy import lazy_array
-from napari_rdpdenoise.io.places import check_target, identity_of, places_of
+from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
@@ -186,12 +184,12 @@ def test_arrays_that_tell_their_file_are_never_written_over(codec, counts, tmp_p
     np.save(tmp_path / "a.npy", counts((3, 20, 20)))
     mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
     stored = zarr.create_array(tmp_path / "a.zarr", data=counts((20, 20)))
-    assert places_of(np.asarray(mapped)[1:]) == [tmp_path / "a.npy"]
-    assert places_of(stored, "https://example.org/a.zarr") == [tmp_path / "a.zarr"]
-    assert places_of(mapped + 1) == places_of(counts((9, 9))) == []
+    assert files_behind(np.asarray(mapped)[1:]) == [tmp_path / "a.npy"]
+    assert files_behind(stored, "https://example.org/a.zarr") == [tmp_path / "a.zarr"]
+    assert files_behind(mapped + 1) == files_behind(counts((9, 9))) == []
     with pytest.raises(ValueError, match="place of its own"):
         next(JobStream()(layer_job(stored, "YX", FAST.replace(overwrite=True), tmp_path / "a.zarr")))
-    check_target(tmp_path / "b.ome.zarr", [*places_of(mapped), *places_of(stored)])
+    refuse_overwriting(tmp_path / "b.ome.zarr", [*files_behind(mapped), *files_behind(stored)])
 
 
 def test_mapped_files_and_zarrs_are_known_again_without_reading_them(codec, tmp_path, counts, monkeypatch):
@@ -215,42 +213,6 @@ def test_mapped_files_and_zarrs_are_known_again_without_reading_them(codec, tmp_
         assert isinstance(next(stream), Opened)
         stream.close()
         assert read == []
-
-
-def test_identities_tell_parts_and_versions_of_a_file_apart(tmp_path, counts):
-    import zarr
-
-    np.save(tmp_path / "a.npy", counts((3, 40, 40)))
-    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    parts = [mapped, mapped[1:], mapped[2:], mapped[:, ::2], mapped.transpose(0, 2, 1)]
-    found = [identity_of(part) for part in parts]
-    assert None not in found
-    assert len(set(found)) == len(parts)
-    assert identity_of(np.load(tmp_path / "a.npy", mmap_mode="r")[1:]) == found[1]
-    os.utime(tmp_path / "a.npy", (1, 1))
-    assert identity_of(mapped) not in found
-    stored = zarr.create_array(tmp_path / "a.zarr", data=counts((40, 40)), chunks=(20, 20))
-    before = identity_of(stored)
-    assert before is not None
-    assert before == identity_of(zarr.open_array(tmp_path / "a.zarr", mode="r"))
-    for file in (tmp_path / "a.zarr").rglob("*"):
-        os.utime(file, (1, 1))
-    assert identity_of(stored) != before
-
-
-def test_what_may_have_changed_in_memory_has_no_identity(tmp_path, counts):
-    np.save(tmp_path / "a.npy", counts((40, 40)))
-    changed = np.load(tmp_path / "a.npy", mmap_mode="c")
-    for data in (changed, changed + 1, np.asarray(changed), counts((9, 9))):
-        assert identity_of(data) is None
-
-
-def test_lazy_arrays_slice_like_the_file(counts, tmp_path):
-    data = counts((3, 2, 40, 30), np.uint16)
-    file = tmp_path / "a.npy"
-    np.save(file, data)
-    lazy = lazy_array(file)
-    np.testing.assert_array_equal(np.asarray(lazy[1:, 1, 5:9]), data[1:, 1, 5:9])
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the weights do not fit"), FileNotFoundError("no model")])

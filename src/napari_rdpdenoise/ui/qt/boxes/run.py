@@ -22,7 +22,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_rdpdenoise.io.places import check_target, places_of
+from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.layers import OURS, look_of
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
@@ -177,7 +177,7 @@ class RunBox(QWidget):
         """
         subject = self._live.session.subject
         if subject is not None:
-            check_target(target, places_of(subject.data, subject.path))
+            refuse_overwriting(target, files_behind(subject.data, subject.path))
         for layer in self._viewer.layers:
             made = layer.metadata.get(OURS)
             paths = [
@@ -185,8 +185,8 @@ class RunBox(QWidget):
                 made.get("path") if isinstance(made, dict) else None,
             ]
             data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-            places = {place for path in paths for place in places_of(data, path)}
-            check_target(target, sorted(places), f"the layer {layer.name}")
+            files = {file for path in paths for file in files_behind(data, path)}
+            refuse_overwriting(target, sorted(files), f"the layer {layer.name}")
 
     def _may_replace(self, path: Path) -> bool:
         answer = QMessageBox.question(
