@@ -24,7 +24,7 @@ from skimage.io import imread
 
 from benchmarks.common import execute, load, load_codec, markdown, parser
 from benchmarks.images import folder_of
-from benchmarks.perceptual import NAMES, judge_all, unavailable
+from benchmarks.perceptual import heading, judge_all, unavailable
 from benchmarks.quality import denoise_one
 from napari_rdpdenoise import load_model
 from napari_rdpdenoise.codec import Codec
@@ -179,7 +179,7 @@ def table(record: dict[str, Any]) -> str:
     head = [
         "realism 1: before, after",
         "images",
-        *(NAMES[key][0] for key in shown),
+        *(heading(key) for key in shown),
         "LPIPS-Alex",
         "CPU minutes",
     ]

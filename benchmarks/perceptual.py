@@ -4,35 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks.peers import Plane
 from benchmarks.quality import backbones, judge
-from napari_rdpdenoise.metrics import MetricUnavailable, affine_match, dists, lpips, microssim
+from napari_rdpdenoise import metrics
+from napari_rdpdenoise.metrics import Metric, MetricUnavailable, affine_match, data_range, lpips, microssim
 
 _WHITE_PERCENTILE = 99.9  # as our LPIPS scales images
-# Name in the tables and whether more is better, by name in the records
-NAMES = {
-    "psnr": ("PSNR dB", True),
-    "ssim": ("SSIM", True),
-    "microssim": ("MicroSSIM", True),
-    "lpips": ("LPIPS-Alex", False),
-    "lpips_squeeze": ("LPIPS-Squeeze", False),
-    "st_lpips": ("ST-LPIPS", False),
-    "dists": ("DISTS", False),
-}
 
 
 def judge_all(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
     """Every score that can be computed here."""
     row, reference = judge_fast(image, clean, noisy), affine_match(clean, noisy)
-    for name, metric in _SLOW.items():
+    top = data_range(reference, noisy.dtype)
+    for key in METRICS.keys() - row.keys():
         with contextlib.suppress(MetricUnavailable):
-            row[name] = metric(image, reference)
+            row[key] = METRICS[key].measure(image, reference, top, backbones())
     return row
 
 
@@ -44,28 +37,19 @@ def judge_fast(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
 def unavailable() -> dict[str, str]:
     """Why a score cannot be computed on this machine, by its name in the records."""
     plane, found = np.full((64, 64), 100.0), {}
-    for name, metric in {"lpips": lpips_alex, **_SLOW}.items():
+    for key in METRICS.keys() - {"psnr", "ssim", "microssim"}:  # flat planes have none
         try:
-            metric(plane, plane)
+            METRICS[key].measure(plane, plane, 100.0, backbones())
         except MetricUnavailable as error:
-            found[name] = str(error).split(":")[0]  # what follows says where to put it on this machine
+            found[key] = str(error).split(":")[0]  # what follows says where to put it on this machine
     return found
 
 
-def lpips_alex(image: Plane, reference: Plane) -> float:
-    """LPIPS over AlexNet."""
-    return lpips(image, reference, folder=backbones())
+def _lpips_squeeze(image: Plane, reference: Plane, top: float, folder: Path | None) -> float:
+    return lpips(image, reference, net="squeeze", folder=folder)
 
 
-def _lpips_squeeze(image: Plane, reference: Plane) -> float:
-    return lpips(image, reference, net="squeeze", folder=backbones())
-
-
-def _dists(image: Plane, reference: Plane) -> float:
-    return dists(image, reference, folder=backbones())
-
-
-def st_lpips(image: Plane, reference: Plane) -> float:
+def _st_lpips(image: Plane, reference: Plane, top: float, folder: Path | None) -> float:
     """Shift-tolerant LPIPS (Ghildyal and Liu, ECCV 2022) over AlexNet, images scaled as for our LPIPS.
 
     Raises:
@@ -95,8 +79,17 @@ def _st_network() -> Any:
         raise MetricUnavailable(f"ST-LPIPS needs the extra 'bench': {error}") from error
 
 
-_SLOW: dict[str, Callable[[Plane, Plane], float]] = {
-    "lpips_squeeze": _lpips_squeeze,
-    "st_lpips": st_lpips,
-    "dists": _dists,
+METRICS = {
+    metric.key: metric
+    for metric in (
+        *(replace(m, title="LPIPS-Alex") if m.key == "lpips" else m for m in metrics.METRICS),
+        Metric("lpips_squeeze", "LPIPS-Squeeze", 3, _lpips_squeeze, higher_is_better=False),
+        Metric("st_lpips", "ST-LPIPS", 3, _st_lpips, higher_is_better=False),
+    )
 }
+"""Those of the package and two that only the benchmarks have, by key."""
+
+
+def heading(key: str) -> str:
+    """Title and unit of a metric for a table."""
+    return f"{METRICS[key].title} {METRICS[key].unit}".rstrip()

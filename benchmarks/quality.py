@@ -50,7 +50,7 @@ def _peer(peer: Peer, images: TestSet, options: argparse.Namespace) -> Scores:
 
 
 def judge(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
-    """All scores of one image; LPIPS is left out where its backbone is not on this machine."""
+    """All scores of one image; LPIPS is left out where its network is not on this machine."""
     fidelity = score(image, clean, noisy)
     row = {"psnr": fidelity.psnr, "ssim": fidelity.ssim, "mean_bias_pct": fidelity.mean_bias_pct}
     with suppress(MetricUnavailable):
@@ -59,7 +59,7 @@ def judge(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
 
 
 def backbones() -> Path | None:
-    """Folder of the perceptual metrics' trunks, where it is beside the images."""
+    """Folder of the perceptual metrics' networks, where it is beside the images."""
     folder = data_folder()
     return folder / "weights" if folder and (folder / "weights").is_dir() else None
 

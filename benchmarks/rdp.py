@@ -16,7 +16,7 @@ import numpy as np
 from benchmarks.common import RESULTS, execute, load, load_codec, parser
 from benchmarks.images import SETS, TestSet
 from benchmarks.peers import JPEG2000, PEERS, Peer, Plane, peer_scores
-from benchmarks.perceptual import NAMES, judge_all, judge_fast, unavailable
+from benchmarks.perceptual import METRICS, judge_all, judge_fast, unavailable
 from benchmarks.rdp_tables import table
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
@@ -75,7 +75,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         names = _names(images, options.limit)
         ours = {name: _image(codec, images, name, result["realisms"]) for name in names}
         result["sets"][images.name] = _gathered(ours, result["realisms"])
-    needed = frozenset(NAMES) - set(lacking)
+    needed = frozenset(METRICS) - set(lacking)
     for images in SETS:
         names = _names(images, options.limit)
         rows = {

@@ -8,17 +8,17 @@ import numpy as np
 
 from benchmarks.common import markdown
 from benchmarks.peers import Scores
-from benchmarks.perceptual import NAMES
+from benchmarks.perceptual import METRICS, heading
 
-DIGITS = {"psnr": 2, "ssim": 4, "microssim": 4}  # others: 3
+DIGITS = {"ssim": 4, "microssim": 4}  # others: as in the table of metrics
 
 
 def table(record: dict[str, Any]) -> str:
     """The result in Markdown."""
     result = record["result"]
-    scores = [name for name in NAMES if name not in result["unavailable"]]
+    scores = [key for key in METRICS if key not in result["unavailable"]]
     parts = [_methods(name, found, result, scores) for name, found in result["sets"].items()]
-    notes = [f"{NAMES[name][0]}: unavailable, {why}." for name, why in result["unavailable"].items()]
+    notes = [f"{heading(name)}: unavailable, {why}." for name, why in result["unavailable"].items()]
     notes += [f"{name}: {why}." for name, why in result["missing_peers"].items()]
     if len(result["realisms"]) == 1:
         notes.append("This model has no realism decoder: realism 0 only.")
@@ -42,14 +42,18 @@ def _methods(name: str, found: dict[str, Any], result: dict[str, Any], scores: l
         bits = [row["bpp"] for row in images.values() if "bpp" in row]
         fewer = f", {len(images)} images only" if len(images) < len(auto) else ""
         rows.append((f"{peer}{fewer}", *means, f"{np.mean(bits):.3f}" if bits else ""))
-    head = ("method", *(f"{NAMES[score][0]} {'↑' if NAMES[score][1] else '↓'}" for score in scores), "bpp")
+    head = (
+        "method",
+        *(f"{heading(score)} {'↑' if METRICS[score].higher_is_better else '↓'}" for score in scores),
+        "bpp",
+    )
     return f"**{name}**, images: {len(auto)}\n\n" + markdown(head, rows)
 
 
 def _number(score: str, rows: list[dict[str, float]]) -> str:
     if not all(score in row for row in rows):  # kept from a time before that score
         return ""
-    return f"{np.mean([row[score] for row in rows]):.{DIGITS.get(score, 3)}f}"
+    return f"{np.mean([row[score] for row in rows]):.{DIGITS.get(score, METRICS[score].digits)}f}"
 
 
 def _sweep(result: dict[str, Any]) -> str:

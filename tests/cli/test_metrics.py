@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import hashlib
+import io
 import re
 
 import numpy as np
 import pytest
 import tifffile
+from typer.testing import CliRunner
 
-from napari_rdpdenoise.metrics import affine_match, microssim, psnr, ssim
+from napari_rdpdenoise.metrics import MetricUnavailable, affine_match, microssim, psnr, ssim
+from napari_rdpdenoise.metrics.backbones import Backbone
 from napari_rdpdenoise.samples import simulate_timelapse
 
 
@@ -26,7 +30,7 @@ def files(sample, tmp_path):
 
 @pytest.fixture
 def nothing(tmp_path, monkeypatch):
-    """An empty folder of backbones."""
+    """An empty folder of networks."""
     folder = tmp_path / "backbones"
     folder.mkdir()
     return folder
@@ -38,7 +42,7 @@ def row(text, name):
 
 
 def test_figures_are_those_of_the_metrics(run, files, sample, nothing):
-    answer = run("metrics", files["better"], files["clean"], "--backbones", nothing)
+    answer = run("metrics", files["better"], files["clean"], "--networks", nothing)
     assert answer.exit_code == 0, answer.stderr
     better = tifffile.imread(files["better"])
     top = float(sample.clean.max())
@@ -81,3 +85,120 @@ def test_wrong_use(run, files, tmp_path, wrong):
     assert answer.exit_code == 2
     assert "expected" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+def found(text):
+    """The cells of the table of checks, by check."""
+    rows = (line.strip("│").split("│") for line in text.splitlines() if line.startswith("│"))
+    return {cells[0].strip(): cells[1].strip() for cells in rows}
+
+
+def test_without_a_reference_the_checks_are_those_of_the_dock(run, files, sample, tmp_path):
+    """Fault: what the dock says of a result without a reference could not be had without the dock."""
+    from types import SimpleNamespace
+
+    from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.stream.prepare import measure_channel, sample_windows
+    from napari_rdpdenoise.ui.compare.readouts import measure
+    from napari_rdpdenoise.ui.preview.shown import Shown
+
+    better = tifffile.imread(files["better"])
+    tifffile.imwrite(tmp_path / "noisy plane.tif", sample.noisy[0], metadata={"axes": "YX"})
+    tifffile.imwrite(tmp_path / "plane.tif", better[0], metadata={"axes": "YX"})
+    answer = run("metrics", tmp_path / "plane.tif", "--input", tmp_path / "noisy plane.tif")
+    assert answer.exit_code == 0, answer.stderr
+    plan = SimpleNamespace(normalization=measure_channel(sample_windows(open_image(sample.noisy[0]))))
+    done = np.ones(better[0].shape, bool)
+    shown = Shown("cells", (), sample.noisy[0], better[0], None, done, 0.0, plan, 0.4)
+    marks = {True: "✓", False: "!"}
+    dock = {r.name: f"{marks[r.fine]} {r.text}" for r in measure(shown, None, folder=None)}
+    assert len(dock) == 4
+    assert found(answer.stdout) == dock
+
+
+def test_every_channel_is_checked_with_its_own_noise(run, sample, tmp_path):
+    clean = np.stack([sample.clean, 3 * sample.clean], axis=1)
+    noisy = np.stack([sample.noisy, 3 * sample.noisy], axis=1).astype(np.float32)
+    for name, image in (("noisy", noisy), ("clean", clean.astype(np.float32))):
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", image, metadata={"axes": "TCYX"})
+    answer = run("metrics", tmp_path / "clean.ome.tif", "--input", tmp_path / "noisy.ome.tif")
+    assert answer.exit_code == 0, answer.stderr
+    assert "channel 0" in answer.stdout
+    assert "channel 1" in answer.stdout
+    assert answer.stdout.count("of the expected noise was removed") == 2
+
+
+def test_a_result_alone_is_wrong_use(run, files):
+    answer = run("metrics", files["better"])
+    assert answer.exit_code == 2
+    assert "REFERENCE: expected a clean image, or the noisy one as --input, found neither" in answer.stderr
+
+
+def test_measuring_needs_no_word_but_can_have_one(run, files, nothing):
+    short = run("metrics", files["better"], files["clean"], "--networks", nothing)
+    long = run("metrics", "measure", files["better"], files["clean"], "--networks", nothing)
+    assert (short.exit_code, short.stdout) == (0, long.stdout)
+    first = run("metrics", "--networks", nothing, files["better"], files["clean"])  # options may come first
+    assert first.stdout == long.stdout
+    answer = run("metrics", "--help")
+    assert answer.exit_code == 0
+    assert "measure" in answer.stdout
+    assert "fetch" in answer.stdout
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Every network is a small file of its name, given by a server in the test; what was asked for."""
+    from napari_rdpdenoise.metrics import backbones, download
+
+    asked = []
+    for name, known in list(backbones.BACKBONES.items()):
+        digest = hashlib.sha256(known.checkpoint.encode()).hexdigest()
+        small = Backbone(known.checkpoint, digest, known.bare, None, known.large)
+        monkeypatch.setitem(backbones.BACKBONES, name, small)
+
+    def answer(url):
+        asked.append(url.rpartition("/")[2])
+        content = io.BytesIO(asked[-1].encode())
+        content.headers = {}
+        return content
+
+    monkeypatch.setattr(download, "_open", answer)
+    return asked
+
+
+def test_networks_are_fetched_with_consent_and_the_large_one_on_request(run, server, nothing):
+    from napari_rdpdenoise.cli import app
+
+    refused = CliRunner().invoke(app, ["metrics", "fetch", "--networks", str(nothing)], input="n\n")
+    assert refused.exit_code == 0
+    assert server == []
+    for words in ("238 MiB", "ImageNet", str(nothing), "nothing was downloaded"):
+        assert words in refused.stderr
+    answer = run("metrics", "fetch", "--yes", "--networks", nothing)
+    assert answer.exit_code == 0, answer.stderr
+    assert answer.stdout.strip() == str(nothing)
+    assert server == ["alexnet-owt-7be5be79.pth", "squeezenet1_1-b8a52dc0.pth"]
+    assert sorted(path.name for path in nothing.iterdir()) == server
+    assert "528 MiB" not in answer.stderr
+
+
+def test_the_networks_go_where_they_are_looked_for(run, server, nothing, monkeypatch):
+    monkeypatch.setenv("RDPDENOISE_BACKBONES", str(nothing))
+    monkeypatch.setattr("napari_rdpdenoise.metrics.download.load_backbone", absent_unless(nothing))
+    answer = run("metrics", "fetch", "--large", "--yes")
+    assert answer.exit_code == 0, answer.stderr
+    assert len(server) == len(list(nothing.iterdir())) == 3
+    again = run("metrics", "fetch", "--large", "--yes")
+    assert "all here" in again.stderr
+    assert len(server) == 3
+
+
+def absent_unless(folder):
+    from napari_rdpdenoise.metrics.backbones import BACKBONES
+
+    def load(name, _):
+        if not (folder / BACKBONES[name].checkpoint).is_file():
+            raise MetricUnavailable("not here")
+
+    return load

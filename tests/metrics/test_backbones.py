@@ -19,9 +19,9 @@ TENSORS = {
 
 @pytest.fixture
 def small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with a small trunk in both forms, known under the name "small"."""
+    """A folder with a small network in both forms, known under the name "small"."""
     torch = pytest.importorskip("torch")
-    folder = tmp_path / "trunks"
+    folder = tmp_path / "networks"
     folder.mkdir()
     state = {f"features.{k}": torch.from_numpy(v) for k, v in TENSORS.items()}
     torch.save({**state, "classifier.1.weight": torch.ones(3)}, folder / "small.pth")
@@ -76,7 +76,7 @@ def test_tensors_nobody_vouches_for_are_not_taken(small: Path, monkeypatch: pyte
         load_backbone("small", small)
 
 
-def test_a_missing_trunk_says_what_helps(small: Path, tmp_path: Path) -> None:
+def test_a_missing_network_says_what_helps(small: Path, tmp_path: Path) -> None:
     with pytest.raises(
         MetricUnavailable, match=r"put small\.pth from https://.* into .*empty.*RDPDENOISE_BACKBONES"
     ):

@@ -12,7 +12,7 @@ import torch
 from napari_rdpdenoise.metrics import MetricUnavailable, dists, load_dists, load_lpips, lpips
 from napari_rdpdenoise.metrics.perceptual import DistsNet, LpipsNet
 
-TRUNKS = {"alex": "alexnet", "squeeze": "squeezenet1_1"}
+NETWORKS = {"alex": "alexnet", "squeeze": "squeezenet1_1"}
 
 
 @pytest.fixture(scope="session")
@@ -34,16 +34,16 @@ def picture(seed: int, side: int = 72, channels: int = 1) -> torch.Tensor:
 
 @pytest.fixture
 def their_lpips(weights: Path) -> Callable[[str], torch.nn.Module]:
-    """The reference implementation, with the same trunk put in."""
+    """The reference implementation, with the same network put in."""
     package = pytest.importorskip("lpips", reason="the lpips package is not installed")
 
     def make(net: str) -> torch.nn.Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # it calls torchvision in an old way
             reference = package.LPIPS(net=net, pnet_rand=True, verbose=False).eval()
-        trunk = np.load(weights / f"{TRUNKS[net]}_features.npz")
+        tensors = np.load(weights / f"{NETWORKS[net]}_features.npz")
         keys = reference.net.state_dict().keys()
-        reference.net.load_state_dict({k: torch.from_numpy(trunk[k.split(".", 1)[1]]) for k in keys})
+        reference.net.load_state_dict({k: torch.from_numpy(tensors[k.split(".", 1)[1]]) for k in keys})
         return reference
 
     return make
@@ -127,7 +127,7 @@ def test_a_wrong_tensor_shape_is_refused(weights: Path) -> None:
         network(torch.zeros(1, 1, 20, 40), torch.zeros(1, 1, 20, 40))
 
 
-def test_missing_trunks_make_every_metric_unavailable(tmp_path: Path) -> None:
+def test_missing_networks_make_every_metric_unavailable(tmp_path: Path) -> None:
     image = np.random.default_rng(0).uniform(1, 2, (40, 40))
     for metric in (lpips, dists):
         with pytest.raises(MetricUnavailable, match="published"):
@@ -149,7 +149,7 @@ def test_lpips_rises_with_noise(weights: Path) -> None:
 
 
 def test_dists_arithmetic_equals_torchmetrics(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same random trunk in both: proves the arithmetic, not the published figure (next test)."""
+    """The same random network in both: proves the arithmetic, not the published figure (next test)."""
     vgg = pytest.importorskip("torchvision.models.vgg", reason="torchvision is not installed")
     theirs = pytest.importorskip(
         "torchmetrics.functional.image.dists", reason="torchmetrics is not installed"

@@ -18,7 +18,7 @@ from napari_rdpdenoise.cli.denoise import denoise
 from napari_rdpdenoise.cli.doctor import doctor
 from napari_rdpdenoise.cli.export import export
 from napari_rdpdenoise.cli.finetune import finetune_app
-from napari_rdpdenoise.cli.metrics import metrics
+from napari_rdpdenoise.cli.metrics import metrics_app
 from napari_rdpdenoise.cli.models import models
 from napari_rdpdenoise.cli.train import train
 
@@ -33,7 +33,7 @@ app = typer.Typer(
 )
 app.command()(denoise)
 app.command()(demo)
-app.command()(metrics)
+app.add_typer(metrics_app, name="metrics")
 app.command()(models)
 app.add_typer(cache_app, name="cache")
 app.command()(doctor)

@@ -52,7 +52,7 @@ def all_checks() -> Iterator[Check]:
     yield check_viewer()
     yield check_display(sys.platform, os.environ)
     yield check_cache()
-    yield from check_backbones()
+    yield from check_networks()
     yield from check_models()
 
 
@@ -187,12 +187,12 @@ def check_cache() -> Check:
     )
 
 
-def check_backbones() -> Iterator[Check]:
+def check_networks() -> Iterator[Check]:
     """Which published networks of the perceptual metrics are here; only `metrics` uses them."""
-    from napari_rdpdenoise.metrics import MetricUnavailable
+    from napari_rdpdenoise.metrics import METRICS, MetricUnavailable
     from napari_rdpdenoise.metrics.backbones import load_backbone
 
-    uses = {"alexnet": "LPIPS", "vgg16": "DISTS"}
+    uses = {metric.network: metric.title for metric in METRICS if metric.network}
     for name, metric in uses.items():
         try:
             load_backbone(name)

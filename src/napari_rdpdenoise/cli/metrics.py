@@ -1,56 +1,167 @@
-"""``napari-rdpdenoise metrics``: how close a result is to a clean reference."""
+"""``napari-rdpdenoise metrics``: how close a result is to a clean image, or what was removed to make it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
+from typer.core import TyperGroup
 
-from napari_rdpdenoise.cli.console import guarded, say, stdout
+from napari_rdpdenoise.cli.console import guarded, result, say, stdout
+from napari_rdpdenoise.cli.progress import bar
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from napari_rdpdenoise.metrics.table import Metric
+    from napari_rdpdenoise.metrics.words import Verdict
+
 UNAVAILABLE = "unavailable"
+_MEASURE = "measure"
 
 
-def metrics(
+class _MeasureUnlessNamed(TyperGroup):
+    """Takes ``metrics RESULT ...`` for ``metrics measure RESULT ...``."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if args and args[0] not in {*self.commands, *ctx.help_option_names}:
+            args = [_MEASURE, *args]
+        return super().parse_args(ctx, args)
+
+
+metrics_app = typer.Typer(
+    cls=_MeasureUnlessNamed,
+    no_args_is_help=True,
+    help="Compare a result with a clean image, or check what was removed from the noisy one. "
+    "`metrics RESULT ...` is short for `metrics measure RESULT ...`.",
+)
+
+
+@metrics_app.command(_MEASURE)
+def measure(
     image: Annotated[Path, typer.Argument(metavar="RESULT", help="Denoised image.")],
-    reference: Annotated[Path, typer.Argument(metavar="REFERENCE", help="Clean image of the same size.")],
+    reference: Annotated[
+        Path | None, typer.Argument(metavar="REFERENCE", help="Clean image of the same size.")
+    ] = None,
     noisy: Annotated[
         Path | None,
         typer.Option(
-            help="Noisy image: the reference is first brought to its scale (least-squares line), and it is "
-            "scored too."
+            "--input",
+            "--noisy",
+            help="Noisy image. With REFERENCE, that is first brought to its scale (least-squares line), and "
+            "it is scored too. Without, what was removed from it is checked, in words.",
         ),
     ] = None,
-    backbones: Annotated[
+    networks: Annotated[
         Path | None,
-        typer.Option(metavar="FOLDER", help="Folder of the published weights that LPIPS and DISTS need."),
+        typer.Option(
+            "--networks",
+            "--backbones",
+            metavar="FOLDER",
+            help="Folder of the published networks that LPIPS and DISTS need.",
+        ),
     ] = None,
 ) -> None:
-    """Compare a result with a clean reference: PSNR, SSIM, MicroSSIM, LPIPS, DISTS.
+    """Compare a result with a clean image: PSNR, SSIM, MicroSSIM, LPIPS, DISTS.
 
-    A figure whose published network is not on this machine is shown as unavailable, with the reason.
+    A figure whose published network is not on this machine is shown as unavailable, with the reason;
+    `metrics fetch` downloads them. Without a clean image, `--input` checks the difference from the noisy one.
     """
     with guarded() as stage:
-        if backbones is not None and not backbones.is_dir():
-            raise FileNotFoundError(f"--backbones: expected a folder, found none at {backbones}")
+        if networks is not None and not networks.is_dir():
+            raise FileNotFoundError(f"--networks: expected a folder, found none at {networks}")
+        if reference is None and noisy is None:
+            raise ValueError("REFERENCE: expected a clean image, or the noisy one as --input, found neither")
+        if reference is None:
+            assert noisy is not None
+            for name, verdict in _verdicts(image, noisy):
+                stage.working = True
+                stdout.print(_checks(name, verdict))
+            return
         images, top = _load(image, reference, noisy)
         stage.working = True
         clean = images.pop("reference")
         table = Table("", *images, title=f"range {top:.6g} counts", title_justify="left")
+        from napari_rdpdenoise.metrics.table import METRICS
+
         reasons: dict[str, None] = {}
-        for name, measure in _measures(top, backbones).items():
-            cells = [_cell(measure, img, clean, f"{name}: ", reasons) for img in images.values()]
+        for metric in METRICS:
+            name = f"{metric.title} ({metric.unit})" if metric.unit else metric.title
+            cells = [_cell(metric, img, clean, top, networks, reasons) for img in images.values()]
             table.add_row(name, *cells)
         stdout.print(table)
         for reason in reasons:
             say(reason)
+
+
+@metrics_app.command()
+def fetch(
+    large: Annotated[
+        bool, typer.Option("--large", help="Also the large network, VGG16 (528 MiB), that DISTS needs.")
+    ] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", "-y", help="Agree to the download without being asked.")
+    ] = False,
+    networks: Annotated[
+        Path | None, typer.Option("--networks", metavar="FOLDER", help="Where to keep them.")
+    ] = None,
+) -> None:
+    """Download the published networks that perceptual metrics need: what is missing, after asking."""
+    with guarded() as stage:
+        from napari_rdpdenoise.files import backbones_folder
+        from napari_rdpdenoise.metrics import download
+
+        wanted = [network for network in download.NETWORKS if large or not network.large]
+        missing = download.missing_networks(networks, wanted)
+        if not missing:
+            say("the networks are all here")
+            return
+        say(download.consent_text(missing, networks))
+        if not yes and not typer.confirm("\nDownload?", err=True):
+            say("nothing was downloaded")
+            return
+        stage.working = True
+        with bar("MiB") as progress:
+            tasks = {n: progress.add_task(n.metric, total=n.mib, state="") for n in missing}
+            for step in download.fetch_networks(missing, networks):
+                total = step.total >> 20 or step.network.mib
+                progress.update(tasks[step.network], completed=step.done >> 20, total=total)
+        result(str(networks or backbones_folder()))
+
+
+def _verdicts(image: Path, noisy: Path) -> Iterator[tuple[str, Verdict]]:
+    """The residual checks of each channel, by its name, with the noise that a run would measure."""
+    from napari_rdpdenoise.cli.images import match_axes, read_all, squeeze
+    from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.io.source import channel_axis
+    from napari_rdpdenoise.metrics import judge_residual
+    from napari_rdpdenoise.noise import estimate_noise
+    from napari_rdpdenoise.stream.prepare import sample_windows
+
+    raw = read_all(noisy)
+    before, after = squeeze(raw), match_axes(read_all(image), raw, "RESULT")
+    axis = before.axes.find("C")
+    source = open_image(noisy)
+    try:
+        has_channels = channel_axis(source.metadata.axes) is not None
+        for number in range(1 if axis < 0 else before.values.shape[axis]):
+            noise = estimate_noise(sample_windows(source, number if has_channels else None))
+            y, x = (v if axis < 0 else v.take(number, axis) for v in (before.values, after))
+            yield "" if axis < 0 else f"channel {number}", judge_residual(y, x, noise)
+    finally:
+        source.close()
+
+
+def _checks(name: str, verdict: Verdict) -> Table:
+    table = Table("Check", "Found", title=name or None, title_justify="left")
+    for check in verdict.checks:
+        found = f"{'✓' if check.fine else '!'} {check.text}"
+        table.add_row(Text(check.name, no_wrap=True), Text(found, overflow="fold"))
+    return table
 
 
 def _load(image: Path, reference: Path, noisy: Path | None) -> tuple[dict[str, np.ndarray], float]:
@@ -62,34 +173,23 @@ def _load(image: Path, reference: Path, noisy: Path | None) -> tuple[dict[str, n
     images = {"result": match_axes(read_all(image), truth, "RESULT")}
     clean, dtype = squeeze(truth).values, truth.values.dtype
     if noisy is not None:
-        images["noisy"] = match_axes(read_all(noisy), truth, "--noisy")
+        images["noisy"] = match_axes(read_all(noisy), truth, "--input")
         clean, dtype = affine_match(clean, images["noisy"]), images["noisy"].dtype
     return {**images, "reference": clean}, data_range(clean, dtype)
 
 
-def _measures(top: float, backbones: Path | None) -> dict[str, Callable[[np.ndarray, np.ndarray], float]]:
-    from napari_rdpdenoise import metrics as m
-
-    return {
-        "PSNR (dB)": lambda img, ref: m.psnr(img, ref, top),
-        "SSIM": lambda img, ref: m.ssim(img, ref, top),
-        "MicroSSIM": m.microssim,
-        "LPIPS": lambda img, ref: m.lpips(img, ref, folder=backbones),
-        "DISTS": lambda img, ref: m.dists(img, ref, folder=backbones),
-    }
-
-
 def _cell(
-    measure: Callable[[np.ndarray, np.ndarray], float],
+    metric: Metric,
     image: np.ndarray,
     clean: np.ndarray,
-    name: str,
+    top: float,
+    networks: Path | None,
     reasons: dict[str, None],
 ) -> Text:
     from napari_rdpdenoise.metrics import MetricUnavailable
 
     try:
-        return Text(f"{measure(image, clean):.4f}")
-    except MetricUnavailable as reason:
-        reasons[f"{name}{UNAVAILABLE}: {reason}"] = None
+        return Text(f"{metric.measure(image, clean, top, networks):.4f}")
+    except (MetricUnavailable, MemoryError) as reason:
+        reasons[f"{metric.name}: {UNAVAILABLE}: {reason}"] = None
         return Text(UNAVAILABLE)

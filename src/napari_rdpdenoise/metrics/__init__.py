@@ -15,19 +15,26 @@ from napari_rdpdenoise.metrics.fidelity import (
     score,
     ssim,
 )
-from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual, standard_residual
+from napari_rdpdenoise.metrics.table import METRICS, Metric
+from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual, texture_share
+from napari_rdpdenoise.metrics.words import Check, Verdict, judge_residual
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.metrics.perceptual import dists, load_dists, load_lpips, lpips
 
 __all__ = [
+    "METRICS",
+    "Check",
     "FidelityScore",
+    "Metric",
     "MetricUnavailable",
     "ResidualReport",
+    "Verdict",
     "affine_match",
     "check_residual",
     "data_range",
     "dists",
+    "judge_residual",
     "load_dists",
     "load_lpips",
     "lpips",
@@ -35,7 +42,7 @@ __all__ = [
     "psnr",
     "score",
     "ssim",
-    "standard_residual",
+    "texture_share",
 ]
 
 _NEED_TORCH = {"dists", "load_dists", "load_lpips", "lpips"}

@@ -1,6 +1,6 @@
-"""Published ImageNet trunks of the perceptual metrics: where they lie, and that they are the right ones.
+"""Published ImageNet networks of the perceptual metrics: where they lie, and that they are the right ones.
 
-A trunk is never shipped and never replaced: a file that is absent or altered makes its metric unavailable.
+A network is never shipped and never replaced: a file that is absent or altered makes its metric unavailable.
 Two forms are read: torchvision's published checkpoint (``alexnet-owt-7be5be79.pth``) and the bare convolution
 tensors (``alexnet_features.npz``, keys as in torchvision's ``features``).
 """
@@ -23,12 +23,12 @@ from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
 Tensors = dict[str, NDArray[np.float32]]
 
-_URL = "https://download.pytorch.org/models/"
+SOURCE = "https://download.pytorch.org/models/"
 
 
 @dataclass(frozen=True)
 class Backbone:
-    """How to know one published trunk.
+    """How to know one published network.
 
     Attributes:
         checkpoint: file name of torchvision's release.
@@ -36,12 +36,14 @@ class Backbone:
         bare: file name of the bare convolution tensors.
         tensors_sha256: ``tensor_digest`` of the convolution tensors; None where no verified value exists, and
             then only the checkpoint is taken.
+        large: whether it is so large that it is fetched on request only.
     """
 
     checkpoint: str
     checkpoint_sha256: str
     bare: str
     tensors_sha256: str | None
+    large: bool = False
 
 
 BACKBONES: Mapping[str, Backbone] = {
@@ -62,12 +64,13 @@ BACKBONES: Mapping[str, Backbone] = {
         "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
         "vgg16_features.npz",
         None,
+        large=True,
     ),
 }
 
 
 def load_backbone(name: str, folder: str | Path | None = None) -> Tensors:
-    """Read a trunk's convolution tensors and check that they are the published ones.
+    """Read a network's convolution tensors and check that they are the published ones.
 
     Args:
         name: "alexnet", "squeezenet1_1" or "vgg16".
@@ -85,19 +88,20 @@ def load_backbone(name: str, folder: str | Path | None = None) -> Tensors:
     for path in (p / f for p in _places(folder) for f in (known.bare, known.checkpoint)):
         if path.is_file() and (path.name == known.checkpoint or known.tensors_sha256):
             return _read(path, known)
-    where = folder if folder is not None else backbones_folder()
     raise MetricUnavailable(
-        f"the published {name} weights are not here: put {known.checkpoint} from {_URL} into {where}, "
-        f"or name its folder in {BACKBONES_VARIABLE}"
+        f"the published {name} weights are not here: run napari-rdpdenoise metrics fetch"
+        f"{' --large' if known.large else ''}, put "
+        f"{known.checkpoint} from {SOURCE} into {folder or backbones_folder()}, or name its folder in "
+        f"{BACKBONES_VARIABLE}"
     )
 
 
-def fetch_backbone(name: str, folder: str | Path | None = None, *, url: str = _URL) -> Path:
+def fetch_backbone(name: str, folder: str | Path | None = None, *, url: str = SOURCE) -> Path:
     """Download a published checkpoint, check its digest, and keep it. Runs only when asked for.
 
     Args:
         name: "alexnet", "squeezenet1_1" or "vgg16" (233, 5 and 528 MiB).
-        folder: where to keep it; None is `files.backbones_folder()`.
+        folder: where to keep it; None is the user's folder for them.
         url: address of the folder to take it from, ending in a slash.
 
     Returns:

@@ -1,7 +1,7 @@
 """Perceptual distances over published networks: LPIPS (AlexNet, SqueezeNet; v0.1 heads) and DISTS (VGG16).
 
 Written over plain torch functions, so that no torchvision is needed and gradients flow (the networks serve as
-training losses too). Heads come with torchmetrics; trunks are the user's own files (``backbones``).
+training losses too). Heads come with torchmetrics; networks are the user's own files (``backbones``).
 
 Sources: LPIPS, Zhang et al., CVPR 2018, version 0.1. DISTS, Ding et al., TPAMI 2020.
 """
@@ -24,9 +24,9 @@ from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
 __all__ = ["DistsNet", "LpipsNet", "MetricUnavailable", "dists", "load_dists", "load_lpips", "lpips"]
 
-_SMALLEST = 32  # px; below it the trunks' last layers are empty
+_SMALLEST = 32  # px; below it the networks' last layers are empty
 _WHITE_PERCENTILE = 99.9
-_TRUNKS = {"alex": "alexnet", "squeeze": "squeezenet1_1"}
+_NETWORKS = {"alex": "alexnet", "squeeze": "squeezenet1_1"}
 # Layer numbers as in torchvision's `features`; "|" marks a tap, where features are compared.
 _PLANS = {
     "alex": "conv0:4:2 | pool conv3:1:2 | pool conv6:1:1 | conv8:1:1 | conv10:1:1 |",
@@ -36,8 +36,8 @@ _PLANS = {
 }
 
 
-class _Trunk(nn.Module):
-    """A convolution trunk run from its plan; yields the features at every tap."""
+class _Layers(nn.Module):
+    """Convolution layers run from a plan; yields the features at every tap."""
 
     def __init__(self, plan: str, tensors: Tensors) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class LpipsNet(nn.Module):
 
     def __init__(self, net: str, tensors: Tensors, heads: list[Tensor]) -> None:
         super().__init__()
-        self.trunk = _Trunk(_PLANS[net], tensors)
+        self.layers = _Layers(_PLANS[net], tensors)
         self.depth = len(heads)
         for k, head in enumerate(heads):
             self.register_buffer(f"head{k}", head, persistent=False)
@@ -93,7 +93,7 @@ class LpipsNet(nn.Module):
         """
         _check(image, reference)
         total = image.new_zeros(image.shape[0])
-        first, second = self.trunk(self._prepare(image)), self.trunk(self._prepare(reference))
+        first, second = self.layers(self._prepare(image)), self.layers(self._prepare(reference))
         for k, (a, b) in enumerate(zip(first, second, strict=True)):
             distance = functional.conv2d((_unit(a) - _unit(b)) ** 2, self.get_buffer(f"head{k}"))
             total = total + distance.mean(dim=(1, 2, 3))
@@ -101,7 +101,7 @@ class LpipsNet(nn.Module):
 
     def unit_features(self, image: Tensor) -> list[Tensor]:
         """Features of each layer, of length 1 at every position; ``image`` as in :meth:`forward`."""
-        return [_unit(a) for a in self.trunk(self._prepare(image))]
+        return [_unit(a) for a in self.layers(self._prepare(image))]
 
     def _prepare(self, x: Tensor) -> Tensor:
         return (2 * x.expand(-1, 3, -1, -1) - 1 - self.shift) / self.scale
@@ -117,7 +117,7 @@ class DistsNet(nn.Module):
 
     def __init__(self, tensors: Tensors, alpha: Tensor, beta: Tensor) -> None:
         super().__init__()
-        self.trunk = _Trunk(_PLANS["vgg"], tensors)
+        self.layers = _Layers(_PLANS["vgg"], tensors)
         total = alpha.sum() + beta.sum()
         self.register_buffer("alpha", alpha.flatten() / total, persistent=False)
         self.register_buffer("beta", beta.flatten() / total, persistent=False)
@@ -148,7 +148,7 @@ class DistsNet(nn.Module):
     def _features(self, x: Tensor) -> Iterator[Tensor]:
         x = x.expand(-1, 3, -1, -1)
         yield x
-        yield from self.trunk((x - self.centre) / self.spread)
+        yield from self.layers((x - self.centre) / self.spread)
 
 
 def load_lpips(net: str = "alex", folder: str | Path | None = None, device: str = "cpu") -> LpipsNet:
@@ -156,16 +156,16 @@ def load_lpips(net: str = "alex", folder: str | Path | None = None, device: str 
 
     Args:
         net: "alex" (the one of the tables) or "squeeze".
-        folder: where the trunk lies; None looks where ``backbones.load_backbone`` looks.
+        folder: where the network lies; None looks where ``backbones.load_backbone`` looks.
         device: a torch device.
 
     Raises:
         ValueError: unknown ``net``.
-        MetricUnavailable: trunk or heads are not on this machine.
+        MetricUnavailable: network or heads are not on this machine.
     """
-    if net not in _TRUNKS:
-        raise ValueError(f"net must be one of {', '.join(_TRUNKS)}, found {net!r}")
-    tensors = load_backbone(_TRUNKS[net], folder)
+    if net not in _NETWORKS:
+        raise ValueError(f"net must be one of {', '.join(_NETWORKS)}, found {net!r}")
+    tensors = load_backbone(_NETWORKS[net], folder)
     state = _packaged(f"lpips_models/{net}.pth")
     heads = [state[f"lin{k}.model.1.weight"] for k in range(len(state))]
     return LpipsNet(net, tensors, heads).to(device).eval()
@@ -194,7 +194,7 @@ def lpips(
         image: what is judged, ``(..., Y, X)``, counts.
         reference: clean image, same shape and scale.
         net: "alex" or "squeeze".
-        folder: where the trunk lies; None looks in the usual places.
+        folder: where the network lies; None looks in the usual places.
         device: a torch device.
 
     Raises:

@@ -14,10 +14,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_rdpdenoise.noise import NoiseModel
 
-RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
-CORRELATED = 0.05
-MEAN_OFF = 0.5  # percent, the promise of this package
-
 
 @dataclass(frozen=True)
 class ResidualReport:
@@ -39,43 +35,6 @@ class ResidualReport:
     signal_correlation: float
     mean_bias_pct: float
     pixels: int
-
-    def warnings(self) -> tuple[str, ...]:
-        """What a person should know, in words; empty if nothing stands out."""
-        found = []
-        if self.noise_ratio < 1 - RATIO_OFF:
-            found.append(
-                f"{self.noise_ratio:.2f} of the expected noise was removed: the rest is still in the image"
-            )
-        if self.noise_ratio > 1 + RATIO_OFF:
-            found.append(
-                f"{self.noise_ratio:.2f} of the expected noise was removed: signal may be gone with it"
-            )
-        if max(abs(self.lag_y), abs(self.lag_x)) > CORRELATED:
-            found.append(
-                f"neighbouring residuals are correlated (rows {self.lag_y:+.2f}, columns {self.lag_x:+.2f}): "
-                "structure was removed, or the camera's noise is not white"
-            )
-        if abs(self.signal_correlation) > CORRELATED:
-            found.append(f"the residual follows the image (correlation {self.signal_correlation:+.2f})")
-        if abs(self.mean_bias_pct) > MEAN_OFF:
-            found.append(f"the mean intensity changed by {self.mean_bias_pct:+.2f} %")
-        return tuple(found)
-
-
-def standard_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> NDArray[np.float32]:
-    """The standardised residual ``z`` as an image, float32, in noise standard deviations.
-
-    Args:
-        noisy: raw counts, any shape.
-        denoised: raw counts, same shape.
-        noise: noise model of the channel.
-
-    Raises:
-        ValueError: shapes differ.
-    """
-    y, x = _pair(noisy, denoised)
-    return ((y - x) / np.sqrt(noise.variance(x))).astype(np.float32)
 
 
 def check_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> ResidualReport:
@@ -108,10 +67,35 @@ def check_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> 
     )
 
 
-def _pair(noisy: ArrayLike, denoised: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def texture_share(
+    fidelity: NDArray[np.float32], realism: NDArray[np.float32], noise: NoiseModel, amount: float = 1.0
+) -> float:
+    """Strength of the texture that realism adds: rms of the difference over the noise's, 0 for none.
+
+    Args:
+        fidelity: decode of lowest error, raw counts.
+        realism: decode of most natural texture, same shape.
+        noise: noise model of the channel.
+        amount: position of the realism slider, 0 to 1.
+
+    Returns:
+        A ratio; NaN for no finite pixel.
+
+    Raises:
+        ValueError: shapes differ.
+    """
+    x, textured = _pair(fidelity, realism, ("fidelity", "realism"))
+    gap = (textured - x) / np.sqrt(noise.variance(x))
+    finite = np.isfinite(gap)
+    return amount * float(np.sqrt(np.mean(np.square(gap[finite])))) if finite.any() else float("nan")
+
+
+def _pair(
+    noisy: ArrayLike, denoised: ArrayLike, names: tuple[str, str] = ("noisy", "denoised")
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     y, x = np.asarray(noisy, dtype=np.float64), np.asarray(denoised, dtype=np.float64)
     if y.shape != x.shape:
-        raise ValueError(f"noisy and denoised must have one shape, found {y.shape} and {x.shape}")
+        raise ValueError(f"{' and '.join(names)} must have one shape, found {y.shape} and {x.shape}")
     return y, x
 
 

@@ -42,7 +42,7 @@ class Trainer:
 
     Raises:
         FileNotFoundError: if the weights to start from are not there.
-        MetricUnavailable: if a realism stage needs LPIPS and its backbone is not on this machine.
+        MetricUnavailable: if a realism stage needs LPIPS and its network is not on this machine.
     """
 
     def __init__(

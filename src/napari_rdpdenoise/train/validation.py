@@ -23,7 +23,7 @@ def validate(network: RdpNetwork, images: list[ValidationImage]) -> dict[str, fl
     """Mean scores per source, decoder and rate.
 
     PSNR in dB over the noisy file's range, bpp from the coder's tables; of a network with a realism decoder
-    also that decode's PSNR and the LPIPS (AlexNet) of both, where its backbone is on this machine.
+    also that decode's PSNR and the LPIPS (AlexNet) of both, where its network is on this machine.
     """
     rows: dict[str, list[float]] = {}
     network.hyperprior.prepare_coder()

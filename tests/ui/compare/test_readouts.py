@@ -9,10 +9,11 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_rdpdenoise.metrics import affine_match, lpips, score
+from napari_rdpdenoise.metrics.table import METRICS
+from napari_rdpdenoise.metrics.trust import texture_share
+from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.ui.compare.checks import judge, texture_share
 from napari_rdpdenoise.ui.compare.readouts import (
-    METRICS,
     UNAVAILABLE,
     measure,
     measure_series,
@@ -82,7 +83,7 @@ def test_the_scale_of_the_reference_does_not_matter(scene, nowhere) -> None:
 def test_at_an_end_of_the_slider_the_result_is_that_decode(scene, nowhere, alpha, end) -> None:
     shown, clean = scene
     found = table(measure(replace(shown, alpha=alpha), clean, folder=nowhere))
-    assert all(found[name, "result"] == found[name, end] for name in METRICS)
+    assert all(found[metric.name, "result"] == found[metric.name, end] for metric in METRICS)
 
 
 def test_a_model_without_realism_has_no_such_column(scene, nowhere) -> None:
@@ -94,7 +95,7 @@ def test_a_model_without_realism_has_no_such_column(scene, nowhere) -> None:
 def test_missing_networks_read_unavailable_with_the_reason_and_come_last(scene, nowhere) -> None:
     shown, clean = scene
     readouts = list(measure(shown, clean, folder=nowhere))
-    assert [r.name for r in readouts] == [name for name in METRICS for _ in range(4)]
+    assert [r.name for r in readouts] == [metric.name for metric in METRICS for _ in range(4)]
     for readout in readouts:
         if readout.name in ("LPIPS", "DISTS"):
             assert (readout.value, readout.text) == (None, UNAVAILABLE)
@@ -106,7 +107,7 @@ def test_missing_networks_read_unavailable_with_the_reason_and_come_last(scene, 
 
 def test_nothing_slow_is_asked_for_before_it_is_wanted(scene, nowhere, monkeypatch) -> None:
     shown, clean = scene
-    monkeypatch.setattr("napari_rdpdenoise.metrics.microssim", lambda *_: pytest.fail("too early"))
+    monkeypatch.setattr("napari_rdpdenoise.metrics.table.microssim", lambda *_: pytest.fail("too early"))
     numbers = measure(shown, clean, folder=nowhere)
     assert [next(numbers).name for _ in range(8)] == ["PSNR, dB"] * 4 + ["SSIM"] * 4
     numbers.close()
@@ -124,7 +125,7 @@ def test_a_network_that_would_fill_the_memory_is_not_run(scene, nowhere, monkeyp
 def test_without_a_reference_the_checks_speak(scene, nowhere) -> None:
     shown, _ = scene
     *checks, texture = measure(shown, None, folder=nowhere)
-    expected = judge(shown.noisy[:96], shown.result[:96], NOISE).checks
+    expected = judge_residual(shown.noisy[:96], shown.result[:96], NOISE).checks
     assert [(c.name, c.text, c.fine) for c in checks] == [(c.name, c.text, c.fine) for c in expected]
     assert texture.value == pytest.approx(texture_share(shown.fidelity, shown.realism, NOISE, 0.3), rel=1e-6)
 
@@ -220,7 +221,7 @@ def test_the_path_grows_from_fidelity_to_realism(scene, nowhere) -> None:
 def test_the_path_takes_lpips_where_it_can(scene, data_folder) -> None:
     folder = data_folder / "weights"
     if not folder.is_dir():
-        pytest.skip(f"no backbones at {folder}")
+        pytest.skip(f"no networks at {folder}")
     shown, clean = scene
     *_, found = path(shown, clean, folder, steps=2)
     matched = affine_match(clean[:96], shown.noisy[:96])

@@ -145,7 +145,7 @@ def test_preview_tiles_are_the_runs_own_where_a_plane_is_small() -> None:
     assert preview_tile((20_000, 20), 1536) == 1536  # a strip is small too
 
 
-@pytest.mark.parametrize("module", ["preview.viewport", "preview.engine", "preview.canvas", "compare.checks"])
+@pytest.mark.parametrize("module", ["preview.viewport", "preview.engine", "preview.canvas", "compare.scores"])
 def test_neither_torch_nor_qt_is_loaded_by_importing(module) -> None:
     code = f"import sys, napari_rdpdenoise.ui.{module}; print(sorted({{'torch', 'qtpy'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -17,23 +17,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.ui.compare.checks import judge, texture_share
-from napari_rdpdenoise.ui.compare.scores import (
-    METRICS,
-    REASONS,
-    UNAVAILABLE,
-    Readout,
-    compare,
-    find_lpips,
-    find_psnr,
-    mean_of,
-    on_scale,
-)
+from napari_rdpdenoise.metrics.table import LPIPS, PSNR, REASONS
+from napari_rdpdenoise.metrics.trust import texture_share
+from napari_rdpdenoise.metrics.words import judge_residual
+from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE, Readout, compare, mean_of, on_scale
 from napari_rdpdenoise.ui.layers.stacks import Box, SeriesPlane, Stack, overlap
 from napari_rdpdenoise.ui.preview.shown import Shown
 
 __all__ = [
-    "METRICS",
     "NO_REFERENCE",
     "UNAVAILABLE",
     "PathPoint",
@@ -254,8 +245,8 @@ def _reference_path(
     for alpha in alphas:
         blend = low + np.float32(alpha) * (high - low)
         x = perception(blend, alpha)
-        points.append(PathPoint(alpha, x, find_psnr(blend, clean, top, folder)))
-        yield RealismPath(tuple(points), name, METRICS[0], note)
+        points.append(PathPoint(alpha, x, PSNR.measure(blend, clean, top, folder)))
+        yield RealismPath(tuple(points), name, PSNR.name, note)
 
 
 def _perception(
@@ -263,7 +254,7 @@ def _perception(
 ) -> tuple[Callable[[NDArray[Any], float], float], str, str]:
     """How the x of a path is found, its name, and why it is not LPIPS (or nothing)."""
     try:
-        first = find_lpips(low, clean, 0.0, folder)
+        first = LPIPS.measure(low, clean, 0.0, folder)
     except REASONS as error:
         share, unit = _texture(shown, box), "noise s.d."
         if not math.isfinite(share) and shown.realism is not None:
@@ -271,7 +262,7 @@ def _perception(
             share, unit = float(np.sqrt(np.mean(np.square(gap, dtype=np.float64)))), "counts"
         return lambda _, alpha: alpha * share, f"texture added, {unit}", f"LPIPS is unavailable: {error}"
     return (
-        lambda blend, alpha: first if alpha == 0 else find_lpips(blend, clean, 0.0, folder),
+        lambda blend, alpha: first if alpha == 0 else LPIPS.measure(blend, clean, 0.0, folder),
         "LPIPS (lower: nearer)",
         "",
     )
@@ -288,7 +279,7 @@ def _checks(shown: Shown, box: Box) -> Iterator[Readout]:
     if shown.noise is None:
         yield Readout("noise", None, UNAVAILABLE, "The noise of the image is not measured yet.")
         return
-    for check in judge(shown.noisy[box], shown.result[box], shown.noise).checks:
+    for check in judge_residual(shown.noisy[box], shown.result[box], shown.noise).checks:
         value = check.value if math.isfinite(check.value) else None
         yield Readout(check.name, value, check.text, fine=check.fine)
     full = _texture(shown, box)

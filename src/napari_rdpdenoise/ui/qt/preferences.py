@@ -1,6 +1,6 @@
 """What the user has set in napari's preferences (napari >= 0.9; the defaults before).
 
-An empty text means "not set". The environment variables of cache and backbones come before the preferences,
+An empty text means "not set". The environment variables of cache and networks come before the preferences,
 as napari's own do.
 """
 

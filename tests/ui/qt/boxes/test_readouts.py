@@ -222,7 +222,7 @@ def slow_ssim(monkeypatch):
         go_on.wait(20)
         return 0.5
 
-    monkeypatch.setattr("napari_rdpdenoise.metrics.ssim", slow)
+    monkeypatch.setattr("napari_rdpdenoise.metrics.table.ssim", slow)
     return go_on, entered
 
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, Signal
 
-from napari_rdpdenoise.ui.compare.checks import judge, texture_share
+from napari_rdpdenoise.metrics.trust import texture_share
+from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.ui.qt.background import ask
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def in_words(shown: Shown | None) -> str:
         return "Nothing is denoised here yet."
     if shown.noise is None:
         return "The noise is not known yet: no residual checks."
-    verdict = judge(shown.noisy, shown.result, shown.noise, shown.done)
+    verdict = judge_residual(shown.noisy, shown.result, shown.noise, shown.done)
     lines = [check.text if check.fine else f"Look again: {check.text}" for check in verdict.checks]
     if shown.realism is not None:
         share = texture_share(shown.fidelity, shown.realism, shown.noise, shown.alpha)

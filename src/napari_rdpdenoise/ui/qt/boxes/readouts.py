@@ -10,16 +10,17 @@ from napari.layers import Image, Layer, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QGridLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
-from napari_rdpdenoise.ui.compare.networks import (
+from napari_rdpdenoise.metrics.download import (
+    NETWORKS,
     Fetched,
+    Network,
     Opener,
-    Trunk,
     consent_text,
-    fetch_trunks,
-    missing_trunks,
+    fetch_networks,
+    missing_networks,
 )
+from napari_rdpdenoise.metrics.table import METRICS
 from napari_rdpdenoise.ui.compare.readouts import (
-    METRICS,
     NO_REFERENCE,
     UNAVAILABLE,
     Readout,
@@ -41,6 +42,8 @@ __all__ = ["ReadoutsBox"]
 
 _MOVED = RealismPath((), "", "", "The view changed: measure the plane to see what realism trades here.")
 _OTHER = RealismPath((), "", "", "Another reference or region is chosen: measure again.")
+_WANTED = [network for network in NETWORKS if network.name in {metric.network for metric in METRICS}]
+_NEED_NETWORKS = {metric.name for metric in METRICS if metric.network}
 _OF = {"noisy": "Noisy", "fidelity": "Fidelity", "realism": "Realism", "result": "Result"}
 
 
@@ -51,7 +54,7 @@ class ReadoutsBox(QWidget):
         viewer: whose layers are offered as reference and region.
         shown: tells the plane that is shown; None for nothing.
         result_layer: tells the layer that holds the result; None for none.
-        backbones: tells the folder of the metric networks; None for the usual places.
+        networks: tells the folder of the metric networks; None for the usual places.
         ask: asks the user to agree to a text; for tests.
         opener: opens an address; for tests.
     """
@@ -64,17 +67,17 @@ class ReadoutsBox(QWidget):
         viewer: Any,
         shown: Callable[[], Shown | None],
         result_layer: Callable[[], Layer | None],
-        backbones: Callable[[], Path | None],
+        networks: Callable[[], Path | None],
         *,
         ask: Callable[[QWidget, str], bool] | None = None,
         opener: Opener | None = None,
     ) -> None:
         super().__init__()
-        self._viewer, self._shown, self._result, self._folder = viewer, shown, result_layer, backbones
+        self._viewer, self._shown, self._result, self._folder = viewer, shown, result_layer, networks
         self._ask, self._opener = ask or ask_consent, opener
         self._work = Newest(self)
         self._asked = False  # whether the work under way was asked for; the checks then wait
-        self._missing: tuple[Trunk, ...] = ()
+        self._missing: tuple[Network, ...] = ()
         self._key: object = None  # of the plane that was measured last
         self._build()
         self._idle()
@@ -185,7 +188,7 @@ class ReadoutsBox(QWidget):
             self._fail(error)
             return
         folder = self._folder()
-        self._table.start("Plane", [_short(name) for name in METRICS])
+        self._table.start("Plane", [metric.title for metric in METRICS])
         self._begin(lambda: measure_series(series_planes(result, clean, noisy), folder=folder, region=region))
 
     def cancel(self) -> None:
@@ -208,14 +211,14 @@ class ReadoutsBox(QWidget):
     def _look_for_networks(self) -> None:
         folder = self._folder()
         self._say("Looking which networks are here.")
-        self._begin(lambda: iter([missing_trunks(folder)]))
+        self._begin(lambda: iter([missing_networks(folder, _WANTED)]))
 
-    def _offer(self, missing: tuple[Trunk, ...]) -> None:
+    def _offer(self, missing: tuple[Network, ...]) -> None:
         folder = self._folder()
         if not missing:
             self._say("The networks are all here: measure again.")
         elif self._ask(self, consent_text(missing, folder)):
-            self._begin(lambda: fetch_trunks(missing, folder, self._opener), fetches=True)
+            self._begin(lambda: fetch_networks(missing, folder, self._opener), fetches=True)
         else:
             self._say(
                 "Nothing was downloaded. A folder that holds the networks can be named in the preferences."
@@ -316,15 +319,15 @@ class ReadoutsBox(QWidget):
         self._table.scrollToBottom()
 
     def _offer_download(self, readout: Readout) -> None:
-        if readout.name in ("LPIPS", "DISTS") and readout.value is None:
+        if readout.name in _NEED_NETWORKS and readout.value is None:
             self._download.show()
 
     def _progress(self, fetched: Fetched) -> None:
-        total = fetched.total or fetched.trunk.mib << 20
+        total = fetched.total or fetched.network.mib << 20
         self._bar.setRange(0, total >> 10)
         self._bar.setValue(min(fetched.done, total) >> 10)
         self._say(
-            f"Downloading the network of {fetched.trunk.metric}: {fetched.done >> 20} of {total >> 20} MiB."
+            f"Downloading the network of {fetched.network.metric}: {fetched.done >> 20} of {total >> 20} MiB."
         )
 
     def _ended(self, error: Exception | None) -> None:

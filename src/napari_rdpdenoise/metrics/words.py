@@ -1,18 +1,21 @@
-"""What was removed, what was added, and whether to believe it: images, numbers and words for the dock."""
+"""Residual checks in words: what was removed, and whether to believe it. No clean image is needed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from napari_rdpdenoise.metrics import ResidualReport
-    from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 
-__all__ = ["Check", "Verdict", "judge", "realism_gap", "residual", "texture_share"]
+__all__ = ["Check", "Verdict", "judge_residual"]
+
+RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
+CORRELATED = 0.05
+MEAN_OFF = 0.5  # percent, the promise of this package
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Verdict:
-    """All residual checks of a tile or plane, and the report they come from."""
+    """All residual checks of an image, and the report they come from."""
 
     report: ResidualReport
     checks: tuple[Check, ...]
@@ -45,76 +48,34 @@ class Verdict:
         return all(check.fine for check in self.checks)
 
 
-def residual(noisy: NDArray[Any], result: NDArray[Any]) -> NDArray[np.float32]:
-    """What was removed: noisy - result, float32 raw counts.
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    _same_shape(noisy=noisy, result=result)
-    # float64 first: unsigned counts would wrap around, and 32-bit ones lose their last digits
-    return np.subtract(noisy, result, dtype=np.float64).astype(np.float32)
-
-
-def realism_gap(fidelity: NDArray[np.float32], realism: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Where the two decodes differ, realism - fidelity: texture that the data do not determine, raw counts.
-
-    Raises:
-        ValueError: if the shapes differ.
-    """
-    _same_shape(fidelity=fidelity, realism=realism)
-    return np.subtract(realism, fidelity, dtype=np.float32)
-
-
-def texture_share(
-    fidelity: NDArray[np.float32], realism: NDArray[np.float32], noise: NoiseModel, amount: float = 1.0
-) -> float:
-    """Strength of the added texture: rms of the realism gap over the noise's, 0 where nothing is added.
-
-    Args:
-        fidelity: decode of lowest error, raw counts.
-        realism: decode of most natural texture, same shape.
-        noise: of the channel.
-        amount: position of the realism slider, 0 to 1.
-
-    Returns:
-        A ratio; NaN for no finite pixel.
-    """
-    gap = realism_gap(fidelity, realism).astype(np.float64) / np.sqrt(noise.variance(fidelity))
-    finite = np.isfinite(gap)
-    return amount * float(np.sqrt(np.mean(np.square(gap[finite])))) if finite.any() else float("nan")
-
-
-def judge(
+def judge_residual(
     noisy: NDArray[Any],
     result: NDArray[Any],
-    noise: NoiseModel,
+    noise: NoiseModel | None = None,
     done: NDArray[np.bool_] | None = None,
 ) -> Verdict:
-    """Check the residual of a tile or plane without any clean image.
+    """Check what was removed from an image or stack, without any clean one.
 
     Args:
-        noisy: raw counts in the camera's own dtype, (height, width).
+        noisy: raw counts in the camera's own dtype, one channel, (..., Y, X).
         result: raw counts, same shape.
-        noise: of the channel.
+        noise: noise model of the channel; None measures it on ``noisy``.
         done: where ``result`` is the result, same shape; None for everywhere.
 
     Raises:
         ValueError: if the shapes differ or there is no pixel.
     """
-    from napari_rdpdenoise.metrics.trust import check_residual
-
-    _same_shape(noisy=noisy, result=result)
+    _same_shape("result", result, noisy)
     if done is not None:
-        _same_shape(noisy=noisy, done=done)
+        _same_shape("done", done, noisy)
         result = np.where(done, result, np.nan)  # the report leaves out what is not a number
+    if noise is None:
+        noise = estimate_noise(list(noisy.reshape(-1, *noisy.shape[-2:])))
     report = check_residual(noisy, result, noise)
     return Verdict(report, (_removed(report), _white(report), _structure(report), _mean(report)))
 
 
 def _removed(report: ResidualReport) -> Check:
-    from napari_rdpdenoise.metrics.trust import RATIO_OFF
-
     ratio = report.noise_ratio
     if not np.isfinite(ratio):
         return Check("noise removed", ratio, "No usable pixel: nothing to compare with the noise.", False)
@@ -130,8 +91,6 @@ def _removed(report: ResidualReport) -> Check:
 
 
 def _white(report: ResidualReport) -> Check:
-    from napari_rdpdenoise.metrics.trust import CORRELATED
-
     lag = max(report.lag_y, report.lag_x, key=abs)
     fine = abs(lag) <= CORRELATED
     where = f"rows {report.lag_y:+.2f}, columns {report.lag_x:+.2f}"
@@ -144,8 +103,6 @@ def _white(report: ResidualReport) -> Check:
 
 
 def _structure(report: ResidualReport) -> Check:
-    from napari_rdpdenoise.metrics.trust import CORRELATED
-
     value = report.signal_correlation
     fine = abs(value) <= CORRELATED
     meaning = "does not follow the image" if fine else "follows the image: contrast was changed"
@@ -155,8 +112,6 @@ def _structure(report: ResidualReport) -> Check:
 
 
 def _mean(report: ResidualReport) -> Check:
-    from napari_rdpdenoise.metrics.trust import MEAN_OFF
-
     bias = report.mean_bias_pct
     if not np.isfinite(bias):
         return Check("mean", bias, "The mean is 0: its change has no percentage.", True)
@@ -165,10 +120,9 @@ def _mean(report: ResidualReport) -> Check:
     return Check("mean", bias, text, fine)
 
 
-def _same_shape(**images: NDArray[Any]) -> None:
-    (first, a), (second, b) = images.items()
-    if a.shape != b.shape:
+def _same_shape(name: str, image: NDArray[Any], noisy: NDArray[Any]) -> None:
+    if image.shape != noisy.shape:
         raise ValueError(
-            f"{second}: expected the shape of {first}, {a.shape}, found {b.shape}; "
+            f"{name}: expected the shape of noisy, {noisy.shape}, found {image.shape}; "
             "pass the same plane or tile of both"
         )

@@ -1,33 +1,32 @@
-"""The networks that LPIPS and DISTS need: what is missing, and fetching it with consent. No Qt here."""
+"""The networks that LPIPS and DISTS need: what is missing, and fetching it with consent."""
 
 from __future__ import annotations
 
 import shutil
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from napari_rdpdenoise.files import backbones_folder
-from napari_rdpdenoise.metrics.backbones import BACKBONES, fetch_backbone, load_backbone
+from napari_rdpdenoise.files import BACKBONES_VARIABLE, backbones_folder
+from napari_rdpdenoise.metrics.backbones import BACKBONES, SOURCE, fetch_backbone, load_backbone
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
-__all__ = ["LICENCE", "Fetched", "Trunk", "consent_text", "fetch_trunks", "missing_trunks"]
+__all__ = ["LICENCE", "NETWORKS", "Fetched", "Network", "consent_text", "fetch_networks", "missing_networks"]
 
 LICENCE = (
     "published by torchvision (code: BSD-3-Clause); its authors say that the terms of the training images, "
     "here ImageNet (non-commercial research and education), may apply to the weights, and that whether you "
     "may use them is for you to judge"
 )
-_SOURCE = "https://download.pytorch.org/models/"
 _BLOCK = 1 << 20  # bytes between two looks at whether to go on
 _TIMEOUT = 30  # s without a byte
 
 
 @dataclass(frozen=True)
-class Trunk:
+class Network:
     """One network to fetch: its name in `metrics.backbones`, what for, and the download in MiB."""
 
     name: str
@@ -42,58 +41,69 @@ class Trunk:
     @property
     def url(self) -> str:
         """Where it is published."""
-        return _SOURCE + self.file
+        return SOURCE + self.file
+
+    @property
+    def large(self) -> bool:
+        """Whether it is fetched on request only."""
+        return BACKBONES[self.name].large
 
 
 @dataclass(frozen=True)
 class Fetched:
     """How far a download is: bytes here and in all; ``total`` is 0 where the server does not say."""
 
-    trunk: Trunk
+    network: Network
     done: int
     total: int
 
 
-_WANTED = (Trunk("alexnet", "LPIPS", 233), Trunk("vgg16", "DISTS", 528))
+NETWORKS = (
+    Network("alexnet", "LPIPS", 233),
+    Network("squeezenet1_1", "LPIPS over SqueezeNet", 5),
+    Network("vgg16", "DISTS", 528),
+)
 
 Opener = Callable[[str], Any]  # a context manager of a binary file with `headers`, as urlopen gives
 
 
-def missing_trunks(folder: Path | None) -> tuple[Trunk, ...]:
+def missing_networks(folder: Path | None, wanted: Sequence[Network] = NETWORKS) -> tuple[Network, ...]:
     """The networks that are not here, or not the published ones; slow, since it reads what is here.
 
     Args:
         folder: the only place to look; None looks in the usual places.
+        wanted: networks to look for.
     """
 
-    def absent(trunk: Trunk) -> bool:
+    def absent(network: Network) -> bool:
         try:
-            load_backbone(trunk.name, folder)
+            load_backbone(network.name, folder)
         except MetricUnavailable:
             return True
         return False
 
-    return tuple(trunk for trunk in _WANTED if absent(trunk))
+    return tuple(network for network in wanted if absent(network))
 
 
-def consent_text(trunks: tuple[Trunk, ...], folder: Path | None) -> str:
+def consent_text(networks: Sequence[Network], folder: Path | None) -> str:
     """What the user is asked to agree to: addresses, sizes, licence, destination."""
-    files = "\n".join(f"{trunk.metric}: {trunk.url} ({trunk.mib} MiB)" for trunk in trunks)
+    files = "\n".join(f"{network.metric}: {network.url} ({network.mib} MiB)" for network in networks)
     return (
-        f"Download {sum(trunk.mib for trunk in trunks)} MiB?\n\n{files}\n\nLicence: {LICENCE}.\n\n"
+        f"Download {sum(network.mib for network in networks)} MiB?\n\n{files}\n\nLicence: {LICENCE}.\n\n"
         f"To: {folder or backbones_folder()}\n\nThe files' SHA-256 is checked. While one is checked it takes "
-        "twice its size on disk. If you have them already, name their folder in the preferences instead."
+        "twice its size on disk. If you have them already, name their folder in the preferences or in "
+        f"{BACKBONES_VARIABLE} instead."
     )
 
 
-def fetch_trunks(
-    trunks: tuple[Trunk, ...], folder: Path | None, opener: Opener | None = None
+def fetch_networks(
+    networks: Sequence[Network], folder: Path | None, opener: Opener | None = None
 ) -> Iterator[Fetched]:
     """Fetch networks, check that they are the published ones, and keep them; nothing partial is kept.
 
     Args:
-        trunks: what to fetch.
-        folder: where to keep them; None is this package's data folder.
+        networks: what to fetch.
+        folder: where to keep them; None is the user's folder for them.
         opener: opens an address; None is the network.
 
     Raises:
@@ -102,26 +112,26 @@ def fetch_trunks(
     """
     target = folder or backbones_folder()
     target.mkdir(parents=True, exist_ok=True)
-    for trunk in trunks:
-        need, free = 2 * trunk.mib << 20, shutil.disk_usage(target).free
+    for network in networks:
+        need, free = 2 * network.mib << 20, shutil.disk_usage(target).free
         if free < need:
             raise OSError(
-                f"{target}: expected {need >> 20} MiB of free disk for {trunk.file}, found {free >> 20} MiB; "
-                "make room or name another folder in the preferences"
+                f"{target}: expected {need >> 20} MiB of free disk for {network.file}, found {free >> 20} "
+                f"MiB; make room or name another folder, in the preferences or in {BACKBONES_VARIABLE}"
             )
         # inside the target, so that a full or read-only disk shows before anything is fetched
         with TemporaryDirectory(prefix=".download-", dir=target) as room:
-            yield from _fetch(trunk, Path(room), opener or _open)
-            fetch_backbone(trunk.name, target, url=f"{Path(room).resolve().as_uri()}/")
+            yield from _fetch(network, Path(room), opener or _open)
+            fetch_backbone(network.name, target, url=f"{Path(room).resolve().as_uri()}/")
 
 
-def _fetch(trunk: Trunk, room: Path, opener: Opener) -> Iterator[Fetched]:
-    with opener(trunk.url) as source, (room / trunk.file).open("wb") as sink:
+def _fetch(network: Network, room: Path, opener: Opener) -> Iterator[Fetched]:
+    with opener(network.url) as source, (room / network.file).open("wb") as sink:
         total, done = int(source.headers.get("Content-Length") or 0), 0
-        yield Fetched(trunk, done, total)
+        yield Fetched(network, done, total)
         while block := source.read(_BLOCK):
             done += sink.write(block)
-            yield Fetched(trunk, done, total)
+            yield Fetched(network, done, total)
 
 
 def _open(url: str) -> Any:

@@ -5,8 +5,9 @@ import pytest
 from scipy.ndimage import gaussian_filter
 
 from napari_rdpdenoise.metrics import check_residual
+from napari_rdpdenoise.metrics.trust import texture_share
+from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.ui.compare.checks import judge, realism_gap, residual, texture_share
 
 NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=5.0)
 
@@ -25,22 +26,6 @@ def words(verdict) -> dict[str, tuple[str, bool]]:
     return {check.name: (check.text, check.fine) for check in verdict.checks}
 
 
-@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.int16, np.uint32, np.float32, np.float64])
-def test_residual_and_result_add_up_to_the_noisy_image(dtype) -> None:
-    rng = np.random.default_rng(0)
-    noisy, result = rng.integers(0, 200, (2, 20, 30)).astype(dtype)
-    removed = residual(noisy, result)
-    assert removed.dtype == np.float32
-    assert (removed < 0).any()
-    np.testing.assert_array_equal(removed + result.astype(float), noisy.astype(float))
-
-
-def test_the_gap_is_what_moving_realism_adds() -> None:
-    rng = np.random.default_rng(1)
-    fidelity, realism = rng.normal(size=(2, 20, 30)).astype(np.float32)
-    np.testing.assert_allclose(fidelity + realism_gap(fidelity, realism), realism, atol=1e-6)
-
-
 def test_texture_is_counted_in_units_of_the_noise(pair) -> None:
     _, clean = pair
     texture = np.random.default_rng(2).normal(size=clean.shape) * np.sqrt(NOISE.variance(clean))
@@ -52,7 +37,7 @@ def test_texture_is_counted_in_units_of_the_noise(pair) -> None:
 
 
 def test_the_truth_passes_every_check(pair) -> None:
-    verdict = judge(*pair, NOISE)
+    verdict = judge_residual(*pair, NOISE)
     assert verdict.fine
     assert len(verdict.checks) == 4
     assert verdict.report == check_residual(*pair, NOISE)
@@ -61,19 +46,19 @@ def test_the_truth_passes_every_check(pair) -> None:
 
 def test_each_fault_is_named_by_its_own_check(pair) -> None:
     noisy, clean = pair
-    nothing = words(judge(noisy, noisy, NOISE))
+    nothing = words(judge_residual(noisy, noisy, NOISE))
     assert nothing["noise removed"] == (
         "0.00 of the expected noise was removed: less than the noise: the rest is still in the image, "
         "or the noise is weaker than estimated.",
         False,
     )
-    blurred = words(judge(noisy, gaussian_filter(clean, 9), NOISE))
+    blurred = words(judge_residual(noisy, gaussian_filter(clean, 9), NOISE))
     assert not blurred["noise removed"][1]
     assert "structure went with it" in blurred["whiteness"][0]
-    brighter = words(judge(noisy, clean * 1.03, NOISE))
+    brighter = words(judge_residual(noisy, clean * 1.03, NOISE))
     assert brighter["mean"][0].startswith("The mean intensity changed by +")
     assert not brighter["mean"][1]
-    pale = words(judge(noisy, clean.mean() + 0.6 * (clean - clean.mean()), NOISE))
+    pale = words(judge_residual(noisy, clean.mean() + 0.6 * (clean - clean.mean()), NOISE))
     assert "follows the image" in pale["structure"][0]
     assert not pale["structure"][1]
 
@@ -82,16 +67,16 @@ def test_only_what_is_done_is_judged(pair) -> None:
     noisy, clean = pair
     result, done = noisy.astype(np.float32), np.zeros(noisy.shape, bool)
     result[64:192, 64:256], done[64:192, 64:256] = clean[64:192, 64:256], True
-    assert not judge(noisy, result, NOISE).fine
-    verdict = judge(noisy, result, NOISE, done)
+    assert not judge_residual(noisy, result, NOISE).fine
+    verdict = judge_residual(noisy, result, NOISE, done)
     assert verdict.fine
     assert verdict.report.pixels == done.sum()
-    half = judge(noisy, np.rint(result).astype(np.uint16), NOISE, done)  # integers hold no NaN
+    half = judge_residual(noisy, np.rint(result).astype(np.uint16), NOISE, done)  # integers hold no NaN
     assert half.report.pixels == done.sum()
 
 
 def test_nothing_done_is_no_verdict(pair) -> None:
-    verdict = judge(*pair, NOISE, np.zeros(pair[0].shape, bool))
+    verdict = judge_residual(*pair, NOISE, np.zeros(pair[0].shape, bool))
     assert not verdict.fine
     assert "No usable pixel" in verdict.checks[0].text
 
@@ -101,8 +86,17 @@ def test_other_shapes_are_refused(pair) -> None:
     with pytest.raises(
         ValueError, match=r"result: expected the shape of noisy, \(256, 320\), found \(256, 1\)"
     ):
-        residual(noisy, clean[:, :1])
-    with pytest.raises(ValueError, match=r"realism: expected the shape of fidelity"):
-        realism_gap(clean, clean[1:])
+        judge_residual(noisy, clean[:, :1], NOISE)
+    with pytest.raises(ValueError, match=r"fidelity and realism must have one shape"):
+        texture_share(clean, clean[1:], NOISE)
     with pytest.raises(ValueError, match=r"done: expected the shape of noisy"):
-        judge(noisy, clean, NOISE, np.ones((2, 2), bool))
+        judge_residual(noisy, clean, NOISE, np.ones((2, 2), bool))
+
+
+def test_without_a_noise_model_it_is_measured(pair) -> None:
+    verdict = judge_residual(*pair)
+    assert verdict.fine
+    assert verdict.report.noise_ratio == pytest.approx(1, abs=0.1)
+    stack = judge_residual(*(np.stack([image, image]) for image in pair))
+    assert stack.report.pixels == 2 * verdict.report.pixels
+    assert stack.fine

@@ -8,10 +8,16 @@ import pytest
 
 from napari_rdpdenoise.metrics import MetricUnavailable, backbones
 from napari_rdpdenoise.metrics.backbones import Backbone, fetch_backbone
-from napari_rdpdenoise.ui.compare.networks import LICENCE, Trunk, consent_text, fetch_trunks, missing_trunks
+from napari_rdpdenoise.metrics.download import (
+    LICENCE,
+    Network,
+    consent_text,
+    fetch_networks,
+    missing_networks,
+)
 
 CONTENT = bytes(range(256)) * 10_000
-TRUNK = Trunk("small", "LPIPS", 3)
+NETWORK = Network("small", "LPIPS", 3)
 
 
 class Answer(io.BytesIO):
@@ -32,24 +38,24 @@ def small(monkeypatch):
 def test_what_arrives_is_kept_and_progress_is_told(tmp_path) -> None:
     asked = []
     folder = tmp_path / "a new folder"
-    steps = list(fetch_trunks((TRUNK,), folder, lambda url: asked.append(url) or Answer()))
+    steps = list(fetch_networks((NETWORK,), folder, lambda url: asked.append(url) or Answer()))
     assert [step.done for step in steps] == sorted({step.done for step in steps})
     assert (steps[0].done, steps[-1].done, steps[-1].total) == (0, len(CONTENT), len(CONTENT))
     assert [path.name for path in folder.iterdir()] == ["small.pth"]
     assert (folder / "small.pth").read_bytes() == CONTENT
-    assert asked == [TRUNK.url]
-    assert list(fetch_trunks((TRUNK,), tmp_path, lambda url: Answer(length=False)))[-1].total == 0
+    assert asked == [NETWORK.url]
+    assert list(fetch_networks((NETWORK,), tmp_path, lambda url: Answer(length=False)))[-1].total == 0
 
 
 @pytest.mark.parametrize("content", [b"", CONTENT[:-1], b"<html>sign in</html>"])
 def test_nothing_wrong_is_kept(tmp_path, content) -> None:
     with pytest.raises(MetricUnavailable, match="has SHA-256"):
-        list(fetch_trunks((TRUNK,), tmp_path, lambda url: Answer(content)))
+        list(fetch_networks((NETWORK,), tmp_path, lambda url: Answer(content)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cancelled_download_leaves_nothing(tmp_path) -> None:
-    steps = fetch_trunks((TRUNK,), tmp_path, lambda url: Answer())
+    steps = fetch_networks((NETWORK,), tmp_path, lambda url: Answer())
     next(steps)
     next(steps)
     assert list(tmp_path.iterdir()) != []
@@ -58,31 +64,32 @@ def test_a_cancelled_download_leaves_nothing(tmp_path) -> None:
 
 
 def test_a_full_disk_is_told_before_anything_is_fetched(tmp_path) -> None:
-    huge = Trunk("small", "LPIPS", 1 << 40)
+    huge = Network("small", "LPIPS", 1 << 40)
     with pytest.raises(OSError, match=r"free disk for small\.pth"):
-        list(fetch_trunks((huge,), tmp_path, lambda url: pytest.fail("asked")))
+        list(fetch_networks((huge,), tmp_path, lambda url: pytest.fail("asked")))
 
 
 def test_consent_names_address_size_licence_and_place(tmp_path) -> None:
-    text = consent_text((TRUNK, Trunk("vgg16", "DISTS", 528)), tmp_path)
-    for part in (TRUNK.url, "528 MiB", "531 MiB", LICENCE, str(tmp_path), "SHA-256", "preferences"):
+    text = consent_text((NETWORK, Network("vgg16", "DISTS", 528)), tmp_path)
+    for part in (NETWORK.url, "528 MiB", "531 MiB", LICENCE, str(tmp_path), "SHA-256", "preferences"):
         assert part in text
 
 
 def test_the_address_is_that_of_the_metrics() -> None:
     address = inspect.signature(fetch_backbone).parameters["url"].default
-    assert address + "vgg16-397923af.pth" == Trunk("vgg16", "DISTS", 528).url
+    assert address + "vgg16-397923af.pth" == Network("vgg16", "DISTS", 528).url
 
 
 def test_what_is_missing_is_listed(tmp_path, monkeypatch) -> None:
-    assert [trunk.metric for trunk in missing_trunks(tmp_path)] == ["LPIPS", "DISTS"]
-    present = {"vgg16"}
+    everything = [network.metric for network in missing_networks(tmp_path)]
+    assert everything == ["LPIPS", "LPIPS over SqueezeNet", "DISTS"]
+    present = {"vgg16", "squeezenet1_1"}
 
     def load(name, folder):
         if name not in present:
             raise MetricUnavailable("not here")
 
-    monkeypatch.setattr("napari_rdpdenoise.ui.compare.networks.load_backbone", load)
-    assert [trunk.name for trunk in missing_trunks(tmp_path)] == ["alexnet"]
+    monkeypatch.setattr("napari_rdpdenoise.metrics.download.load_backbone", load)
+    assert [network.name for network in missing_networks(tmp_path)] == ["alexnet"]
     present.add("alexnet")
-    assert missing_trunks(tmp_path) == ()
+    assert missing_networks(tmp_path) == ()
