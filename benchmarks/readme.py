@@ -1,14 +1,15 @@
-"""Keep the tables of README.md and of a model's card equal to what was measured.
+"""Keep the figures of README.md, of ``results/*.md`` and of a model's card equal to what was measured.
 
     python -m benchmarks.readme
 
-A table stands between ``<!-- measured:NAME -->`` and ``<!-- /measured:NAME -->``; the card of the default
-model gets its ``measured`` entries. Nothing is typed by hand.
+They stand between ``<!-- measured:NAME -->`` and ``<!-- /measured:NAME -->``; the card of the default model
+gets its ``measured`` entries. Nothing is typed by hand.
 """
 
 from __future__ import annotations
 
 import re
+import statistics
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,8 @@ def budget(record: dict[str, Any], peers: dict[str, Any]) -> str:
     """Our codec after the U-Nets' training time, beside them, on the images that all of them did.
 
     Args:
-        record: of ``quality`` for the model of ``equal_budget.yaml``.
-        peers: of ``rdp``.
+        record: Result of ``quality`` for the model of ``equal_budget.yaml``.
+        peers: Result of ``rdp``.
     """
     ours, sets = record["result"]["ours"], peers["result"]["sets"]
     titles = [title for title in sets[next(iter(sets))]["peers"] if title.startswith("U-Net")]
@@ -80,6 +81,30 @@ def rows_of(name: str, record: dict[str, Any]) -> str:
 
     table = import_module(f"benchmarks.{name}").table(record)
     return f"{table}\n\n{record['date']}, `{record['command']}`, model {record['model']}."
+
+
+def in_short(records: dict[str, dict[str, Any]]) -> str:
+    """Speed, the window's answers and memory in one list.
+
+    Args:
+        records: Results of ``speed``, ``dock`` and ``memory``, by these names.
+    """
+    speed, dock, memory = (records[name]["result"] for name in ("speed", "dock", "memory"))
+    runs, threads = speed["end_to_end"], records["speed"]["threads"]
+    cached = runs["from OME-Zarr, latents cached (decode only)"]["mpps"]
+    first, drawn = (
+        statistics.median(values) for values in (dock["first_tile_s"], dock["realism_ms"]["drawn"])
+    )
+    lines = (
+        f"OME-Zarr to OME-Zarr: {runs['from OME-Zarr']['mpps']:.1f} megapixels per second on {threads} cores "
+        f"without a GPU, {cached:.1f} where the latents are cached (BM3D {speed['bm3d_mpps']:.2f}; "
+        f"the U-Net of N2V, prediction alone, {speed['unet_mpps']:.1f}).",
+        f"Dock, on one core: first preview tile {first:.1f} s after a layer was chosen; "
+        f"moving realism redraws in {drawn:.0f} ms.",
+        f"Memory: {memory['peak_mib']:.0f} MiB above the start for a stack of {memory['gigabytes']:.0f} GB, "
+        f"{memory['loaded_mib']:.0f} of them PyTorch with the model.",
+    )
+    return "\n".join(f"- {line}" for line in lines)
 
 
 def measured(record: dict[str, Any]) -> dict[str, Any]:
@@ -117,25 +142,42 @@ def _rounded(scores: dict[str, dict[str, float]], key: str, digits: int) -> floa
     return round(_mean(scores, [n for n in scores if key in scores[n]], key), digits)
 
 
-def _fill(text: str, name: str, content: str) -> str:
-    pattern = re.compile(rf"(<!-- measured:{name} -->\n).*?(<!-- /measured:{name} -->)", re.DOTALL)
-    if not pattern.search(text):
-        raise ValueError(f"README.md: expected <!-- measured:{name} --> and its end, found none; add them")
-    return pattern.sub(lambda match: f"{match[1]}{content}\n{match[2]}", text)
+def _fill(path: Path, blocks: dict[str, str]) -> str:
+    """The text of a page with what was measured between its comments."""
+    text = path.read_text(encoding="utf-8")
+    for name, content in blocks.items():
+        pattern = re.compile(rf"(<!-- measured:{name} -->\n).*?(<!-- /measured:{name} -->)", re.DOTALL)
+        if not pattern.search(text):
+            raise ValueError(
+                f"{path.name}: expected <!-- measured:{name} --> and its end, found none; add them"
+            )
+        text = pattern.sub(lambda match, new=content: f"{match[1]}{new}\n{match[2]}", text)  # type: ignore[misc]
+    return text
+
+
+def pages() -> dict[Path, str]:
+    """Every page that shows figures, as it has to read by ``results/*.json``."""
+    records = {name: load(RESULTS / f"{name}.json") for name in ("quality", "rdp", "speed", "dock", "memory")}
+    methods = quality(records["quality"])
+    budgets = budget(load(RESULTS / "equal-budget.json"), records["rdp"])
+    tables = {name: rows_of(name, records[name]) for name in ("speed", "dock")}
+    return {
+        path: _fill(path, blocks)
+        for path, blocks in (
+            (ROOT / "README.md", {"quality": methods, "speed": in_short(records)}),
+            (RESULTS / "quality.md", {"quality": methods, "budget": budgets}),
+            (RESULTS / "speed.md", tables),
+        )
+    }
 
 
 def main() -> None:
-    """Fill README.md and the card from ``results/``."""
-    readme = ROOT / "README.md"
-    text = readme.read_text(encoding="utf-8")
-    record = load(RESULTS / "quality.json")
-    text = _fill(text, "quality", quality(record))
-    text = _fill(text, "budget", budget(load(RESULTS / "equal-budget.json"), load(RESULTS / "rdp.json")))
-    text = _fill(text, "speed", rows_of("speed", load(RESULTS / "speed.json")))
-    text = _fill(text, "dock", rows_of("dock", load(RESULTS / "dock.json")))
-    readme.write_text(text, encoding="utf-8")
+    """Fill the pages and the card from ``results/``."""
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
     card = yaml.safe_load(CARD.read_text(encoding="utf-8"))
-    card["measured"] = {**{k: v for k, v in card["measured"].items() if "training" in k}, **measured(record)}
+    kept = {key: value for key, value in card["measured"].items() if "training" in key}
+    card["measured"] = {**kept, **measured(load(RESULTS / "quality.json"))}
     CARD.write_text(yaml.safe_dump(card, sort_keys=False, allow_unicode=True, width=110), encoding="utf-8")
 
 

@@ -17,9 +17,9 @@ import pytest
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
 
-# Before numpy and torch are imported: the suite must not take a whole machine.
+# Before numpy and torch are imported: the suite must not take a whole machine, in one process or in several.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(_name, "2")
+    os.environ.setdefault(_name, "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 _SERVER = pytest.StashKey["subprocess.Popen | None"]()
 _QT_PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"

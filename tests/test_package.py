@@ -8,10 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from npe2 import PluginManifest
 
 import napari_rdpdenoise
 
+ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "compressai", "zarr", "dask", "numpy", "pydantic", "qtpy", "PyQt6", "PySide6", "napari")
 
 PROBE = """
@@ -81,3 +83,12 @@ def test_manifest_and_models_lie_in_the_package():
     package = Path(napari_rdpdenoise.__file__).parent
     assert (package / "napari.yaml").is_file()
     assert (package / "models").is_dir()
+
+
+def test_the_workflow_runs_the_whole_check_with_every_python_that_is_named():
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8"))
+    job = workflow["jobs"]["check"]
+    classifiers = importlib.metadata.metadata("napari-rdpdenoise").get_all("Classifier") or []
+    named = [line.rsplit(" ", 1)[1] for line in classifiers if re.search(r":: 3\.\d+$", line)]
+    assert job["strategy"]["matrix"]["python"] == named
+    assert job["steps"][-1]["run"] == ".ci/run"

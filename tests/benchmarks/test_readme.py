@@ -1,0 +1,63 @@
+"""What the pages say is what was measured, and where they point there is something."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks import readme
+from benchmarks.common import RESULTS, load
+from benchmarks.run import write_tables
+
+ROOT = readme.ROOT
+FOLDERS = (".", ".github", "benchmarks/results", "examples", "models")
+PAGES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
+
+
+def test_pages_show_what_was_measured():
+    pages = readme.pages()
+    assert {path.relative_to(ROOT).as_posix() for path in pages} >= {
+        "README.md",
+        "benchmarks/results/speed.md",
+    }
+    for path, text in pages.items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run python -m benchmarks.readme"
+
+
+def test_all_tables_show_what_was_measured(tmp_path):
+    for record in RESULTS.glob("*.json"):
+        shutil.copy(record, tmp_path)
+    assert write_tables(tmp_path).read_text("utf-8") == (RESULTS / "tables.md").read_text("utf-8")
+
+
+def test_the_card_shows_what_was_measured():
+    card = yaml.safe_load(readme.CARD.read_text(encoding="utf-8"))["measured"]
+    assert readme.measured(load(RESULTS / "quality.json")).items() <= card.items()
+
+
+def test_a_page_without_the_place_of_a_table_is_refused(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("<!-- measured:speed -->\n", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"page\.md: expected <!-- measured:speed --> and its end"):
+        readme._fill(page, {"speed": "fast"})
+
+
+def test_the_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        path, _, heading = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        if not link.startswith("http"):
+            assert target.exists(), link
+            assert not heading or f"# {heading.replace('-', ' ')}" in target.read_text("utf-8").lower(), link
