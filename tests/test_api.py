@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_rdpdenoise import LatentCache, RunSettings, denoise, open_image
-from napari_rdpdenoise.api import Options
+from napari_rdpdenoise import LatentCache, RunSettings, denoise, denoise_file, open_image
+from napari_rdpdenoise.api import FileOptions, Options
+from napari_rdpdenoise.jobs.record import read_job
 
 # Test images are too small and too random for a good noise estimate, and that is told.
 pytestmark = pytest.mark.filterwarnings("ignore:noise estimate:UserWarning", "ignore:channel .:UserWarning")
@@ -158,3 +159,69 @@ def test_options_are_the_remaining_fields_of_the_settings():
     named = {"model", "rate", "realism", "axes", "device"}
     files = {"overwrite", "output_format"}
     assert set(typing.get_type_hints(Options)) == set(RunSettings.model_fields) - named - files
+
+
+class TestFile:
+    def test_a_file_into_a_file(self, tiny_model, tmp_path):
+        image, path = noisy((2, 70, 91)), tmp_path / "cells.npy"
+        np.save(path, image)
+        target = tmp_path / "new folder" / "out.ome.tif"
+        outcome = denoise_file(path, str(target), model=tiny_model, time=(0, 1), **FAST)
+        assert (outcome.path, outcome.record) == (target, tmp_path / "new folder" / "out.ome.tif.job.json")
+        assert outcome.report.tiles == 2
+        assert read_job(outcome.record).input == str(path)
+        written = open_image(target).read((), slice(0, 70), slice(0, 91))
+        np.testing.assert_array_equal(written, denoise(image, model=tiny_model, time=(0, 1), **FAST)[0])
+
+    def test_an_array_with_its_axes_and_a_model_in_hand(self, tiny_codec, tmp_path):
+        image = noisy((40, 2, 50))
+        outcome = denoise_file(image, tmp_path / "o.ome.zarr", model=tiny_codec, axes="YCX", **FAST)
+        assert open_image(outcome.path).metadata.axes == "CYX"
+        assert outcome.data is None
+
+    def test_a_source_that_came_open_stays_open(self, tiny_codec, tmp_path):
+        source = open_image(noisy((40, 50)))
+        denoise_file(source, tmp_path / "o.ome.zarr", model=tiny_codec, **FAST)
+        assert source.read((), slice(0, 2), slice(0, 2)).shape == (2, 2)
+
+    def test_doubts_and_clipping_are_told(self, tiny_codec, tmp_path):
+        image = np.random.default_rng(5).integers(0, 6, (128, 128), np.uint8)
+        image[:, 60:] += 250
+        with pytest.warns(UserWarning, match="values did not fit uint8") as told:
+            denoise_file(image, tmp_path / "o.ome.tif", model=tiny_codec, **FAST)
+        assert {warning.filename for warning in told} == {__file__}
+
+    @pytest.mark.parametrize(
+        ("image", "output", "options", "error", "words"),
+        [
+            ("none.tif", "o.ome.tif", {}, FileNotFoundError, "found nothing at none.tif"),
+            ([[1, 2]], "o.ome.tif", {}, TypeError, "image: expected .* found builtins.list"),
+            (np.ones((8, 8)), "o.png", {}, ValueError, "ends with .ome.zarr or .ome.tif"),
+            (np.ones((8, 8)), "o.ome.tif", {"model": "no-such"}, FileNotFoundError, "no model 'no-such'"),
+            (np.ones((8, 8)), "o.ome.tif", {"realism": 0.5}, ValueError, "has no realism decoder"),
+            (np.ones((8, 8)), "o.ome.tif", {"rate": 2}, ValueError, "rate must be a number"),
+            (
+                np.ones((8, 8)),
+                "o.ome.tif",
+                {"output_format": "ome-zarr"},
+                TypeError,
+                "denoise_file: expected",
+            ),
+            (np.ones((8, 8)), "there.ome.tif", {}, FileExistsError, "overwrite"),
+        ],
+    )
+    def test_refusals_name_what_is_wrong(
+        self, tiny_codec, tmp_path, monkeypatch, image, output, options, error, words
+    ):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "there.ome.tif").write_text("precious")
+        with pytest.raises(error, match=words):
+            denoise_file(image, output, **{"model": tiny_codec, **FAST, **options})
+        assert [path.name for path in tmp_path.iterdir()] == ["there.ome.tif"]
+        assert (tmp_path / "there.ome.tif").read_text() == "precious"
+
+    def test_options_are_the_fields_of_the_settings_but_for_the_format(self):
+        assert set(typing.get_type_hints(FileOptions)) == set(RunSettings.model_fields) - {
+            "model",
+            "output_format",
+        }

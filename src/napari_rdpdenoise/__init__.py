@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_rdpdenoise._version import __version__
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.api import denoise
+    from napari_rdpdenoise.api import denoise, denoise_file
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec, list_models, load_model
     from napari_rdpdenoise.export.package import export_bioimageio
@@ -31,6 +31,7 @@ __all__ = [
     "RunSettings",
     "__version__",
     "denoise",
+    "denoise_file",
     "denoise_stream",
     "export_bioimageio",
     "finetune_pairs",
@@ -47,6 +48,7 @@ _HOME = {
     "LatentCache": ".cache",
     "RunSettings": ".settings",
     "denoise": ".api",
+    "denoise_file": ".api",
     "denoise_stream": ".stream",
     "export_bioimageio": ".export.package",
     "finetune_pairs": ".finetune.run",

@@ -1,23 +1,23 @@
-"""The one call for arrays in Python: ``denoise``."""
+"""The calls for Python: ``denoise`` for arrays, ``denoise_file`` into a file."""
 
 from __future__ import annotations
 
+import math
 import sys
 import warnings
-from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
-from napari_rdpdenoise.io import ArraySink, ImageSource, open_image
+from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.jobs.job import Job, Outcome
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
-    from napari_rdpdenoise.stream import Progress, RunReport
 
 _CLIPPED_SHARE = 1e-3  # of all values; fewer clipped ones are not worth a warning
 
@@ -32,6 +32,16 @@ class Options(TypedDict, total=False):
     channels: tuple[int, ...] | None
     time: tuple[int, int] | None
     seed: int
+
+
+class FileOptions(Options, total=False):
+    """Fields of ``RunSettings`` that ``denoise_file`` takes; described and checked there."""
+
+    rate: float | Literal["auto"]
+    realism: float
+    axes: str | None
+    device: Literal["auto", "cpu", "cuda", "mps"]
+    overwrite: bool
 
 
 def denoise(
@@ -76,30 +86,75 @@ def denoise(
     Warns:
         UserWarning: if the noise could not be measured well, the result is doubtful, or values were clipped.
     """
-    from napari_rdpdenoise.codec.device import shared_codec
+    settings = _settings(Options, model, options, rate=rate, realism=realism, axes=axes, device=device)
+    # a model by name is loaded again where a block is computed, one in hand has to travel there
+    codec = None if isinstance(model, str | Path) else model
+    if isinstance(image, np.ndarray):
+        outcome = _run(Job(image, None, settings), codec, cache)
+        _warn(outcome)
+        return outcome.data
     from napari_rdpdenoise.lazy import denoise_lazy
 
-    settings = _settings(model, dict(options), rate=rate, realism=realism, axes=axes, device=device)
     source = _open(image, axes)
-    codec = shared_codec(model, device) if isinstance(model, str | Path) else model
-    result: Any
-    if isinstance(image, np.ndarray):
-        result = _streamed(source, settings, codec, cache)
-    else:
-        # a model by name is loaded again where a block is computed, one in hand has to travel there
-        own = None if isinstance(model, str | Path) else model
-        result = denoise_lazy(source, settings, codec=own, cache=cache)
+    result: Any = denoise_lazy(source, settings, codec=codec, cache=cache)
     found = source.metadata.axes
     wanted = source.stored_axes if isinstance(source, ArraySource) and source is not image else found
     return result.transpose(tuple(found.index(letter) for letter in wanted))
 
 
-def _settings(model: str | Path | Codec, options: dict[str, Any], **given: Any) -> RunSettings:
-    unknown = sorted(set(options) - set(Options.__annotations__))
-    if unknown:
+def denoise_file(
+    image: Any,
+    output: str | Path,
+    *,
+    model: str | Path | Codec = "default",
+    cache: LatentCache | None = None,
+    **settings: Unpack[FileOptions],
+) -> Outcome:
+    """Denoise a file, or an array, into a file.
+
+    The image is read and written tile by tile: it may be larger than the memory. The result appears when it
+    is complete, with a job file beside it that holds all settings. An interrupted call goes on where it was
+    when it is made again.
+
+    Args:
+        image: Path or URL of a TIFF, OME-TIFF, OME-Zarr, zarr or ``.npy``, or what ``denoise`` takes: raw
+            counts in 8-, 16- or 32-bit integers or 16-, 32- or 64-bit floats, at least 2-D.
+        output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
+        model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
+        cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
+        **settings: rate, realism, axes, device, tile, halo, batch, dtype, channels, time, seed and overwrite,
+            as in ``RunSettings``.
+
+    Returns:
+        Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the
+        rate, the bits per pixel and the speed.
+
+    Raises:
+        TypeError: If the image is of no known kind, its dtype is not supported, or a setting is not known.
+        ValueError: If a setting is out of range or does not fit, or the output is what the image is read
+            from; the message names it.
+        FileNotFoundError: If there is no such image or model.
+        FileExistsError: If there is a finished result and ``overwrite`` is false.
+        OSError: If a file cannot be read or written, or another process is writing to the output.
+
+    Warns:
+        UserWarning: If the noise could not be measured well, the result is doubtful, or values were clipped.
+    """
+    chosen = _settings(FileOptions, model, settings)
+    codec = None if isinstance(model, str | Path) else model
+    outcome = _run(Job(image, Path(output), chosen), codec, cache)
+    _warn(outcome)
+    return outcome
+
+
+def _settings(known: type, model: str | Path | Codec, options: Any, **given: Any) -> RunSettings:
+    """Settings of a call, from options that a TypedDict lists and from what has parameters of its own."""
+    names = known.__annotations__
+    if unknown := sorted(set(options) - set(names)):
+        call = "denoise" if known is Options else "denoise_file"
         raise TypeError(
-            f"denoise: expected options among {', '.join(Options.__annotations__)}, "
-            f"found {', '.join(unknown)}; files are written by the command line or denoise_stream"
+            f"{call}: expected options among {', '.join(names)}, found {', '.join(unknown)}; "
+            "files are written by denoise_file, the ending of whose output says the format"
         )
     name = str(model) if isinstance(model, str | Path) else model.card.name
     return RunSettings(model=name, **given, **options)
@@ -109,7 +164,7 @@ def _open(image: Any, axes: str | None) -> ImageSource:
     if isinstance(image, str | Path):
         raise TypeError(
             f"image: expected an array, found the path {str(image)!r}; open it with open_image, "
-            "or write a file with denoise_stream or the command line"
+            "or write a file with denoise_file"
         )
     dask_array = sys.modules.get("dask.array")
     if dask_array is not None and isinstance(image, dask_array.Array):
@@ -123,27 +178,24 @@ def _open(image: Any, axes: str | None) -> ImageSource:
     return open_image(image, axes)
 
 
-def _streamed(
-    source: ImageSource, settings: RunSettings, codec: Codec, cache: LatentCache | None
-) -> np.ndarray:
-    from napari_rdpdenoise.stream import denoise_stream, output_spec
+def _run(job: Job, codec: Codec | None, cache: LatentCache | None) -> Outcome:
+    from napari_rdpdenoise.jobs.runner import run
 
-    sink = ArraySink(output_spec(source, settings, codec))
-    report = _drain(denoise_stream(source, sink, settings, codec=codec, cache=cache))
+    running = run(job, codec=codec, cache=cache)
+    while True:
+        try:
+            next(running)
+        except StopIteration as end:
+            return end.value
+
+
+def _warn(outcome: Outcome) -> None:
+    """Warn the caller of the caller of what is doubtful."""
+    report, spec = outcome.report, outcome.spec
     messages = list(report.messages)
-    if report.clipped > _CLIPPED_SHARE * sink.array.size:
+    if report.clipped > _CLIPPED_SHARE * math.prod(spec.shape):
         messages.append(
-            f"{report.clipped} values did not fit {sink.array.dtype} and were clipped; "
-            "dtype='float32' keeps them"
+            f"{report.clipped} values did not fit {spec.dtype} and were clipped; dtype='float32' keeps them"
         )
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=3)
-    return sink.array
-
-
-def _drain(run: Generator[Progress, None, RunReport]) -> RunReport:
-    while True:
-        try:
-            next(run)
-        except StopIteration as end:
-            return end.value

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.codec.card import read_card
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.jobs.record import read_job, read_settings, record_path, write_job
 from napari_rdpdenoise.settings import RunSettings
@@ -73,6 +76,21 @@ def test_the_ending_of_a_named_result_comes_before_the_jobs_format(run, stack, t
     both = run("denoise", stack, tmp_path / "p.ome.tif", "--job", job, "--format", "ome-zarr")
     assert both.exit_code == 2
     assert "--format" in both.stderr
+
+
+def test_another_model_of_the_name_is_wrong_use_unless_a_model_is_named(
+    run, stack, tmp_path, tiny_model, tiny_realism_model, settings
+):
+    model, out = shutil.copytree(tiny_model, tmp_path / "cells-pairs"), tmp_path / "o.ome.tif"
+    job = write_job(tmp_path / "mine.json", settings.replace(model=str(model)))
+    shutil.copytree(tiny_realism_model, model, dirs_exist_ok=True)
+    answer = run("denoise", stack, out, "--job", job)
+    assert answer.exit_code == 2
+    for folder in (tiny_model, tiny_realism_model):
+        assert read_card(folder).sha256[:32] in answer.stderr
+    assert "--model NAME" in answer.stderr
+    assert not out.exists()
+    assert run("denoise", stack, out, "--job", job, "--model", model).exit_code == 0
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import pytest
 
+from napari_rdpdenoise.codec.card import read_card
+from napari_rdpdenoise.codec.library import DEFAULT_MODEL
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.jobs.record import (
     read_job,
@@ -21,7 +24,7 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import ChannelReport, RunReport
 
 SETTINGS = RunSettings(rate=1 / 3, realism=0.1, axes="TYX", channels=(2, 0), time=(1, 4), overwrite=True)
-CODEC = SimpleNamespace(card=SimpleNamespace(name="tiny", sha256="ab" * 32))
+SPEC = SimpleNamespace(job="settings|input|model")
 
 
 def report(path=None):
@@ -30,22 +33,92 @@ def report(path=None):
 
 
 @pytest.fixture
-def made(tmp_path):
+def settings(tiny_model):
+    """Settings with a model that is not in the library."""
+    return SETTINGS.replace(model=str(tiny_model))
+
+
+@pytest.fixture
+def made(tmp_path, tiny_codec, settings):
     """A result with its record: target, input, content."""
     source, target = tmp_path / "cells.tif", tmp_path / "out" / "r.ome.tif"
     target.parent.mkdir()
     source.touch()
-    spec = SimpleNamespace(job="settings|input|model")
-    file = write_record(Job(source, target, SETTINGS), codec=CODEC, spec=spec, report=report(target))
+    job = Job(source, target, settings)
+    file = write_record(job, codec=tiny_codec, spec=SPEC, report=report(target))
     return target, source, json.loads(file.read_text())
 
 
-def test_a_record_lies_beside_its_result_and_is_read_again(made):
+@pytest.fixture
+def tuned(tmp_path, tiny_model, monkeypatch):
+    """Folder of a model of the user's own, in the library as "cells-pairs"."""
+    monkeypatch.setenv("RDPDENOISE_MODELS", str(tmp_path / "mine"))
+    return shutil.copytree(tiny_model, tmp_path / "mine" / "cells-pairs")
+
+
+def test_a_record_lies_beside_its_result_and_is_read_again(made, settings, tiny_codec):
     target, source, content = made
     assert sorted(path.name for path in target.parent.iterdir()) == ["r.ome.tif.job.json"]
     job = read_job(record_path(target))
-    assert (job.settings, job.input, job.result) == (SETTINGS, str(source), target)
-    assert content["model"] == {"name": "tiny", "sha256": "ab" * 32}
+    assert (job.settings, job.input, job.result) == (settings, str(source), target)
+    assert content["model"] == {"name": "tiny", "sha256": tiny_codec.card.sha256}
+
+
+def test_a_result_in_memory_has_no_record(settings, tiny_codec):
+    with pytest.raises(ValueError, match="expected a file as target"):
+        write_record(Job("a.tif", None, settings), codec=tiny_codec, spec=SPEC, report=report())
+
+
+@pytest.mark.parametrize("given", ["cells-pairs", "path"])
+def test_a_model_of_the_library_is_named_wherever_it_lies(tuned, tmp_path, given, tiny_codec):
+    settings = SETTINGS.replace(model=str(tuned) if given == "path" else given)
+    saved = write_job(tmp_path / "mine.job.json", settings)
+    job = Job("s3://bucket/a.zarr", tmp_path / "r.ome.zarr", settings)
+    run = write_record(job, codec=tiny_codec, spec=SPEC, report=report())
+    for file in (saved, run):
+        content = json.loads(file.read_text())
+        assert content["settings"]["model"] == "cells-pairs"
+        assert content["model"]["sha256"] == tiny_codec.card.sha256
+        assert str(tmp_path) not in file.read_text()
+        assert read_settings(file) == SETTINGS.replace(model="cells-pairs")
+
+
+def test_the_default_model_is_named_by_its_own_name(tmp_path):
+    assert read_settings(write_job(tmp_path / "mine.json", SETTINGS)).model == DEFAULT_MODEL
+
+
+def test_a_model_in_hand_keeps_its_name_and_digest(tmp_path, tiny_codec):
+    job = Job("a.tif", tmp_path / "r.ome.tif", SETTINGS.replace(model="in a notebook"))
+    content = json.loads(write_record(job, codec=tiny_codec, spec=SPEC, report=report()).read_text())
+    assert content["settings"]["model"] == "in a notebook"
+    assert content["model"]["sha256"] == tiny_codec.card.sha256
+
+
+@pytest.mark.parametrize("where", ["library", "elsewhere"])
+def test_another_model_of_the_name_is_refused_in_words(tuned, tmp_path, tiny_realism_model, where):
+    folder = tuned if where == "library" else shutil.copytree(tuned, tmp_path / "cells-pairs")
+    file = write_job(tmp_path / "mine.job.json", SETTINGS.replace(model=str(folder)))
+    before, after = (read_card(model).sha256[:32] for model in (folder, tiny_realism_model))
+    shutil.rmtree(folder)
+    with pytest.raises(FileNotFoundError, match=f"job: the model of {file} is not here. .*no model"):
+        read_job(file)
+    shutil.copytree(tiny_realism_model, folder)
+    with pytest.raises(ValueError, match=f"{file}.*expected .* digest {before}, found {after}.*--model NAME"):
+        read_job(file)
+    assert read_job(file, model="default").settings == SETTINGS
+
+
+def test_a_digest_that_is_none_is_refused(tmp_path):
+    file = tmp_path / "mine.json"
+    file.write_text('{"settings": {"rate": 0.5}, "model": {"name": "a", "sha256": 5}}')
+    with pytest.raises(ValueError, match=f"sha256 of the model in {file}, found 5"):
+        read_job(file)
+
+
+def test_a_model_that_is_not_there_is_not_saved(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no model 'nothing'"):
+        write_job(tmp_path / "mine.json", SETTINGS.replace(model="nothing"))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_report_is_plain_json_without_paths(made):
@@ -65,11 +138,11 @@ def test_same_job(made, tmp_path):
     assert not same_job(target, SimpleNamespace(job="settings|input|model"))
 
 
-def test_a_job_without_a_run(tmp_path):
+def test_a_job_without_a_run(tmp_path, settings):
     source, target = tmp_path / "cells.tif", tmp_path / "elsewhere" / "r.ome.zarr"
     source.touch()
-    job = read_job(write_job(tmp_path / "mine.json", SETTINGS, str(source), str(target)))
-    assert (job.settings, job.input, job.result) == (SETTINGS, str(source), target)
+    job = read_job(write_job(tmp_path / "mine.json", settings, str(source), str(target)))
+    assert (job.settings, job.input, job.result) == (settings, str(source), target)
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,8 @@ from typing import Any
 import typer
 from rich.console import Console
 
+from napari_rdpdenoise.files import InUseError
+
 DEBUG = "RDPDENOISE_DEBUG"
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 
@@ -23,6 +25,7 @@ _WRONG_INPUT = (
     FileExistsError,
     IsADirectoryError,
     NotADirectoryError,
+    InUseError,
 )
 # Their warnings are about calls among libraries, not about the user's image.
 _CHATTY = r"(torch|compressai|torchvision|torch_geometric|torchmetrics|zarr|numcodecs|tifffile)(\.|$)"

@@ -93,7 +93,7 @@ def _order(inputs: list[str], out: str | None, job: Path | None, given: dict[str
         return _Order(inputs, out, make_settings(given))
     from napari_rdpdenoise.jobs.record import read_job
 
-    file = read_job(job)
+    file = read_job(job, given.get("model"))
     # the permission to replace one result is not one to replace others
     settings = make_settings({"overwrite": False, **given}, file.settings)
     if out is None:

@@ -5,19 +5,21 @@ Every result that is written to a file has one beside it, ``RESULT.job.json``::
     napari_rdpdenoise   version
     input               path or URL; null for an image that was in memory only
     result              path; null if none was chosen
-    settings            `RunSettings`
     model               name, and sha256 of its weights
+    settings            `RunSettings`; a model of the library by its name there, another by its path
     report              what the run found, `RunReport`
     job                 identity of input, settings and model
 
-A job that was saved without a run has the first four keys only. The settings alone (`RunSettings.to_json`)
-are a job file too. Relative paths are meant from the job file's folder.
+A job that was saved without a run has the first five keys only. The settings alone (`RunSettings.to_json`)
+are a job file too. Relative paths are meant from the job file's folder. Where a file names the digest of its
+model, the model that its settings name here must have the same one.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +32,7 @@ from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.codec.card import ModelCard
     from napari_rdpdenoise.io import OutputSpec
     from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.stream.report import RunReport
@@ -47,9 +50,9 @@ class JobFile:
     """What a job file says.
 
     Attributes:
-        settings: how to denoise.
-        input: path or URL of the noisy image; None if the file names none.
-        result: path of the result; None if the file names none.
+        settings: How to denoise.
+        input: Path or URL of the noisy image; None if the file names none.
+        result: Path of the result; None if the file names none.
     """
 
     settings: RunSettings
@@ -83,8 +86,7 @@ def write_record(job: Job, *, codec: Codec, spec: OutputSpec, report: RunReport)
     found = {key: value for key, value in asdict(report).items() if key != "path"}
     content = {
         **_head(job.path, job.target.name),
-        "model": {"name": codec.card.name, "sha256": codec.card.sha256},
-        _SETTINGS: json.loads(job.settings.to_json()),
+        **_how(job.settings, codec.card),
         "report": _finite(found),
         "job": spec.job,
     }
@@ -97,19 +99,23 @@ def write_job(
     """Write a job file without a run.
 
     Args:
-        path: of the job file; one that exists is replaced.
-        settings: how to denoise.
-        source: path or URL of the noisy image; None, or what is no file, for an image in memory.
-        target: path of the result; None where none was chosen.
+        path: Path of the job file; one that exists is replaced.
+        settings: How to denoise.
+        source: Path or URL of the noisy image; None, or what is no file, for an image in memory.
+        target: Path of the result; None where none was chosen.
 
     Returns:
         The path.
 
     Raises:
-        OSError: if it cannot be written.
+        FileNotFoundError: If there is no such model.
+        OSError: If it cannot be written.
+        ValueError: If the model cannot be used.
     """
+    from napari_rdpdenoise.codec.library import find
+
     result = None if target is None else str(Path(target).resolve())
-    return _write(path, {**_head(source, result), _SETTINGS: json.loads(settings.to_json())})
+    return _write(path, {**_head(source, result), **_how(settings, find(settings.model).card)})
 
 
 def read_settings(path: Path) -> RunSettings:
@@ -117,16 +123,19 @@ def read_settings(path: Path) -> RunSettings:
     return read_job(path).settings
 
 
-def read_job(path: Path) -> JobFile:
+def read_job(path: Path, model: str | None = None) -> JobFile:
     """Read a job file, or settings alone.
 
     Args:
-        path: of a file that `write_record` or `write_job` wrote, or that holds `RunSettings.to_json`;
+        path: Path of a file that `write_record` or `write_job` wrote, or that holds `RunSettings.to_json`;
             settings that it does not name take their defaults.
+        model: Name or path of a model in place of the one that the file names; None for that one, which must
+            have the digest that the file names.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if it is something else, or a setting is not as described.
+        FileNotFoundError: If there is no such file, or its model is not here.
+        ValueError: If it is something else, a setting is not as described, or the model of its name here has
+            another digest.
     """
     content = _read(path)
     settings = content.get(_SETTINGS, content)
@@ -143,6 +152,10 @@ def read_job(path: Path) -> JobFile:
         checked = RunSettings.from_json(json.dumps(settings))
     except ValidationError as error:
         raise ValueError(_refusal(path, error)) from None
+    if model is not None:
+        checked = checked.replace(model=model)
+    else:
+        _check_model(checked.model, named.get("model"), path)
     return JobFile(checked, source, None if result is None else path.parent / result)
 
 
@@ -156,6 +169,40 @@ def same_job(target: Path, spec: OutputSpec) -> bool:
 
 def _head(source: str | None, result: str | None) -> dict[str, Any]:
     return {"napari_rdpdenoise": __version__, "input": _place(source), "result": result}
+
+
+def _how(settings: RunSettings, card: ModelCard) -> dict[str, Any]:
+    """Model and settings for a file; a model that is known by name here is named, wherever it was found."""
+    from napari_rdpdenoise.codec.library import find
+
+    with suppress(OSError, ValueError):  # a model in hand may have come from elsewhere
+        settings = settings.replace(model=find(settings.model, card.sha256).key)
+    model = {"name": card.name, "sha256": card.sha256}
+    return {"model": model, _SETTINGS: json.loads(settings.to_json())}
+
+
+def _check_model(model: str, named: Any, path: Path) -> None:
+    """Refuse a file whose model is another one here, or is not here; one without a digest takes any.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+        ValueError: If its digest is another, or is none.
+    """
+    digest = named.get("sha256") if isinstance(named, dict) else None
+    if digest is None:
+        return
+    if not isinstance(digest, str):
+        raise ValueError(f"job: expected text as sha256 of the model in {path}, found {digest!r}; correct it")
+    from napari_rdpdenoise.codec.library import find
+
+    try:
+        find(model, digest)
+    except (OSError, ValueError) as error:
+        kind = FileNotFoundError if isinstance(error, FileNotFoundError) else ValueError
+        raise kind(
+            f"job: the model of {path} is not here. {error}. Beside a job file, --model NAME or "
+            "read_job(path, model=NAME) takes another"
+        ) from None
 
 
 def _place(source: str | None) -> str | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 
 import pytest
 
+from napari_rdpdenoise.codec.card import read_card
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.run.recipes import Recipe
 
@@ -79,7 +82,7 @@ def test_what_is_saved_is_loaded_again(desk, tmp_path, qtbot):
     assert json.loads(job.read_text())["result"] == "/out/cells.ome.zarr"
     desk.answer("getOpenFileName", job)
     desk.box._load.click()
-    qtbot.waitUntil(lambda: desk.applied == [SETTINGS])
+    qtbot.waitUntil(lambda: desk.applied == [SETTINGS.replace(model="fluo-light")])  # what "default" means
     assert desk.box._told.text() == "Settings taken from mine.job.json."
     assert desk.errors == []
 
@@ -113,6 +116,22 @@ def test_a_file_that_is_no_job_is_refused_with_the_reason(desk, tmp_path, conten
     desk.wait_told()
     assert str(job) in desk.errors[0]
     assert (desk.applied, desk.box._told.text()) == ([], "")
+
+
+def test_a_job_of_another_model_of_the_name_is_refused(desk, tmp_path, tiny_model, tiny_realism_model):
+    model = shutil.copytree(tiny_model, tmp_path / "cells-pairs")
+    desk.recipe = replace(desk.recipe, settings=SETTINGS.replace(model=str(model)))
+    job = tmp_path / "mine.job.json"
+    desk.answer("getSaveFileName", job)
+    desk.box._save.click()
+    desk.wait_told()
+    shutil.copytree(tiny_realism_model, model, dirs_exist_ok=True)
+    desk.answer("getOpenFileName", job)
+    desk.box._load.click()
+    desk._qtbot.waitUntil(lambda: bool(desk.errors), timeout=15_000)
+    for folder in (tiny_model, tiny_realism_model):
+        assert read_card(folder).sha256[:32] in desk.errors[0]
+    assert desk.applied == []
 
 
 def test_a_place_that_cannot_be_written_is_told(desk, tmp_path):

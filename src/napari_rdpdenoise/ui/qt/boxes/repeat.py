@@ -156,7 +156,7 @@ def _write(path: Path, recipe: Recipe) -> _Answer:
 
     try:
         write_job(path, recipe.settings, recipe.path, recipe.target)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return _Answer(path, error=error)
     return _Answer(path)
 
