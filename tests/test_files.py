@@ -158,6 +158,12 @@ def test_a_lock_may_be_given_back_by_another_thread(tmp_path):
         pass
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such permissions")
+def test_other_users_of_a_shared_folder_can_ask_for_a_lock(tmp_path):
+    with locked(tmp_path / "out"):
+        assert (tmp_path / "out.lock").stat().st_mode & 0o777 == 0o666
+
+
 def test_two_names_of_one_place_are_one_lock(tmp_path):
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
@@ -195,6 +201,9 @@ def test_where_no_lock_can_be_made_the_writer_speaks_for_itself(tmp_path, monkey
     with pytest.raises(ZeroDivisionError), locked(tmp_path / "out"):
         raise ZeroDivisionError
     with locked(tmp_path / "out"):
+        pass
+    (tmp_path / "out.lock").touch()  # another user's, who may hold it
+    with pytest.raises(PermissionError), locked(tmp_path / "out"):
         pass
 
 

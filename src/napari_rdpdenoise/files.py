@@ -105,13 +105,15 @@ def locked(path: Path | str, what: str = "path", doing: str = "writing to it") -
 
     Raises:
         InUseError: If another process, or another thread or run of this one, holds the lock.
+        OSError: If there is a lock that cannot be opened.
     """
     from filelock import FileLock
 
     target = Path(path).resolve()
     file = target.with_name(target.name + LOCK_SUFFIX)
-    lock = FileLock(file, thread_local=False)  # what takes it in one thread may give it back in another
-    if not _take(lock, target.parent):
+    # any user of a shared folder may ask for it, and another thread may give it back
+    lock = FileLock(file, mode=0o666, thread_local=False)
+    if not _take(lock, file):
         raise InUseError(
             f"{what}: expected a place that nobody else writes to, found another process, or another run in "
             f"this one, {doing}: {target}; wait for it, stop it or choose another name"
@@ -124,17 +126,18 @@ def locked(path: Path | str, what: str = "path", doing: str = "writing to it") -
             lock.release()
 
 
-def _take(lock: FileLock, folder: Path) -> bool:
+def _take(lock: FileLock, file: Path) -> bool:
     """Whether nobody else has a lock, as far as it can be asked for."""
     from filelock import Timeout
 
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        file.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(blocking=False)
     except Timeout:
         return False
-    except OSError:  # nothing can be written there
-        return True
+    except OSError:
+        if file.exists():  # whoever made it may hold it, but it cannot be opened
+            raise
     return True
 
 

@@ -72,6 +72,26 @@ def test_interrupted_in_the_middle(start, quick, long_stack, tmp_path, number):
     assert (tmp_path / "out.ome.zarr.partial" / "progress.log").stat().st_size > 0
 
 
+@POSIX
+def test_a_second_run_into_one_output_is_refused_and_the_first_ends_undisturbed(
+    start, quick, long_stack, tmp_path
+):
+    out, rate = tmp_path / "out.ome.tif", ("--rate", "0.9", "--overwrite")
+    first = start("denoise", long_stack, out, *quick, *TILES)
+    in_the_middle(first, out)
+    first.send_signal(signal.SIGSTOP)
+    second = start("denoise", long_stack, out, *quick, *TILES, *rate)
+    _, refused = second.communicate(timeout=120)
+    first.send_signal(signal.SIGCONT)
+    _, told = first.communicate(timeout=300)
+    assert second.returncode == 1
+    assert "error: output: expected a place that nobody else writes to, found another process" in refused
+    assert "Traceback" not in refused
+    assert first.returncode == 0, told
+    assert "continuing" not in told
+    assert not list(tmp_path.glob("*.lock"))
+
+
 def test_exit_codes_and_clean_streams(start, quick, tmp_path, write_stack):
     stack, out = write_stack(tmp_path / "a.tif", (40, 50)), tmp_path / "o.ome.tif"
     codes, told = [], []

@@ -67,10 +67,10 @@ def test_two_processes_never_mix_their_tiles(tmp_path, name, job):
         assert tile(first) == "0\n"
         with run(target, job, 2) as second:
             said = second.stdout.readline()
+            assert "output: expected" in said
+            assert "another process" in said
+            assert name in said
             assert second.wait() == 3
-        assert "output: expected" in said
-        assert "another process" in said
-        assert name in said
         for t in range(1, TILES):
             assert tile(first) == f"{t}\n"
         assert first.wait() == 0
