@@ -94,9 +94,7 @@ def bare_seconds(codec: Codec, size: int, batch: int, repeats: int) -> float:
 
     def call() -> None:
         with torch.inference_mode():
-            symbols = network.quantize(network.analysis(image), rate)
-            hat = network.latents(symbols, rate).contiguous(memory_format=torch.channels_last)
-            network.fidelity(hat)
+            network.through(image, rate)
             wait()
 
     return timed(call, repeats)
@@ -161,7 +159,7 @@ def roof_seconds_per_pixel(codec: Codec, roof: dict[int, float]) -> tuple[float,
         with torch.inference_mode():
             image = torch.zeros(1, 1, size, size, device=codec.device)
             rate = torch.full((1,), 0.6, device=codec.device)
-            network.fidelity(network.latents(network.quantize(network.analysis(image), rate), rate))
+            network.through(image, rate)
     finally:
         for handle in handles:
             handle.remove()

@@ -35,7 +35,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"ours": {}, "realism": {}, "best_rate": {}, "peers": {}}
     for images in SETS:
         result["ours"][images.name] = _ours(codec, images, options)
-        if codec.has_realism:
+        if "realism" in codec.decoders:
             result["realism"][images.name] = _ours(codec, images, options, realism=1.0)
         result["best_rate"][images.name] = _best_rate(codec, images, options.limit)
     for images in SETS:

@@ -20,8 +20,9 @@ from benchmarks.perceptual import METRICS, judge_all, judge_fast, unavailable
 from benchmarks.rdp_tables import table
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
-from napari_rdpdenoise.codec.codec import Decoded
+from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.metrics import affine_match
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 from napari_rdpdenoise.noise import estimate_noise
 
 __all__ = ["measure", "path_terms", "table"]
@@ -64,7 +65,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     lacking = unavailable()
     result: dict[str, Any] = {
         "rates": RATES,
-        "realisms": REALISMS if codec.has_realism else (0.0,),
+        "realisms": REALISMS if REALISM in codec.decoders else (0.0,),
         "missing_peers": missing,
         "unavailable": lacking,
         "kmac_per_px": _kmac(codec),
@@ -119,14 +120,14 @@ def _image(codec: Codec, images: TestSet, name: str, realisms: tuple[float, ...]
     scores = [judge_all(decoded.blend(realism), clean, noisy) for realism in realisms]
     _say(images.name, name, f"auto rate {auto:g}", bpp, scores)
     found: dict[str, Any] = {"sweep": sweep, "auto": {"rate": auto, "bpp": bpp, "realism": scores}}
-    if decoded.realism is not None:
-        found["path"] = asdict(path_terms(decoded.fidelity, decoded.realism, affine_match(clean, noisy)))
+    if REALISM in decoded:
+        found["path"] = asdict(path_terms(decoded[FIDELITY], decoded[REALISM], affine_match(clean, noisy)))
     return found
 
 
 def _decoded(codec: Codec, noisy: Plane, normalization: Normalization, rate: float) -> tuple[Decoded, float]:
     (latents,) = codec.encode([noisy], normalization, rate)
-    return codec.decode([latents])[0], latents.bpp
+    return codec.decode([latents], codec.decoders)[0], latents.bpp
 
 
 def _say(images: str, name: str, rate: str, bpp: float, scores: list[dict[str, float]]) -> None:

@@ -108,7 +108,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             planted += [{"family": field.family, **row} for row in rows]
         latest = [f"{row['method']}: {row['false']}" for row in empty if row["field"] == repr(field)]
         print(field, *latest, sep="\n  ", flush=True)
-    return {"false": empty, "found": planted, "realism": codec.has_realism}
+    return {"false": empty, "found": planted, "realism": "realism" in codec.decoders}
 
 
 def expose(field: Field, spots: Image, seed: int) -> Exposed:
@@ -156,8 +156,8 @@ def results(codec: Codec, noisy: NDArray[np.generic]) -> Iterator[tuple[str, NDA
     normalization = fit_normalization([noisy], estimate_noise([noisy]))
     auto = choose_rate(codec, [noisy], normalization).rate
     for name, rate in (("rate auto", auto), ("rate 1", 1.0)):
-        (decoded,) = codec.decode(codec.encode([noisy], normalization, rate))
-        for realism in (0, 1) if codec.has_realism else (0,):
+        (decoded,) = codec.decode(codec.encode([noisy], normalization, rate), codec.decoders)
+        for realism in (0, 1) if "realism" in codec.decoders else (0,):
             yield f"ours, {name}, realism {realism}", decoded.blend(realism)
 
 

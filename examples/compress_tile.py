@@ -26,7 +26,7 @@ def main() -> None:
     for rate in np.linspace(0, 1, 6):
         latents = codec.encode([noisy], normalization, rate)[0]
         data = codec.compress(latents)
-        image = codec.decode([codec.decompress(data)])[0].fidelity
+        image = codec.decode([codec.decompress(data)])[0]["fidelity"]
         quality = psnr(image, clean, float(clean.max()))
         print(
             f"{rate:5.1f}{len(data):9}{latents.bits / 8:10.0f}{8 * len(data) / noisy.size:8.3f}{quality:9.2f}"

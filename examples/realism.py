@@ -23,8 +23,8 @@ def main() -> None:
     noisy, clean = sample.noisy[0], sample.clean[0]
     codec = load_model(args.model)
     latents = codec.encode([noisy], fit_normalization([noisy], estimate_noise([noisy])), rate=1.0)
-    (decoded,) = codec.decode(latents)
-    images = {alpha: decoded.blend(alpha) for alpha in ((0.0, 0.5, 1.0) if codec.has_realism else (0.0,))}
+    (decoded,) = codec.decode(latents, codec.decoders)
+    images = {alpha: decoded.blend(alpha) for alpha in ((0.0, 0.5, 1.0) if "realism" in decoded else (0.0,))}
     for alpha, image in images.items():
         print(f"realism {alpha:g}: {psnr(image, clean, float(clean.max())):.2f} dB")
     print(f"encoder calls: {codec.encoder_calls}")

@@ -20,6 +20,7 @@ from napari_rdpdenoise.codec import Codec, plane_seed
 from napari_rdpdenoise.codec.device import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, Work, make_plan
 from napari_rdpdenoise.stream.prepare import check_realism
@@ -110,7 +111,7 @@ class _Block:
         *index, row, column = block_id
         work = self._work(tuple(index), row, column)
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
-        task = TileTask(self.source, self.plan, codec, self.cache, self.settings.realism > 0)
+        task = TileTask(self.source, self.plan, codec, self.cache, on_path(self.settings.realism))
         item, decoded = task.do(work, device_turns(codec.device).turn())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)
         return core[(None,) * len(index)]

@@ -14,7 +14,7 @@ from benchmarks.learned import RADIUS, blind_spots
 from benchmarks.networks import PlainUNet, macs_per_pixel
 from benchmarks.rdp import path_terms
 from benchmarks.train_unet import sources_for
-from napari_rdpdenoise.codec.codec import Decoded
+from napari_rdpdenoise.codec import Decoded
 from napari_rdpdenoise.train.settings import load_settings
 
 CONFIG = Path(__file__).parents[2] / "models" / "fluo-light" / "train.yaml"
@@ -25,7 +25,7 @@ def test_path_terms_give_the_error_of_every_blend(realism):
     rng = np.random.default_rng(1)
     clean, fidelity, natural = rng.normal(100, 10, (3, 40, 50)).astype(np.float32)
     terms = path_terms(fidelity, natural, clean)
-    blended = Decoded(fidelity, natural).blend(realism)
+    blended = Decoded({"fidelity": fidelity, "realism": natural}).blend(realism)
     found = np.mean((blended - clean.astype(np.float64)) ** 2)
     assert terms.mse + realism * terms.linear + realism**2 * terms.quadratic == pytest.approx(found, rel=1e-6)
 

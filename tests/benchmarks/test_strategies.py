@@ -56,7 +56,7 @@ def test_the_scored_images_are_the_held_out_ones(data_folder):
 def test_the_start_is_the_model_without_its_realism_decoder():
     codec = load_model("default", "cpu")
     network = build_network(codec.card.network.model_copy(update={"realism": False}), start_tensors(codec))
-    assert network.realism is None
+    assert network.decoders == ("fidelity",)
 
 
 def test_the_table_has_a_row_for_each_that_is_done():

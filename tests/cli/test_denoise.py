@@ -120,7 +120,9 @@ def test_clipped_values_are_counted(denoise, tmp_path, monkeypatch):
     from napari_rdpdenoise.codec import Decoded
 
     # a decode that overshoots in one column
-    monkeypatch.setattr(Decoded, "blend", lambda self, _: np.where(np.arange(72) == 5, 300.5, self.fidelity))
+    monkeypatch.setattr(
+        Decoded, "blend", lambda self, _: np.where(np.arange(72) == 5, 300.5, self["fidelity"])
+    )
     noisy = np.random.default_rng(0).poisson(50, (64, 72)).astype(np.uint8)
     tifffile.imwrite(tmp_path / "n.tif", noisy)
     answer = denoise(tmp_path / "n.tif", tmp_path / "o.ome.tif")

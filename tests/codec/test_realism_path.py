@@ -23,7 +23,7 @@ def path(request):
         sample = simulate_timelapse((1, 3, 256, 256), photons=photons, seed=3)
         for noisy, clean in zip(sample.noisy[0], sample.clean[0], strict=True):
             normalization = fit_normalization([noisy], estimate_noise([noisy]))
-            (decoded,) = codec.decode(codec.encode([noisy], normalization, 1.0))
+            (decoded,) = codec.decode(codec.encode([noisy], normalization, 1.0), codec.decoders)
             scale = float(clean.max())
             truth.append(clean / scale)
             for alpha in ALPHAS:
@@ -67,7 +67,7 @@ def test_realism_looks_more_like_real_images(data_folder, name):
             imread(images / "train" / "w2s" / part / f"{field}.png") for part in ("noisy", "clean")
         )
         normalization = fit_normalization([noisy], estimate_noise([noisy]))
-        (decoded,) = codec.decode(codec.encode([noisy], normalization, 1.0))
+        (decoded,) = codec.decode(codec.encode([noisy], normalization, 1.0), codec.decoders)
         truth = affine_match(clean, noisy)
         try:
             distances += [lpips(decoded.blend(alpha), truth, folder=weights) for alpha in ALPHAS]

@@ -18,6 +18,7 @@ from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.models import build_network
 from napari_rdpdenoise.export.counts import Grain, Means, Units
 from napari_rdpdenoise.export.module import Fixed, torchscript
+from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.grain import grain
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.samples import simulate_timelapse
@@ -65,7 +66,7 @@ def test_any_size_gives_the_codecs_counts(tiny_realism_model, image, noise, real
     codec, module = exported(tiny_realism_model, Fixed(noise, normalization, 0.43, realism, seed))
     for part in (image, image[:130, :77], image[:10, :33]):
         latents = codec.encode([part], normalization, 0.43)
-        ours = codec.decode(latents, realism > 0, [Place(seed)])[0].blend(realism)
+        ours = codec.decode(latents, on_path(realism), [Place(seed)])[0].blend(realism)
         assert off(run(module, part), ours, noise) < 1e-3
 
 
@@ -73,7 +74,7 @@ def test_without_a_normalisation_each_image_has_its_own(tiny_model, image, noise
     codec, module = exported(tiny_model, Fixed(noise, None, 0.43, 0.0))
     for part in (image, 3 * image[:130, :77]):
         own = fit_normalization([part], noise)
-        ours = codec.decode(codec.encode([part], own, 0.43))[0].fidelity
+        ours = codec.decode(codec.encode([part], own, 0.43))[0]["fidelity"]
         assert off(run(module, part), ours, noise) < 1e-3
 
 

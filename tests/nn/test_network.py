@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from napari_rdpdenoise.codec.models import build_network, network_tensors
-from napari_rdpdenoise.nn.config import SIZES, NetworkConfig
+from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.layers import RateGains, ResidualBlock
 from napari_rdpdenoise.nn.network import RdpNetwork, count_macs
 
@@ -24,7 +27,8 @@ SMALL = NetworkConfig(
 
 @pytest.mark.parametrize(("size", "most"), [("light", 50_000), ("base", 150_000)])
 def test_cost_and_weight_stay_in_the_budget(size, most):
-    network = RdpNetwork(SIZES[size])
+    settings = Path(__file__).parents[2] / "models" / f"fluo-{size}" / "train.yaml"
+    network = RdpNetwork(NetworkConfig(**yaml.safe_load(settings.read_text())["network"]))
     assert 0.5 * most < count_macs(network) <= most
     assert sum(t.numel() * 2 for t in network_tensors(network).values()) <= 16 * 2**20
 
@@ -70,7 +74,7 @@ def test_training_pass_gives_image_bits_and_gradients():
     assert out.bits.shape == (2,)
     assert out.bits[1] > out.bits[0] > 0
     (out.image.square().mean() + out.bits.mean() * 1e-4).backward()
-    parts = (network.analysis, network.gains, network.fidelity)
+    parts = (network.analysis, network.gains, network.get_submodule("fidelity"))
     assert all(p.grad is not None and p.grad.abs().sum() > 0 for part in parts for p in part.parameters())
 
 

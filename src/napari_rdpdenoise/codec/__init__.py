@@ -9,12 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec.codec import Codec, Decoded
+    from napari_rdpdenoise.codec.codec import Codec
+    from napari_rdpdenoise.codec.decoded import Decoded
     from napari_rdpdenoise.codec.latents import Latents
     from napari_rdpdenoise.codec.library import list_models, model_digest
     from napari_rdpdenoise.codec.models import choose_device, load_model
     from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
-    from napari_rdpdenoise.nn.decoders.grain import Place, plane_seed
+    from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
 
 __all__ = [
     "Codec",
@@ -32,16 +33,16 @@ __all__ = [
 
 _HOME = {
     "Codec": "codec.codec",
-    "Decoded": "codec.codec",
+    "Decoded": "codec.decoded",
     "Latents": "codec.latents",
     "Normalization": "codec.normalization",
-    "Place": "nn.decoders.grain",
+    "Place": "nn.decoders.place",
     "choose_device": "codec.models",
     "fit_normalization": "codec.normalization",
     "list_models": "codec.library",
     "load_model": "codec.models",
     "model_digest": "codec.library",
-    "plane_seed": "nn.decoders.grain",
+    "plane_seed": "nn.decoders.place",
 }
 
 

@@ -1,9 +1,8 @@
-"""Codec: raw tiles -> integer latents -> fidelity and realism images in raw counts; latents <-> bytes."""
+"""Codec: raw tiles -> integer latents -> images of the decoders in raw counts; latents <-> bytes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,11 +12,13 @@ from torch import Tensor
 
 from napari_rdpdenoise.codec.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
 from napari_rdpdenoise.codec.card import ModelCard
+from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.codec.latents import MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import block_means, correct_means
+from napari_rdpdenoise.codec.network_input import network_input
 from napari_rdpdenoise.codec.normalization import Normalization
-from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.decoders.grain import Place, grain
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders, on_path
+from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
@@ -25,35 +26,6 @@ from napari_rdpdenoise.tiles import GRID
 
 _CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
 _MEAN_LIMIT = 2.0**30  # steps of a block mean
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """Both decodes of one tile, float32 raw counts, (height, width).
-
-    Attributes:
-        fidelity: the decode of lowest error (realism 0).
-        realism: the decode of most natural texture (realism 1); None if the model has no such decoder or it
-            was not asked for.
-    """
-
-    fidelity: NDArray[np.float32]
-    realism: NDArray[np.float32] | None
-
-    def blend(self, realism: float) -> NDArray[np.float32]:
-        """``(1 - realism) * fidelity + realism * realism``, the optimal path between the two (Freirich 2021).
-
-        Raises:
-            ValueError: if ``realism`` is above 0 and there is no realism decode.
-        """
-        if realism == 0:
-            return self.fidelity
-        if self.realism is None:
-            raise ValueError(
-                f"realism must be 0 where there is no realism decode, found {realism}; use a model that has "
-                "a realism decoder, and decode with both"
-            )
-        return self.fidelity + np.float32(realism) * (self.realism - self.fidelity)
 
 
 class Codec:
@@ -78,9 +50,17 @@ class Codec:
         return self._device
 
     @property
-    def has_realism(self) -> bool:
-        """Whether the model has a realism decoder."""
-        return self._network.realism is not None
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the model's decoders."""
+        return self._network.decoders
+
+    def check_realism(self, realism: float) -> None:
+        """Refuse a realism that the model's decoders cannot give.
+
+        Raises:
+            DecoderMissing: If ``realism`` is above 0 and the model has no realism decoder.
+        """
+        check_decoders(on_path(realism), self.decoders, f"model {self.card.name}", realism)
 
     def to(self, device: str) -> Codec:
         """Move to another torch device; returns itself."""
@@ -108,9 +88,13 @@ class Codec:
         rate = float(np.float32(rate))  # as the bitstream keeps it
         with torch.inference_mode():
             features = self._features(tiles, normalization)
-            symbols, bits = self._quantize(features, rate)
+            symbols, bits = self._network.quantize_and_count(features, self._rates(len(tiles), rate))
+        short = torch.iinfo(torch.int16)
+        parts = [part.clamp(short.min, short.max).to(torch.int16).cpu().numpy() for part in symbols]
+        costs = bits.double().cpu().numpy()
         return [
-            self._latents(tile, normalization, rate, symbols, bits, place) for place, tile in enumerate(tiles)
+            _latents(tile, normalization, rate, tuple(part[i] for part in parts), float(costs[i]))
+            for i, tile in enumerate(tiles)
         ]
 
     def sweep(
@@ -123,25 +107,32 @@ class Codec:
         with torch.inference_mode():
             features = self._features([tile], normalization)
             for rate in rates:
-                symbols, bits = self._quantize(features, rate)
-                image = self._network.fidelity(self._network.latents(symbols, self._rates(1, rate)))
-                yield image[0, 0, :height, :width].cpu().numpy(), float(bits[0]) / tile.size
+                q = self._rates(1, rate)
+                latents, bits = self._network.coded(features, q)
+                image = self._network.decode(latents, q)[FIDELITY]
+                yield image[0, 0, :height, :width].cpu().numpy(), float(bits.double()[0]) / tile.size
 
     def decode(
-        self, latents: Sequence[Latents], both: bool = True, places: Sequence[Place] | None = None
+        self,
+        latents: Sequence[Latents],
+        names: Iterable[str] = (FIDELITY,),
+        places: Sequence[Place] | None = None,
     ) -> list[Decoded]:
         """Decode latents of equal shape to raw counts.
 
         Args:
-            latents: of this codec's network.
-            both: whether the realism decode is wanted too; without it realism 0 costs half as much.
-            places: seed and position of each tile, which decide the grain of the realism decode; None for
-                seed 0 and the plane's corner.
+            latents: Latents of this codec's network.
+            names: Names of the decoders, out of `decoders`; each takes its time.
+            places: Seed and position of each tile, which decide a decoder's random numbers; None for seed 0
+                and the plane's corner.
 
         Raises:
-            ValueError: if shapes differ, there is not one place for each, or the latents are another
+            DecoderMissing: If the model has no decoder of one of the names.
+            ValueError: If shapes differ, there is not one place for each, or the latents are another
                 network's.
         """
+        names = tuple(names)
+        check_decoders(names, self.decoders, f"model {self.card.name}")
         if not latents:
             return []
         places = [Place()] * len(latents) if places is None else places
@@ -149,21 +140,16 @@ class Codec:
             raise ValueError(
                 f"places: expected one for each of the {len(latents)} latents, found {len(places)}"
             )
-        _check_latents(latents, self._network.config)
+        _check_latents(latents, self._network.symbol_channels)
         with torch.inference_mode():
-            y, z = (
-                torch.from_numpy(np.stack([getattr(item, name) for item in latents]).astype(np.int32))
-                for name in ("y", "z")
-            )
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self._device)
-            hat = self._network.latents(Symbols(y.to(self._device), z.to(self._device)), rates)
-            hat = hat.contiguous(memory_format=torch.channels_last)
-            fidelity = self._network.fidelity(hat)[:, 0].cpu().numpy()
-            decoder = self._network.realism if both else None
-            numbers = None if decoder is None else self._grain(hat, places)
-            realism = None if decoder is None else decoder(hat, numbers)[:, 0].cpu().numpy()
+            hat = self._network.latents(_symbols(latents, self._device), rates)
+            images = {
+                name: image[:, 0].cpu().numpy()
+                for name, image in self._network.decode(hat, rates, names, places).items()
+            }
         return [
-            Decoded(_to_counts(fidelity[i], item), None if realism is None else _to_counts(realism[i], item))
+            Decoded({name: _to_counts(image[i], item) for name, image in images.items()})
             for i, item in enumerate(latents)
         ]
 
@@ -179,10 +165,9 @@ class Codec:
             center=n.center,
             scale=n.scale,
         )
-        y, z = (torch.from_numpy(part.astype(np.int32))[None] for part in (latents.y, latents.z))
         with torch.inference_mode():
-            y_bytes, z_bytes = self._network.hyperprior.encode(Symbols(y, z))[0]
-        return pack(CodedTile(self.digest, header, (y_bytes, z_bytes, pack_means(latents.means))))
+            (coded,) = self._network.hyperprior.encode(_symbols([latents], "cpu"))
+        return pack(CodedTile(self.digest, header, (*coded, pack_means(latents.means))))
 
     def decompress(self, data: bytes) -> Latents:
         """Latents from :meth:`compress`'s bytes; symbols, and so the decode, are equal bit for bit.
@@ -191,58 +176,53 @@ class Codec:
             BitstreamError: if the bytes are foreign, truncated, altered, of a newer version or another model.
         """
         tile = unpack(data, self.digest)
-        if len(tile.payloads) != 3:
-            raise BitstreamError(f"data: expected 3 payloads (y, z, means), found {len(tile.payloads)}")
+        expected = (*Symbols._fields, "means")
+        if len(tile.payloads) != len(expected):
+            raise BitstreamError(
+                f"data: expected {len(expected)} payloads ({', '.join(expected)}), found {len(tile.payloads)}"
+            )
+        *coded, coded_means = tile.payloads
         head = tile.header
         rows, columns = (-(-n // STRIDE) for n in (head.height, head.width))
         with torch.inference_mode():
-            symbols = self._network.hyperprior.decode(tile.payloads[0], tile.payloads[1], (rows, columns))
+            symbols = self._network.hyperprior.decode(coded, (rows, columns))
         blocks = (-(-head.height // GRID), -(-head.width // GRID))
         try:
-            means = unpack_means(tile.payloads[2], blocks)
+            means = unpack_means(coded_means, blocks)
             noise = NoiseModel(head.gain, head.offset, head.read_noise)
         except ValueError as error:
             raise BitstreamError(f"data: {error}; copy or encode it again") from error
-        y, z = (part[0].numpy().astype(np.int16) for part in symbols)
+        parts = tuple(part[0].numpy().astype(np.int16) for part in symbols)
         normalization = Normalization(noise, head.center, head.scale)
-        return Latents(y, z, means, (head.height, head.width), head.rate, normalization, 8.0 * len(data))
+        return Latents(parts, means, (head.height, head.width), head.rate, normalization, 8.0 * len(data))
 
     def _features(self, tiles: Sequence[NDArray[Any]], normalization: Normalization) -> Tensor:
-        height, width = tiles[0].shape
-        pad = [(0, 0), (0, -height % STRIDE), (0, -width % STRIDE)]
-        u = np.pad(np.stack([normalization.forward(tile) for tile in tiles]), pad, mode="symmetric")
-        return self._network.analysis(torch.from_numpy(u)[:, None].to(self._device))
-
-    def _quantize(self, features: Tensor, rate: float) -> tuple[Symbols, NDArray[np.float64]]:
-        symbols, bits = self._network.quantize_and_count(features, self._rates(len(features), rate))
-        return symbols, bits.double().cpu().numpy()
-
-    def _grain(self, hat: Tensor, places: Sequence[Place]) -> Tensor | None:
-        channels, shape = self._network.config.grain_channels, (2 * hat.shape[-2], 2 * hat.shape[-1])
-        if not channels:
-            return None
-        numbers = torch.stack([grain(channels, shape, place) for place in places])
-        return numbers.to(self._device).contiguous(memory_format=torch.channels_last)
+        return self._network.analysis(
+            network_input([normalization.forward(tile) for tile in tiles], self._device)
+        )
 
     def _rates(self, count: int, rate: float) -> Tensor:
         return torch.full((count,), rate, dtype=torch.float32, device=self._device)
 
-    def _latents(
-        self,
-        tile: NDArray[Any],
-        normalization: Normalization,
-        rate: float,
-        symbols: Symbols,
-        bits: NDArray[np.float64],
-        place: int,
-    ) -> Latents:
-        steps = normalization.target(block_means(tile)).astype(np.float64) / MEAN_STEP
-        means = np.rint(np.clip(steps, -_MEAN_LIMIT, _MEAN_LIMIT)).astype(np.int32)
-        overhead = 8 * (_CONTAINER_BYTES + len(pack_means(means)))
-        short = torch.iinfo(torch.int16)
-        y, z = (part[place].clamp(short.min, short.max).to(torch.int16).cpu().numpy() for part in symbols)
-        height, width = tile.shape
-        return Latents(y, z, means, (height, width), rate, normalization, float(bits[place]) + overhead)
+
+def _latents(
+    tile: NDArray[Any],
+    normalization: Normalization,
+    rate: float,
+    symbols: tuple[NDArray[np.int16], ...],
+    bits: float,
+) -> Latents:
+    steps = normalization.target(block_means(tile)).astype(np.float64) / MEAN_STEP
+    means = np.rint(np.clip(steps, -_MEAN_LIMIT, _MEAN_LIMIT)).astype(np.int32)
+    overhead = 8 * (_CONTAINER_BYTES + len(pack_means(means)))
+    height, width = tile.shape
+    return Latents(symbols, means, (height, width), rate, normalization, bits + overhead)
+
+
+def _symbols(latents: Sequence[Latents], device: str) -> Symbols:
+    """A batch of symbols as the network takes them."""
+    kinds = zip(*(item.symbols for item in latents), strict=True)
+    return Symbols(*(torch.from_numpy(np.stack(kind).astype(np.int32)).to(device) for kind in kinds))
 
 
 def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
@@ -252,14 +232,13 @@ def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
     return correct_means(counts, means)
 
 
-def _check_latents(latents: Sequence[Latents], config: NetworkConfig) -> None:
-    expected = (config.latent_channels, config.hyper_channels)
+def _check_latents(latents: Sequence[Latents], expected: tuple[int, ...]) -> None:
     for item in latents:
-        found = (len(item.y), len(item.z))
+        found = tuple(len(part) for part in item.symbols)
         if found != expected:
             raise ValueError(
-                f"latents must have {expected} channels (y, z) for this model, found {found}; "
-                "decode them with the model that encoded them"
+                f"latents must have {expected} channels ({', '.join(Symbols._fields)}) for this model, "
+                f"found {found}; decode them with the model that encoded them"
             )
         if item.shape != latents[0].shape:
             raise ValueError(f"latents must be of one shape, found {item.shape} beside {latents[0].shape}")

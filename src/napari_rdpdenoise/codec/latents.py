@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
 from dataclasses import dataclass
@@ -13,7 +14,8 @@ from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.noise import NoiseModel
 
 MEAN_STEP = 1 / (64 * UNIT)  # network units: a 64th of the pixel noise
-_HEAD = struct.Struct("<10I7d")
+_HEAD = struct.Struct("<4I7dI")  # block means, tile, numbers, kinds of symbols
+_SIZE = struct.Struct("<3I")  # of one kind
 
 
 @dataclass(frozen=True)
@@ -21,8 +23,7 @@ class Latents:
     """Integer latents of one tile.
 
     Attributes:
-        y: latents, int16 (channels, h, w).
-        z: hyper-latents, int16 (channels, h/2, w/2).
+        symbols: Integers of each kind that the network makes, int16 (channels, rows, columns) each.
         means: block means in steps of ``MEAN_STEP`` normalised units, int32 (blocks down, blocks across).
         shape: height and width of the tile, px.
         rate: position on the gain curve, [0, 1].
@@ -30,8 +31,7 @@ class Latents:
         bits: what the tile takes when entropy-coded, container included, as the entropy model estimates it.
     """
 
-    y: NDArray[np.int16]
-    z: NDArray[np.int16]
+    symbols: tuple[NDArray[np.int16], ...]
     means: NDArray[np.int32]
     shape: tuple[int, int]
     rate: float
@@ -46,30 +46,26 @@ class Latents:
     def to_bytes(self) -> bytes:
         """Fast, compressed form for the cache (not the entropy-coded bitstream)."""
         n = self.normalization
-        head = _HEAD.pack(
-            *self.y.shape,
-            *self.z.shape,
-            *self.means.shape,
-            *self.shape,
-            *(self.rate, n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, self.bits),
-        )
-        body = self.y.tobytes() + self.z.tobytes() + self.means.tobytes()
-        return head + _compress(body)
+        numbers = (self.rate, n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, self.bits)
+        head = _HEAD.pack(*self.means.shape, *self.shape, *numbers, len(self.symbols))
+        sizes = b"".join(_SIZE.pack(*part.shape) for part in self.symbols)
+        body = b"".join(part.tobytes() for part in self.symbols) + self.means.tobytes()
+        return head + sizes + _compress(body)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Latents:
         """Inverse of :meth:`to_bytes`; the cache has already checked that the bytes are whole."""
-        numbers = _HEAD.unpack_from(data)
-        y_shape, z_shape, m_shape, shape = numbers[0:3], numbers[3:6], numbers[6:8], numbers[8:10]
-        rate, gain, offset, read_noise, center, scale, bits = numbers[10:]
-        body = _decompress(data[_HEAD.size :])
-        y_end = 2 * int(np.prod(y_shape))
-        z_end = y_end + 2 * int(np.prod(z_shape))
+        rows, columns, height, width, *numbers, count = _HEAD.unpack_from(data)
+        rate, gain, offset, read_noise, center, scale, bits = numbers
+        body_at = _HEAD.size + count * _SIZE.size
+        body, symbols, at = _decompress(data[body_at:]), [], 0
+        for size in _SIZE.iter_unpack(data[_HEAD.size : body_at]):
+            symbols.append(np.frombuffer(body, np.int16, math.prod(size), at).reshape(size))
+            at += symbols[-1].nbytes
         return cls(
-            np.frombuffer(body, np.int16, int(np.prod(y_shape))).reshape(y_shape),
-            np.frombuffer(body[y_end:z_end], np.int16).reshape(z_shape),
-            np.frombuffer(body[z_end:], np.int32).reshape(m_shape),
-            (int(shape[0]), int(shape[1])),
+            tuple(symbols),
+            np.frombuffer(body, np.int32, offset=at).reshape(rows, columns),
+            (height, width),
             rate,
             Normalization(NoiseModel(gain, offset, read_noise), center, scale),
             bits,

@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.codec import Normalization
 from napari_rdpdenoise.export.counts import Grain, Means, Units
+from napari_rdpdenoise.nn.decoder_names import on_path
+from napari_rdpdenoise.nn.decoders.synthesis import Synthesis
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 
@@ -48,7 +52,7 @@ def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
     """
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     grain = Grain(network.config.grain_channels if fixed.realism > 0 else 0, fixed.seed)
-    passes = _Pass(network, fixed.rate, fixed.realism > 0)
+    passes = _Pass(network, fixed.rate, on_path(fixed.realism))
     example = torch.zeros(1, 1, 4 * STRIDE, 6 * STRIDE), grain(STRIDE, 3 * STRIDE // 2)
     with warnings.catch_warnings(), torch.no_grad():
         # of all that BioImage.IO's programs run, TorchScript alone needs neither this library nor another
@@ -64,12 +68,11 @@ def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
 class _Pass(nn.Module):
     """Network units (b, 1, h, w) to the decodes (b, 1 or 2, h, w), through the integers of `Codec.encode`."""
 
-    def __init__(self, network: RdpNetwork, rate: float, both: bool) -> None:
+    def __init__(self, network: RdpNetwork, rate: float, names: Iterable[str]) -> None:
         super().__init__()
-        self.analysis, self.fidelity = network.analysis, network.fidelity
+        self.analysis = network.analysis
         self.hyper_analysis, self.hyper_synthesis = network.hyperprior.analysis, network.hyperprior.synthesis
-        self.realism = network.realism if both else None
-        self.grainy = network.config.grain_channels > 0
+        self.decoders = nn.ModuleList(network.get_submodule(name) for name in names)
         gain, inverse = network.gains(torch.tensor([rate], dtype=torch.float32))
         self.gain, self.inverse = nn.Buffer(gain), nn.Buffer(inverse)
         quantiles = network.hyperprior.bottleneck.quantiles
@@ -82,10 +85,8 @@ class _Pass(nn.Module):
         mu = self.hyper_synthesis(z + self.median).chunk(2, 1)[0]
         symbols = torch.round(y - mu).clamp(short.min, short.max)
         hat = ((symbols + mu) * self.inverse).contiguous(memory_format=torch.channels_last)
-        if self.realism is None:
-            return self.fidelity(hat)
-        numbers = grain.contiguous(memory_format=torch.channels_last) if self.grainy else None
-        return torch.cat([self.fidelity(hat), self.realism(hat, numbers)], 1)
+        numbers = grain.contiguous(memory_format=torch.channels_last)
+        return torch.cat([cast(Synthesis, decoder).synthesize(hat, numbers) for decoder in self.decoders], 1)
 
 
 class _Counts(nn.Module):

@@ -109,10 +109,7 @@ def _target(out: Path, overwrite: bool) -> Path:
 
 
 def _story(codec: Codec, chosen: ExportSettings, sample: Any) -> Story:
-    if chosen.realism > 0 and not codec.has_realism:
-        raise ValueError(
-            f"realism: model {codec.card.name} has no realism decoder, expected 0, found {chosen.realism}"
-        )
+    codec.check_realism(chosen.realism)
     noise = None if chosen.camera is None else NoiseModel(*chosen.camera)
     seed = plane_seed(chosen.seed, ())
     name = chosen.name or re.sub("[^A-Za-z0-9_+() -]", "-", f"napari-rdpdenoise {codec.card.name}")[:128]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.finetune.references import ReferenceCrops, display_range
+from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.data.camera import Exposure
@@ -130,6 +131,6 @@ def denoised_pairs(
     """Planes with what a codec makes of them, at one rate and realism 0."""
     out = []
     for plane in planes:
-        image = codec.decode(codec.encode([plane], normalization, rate), both=False)[0].fidelity
+        image = codec.decode(codec.encode([plane], normalization, rate))[0][FIDELITY]
         out.append(Pair(plane, image, noise, normalization.scale))
     return out

@@ -19,17 +19,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch import Tensor
 
+from napari_rdpdenoise.codec.network_input import through
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.finetune.images import filled
 from napari_rdpdenoise.finetune.references import display_range
 from napari_rdpdenoise.finetune.texture import Texture
-from napari_rdpdenoise.nn.decoders.grain import Place, grain
-from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
+from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import stabilized_variance
 
 _TAU = 0.5  # noise is 1.12 times as strong then; smaller is closer to the image, and noisier
@@ -125,23 +123,8 @@ class Judge:
 
 
 def decode(network: RdpNetwork, u: NDArray, rate: float, decoder: str) -> NDArray[np.float32]:
-    """A plane in network units through the whole codec; ``decoder`` is "fidelity" or "realism"."""
-    height, width = u.shape
-    padded = np.pad(u, [(0, -n % STRIDE) for n in u.shape], mode="symmetric").astype(np.float32)
-    device = next(network.parameters()).device
-    with torch.no_grad():
-        q = torch.full((1,), rate, device=device)
-        symbols = network.quantize(network.analysis(torch.from_numpy(padded)[None, None].to(device)), q)
-        hat = network.latents(symbols, q)
-        image = network.fidelity(hat) if decoder == "fidelity" else _realism(network, hat)
-    return image[0, 0, :height, :width].cpu().numpy()
-
-
-def _realism(network: RdpNetwork, hat: Tensor) -> Tensor:
-    assert network.realism is not None
-    channels, size = network.config.grain_channels, (2 * hat.shape[-2], 2 * hat.shape[-1])
-    numbers = grain(channels, size, Place())[None].to(hat.device) if channels else None
-    return network.realism(hat, numbers)
+    """A plane in network units through the whole codec, by a decoder of the network."""
+    return through(network, u, rate, (decoder,))[decoder]
 
 
 def _window(plane: NDArray) -> NDArray[np.float32]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, ConfigDict, Field
+
+from napari_rdpdenoise.nn.decoder_names import PATH
 
 
 class NetworkConfig(BaseModel):
@@ -24,16 +24,7 @@ class NetworkConfig(BaseModel):
         0, ge=0, le=64, description="random numbers per 4x4 px that the realism decoder is given; 0 for none"
     )
 
-
-SIZES: dict[Literal["light", "base"], NetworkConfig] = {
-    "light": NetworkConfig(grain_channels=8),
-    "base": NetworkConfig(
-        quarter_channels=96,
-        eighth_channels=192,
-        latent_channels=96,
-        hyper_channels=96,
-        encoder_blocks=(4, 3),
-        decoder_blocks=(3, 2),
-        grain_channels=8,
-    ),
-}
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders, in the order in which they are built."""
+        return PATH if self.realism else PATH[:1]

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -108,13 +109,13 @@ class Hyperprior(nn.Module):
         y, z = coder.y_cost(scale, symbols.y), coder.z_cost(channel[None], symbols.z)
         return y.flatten(1).sum(1) + z.flatten(1).sum(1)
 
-    def encode(self, symbols: Symbols) -> list[tuple[bytes, bytes]]:
-        """Entropy-code each sample of a batch to (y bytes, z bytes)."""
+    def encode(self, symbols: Symbols) -> list[tuple[bytes, ...]]:
+        """Entropy-code each sample of a batch to one payload for each kind of symbols."""
         return self._prepared().encode(symbols)
 
-    def decode(self, y_bytes: bytes, z_bytes: bytes, shape: tuple[int, int]) -> Symbols:
-        """Symbols (batch of one, CPU) from bytes; ``shape`` is that of the hyper-latents, (h/2, w/2)."""
-        return self._prepared().decode(y_bytes, z_bytes, shape)
+    def decode(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
+        """Symbols (batch of one, CPU) from its payloads; hyper-latents are of ``shape``, (h/2, w/2)."""
+        return self._prepared().decode(payloads, shape)
 
     def prepare_coder(self) -> None:
         """Build the coder and its tables; needed once after the weights are loaded or have changed."""
@@ -152,15 +153,16 @@ class _Coder:
         self._medians = hyperprior._medians().cpu()
         self.y_cost, self.z_cost = _CostTable(self._conditional), _CostTable(self._bottleneck)
 
-    def encode(self, symbols: Symbols) -> list[tuple[bytes, bytes]]:
-        out = []
+    def encode(self, symbols: Symbols) -> list[tuple[bytes, ...]]:
+        out: list[tuple[bytes, ...]] = []
         for y, z in zip(symbols.y.cpu()[:, None], symbols.z.cpu()[:, None], strict=True):
             z_bytes = self._bottleneck.compress(z.float() + self._medians)[0]
             y_bytes = self._conditional.compress(y.float(), self._scale_indexes(z))[0]
             out.append((y_bytes, z_bytes))
         return out
 
-    def decode(self, y_bytes: bytes, z_bytes: bytes, shape: tuple[int, int]) -> Symbols:
+    def decode(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
+        y_bytes, z_bytes = payloads
         z_hat = self._bottleneck.decompress([z_bytes], list(shape))
         z = torch.round(z_hat - self._medians).to(torch.int32)
         y = self._conditional.decompress([y_bytes], self._scale_indexes(z))

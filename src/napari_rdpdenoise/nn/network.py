@@ -1,15 +1,18 @@
-"""The codec network: one encoder, gains, entropy model, a fidelity decoder, perhaps a realism decoder."""
+"""The codec network: one encoder, gains, entropy model, and decoders by name."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.analysis import Analysis
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.decoders.synthesis import Synthesis
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
+from napari_rdpdenoise.nn.decoders.decoder import Decoder, build_decoders
+from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.entropy import Hyperprior, Symbols
 from napari_rdpdenoise.nn.layers import RateGains
 
@@ -23,13 +26,20 @@ class TrainOutput(NamedTuple):
     bits: Tensor
 
 
+class Coded(NamedTuple):
+    """Decoder input (b, c, h, w) as the integers give it back, and the bits of each sample (b,)."""
+
+    latents: Tensor
+    bits: Tensor
+
+
 class RdpNetwork(nn.Module):
     """Normalised image <-> integer symbols, for any rate.
 
     ::
 
         image -> analysis -> x gain(q) -> hyperprior/rounding -> symbols
-        symbols -> latents -> x inverse gain(q) -> fidelity | realism -> image
+        symbols -> latents -> x inverse gain(q) -> a decoder -> image
 
     All images are (b, 1, h, w) float32 with h and w multiples of 16, in the codec's normalised units.
     """
@@ -40,14 +50,33 @@ class RdpNetwork(nn.Module):
         self.analysis = Analysis(config)
         self.gains = RateGains(config.latent_channels, config.gain_anchors)
         self.hyperprior = Hyperprior(config)
-        self.fidelity = Synthesis(config)
-        self.realism = Synthesis(config, config.grain_channels) if config.realism else None
+        for name, decoder in build_decoders(config).items():
+            self.add_module(name, decoder)  # under its own name, as in files of weights
+
+    @property
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the decoders."""
+        return self.config.decoders
+
+    @property
+    def symbol_channels(self) -> tuple[int, ...]:
+        """Channels of each kind of `Symbols`."""
+        return self.config.latent_channels, self.config.hyper_channels
+
+    def decoder(self, name: str) -> Decoder:
+        """A decoder by name, which is a module of the network.
+
+        Raises:
+            DecoderMissing: If there is none of this name.
+        """
+        check_decoders((name,), self.decoders, "this network")
+        return cast(Decoder, getattr(self, name))
 
     def forward(self, image: Tensor, rate: Tensor) -> TrainOutput:
         """Training pass of encoder and fidelity decoder; ``rate`` is (b,) in [0, 1]."""
         gain, inverse = self.gains(rate)
         latents, bits = self.hyperprior(self.analysis(image) * gain)
-        return TrainOutput(self.fidelity(latents * inverse), bits)
+        return TrainOutput(self.decoder(FIDELITY)(latents * inverse, rate), bits)
 
     def quantize(self, features: Tensor, rate: Tensor) -> Symbols:
         """Symbols of features (from ``self.analysis``) at ``rate``; several rates share one analysis."""
@@ -62,7 +91,38 @@ class RdpNetwork(nn.Module):
     def latents(self, symbols: Symbols, rate: Tensor) -> Tensor:
         """Decoder input (b, c, h, w) of symbols."""
         _, inverse = self.gains(rate)
-        return self.hyperprior.dequantize(symbols) * inverse
+        hat = self.hyperprior.dequantize(symbols) * inverse
+        return hat.contiguous(memory_format=torch.channels_last)
+
+    def coded(self, features: Tensor, rate: Tensor) -> Coded:
+        """Features (from ``self.analysis``) through the integers and back to decoder input."""
+        symbols, bits = self.quantize_and_count(features, rate)
+        return Coded(self.latents(symbols, rate), bits)
+
+    def decode(
+        self,
+        latents: Tensor,
+        rate: Tensor,
+        names: Iterable[str] = (FIDELITY,),
+        places: Sequence[Place] | None = None,
+    ) -> dict[str, Tensor]:
+        """Images (b, 1, 8h, 8w) of decoder input by decoder; arguments as for `Decoder`.
+
+        Raises:
+            DecoderMissing: If there is no decoder of one of the names.
+        """
+        return {name: self.decoder(name)(latents, rate, places) for name in names}
+
+    def through(
+        self,
+        image: Tensor,
+        rate: Tensor,
+        names: Iterable[str] = (FIDELITY,),
+        places: Sequence[Place] | None = None,
+    ) -> dict[str, Tensor]:
+        """Images by decoder of what the integers keep of an image: encoding and decoding in one pass."""
+        symbols = self.quantize(self.analysis(image), rate)
+        return self.decode(self.latents(symbols, rate), rate, names, places)
 
 
 def count_macs(network: RdpNetwork, size: int = 256) -> float:
@@ -79,8 +139,7 @@ def count_macs(network: RdpNetwork, size: int = 256) -> float:
     try:
         with torch.no_grad():
             rate = torch.full((1,), 0.5)
-            symbols = network.quantize(network.analysis(torch.zeros(1, 1, size, size)), rate)
-            network.fidelity(network.latents(symbols, rate))
+            network.through(torch.zeros(1, 1, size, size), rate)
     finally:
         for handle in handles:
             handle.remove()

@@ -22,6 +22,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
 from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
+from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.prepare import Order, Plan, check_realism, make_plan
 from napari_rdpdenoise.stream.reader import Item, ReadAhead
@@ -192,7 +193,7 @@ class _Run:
                 item.latents, item.fresh = coded, True
         latents = [item.latents for item in part if item.latents is not None]
         places = [item.work.place for item in part]
-        decoded = self._codec.decode(latents, self._settings.realism > 0, places)
+        decoded = self._codec.decode(latents, on_path(self._settings.realism), places)
         tally.cache_hits += sum(not item.fresh for item in part)
         tally.bits += sum(item.bits for item in latents)
         tally.coded_pixels += sum(item.raw.size for item in part)

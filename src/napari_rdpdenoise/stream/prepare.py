@@ -98,11 +98,7 @@ def check_realism(settings: RunSettings, codec: Codec) -> None:
     Raises:
         ValueError: if ``settings.realism`` is above 0 and the model has no realism decoder.
     """
-    if settings.realism > 0 and not codec.has_realism:
-        raise ValueError(
-            f"realism: model {codec.card.name} has no realism decoder, expected 0, found {settings.realism}; "
-            "use realism 0 or a model with that decoder (napari-rdpdenoise models)"
-        )
+    codec.check_realism(settings.realism)
 
 
 def make_plan(

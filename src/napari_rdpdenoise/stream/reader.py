@@ -16,7 +16,7 @@ from napari_rdpdenoise.codec import Latents
 from napari_rdpdenoise.io import ImageSource, to_output
 from napari_rdpdenoise.stream.prepare import ChannelPlan, Plan, Work, fill_missing
 
-CACHE_VERSION = "1"  # of what is cached under a key
+CACHE_VERSION = "2"  # of what is cached under a key
 _QUEUE_PIXELS = 8_000_000
 
 

@@ -29,14 +29,14 @@ class TileTask:
         plan: with the channels of the works; ``plan.works`` are not looked at.
         codec: computes.
         cache: of latents, under the same keys as a run's; None for none.
-        both: whether the realism decode is wanted too.
+        names: Names of the decoders that are wanted.
     """
 
     source: ImageSource
     plan: Plan
     codec: Codec
     cache: LatentCache | None
-    both: bool
+    names: tuple[str, ...]
 
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
         """Read, encode unless the latents are cached, decode.
@@ -51,7 +51,7 @@ class TileTask:
             if item.latents is None:
                 item.latents = codec.encode([item.raw], item.plan.normalization, item.plan.rate)[0]
                 item.fresh = True
-            (decoded,) = codec.decode([item.latents], self.both, [work.place])
+            (decoded,) = codec.decode([item.latents], self.names, [work.place])
         if self.cache is not None and item.fresh:
             self.cache.put(item.key, item.latents.to_bytes())
         return Done(item, decoded)

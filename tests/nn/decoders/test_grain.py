@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from napari_rdpdenoise.nn.decoders.grain import GRAIN_STRIDE, Place, grain, plane_seed, random_grain
+from napari_rdpdenoise.nn.decoders.grain import GRAIN_STRIDE, grain, random_grain
+from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
 
 WHOLE = (60, 50)
 

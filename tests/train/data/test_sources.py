@@ -161,7 +161,7 @@ def test_the_teachers_output_is_the_target(opened, teacher, source):
     for name in ("a0", "a1", "a2", "a3"):
         noisy = read_plane(teacher / "noisy" / f"{name}.tif")
         normalization = fit_normalization([noisy], estimate_noise([noisy]))
-        outputs.append(codec.decode(codec.encode([noisy], normalization, 1.0))[0].fidelity)
+        outputs.append(codec.decode(codec.encode([noisy], normalization, 1.0))[0]["fidelity"])
     targets = [pair.clean for pair in data._sources[0]._pairs]
     assert all(np.array_equal(a, b) for a, b in zip(targets, outputs, strict=True))
     sample = drawn(data, 1)[0].exposure

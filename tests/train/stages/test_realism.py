@@ -75,7 +75,7 @@ def test_only_the_realism_decoder_changes(finished):
     added = {name for name in after if name not in before}
     assert {name.split(".")[0] for name in added} == {"realism"}
     assert any(not torch.equal(after[n], before[n.replace("realism", "fidelity")]) for n in added)
-    assert build_network(trainer.network_config, after).realism is not None
+    assert build_network(trainer.network_config, after).decoders == ("fidelity", "realism")
 
 
 def test_the_critic_waits_for_its_turn(finished):
@@ -135,7 +135,7 @@ def test_a_fresh_decoder_starts_from_the_fidelity_decoder(run_settings, data, fi
     again = run_settings.model_copy(update={"stages": (stage,), "start_from": str(weights)})
     network = Trainer(again, data, tmp_path)._loop(0, weights).network
     expected = load_file(weights)
-    for name, value in network.realism.state_dict().items():
+    for name, value in network.get_submodule("realism").state_dict().items():
         source = "fidelity" if fresh else "realism"
         assert torch.equal(value, expected[f"{source}.{name}"].float())
 

@@ -79,7 +79,7 @@ def test_a_listener_that_fails_is_logged_and_the_work_goes_on(tiny_codec, caplog
 def test_realism_without_its_decoder_is_refused(tiny_codec, desk_of, movie, view):
     desk = desk_of(tiny_codec)
     desk.show(view(movie()))
-    with pytest.raises(ValueError, match=r"realism must be 0 .* found 0\.5"):
+    with pytest.raises(ValueError, match=r"no realism decoder, expected 0, found 0\.5"):
         desk.engine.blend_view(0.5, np.zeros((130, 140), np.float32))
 
 

@@ -16,7 +16,8 @@ TILES = plan_tiles(PLANE, 64, 0)
 
 def pair(shape=(4, 5), seed=0, **more) -> Pair:
     fidelity, realism = np.random.default_rng(seed).normal(300, 200, (2, *shape)).astype(np.float32)
-    return Pair(**{"fidelity": fidelity, "realism": realism, "missing": None, "bpp": 0.3, **more})
+    decoded = Decoded({"fidelity": fidelity, "realism": realism})
+    return Pair(**{"decoded": decoded, "missing": None, "bpp": 0.3, **more})
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "uint16", "int32"])
@@ -26,24 +27,26 @@ def test_a_blended_plane_is_what_a_run_would_write(dtype, realism) -> None:
     out = np.full(PLANE, 77, dtype)
     Blender().blend(held[1:], realism, out)
     for tile, made in held[1:]:
-        expected, _ = to_output(Decoded(made.fidelity, made.realism).blend(realism), dtype)
+        expected, _ = to_output(made.decoded.blend(realism), dtype)
         np.testing.assert_array_equal(out[tile.core], expected)
     assert (out[TILES[0].core] == 77).all()
 
 
 def test_pairs_are_not_changed_by_blending() -> None:
     made = pair(TILES[0].core_shape)
-    before = made.fidelity.copy(), made.realism.copy()
+    before = {name: image.copy() for name, image in made.decoded.items()}
     Blender().blend([(TILES[0], made)], 0.4, np.zeros(PLANE, np.float32))
-    np.testing.assert_array_equal(made.fidelity, before[0])
-    np.testing.assert_array_equal(made.realism, before[1])
+    assert tuple(before) == ("fidelity", "realism")
+    for name, image in made.decoded.items():
+        np.testing.assert_array_equal(image, before[name])
 
 
 def test_without_a_realism_decode_only_fidelity_is_given() -> None:
-    made, out = pair(TILES[0].core_shape, realism=None), np.zeros(PLANE, np.float32)
+    alone = Decoded({"fidelity": pair(TILES[0].core_shape).decoded["fidelity"]})
+    made, out = pair(decoded=alone), np.zeros(PLANE, np.float32)
     Blender().blend([(TILES[0], made)], 0.0, out)
-    np.testing.assert_array_equal(out[TILES[0].core], made.fidelity)
-    with pytest.raises(ValueError, match=r"realism must be 0 .* found 0\.1"):
+    np.testing.assert_array_equal(out[TILES[0].core], alone["fidelity"])
+    with pytest.raises(ValueError, match=r"no realism decoder, expected 0, found 0\.1"):
         Blender().blend([(TILES[0], made)], 0.1, out)
 
 

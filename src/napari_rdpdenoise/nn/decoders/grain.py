@@ -7,40 +7,43 @@ tiles agree and their order does not matter.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
+
+from napari_rdpdenoise.nn.decoders.place import Place
 
 GRAIN_STRIDE = 4  # px per position
 _WORDS = 4  # uniform numbers whose sum is taken for a normal one
 _SPREAD = float(np.sqrt(12.0 / _WORDS) / 65536)
 
 
-class Place(NamedTuple):
-    """Where a tile lies: ``seed`` of its plane, row and column of its first pixel (multiples of 8)."""
+def grain_of(channels: int, latents: Tensor, places: Sequence[Place] | None) -> Tensor | None:
+    """Numbers (b, channels, 2h, 2w) for latents (b, c, h, w); None where a decoder takes none.
 
-    seed: int = 0
-    y: int = 0
-    x: int = 0
-
-
-def plane_seed(seed: int, index: Sequence[int]) -> int:
-    """Seed of one plane of a series, from the run's seed and the plane's index: 64 bits."""
-    text = ",".join(str(int(number)) for number in (seed, *index))
-    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+    Args:
+        channels: Independent numbers per position, 0 for none.
+        latents: Decoder input.
+        places: Where each sample lies; None draws the numbers with torch's generator, as training does.
+    """
+    if not channels:
+        return None
+    if places is None:
+        return random_grain(channels, latents)
+    shape = 2 * latents.shape[-2], 2 * latents.shape[-1]
+    numbers = torch.stack([grain(channels, shape, place) for place in places])
+    return numbers.to(latents.device).contiguous(memory_format=torch.channels_last)
 
 
 def grain(channels: int, shape: tuple[int, int], place: Place) -> Tensor:
     """Numbers of mean 0 and variance 1, nearly normal: float32 (channels, rows, columns).
 
     Args:
-        channels: independent numbers per position.
-        shape: rows and columns of positions, each `GRAIN_STRIDE` px.
-        place: of the first one.
+        channels: Independent numbers per position.
+        shape: Rows and columns of positions, each `GRAIN_STRIDE` px.
+        place: Place of the first one.
     """
     start = place.y // GRAIN_STRIDE, place.x // GRAIN_STRIDE
     rows = np.arange(start[0], start[0] + shape[0], dtype=np.uint64)[None, :, None]

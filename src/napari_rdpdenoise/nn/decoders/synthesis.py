@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.decoders.grain import grain_of
+from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.layers import ResidualBlock, conv
 
 
 class Synthesis(nn.Module):
-    """(b, latent_channels, h, w) -> (b, 1, 8h, 8w).
+    """(b, latent_channels, h, w) -> (b, 1, 8h, 8w), at any rate.
 
-    With ``grain_channels`` it also takes random numbers (b, grain_channels, 2h, 2w), see ``nn.grain``, which
+    With ``grain_channels`` it also takes random numbers (b, grain_channels, 2h, 2w), see ``grain``, which
     enter at both resolutions.
     """
 
@@ -28,6 +32,7 @@ class Synthesis(nn.Module):
             conv(quarter, 16),
             nn.PixelShuffle(4),
         )
+        self.grain_channels = grain_channels
         self._quarter_at = config.decoder_blocks[1] + 3  # the first layer at 1/4 resolution
         self.grain: nn.ModuleList | None = None
         if grain_channels:
@@ -37,7 +42,11 @@ class Synthesis(nn.Module):
                 for parameter in self.grain.parameters():
                     parameter.zero_()
 
-    def forward(self, latents: Tensor, grain: Tensor | None = None) -> Tensor:
+    def forward(self, latents: Tensor, rate: Tensor, places: Sequence[Place] | None = None) -> Tensor:
+        return self.synthesize(latents, grain_of(self.grain_channels, latents, places))
+
+    def synthesize(self, latents: Tensor, grain: Tensor | None) -> Tensor:
+        """The image, given the random numbers; None where the decoder takes none."""
         if self.grain is None or grain is None:
             return self.layers(latents)
         x = self.layers[0](latents) + self.grain[0](nn.functional.pixel_unshuffle(grain, 2))

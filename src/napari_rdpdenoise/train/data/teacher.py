@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.models import load_model
 from napari_rdpdenoise.codec.normalization import fit_normalization
+from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.noise import NoiseModel
 
 
@@ -36,4 +37,4 @@ class Teacher:
     def denoised(self, plane: NDArray[np.generic], noise: NoiseModel) -> NDArray[np.float32]:
         """The plane (2-D, counts) denoised, in counts."""
         normalization = fit_normalization([plane], noise)
-        return self._codec.decode(self._codec.encode([plane], normalization, 1.0))[0].fidelity
+        return self._codec.decode(self._codec.encode([plane], normalization, 1.0))[0][FIDELITY]

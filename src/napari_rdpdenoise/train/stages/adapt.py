@@ -19,7 +19,7 @@ from torch.optim import Adam, Optimizer
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.critic import MarginalCritic, critic_loss
-from napari_rdpdenoise.nn.decoders.grain import random_grain
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM, check_decoders
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
@@ -110,11 +110,12 @@ class AdaptLoop(Loop):
         stage, added, seen = self.stage, 0.0, batch.noisy
         if stage.target == "recorrupted":
             batch, added = recorrupted(batch)
-        hat, bits = self._latents(batch)
+        rate = self._rates(len(batch.noisy)).to(self.device)
+        hat, bits = self._latents(batch, rate)
         if stage.target == "decoded":
             with torch.no_grad():
-                batch = replace(batch, target=self.network.fidelity(hat))
-        images = {name: self._decode(name, hat) for name in self._decoders}
+                batch = replace(batch, target=self.network.decode(hat, rate)[FIDELITY])
+        images = self.network.decode(hat, rate, self._decoders)
         errors = {name: weighted_error(image, batch).mean() for name, image in images.items()}
         bpp = bits.mean() / batch.noisy[0].numel()
         loss = sum((_penalty(error, stage) for error in errors.values()), torch.zeros((), device=self.device))
@@ -137,7 +138,7 @@ class AdaptLoop(Loop):
                     loss = loss - stage.perception / _PUBLISHED_NOISE * score
         self._descend(loss)
         if stage.target == "noisy":
-            self._price.follow(errors["fidelity" if "fidelity" in errors else stage.decoder].item())
+            self._price.follow(errors[FIDELITY if FIDELITY in errors else stage.decoder].item())
         return {"loss": loss.item(), **values}
 
     def _simulated(self, count: int) -> tuple[Tensor, float]:
@@ -148,10 +149,11 @@ class AdaptLoop(Loop):
         assert isinstance(self.data, HasSimulated)
         assert self._lpips is not None
         batch = self.data.simulated(self.step, count).to(self.device)
-        hat, _ = self._latents(batch)
-        image, shift = self._decode("realism", hat), Shift.draw()
+        rate = self._rates(len(batch.noisy)).to(self.device)
+        hat, _ = self._latents(batch, rate)
+        image, shift = self.network.decode(hat, rate, (REALISM,))[REALISM], Shift.draw()
         with torch.no_grad():
-            fidelity = self.network.fidelity(hat)
+            fidelity = self.network.decode(hat, rate)[FIDELITY]
             least = weighted_error(fidelity, batch) + self.stage.balance
         shown, truth = (shift.image(displayed(part, batch.tone)) for part in (image, batch.target))
         distance = self._lpips(shown, truth).mean()
@@ -172,21 +174,21 @@ class AdaptLoop(Loop):
             self._quantiles.step()
 
     def _learning(self) -> list[nn.Module]:
-        network, parts = self.network, list(self._decoders.values())
+        network = self.network
+        parts = [network.get_submodule(name) for name in self._decoders]
         if self.stage.learns == "gains":
             parts.append(network.gains)
         if self.stage.learns == "all":
             parts += [network.analysis, network.gains, network.hyperprior]
         return parts
 
-    def _latents(self, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _latents(self, batch: Batch, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Decoder input and bits (b,); with gradient where something before it learns."""
-        network, rate = self.network, self._rates(len(batch.noisy)).to(self.device)
+        network = self.network
         noisy = batch.noisy.contiguous(memory_format=torch.channels_last)
         if self.stage.learns == "decoder":
             with torch.no_grad():
-                symbols, bits = network.quantize_and_count(network.analysis(noisy), rate)
-                return network.latents(symbols, rate).contiguous(memory_format=torch.channels_last), bits
+                return network.coded(network.analysis(noisy), rate)
         network.train()
         gain, inverse = network.gains(rate)
         latents, bits = network.hyperprior(network.analysis(noisy) * gain)
@@ -200,12 +202,6 @@ class AdaptLoop(Loop):
         if stage.learns != "decoder":  # one price holds at one rate only
             return near.clamp(0, 1)
         return torch.where(torch.rand(count) < 0.5, near, anywhere).clamp(0, 1)
-
-    def _decode(self, name: str, hat: Tensor) -> Tensor:
-        channels = self.network.config.grain_channels
-        if name == "realism" and channels:
-            return self._decoders[name](hat, random_grain(channels, hat))
-        return self._decoders[name](hat)
 
     def _train_critic(self, shown: Tensor) -> float:
         stage, count = self.stage, len(shown)
@@ -270,13 +266,9 @@ def _penalty(error: Tensor, stage: AdaptStage) -> Tensor:
     return error if stage.form == "mse" else 2 * error.sqrt()
 
 
-def _decoders(network: RdpNetwork, stage: AdaptStage) -> dict[str, nn.Module]:
-    """The decoders that learn, by name."""
-    found: dict[str, nn.Module] = {}
-    if stage.decoder == "fidelity" or stage.learns == "all":
-        found["fidelity"] = network.fidelity
-    if stage.decoder == "realism":
-        if network.realism is None:
-            raise ValueError("decoder: expected a realism decoder, found none; use decoder 'fidelity'")
-        found["realism"] = network.realism
-    return found
+def _decoders(network: RdpNetwork, stage: AdaptStage) -> tuple[str, ...]:
+    """Names of the decoders that learn."""
+    named = (FIDELITY, stage.decoder) if stage.learns == "all" else (stage.decoder,)
+    names = tuple(dict.fromkeys(named))
+    check_decoders(names, network.decoders, "the network")
+    return names

@@ -19,8 +19,7 @@ from torch.optim import Adam, Optimizer
 
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.critic import Critic, critic_loss
-from napari_rdpdenoise.nn.decoders.grain import random_grain
-from napari_rdpdenoise.nn.decoders.synthesis import Synthesis
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
@@ -35,18 +34,18 @@ _STRIDE = 8  # px per latent
 
 
 class _FrozenOutputs(NamedTuple):
-    """What the frozen part makes of a batch: latents, fidelity decode, bpp (b,), rates (b,)."""
+    """What the frozen part makes of a batch: latents, fidelity decode, bpp (b,)."""
 
     latents: Tensor
     fidelity: Tensor
     bpp: Tensor
-    rate: Tensor
 
 
 class RealismLoop(Loop):
-    """Trains ``network.realism``, which starts as a copy of the fidelity decoder if it is not there yet.
+    """Trains the realism decoder, which starts as a copy of the fidelity decoder if it is not there yet.
 
     Raises:
+        DecoderMissing: If the network has no realism decoder.
         MetricUnavailable: if AlexNet's weights are not on this machine and the weight of LPIPS is not 0.
     """
 
@@ -64,9 +63,10 @@ class RealismLoop(Loop):
         stage = self.stage
         network.requires_grad_(False)
         network.hyperprior.prepare_coder()
-        self._decoder, self._kept = _decoder(network), _decoder(self.average)
-        self._decoder.requires_grad_(True)
-        self._optimizer = Adam(self._decoder.parameters(), lr=stage.learning_rate, betas=_BETAS)
+        self._decoder = network.decoder(REALISM)
+        self._module, self._kept = network.get_submodule(REALISM), self.average.get_submodule(REALISM)
+        self._module.requires_grad_(True)
+        self._optimizer = Adam(self._module.parameters(), lr=stage.learning_rate, betas=_BETAS)
         self._lpips = load_lpips("alex", device=str(self.device)) if stage.lpips else None
         torch.manual_seed(settings.seed)
         self._critic = Critic(network.config.latent_channels).to(self.device)
@@ -75,7 +75,7 @@ class RealismLoop(Loop):
     @property
     def trained(self) -> tuple[nn.Module, nn.Module]:
         """The realism decoder, and its average."""
-        return self._decoder, self._kept
+        return self._module, self._kept
 
     def state(self) -> dict[str, Any]:
         """Critic and optimizers."""
@@ -96,7 +96,7 @@ class RealismLoop(Loop):
         frozen = self._encode(batch.noisy, rate)
         shift = Shift.draw()
         given = (shift.image(displayed(frozen.fidelity, batch.tone)), shift.latents(frozen.latents))
-        image = self._decoder(frozen.latents, self._grain(frozen.latents))
+        image = self._decoder(frozen.latents, rate)
         shown, clean = displayed(image, batch.tone), displayed(batch.target, batch.tone)
         distance = self._train_critic(shift.image(clean), shift.image(shown).detach(), given)
         error, least = weighted_error(image, batch), weighted_error(frozen.fidelity, batch)
@@ -115,21 +115,16 @@ class RealismLoop(Loop):
                 loss = loss - self.stage.adversarial * self._critic(shift.image(shown), *given).mean()
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(self._decoder.parameters(), _CLIP)
+        nn.utils.clip_grad_norm_(self._module.parameters(), _CLIP)
         self._optimizer.step()
         return {"loss": loss.item(), **values, "critic": distance}
-
-    def _grain(self, latents: Tensor) -> Tensor | None:
-        channels = self.network.config.grain_channels
-        return random_grain(channels, latents) if channels else None
 
     def _encode(self, noisy: Tensor, rate: Tensor) -> _FrozenOutputs:
         with torch.no_grad():
             features = self.network.analysis(noisy.contiguous(memory_format=torch.channels_last))
-            symbols, bits = self.network.quantize_and_count(features, rate)
-            latents = self.network.latents(symbols, rate).contiguous(memory_format=torch.channels_last)
-            fidelity = self.network.fidelity(latents)
-        return _FrozenOutputs(latents, fidelity, bits / noisy[0].numel(), rate)
+            latents, bits = self.network.coded(features, rate)
+            fidelity = self.network.decode(latents, rate)[FIDELITY]
+        return _FrozenOutputs(latents, fidelity, bits / noisy[0].numel())
 
     def _train_critic(self, clean: Tensor, shown: Tensor, given: tuple[Tensor, Tensor]) -> float:
         if not self.stage.adversarial or self.step < self.stage.critic_from:
@@ -192,9 +187,3 @@ def check_backbones(settings: TrainSettings) -> None:
     """
     if any(isinstance(stage, RealismStage) and stage.lpips for stage in settings.stages):
         load_lpips("alex")
-
-
-def _decoder(network: RdpNetwork) -> Synthesis:
-    if network.realism is None:
-        raise ValueError("network: expected a realism decoder, found none; build it with realism=True")
-    return network.realism

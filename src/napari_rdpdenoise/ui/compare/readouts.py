@@ -17,9 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.metrics.table import LPIPS, PSNR, REASONS
 from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.metrics.words import judge_residual
+from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE, Readout, compare, mean_of, on_scale
 from napari_rdpdenoise.ui.layers.stacks import Box, SeriesPlane, Stack, overlap
 from napari_rdpdenoise.ui.preview.shown import Shown
@@ -179,7 +181,7 @@ def path(
         raise ValueError(f"steps: expected at least 2 points from 0 to 1, found {steps}")
     box = measured_box(shown, region)
     if shown.realism is None:
-        yield RealismPath((), "", "", "The model has no realism decoder: the slider trades nothing.")
+        yield RealismPath((), "", "", f"{lacks(REALISM).capitalize()}: the slider trades nothing.")
     elif box is None:
         yield RealismPath((), "", "", "Nothing is denoised here yet.")
     else:
@@ -243,9 +245,9 @@ def _reference_path(
     perception, name, note = _perception(shown, box, low, clean, folder)
     points: list[PathPoint] = []
     for alpha in alphas:
-        blend = low + np.float32(alpha) * (high - low)
-        x = perception(blend, alpha)
-        points.append(PathPoint(alpha, x, PSNR.measure(blend, clean, top, folder)))
+        image = blend(low, high, alpha)
+        x = perception(image, alpha)
+        points.append(PathPoint(alpha, x, PSNR.measure(image, clean, top, folder)))
         yield RealismPath(tuple(points), name, PSNR.name, note)
 
 

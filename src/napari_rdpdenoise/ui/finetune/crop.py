@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.ui.finetune.events import Crop
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class CropRenderer:
             )
         else:
             held = plan.data.validation()[0]
-            window, self._normalization, self._decoder = held.noisy, held.normalization, "fidelity"
+            window, self._normalization, self._decoder = held.noisy, held.normalization, FIDELITY
         self._rate = plan.rate
         before = self._denoised(start, window)
         y, x = most_varied_part(before, EDGE)
@@ -56,11 +57,8 @@ class CropRenderer:
     def _denoised(self, network: RdpNetwork, noisy: NDArray[Any]) -> NDArray[np.float32]:
         from napari_rdpdenoise.finetune.judge import decode
 
-        decoder = self._decoder
-        if network.config.realism and decoder == "realism":
-            image = decode(network, self._normalization.forward(noisy), self._rate, "realism")
-        else:
-            image = decode(network, self._normalization.forward(noisy), self._rate, "fidelity")
+        decoder = self._decoder if self._decoder in network.decoders else FIDELITY
+        image = decode(network, self._normalization.forward(noisy), self._rate, decoder)
         return np.asarray(self._normalization.inverse(image), dtype=np.float32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from napari_rdpdenoise.nn.decoder_names import PATH
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import ChannelPlans, Series
 from napari_rdpdenoise.ui.preview.viewport import Wish
@@ -76,20 +77,22 @@ class PairMaker:
         Raises:
             GivenUp: if ``give_up`` said so.
         """
-        from napari_rdpdenoise.codec import plane_seed
+        from napari_rdpdenoise.codec import Decoded, plane_seed
         from napari_rdpdenoise.codec.device import device_turns
         from napari_rdpdenoise.stream.prepare import Plan, Work
         from napari_rdpdenoise.stream.tile import TileTask
 
         cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate
-        task = TileTask(series.source, Plan((), {wish.channel: plan}, ()), codec, cache, both=True)
+        names = tuple(name for name in PATH if name in codec.decoders)
+        task = TileTask(series.source, Plan((), {wish.channel: plan}, ()), codec, cache, names)
         turn = device_turns(codec.device).turn(give_up)
         work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
         item, decoded = task.do(work, turn)
         place = wish.tile.core_in_outer
         return Pair(
-            decoded.fidelity[place].copy(),  # not a view: the halo's memory is let go of
-            None if decoded.realism is None else decoded.realism[place].copy(),
+            Decoded(
+                {name: image[place].copy() for name, image in decoded.items()}
+            ),  # no views: the halo goes
             None if item.missing is None else item.missing[place].copy(),
             float("nan") if item.latents is None else item.latents.bpp,
             provisional,

@@ -1,4 +1,4 @@
-"""Decoded tiles of the preview: fidelity and realism side by side, so that moving realism only blends."""
+"""Decoded tiles of the preview, images of several decoders side by side: moving realism only blends."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.io.convert import to_output
+from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.tiles import Tile
 
 __all__ = ["Blender", "Pair", "PairKey", "PairStore"]
@@ -29,18 +31,16 @@ class PairKey:
 
 @dataclass(frozen=True)
 class Pair:
-    """Both decodes of one tile's core.
+    """The decodes of one tile's core.
 
     Attributes:
-        fidelity: float32 raw counts, ``tile.core_shape``.
-        realism: the same of the realism decoder; None if the model has none.
+        decoded: Images by decoder, float32 raw counts, ``tile.core_shape``.
         missing: NaN and infinities of the input, 0 elsewhere; None where there are none.
         bpp: bits per pixel of the tile with its halo.
         provisional: made with a rate that is not the final one.
     """
 
-    fidelity: NDArray[np.float32]
-    realism: NDArray[np.float32] | None
+    decoded: Decoded
     missing: NDArray[Any] | None
     bpp: float
     provisional: bool = False
@@ -48,8 +48,8 @@ class Pair:
     @property
     def nbytes(self) -> int:
         """Memory, bytes."""
-        parts = (self.fidelity, self.realism, self.missing)
-        return sum(part.nbytes for part in parts if part is not None)
+        parts = (*self.decoded.values(), *(() if self.missing is None else (self.missing,)))
+        return sum(part.nbytes for part in parts)
 
     def blend_into(self, out: NDArray[Any], realism: float, scratch: NDArray[np.float32]) -> None:
         """Write what a run with this realism would write.
@@ -60,20 +60,9 @@ class Pair:
             scratch: float32, at least as large as the core; its content is lost.
 
         Raises:
-            ValueError: if ``realism`` is above 0 and there is no realism decode.
+            DecoderMissing: If ``realism`` is above 0 and there is no realism decode.
         """
-        image = self.fidelity
-        if realism > 0:
-            if self.realism is None:
-                raise ValueError(
-                    f"realism must be 0 with a model without a realism decoder, found {realism}; "
-                    "use a model that has one"
-                )
-            image = scratch.reshape(-1)[: image.size].reshape(image.shape)
-            # as codec.Decoded.blend does, without new arrays
-            np.subtract(self.realism, self.fidelity, out=image)
-            np.multiply(image, np.float32(realism), out=image)
-            np.add(self.fidelity, image, out=image)
+        image = self.decoded.blend(realism, scratch.reshape(-1)[: out.size].reshape(out.shape))
         out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype)[0]
         if self.missing is not None and out.dtype.kind == "f":
             np.copyto(out, self.missing, where=~np.isfinite(self.missing), casting="same_kind")
@@ -95,10 +84,10 @@ class Blender:
             out: the whole plane, (height, width).
 
         Raises:
-            ValueError: if ``realism`` is above 0 and a pair has no realism decode.
+            DecoderMissing: If ``realism`` is above 0 and a pair has no realism decode.
         """
         with self._lock:
-            size = max((pair.fidelity.size for _, pair in held), default=0)
+            size = max((pair.decoded[FIDELITY].size for _, pair in held), default=0)
             if self._scratch.size < size:
                 self._scratch = np.empty(size, np.float32)
             for tile, pair in held:

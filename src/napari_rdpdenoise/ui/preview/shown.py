@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.codec.decoded import blend
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
+
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
     from napari_rdpdenoise.noise import NoiseModel
@@ -48,9 +51,9 @@ class Shown:
 
     def add(self, tile: Tile, pair: Pair) -> None:
         """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
-        self.fidelity[tile.core] = pair.fidelity
-        if self.realism is not None and pair.realism is not None:
-            self.realism[tile.core] = pair.realism
+        self.fidelity[tile.core] = pair.decoded[FIDELITY]
+        if self.realism is not None and REALISM in pair.decoded:
+            self.realism[tile.core] = pair.decoded[REALISM]
         self.done[tile.core] = not pair.provisional
 
     @property
@@ -63,7 +66,7 @@ class Shown:
         """The blend that the slider asks for, float32 raw counts, NaN where not done."""
         if self.realism is None or self.alpha == 0:
             return self.fidelity
-        return self.fidelity + np.float32(self.alpha) * (self.realism - self.fidelity)
+        return blend(self.fidelity, self.realism, self.alpha)
 
     @property
     def box(self) -> tuple[slice, slice] | None:
@@ -98,7 +101,7 @@ def assemble(
         held: its decoded tiles, at least one.
     """
     fidelity = np.full(noisy.shape, np.nan, np.float32)
-    realism = None if held[0][1].realism is None else fidelity.copy()
+    realism = fidelity.copy() if REALISM in held[0][1].decoded else None
     done = np.zeros(noisy.shape, np.bool_)
     shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"))
     for tile, pair in held:

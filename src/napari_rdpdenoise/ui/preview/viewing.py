@@ -13,6 +13,7 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_rdpdenoise.nn.decoder_names import REALISM
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
 from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, Settled, TileReady
@@ -224,7 +225,7 @@ class Viewing:
 
     def _alpha(self, held: Sequence[tuple[Any, Pair]]) -> float:
         """Realism to blend with; 0 where the model turned out to have no such decoder."""
-        return self.state.shown_realism if all(pair.realism is not None for _, pair in held) else 0.0
+        return self.state.shown_realism if all(REALISM in pair.decoded for _, pair in held) else 0.0
 
     def _set_canvas(self) -> None:
         subject = self._subject

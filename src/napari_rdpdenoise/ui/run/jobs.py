@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
+from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
@@ -119,7 +120,7 @@ def realism_note(model: str = "default") -> str | None:
         from napari_rdpdenoise.codec.device import shared_codec
 
         # on the CPU: a question must not take a GPU's memory, nor fail where the chosen device does
-        offered = shared_codec(model, "cpu").has_realism
+        offered = REALISM in shared_codec(model, "cpu").decoders
     except (ImportError, OSError, RuntimeError, ValueError) as error:
         return f"The model could not be loaded: {error}"
-    return None if offered else "This model has no realism decoder: it gives the result of lowest error."
+    return None if offered else f"{lacks(REALISM).capitalize()}: it gives the result of lowest error."

@@ -9,6 +9,7 @@ import napari
 from napari.layers import Layer
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 
+from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 from napari_rdpdenoise.ui.compare.arrays import Toggle, Which
 from napari_rdpdenoise.ui.qt.parts.controls import named
 from napari_rdpdenoise.ui.qt.parts.links import Links
@@ -16,7 +17,7 @@ from napari_rdpdenoise.ui.qt.parts.links import Links
 __all__ = ["KEY", "NO_REALISM", "ToggleRow"]
 
 KEY = "N"  # napari 0.9 has it neither for the viewer nor for image layers
-NO_REALISM = "This model has no realism decoder."
+NO_REALISM = f"{lacks(REALISM).capitalize()}."
 _TIPS = {
     Which.NOISY: "Show the noisy image: the result layer is hidden.",
     Which.FIDELITY: "Show the decode of lowest error: the realism slider at 0.",

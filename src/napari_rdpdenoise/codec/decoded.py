@@ -1,0 +1,62 @@
+"""What decoders make of one tile, and the way from one image to another. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM, DecoderMissing
+
+
+class Decoded(Mapping[str, NDArray[np.float32]]):
+    """Images of one tile by decoder, float32 raw counts, (height, width) each.
+
+    Args:
+        images: Images by the name of their decoder: "fidelity", of lowest error, and others asked for.
+    """
+
+    def __init__(self, images: Mapping[str, NDArray[np.float32]]) -> None:
+        self._images = dict(images)
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        return self._images[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._images)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def blend(self, realism: float, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
+        """Blend of the fidelity and the realism decode; the fidelity decode itself at realism 0.
+
+        Args:
+            realism: Share of the realism decode, 0 (lowest error) to 1 (most natural texture).
+            out: Where the blend is written, float32 of the images' shape; None for a new array.
+
+        Raises:
+            DecoderMissing: If ``realism`` is above 0 and the realism decode is not there.
+        """
+        if realism == 0:
+            return self[FIDELITY]
+        if REALISM not in self:
+            raise DecoderMissing(REALISM, self, "this decode", realism)
+        return blend(self[FIDELITY], self[REALISM], realism, out)
+
+
+def blend(
+    low: NDArray[np.float32], high: NDArray[np.float32], share: float, out: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """``(1 - share) * low + share * high``, the optimal path between two decodes (Freirich 2021).
+
+    Args:
+        low: Image at share 0, float32.
+        high: Image at share 1, float32 of the same shape.
+        share: Position between the two, 0 to 1.
+        out: Where the result is written, neither of the images; None for a new array.
+    """
+    out = np.subtract(high, low, out=out)
+    np.multiply(out, np.float32(share), out=out)
+    return np.add(low, out, out=out)
