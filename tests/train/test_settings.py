@@ -7,9 +7,18 @@ from pathlib import Path
 
 import pytest
 
-from napari_rdpdenoise.nn.config import SIZES
+from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings, TrainSettings, load_settings
 
+BASE = NetworkConfig(
+    quarter_channels=96,
+    eighth_channels=192,
+    latent_channels=96,
+    hyper_channels=96,
+    encoder_blocks=(4, 3),
+    decoder_blocks=(3, 2),
+    grain_channels=8,
+)
 SOURCE = {"kind": "clean", "folder": "clean"}
 PAIRS = {"kind": "pairs", "folder": "noisy", "clean_folder": "clean"}
 STAGE = {"kind": "all-rates", "steps": 5}
@@ -20,7 +29,7 @@ def test_the_shipped_config_is_valid_and_trains_light():
     path = Path(__file__).parents[2] / "models" / "fluo-light" / "train.yaml"
     settings = load_settings(path)
     assert settings.name == "fluo-light"
-    assert settings.network == SIZES["light"]
+    assert settings.network == NetworkConfig(grain_channels=8)
     assert all(not Path(source.folder).is_absolute() for source in settings.sources)
     assert not any("test" in source.folder for source in settings.sources)
 
@@ -124,4 +133,4 @@ def test_every_config_that_is_shipped_is_valid():
     found = {path: load_settings(path) for path in folder.glob("*/*.yaml") if path.name != "card.yaml"}
     assert {path.name for path in found} == {"train.yaml", "realism.yaml"}
     assert all(settings.name == path.parent.name for path, settings in found.items())
-    assert found[folder / "fluo-base" / "train.yaml"].network == SIZES["base"]
+    assert found[folder / "fluo-base" / "train.yaml"].network == BASE
