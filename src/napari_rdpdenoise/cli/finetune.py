@@ -164,7 +164,7 @@ def _run(plan: Plan, out: Path, device: str, stage: Any) -> None:
     say(f"{plan.kind} on {device}, rate that matches the noise {plan.rate:g}: {stages}")
     steps = sum(part.steps for part in plan.train.stages)
     found = _follow(run_plan(plan, out, device), steps, plan.kind, stage)
-    for line in found.words()[: -1 - len(plan.remarks)]:
+    for line in found.findings:
         say(line)
     result(found.model)
 

@@ -61,10 +61,15 @@ class FinetuneResult:
     stopped: str | None
     remarks: tuple[str, ...]
 
-    def words(self) -> tuple[str, ...]:
-        """The report, one sentence each."""
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """What became known by training, one sentence each."""
         stopped = (f"ended early: {self.stopped}",) if self.stopped else ()
-        return (*self.verdict.words, *stopped, *self.remarks, f"denoise with: {self.model}")
+        return (*self.verdict.words, *stopped)
+
+    def words(self) -> tuple[str, ...]:
+        """The report, one sentence each: findings, remarks, and what to denoise with."""
+        return (*self.findings, *self.remarks, f"denoise with: {self.model}")
 
 
 def finetune_unpaired(

@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise.ui.finetune import run as finetune
 from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Failed, Progress, Task
+from napari_rdpdenoise.ui.finetune.plan import plain_images
 from napari_rdpdenoise.ui.finetune.run import events
 from napari_rdpdenoise.ui.layers.stacks import Stack
 
@@ -177,7 +178,7 @@ def test_channels_are_refused_and_planes_in_any_order_of_axes_are_read(tiny_mode
     two = Stack("cells", NOISY[:, None].repeat(2, 1), "TCYX")
     last = list(events(Task("zeroshot", two, None, tmp_path / "o", str(tiny_model), "cpu")))[-1]
     assert "split the layer" in str(last.error)
-    images, notes = finetune._images(Stack("cells", NOISY.transpose(2, 0, 1), "XTY"), "noisy")
+    images, notes = plain_images(Stack("cells", NOISY.transpose(2, 0, 1), "XTY"), "noisy")
     assert notes == ()
     np.testing.assert_array_equal(images, NOISY)
     assert not np.shares_memory(images[0], NOISY)
@@ -191,7 +192,7 @@ def test_of_very_many_planes_an_even_share_is_read():
             type(self).taken += 1
             return np.full((70, 80), where[0], np.uint16)
 
-    images, (note,) = finetune._images(Stack("film", Counted(), "TYX"), "noisy")
+    images, (note,) = plain_images(Stack("film", Counted(), "TYX"), "noisy")
     assert len(images) == Counted.taken == 256
     assert "744 planes of film" in note
     assert (images[0][0, 0], images[-1][0, 0]) == (0, 999)
@@ -222,7 +223,7 @@ def test_the_best_step_counts_those_of_the_stages_before():
 
     stages = [SimpleNamespace(steps=600), SimpleNamespace(steps=300)]
     plan = SimpleNamespace(train=SimpleNamespace(stages=stages), settings=SimpleNamespace(validate_every=50))
-    run = finetune._Run(None, plan, "cpu", 0.0)
+    run = finetune._TimedTraining(None, plan, "cpu", 0.0)
     guard = SimpleNamespace(best=SimpleNamespace(step=100))
     assert run._judged_step(guard) == 700
     guard.best.step = 0

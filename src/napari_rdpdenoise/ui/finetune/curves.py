@@ -22,9 +22,8 @@ class Curve:
     """Means over ever longer stretches, so that a curve of any length keeps at most 240 points.
 
     Attributes:
-        title: of its plot.
-        steps, values: of the points.
-        level: a line to compare with; None for none.
+        title: Title of its plot.
+        level: Height of a line to compare with; None for none.
     """
 
     def __init__(self, title: str) -> None:
@@ -66,10 +65,10 @@ class Curves:
     """The four curves of a training; those without values are not offered.
 
     Args:
-        goal: by which the model is judged, as `Checked` has it.
+        goal: Figure that decides, as `Checked` has it.
 
     Attributes:
-        held_out_words: what the figure on held-out images is.
+        held_out_words: Sentence on what the figure on held-out images is.
     """
 
     def __init__(self, goal: str = "error") -> None:

@@ -23,15 +23,15 @@ class Task:
     """A fine-tuning as the user chose it.
 
     Attributes:
-        kind: from clean images of other places, from pairs, or from the noisy images alone.
-        noisy: layer or folder of the noisy images.
-        others: the references or partners; None where the kind needs none.
-        out: folder of the new model.
-        model: name or folder of the model to start from.
-        device: "auto", "cpu", "cuda" or "mps".
-        minutes: of training at most; None for as long as the steps take.
-        steps: of training at most; None for the kind's usual number.
-        settings: more fields of the kind's settings.
+        kind: Way of learning: from clean images of other places, from pairs, or from the noisy images alone.
+        noisy: Layer or folder of the noisy images.
+        others: Layer or folder of the references or partners; None where the kind needs none.
+        out: Folder of the new model.
+        model: Name or folder of the model to start from.
+        device: Name of the device: "auto", "cpu", "cuda" or "mps".
+        minutes: Minutes of training at most; None for as long as the steps take.
+        steps: Steps of training at most; None for the kind's usual number.
+        settings: Other fields of the kind's settings.
     """
 
     kind: Kind
@@ -47,22 +47,27 @@ class Task:
 
 @dataclass(frozen=True)
 class Preparing:
-    """What is being done before the training."""
+    """Something is being done before the training.
+
+    Attributes:
+        message: Sentence that says what.
+    """
 
     message: str
 
 
 @dataclass(frozen=True)
 class Progress:
-    """After a step.
+    """State of the training after a step.
 
     Attributes:
-        step, steps: done and planned, all stages together.
-        values: of the step, by name: "loss", "bpp", and where there is one "critic", its distance.
-        held_out: the figure by which the model is judged, on images kept out; None between two looks.
-        before: the same of the model that it started from; None while it is not known.
-        best: step of the best model so far; 0 for the start, None while it is not known.
-        left_s: seconds until the last step, from those measured so far; None before there are any.
+        step: Number of steps done, all stages together.
+        steps: Number of steps planned, all stages together.
+        values: Values of the step, by name: "loss", "bpp", and where there is one "critic", its distance.
+        held_out: Figure by which the model is compared, on held-out images; None between two validations.
+        before: Same figure of the model that the training started from; None while it is not known.
+        best: Step of the best model so far; 0 for the start, None while it is not known.
+        left_s: Seconds until the last step, from those measured so far; None before there are any.
     """
 
     step: int
@@ -79,11 +84,12 @@ class Checked:
     """The images are accepted, and the training starts.
 
     Attributes:
-        remarks: what the user should know about the images.
-        rate: of the noise, on the model's rate curve.
-        device: that it runs on.
-        goal: "texture" or "error", which shall fall, or "pairs", whose PSNR shall rise.
-        past: of an earlier training in the same folder, which goes on.
+        remarks: Sentences that the user should read about the images.
+        rate: Rate that matches the noise, 0 to 1.
+        device: Name of the device that it runs on.
+        goal: Figure that decides: "texture", "lpips" or "error", which shall fall, or "pairs", whose PSNR
+            shall rise.
+        past: Progress of an earlier training in the same folder, which goes on.
     """
 
     remarks: tuple[str, ...]
@@ -95,13 +101,13 @@ class Checked:
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of an image that is kept out of training, float32 counts, all of one shape (height, width).
+    """A part of a held-out image, float32 counts, all of one shape (height, width).
 
     Attributes:
-        noisy: as it was given.
-        before: denoised by the model to start from.
-        after: denoised by the model as it is now.
-        step: at which that is.
+        noisy: Pixels as they were given.
+        before: Pixels denoised by the model to start from.
+        after: Pixels denoised by the model as it is now.
+        step: Number of steps after which that is.
     """
 
     noisy: NDArray[np.float32]
@@ -112,12 +118,12 @@ class Crop:
 
 @dataclass(frozen=True)
 class Done:
-    """The training is over and judged.
+    """The training is over, and its model is compared with the one that it started from.
 
     Attributes:
-        better: whether the tuned model is; the old one is to be kept where it is not.
-        words: the report, one sentence each.
-        out: the training's folder, the new model's where it is better.
+        better: Whether the fine-tuned model is better; the old one is to be kept where it is not.
+        words: Sentences of the report.
+        out: Folder of the training, and of the new model where it is better.
     """
 
     better: bool
@@ -127,7 +133,11 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """It stopped with an error; what was trained before is kept."""
+    """The training stopped with an error; what was trained before is kept.
+
+    Attributes:
+        error: Reason, in words for the user.
+    """
 
     error: Exception
 

@@ -13,10 +13,13 @@ ENOUGH = 4  # steps of a stage, from which on its pace is known
 
 
 class Pace:
-    """Measured seconds of steps, of looks at held-out images, and of pictures.
+    """Measured seconds of steps, of validations on held-out images, and of pictures.
 
     Args:
-        every: steps between two looks.
+        every: Number of steps between two validations.
+
+    Attributes:
+        spent: Seconds so far, of everything.
     """
 
     def __init__(self, every: int) -> None:
@@ -28,22 +31,22 @@ class Pace:
         self.spent = 0.0
 
     def add_step(self, stage: int, seconds: float) -> None:
-        """A step without a look."""
+        """Count a step without a validation."""
         self._steps.setdefault(stage, deque(maxlen=_STEPS)).append(seconds)
         self.spent += seconds
 
     def add_validation(self, stage: int, seconds: float) -> None:
-        """A step with a look after it."""
+        """Count a step with a validation after it."""
         self._validations.append(max(seconds - (self._step(stage) or 0.0), 0.0))
         self.spent += seconds
 
     def add_start(self, seconds: float, *, judged: bool) -> None:
-        """All up to the first step; whether the start model was judged in it, which is a look too."""
+        """Count all up to the first step; ``judged``: with a validation of the model to start from."""
         self._first_validation = seconds if judged else self._first_validation
         self.spent += seconds
 
     def add_picture(self, seconds: float) -> None:
-        """What was made for the eye only."""
+        """Count what was made for the eye only."""
         self._pictures += seconds
         self.spent += seconds
 
@@ -52,14 +55,14 @@ class Pace:
         return len(self._steps.get(stage, ())) >= ENOUGH
 
     def left(self, todo: Sequence[tuple[int, int]]) -> float | None:
-        """Seconds that steps will take, with their looks.
+        """Seconds that steps will take, with their validations.
 
         Args:
-            todo: stage and number of its steps; a stage that was not measured yet is taken for as fast as
+            todo: Stages, each with the number of its steps; a stage that was not measured yet is taken for as fast as
                 the slowest that was.
 
         Returns:
-            None while nothing was measured.
+            The seconds; None while nothing was measured.
         """
         if not any(steps for _, steps in todo):
             return 0.0
@@ -72,11 +75,17 @@ class Pace:
         return total * self._burden
 
     def fitting(self, stage: int, seconds: float) -> int:
-        """Steps of a stage that fit into a time, with their looks; at least 1."""
+        """Steps of a stage that fit into a time, with their validations; at least 1.
+
+        Raises:
+            ValueError: If no step of the stage was measured yet.
+        """
         step = self._step(stage)
         if step is None:
             raise ValueError(f"stage: expected one of which steps were measured, found {stage}; wait for one")
-        room = seconds / self._burden - self._validation  # the last step is followed by a look in any case
+        room = (
+            seconds / self._burden - self._validation
+        )  # the last step is followed by a validation in any case
         return max(1, int(room / max(step + self._validation / self._every, 1e-9)))
 
     def _step(self, stage: int) -> float | None:

@@ -1,11 +1,11 @@
-"""Adapting a model for the dock: from what was chosen to a generator of events. No Qt here.
+"""Fine-tuning a model for the dock: from what was chosen to a generator of events. No Qt here.
 
 ::
 
     Task ─▶ events(): Preparing ─▶ Checked ─▶ (Progress | Crop)* ─▶ Done or Failed
 
 Everything slow happens inside the generator, so in the thread that drains it: the import of torch, reading,
-checks, training, judging. Closing it stops within a step and saves; the same task then goes on.
+checks, training, comparing. Closing it stops within a step and saves; the same task then goes on.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from napari_rdpdenoise.ui.finetune.events import Checked, Done, Event, Failed, Preparing, Progress, Task
 from napari_rdpdenoise.ui.finetune.pace import Pace
+from napari_rdpdenoise.ui.finetune.plan import plan_task
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.finetune.guard import Guard
     from napari_rdpdenoise.finetune.plan import Plan
+    from napari_rdpdenoise.finetune.run import FinetuneResult
     from napari_rdpdenoise.train.loop import TrainProgress
     from napari_rdpdenoise.train.trainer import Trainer
     from napari_rdpdenoise.ui.finetune.crop import CropRenderer
-    from napari_rdpdenoise.ui.layers.stacks import Stack
 
 __all__ = ["events"]
 
-_PICTURE_S = 5.0  # between two pictures, at least
+_PICTURE_S = 5.0  # s between two pictures, at least
 _PICTURES = 0.03  # share of the time that they may take
 _OVER = 1.15  # times the minutes that are left, from which on steps are left out
 
@@ -43,16 +43,23 @@ def events(task: Task) -> Iterator[Event]:
         yield Preparing("Reading and checking the images.")
         with _spared_core():
             began = time.monotonic()
-            plan, device, notes = _planned(task)
-            run = _Run(task, plan, device, time.monotonic() - began)
+            plan, device, notes = plan_task(task)
+            run = _TimedTraining(task, plan, device, time.monotonic() - began)
             yield run.checked(notes)
             yield from run.events()
     except Exception as error:
         yield Failed(error)
 
 
-class _Run:
-    """A training, whose last step moves to where the minutes end."""
+class _TimedTraining:
+    """A training whose number of steps is cut to what the minutes of its task allow.
+
+    Args:
+        task: Task as the user chose it.
+        plan: Plan of the task.
+        device: Name of the device of torch.
+        prepared_s: Seconds that planning took.
+    """
 
     def __init__(self, task: Task, plan: Plan, device: str, prepared_s: float) -> None:
         self._task, self._plan, self._device = task, plan, device
@@ -60,7 +67,7 @@ class _Run:
         self._pace.add_start(prepared_s, judged=False)
         self._trainer: Trainer | None = None
         self._guard: Guard | None = None
-        self._make: CropRenderer | None = None
+        self._renderer: CropRenderer | None = None
         self._pictured, self._cost = -np.inf, 0.0
 
     def checked(self, notes: tuple[str, ...]) -> Checked:
@@ -72,7 +79,7 @@ class _Run:
         past = [
             Progress(
                 self._done(row["stage"], row["step"]),
-                self._all,
+                self._all_steps,
                 row["values"],
                 self._held_out(row["validation"]),
             )
@@ -149,7 +156,7 @@ class _Run:
         assert guard is not None
         return Progress(
             self._done(state.stage, state.step),
-            self._all,
+            self._all_steps,
             state.values,
             self._held_out(state.validation),
             self._held_out(guard.rows[0].figures),
@@ -158,57 +165,54 @@ class _Run:
         )
 
     def _picture(self, state: TrainProgress) -> Iterator[Event]:
-        """The held-out crop, after every look and now and then between."""
+        """The held-out crop, after every validation and now and then between."""
         if self._plan.judge is None and not self._plan.data.validation():
             return
         now = time.monotonic()
         wait = max(_PICTURE_S, self._cost / _PICTURES)
         if now - self._pictured < (_PICTURE_S if state.validation else wait) and state.step < state.steps:
             return
-        yield self._made(state)
+        yield self._crop(state)
         self._pictured = time.monotonic()
         self._cost = self._pictured - now
         self._pace.add_picture(self._cost)
 
-    def _made(self, state: TrainProgress) -> Event:
+    def _crop(self, state: TrainProgress) -> Event:
         from napari_rdpdenoise.finetune.plan import start_network
         from napari_rdpdenoise.ui.finetune.crop import CropRenderer
 
-        if self._make is None:
-            self._make = CropRenderer(self._plan, start_network(self._plan, self._device))
+        if self._renderer is None:
+            self._renderer = CropRenderer(self._plan, start_network(self._plan, self._device))
         assert self._trainer is not None
         assert self._trainer.loop is not None
-        return self._make(self._trainer.loop.average, self._done(state.stage, state.step))
+        return self._renderer(self._trainer.loop.average, self._done(state.stage, state.step))
 
-    def _ending(self, result: Any) -> Iterator[Event]:
+    def _ending(self, result: FinetuneResult) -> Iterator[Event]:
         from napari_rdpdenoise.codec.device import forget_codec
 
         forget_codec(self._task.out)
-        if self._make is not None and self._guard is not None and self._guard.weights is not None:
-            yield self._best()
-        said = (
-            len(result.remarks) + 1
-        )  # remarks were shown at the start; the last tells a command line what to do
-        yield Done(result.verdict.better, result.words()[:-said], self._task.out)
+        if self._renderer is not None and self._guard is not None and self._guard.weights is not None:
+            yield self._best_crop()
+        yield Done(result.verdict.better, result.findings, self._task.out)
 
-    def _best(self) -> Event:
+    def _best_crop(self) -> Event:
         """The crop as the kept weights denoise it: training may have gone on beyond them."""
         from safetensors.torch import load_file
 
         from napari_rdpdenoise.codec.models import build_network
 
-        assert self._make is not None
+        assert self._renderer is not None
         assert self._guard is not None
         assert self._guard.weights is not None
         network = build_network(self._plan.train.network, load_file(self._guard.weights)).to(self._device)
-        return self._make(network, self._judged_step(self._guard))
+        return self._renderer(network, self._judged_step(self._guard))
 
     def _judged_step(self, guard: Guard) -> int:
         """The best step among those of all stages, of which the last is judged; 0 for the start."""
         return guard.best.step and guard.best.step + sum(self._stages[:-1])
 
     def _held_out(self, figures: dict[str, float]) -> float | None:
-        """The figure that decides, among those of one look."""
+        """The figure that decides, among those of one validation; None where there is none."""
         goal = self._plan.goal
         if goal == "pairs":
             found = [v for name, v in figures.items() if " psnr@" in name and "realism" not in name]
@@ -221,66 +225,11 @@ class _Run:
         return [stage.steps for stage in self._plan.train.stages]
 
     @property
-    def _all(self) -> int:
+    def _all_steps(self) -> int:
         return sum(self._stages)
 
     def _done(self, stage: str, step: int) -> int:
         return sum(self._stages[: _number(stage)]) + step
-
-
-def _planned(task: Task) -> tuple[Plan, str, tuple[str, ...]]:
-    """The plan of a task, the device, and what is left out of the layers.
-
-    Raises:
-        TypeError, ValueError: if images or settings are refused.
-    """
-    from napari_rdpdenoise.codec.models import choose_device
-    from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
-    from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotSettings
-
-    device = choose_device(task.device)
-    given: dict[str, Any] = {"model": task.model, **task.settings}
-    if task.steps is not None:
-        given["steps"] = task.steps
-    both = task.kind == "pairs" and isinstance(task.others, Path)  # planes must not be left out of one alone
-    noisy, notes = _images(task.noisy, "noisy", thin=not both)
-    if task.kind == "zeroshot":
-        return plan_zeroshot(noisy, ZeroShotSettings(**given), device), device, notes
-    if task.others is None:
-        name = "references" if task.kind == "unpaired" else "partners"
-        raise ValueError(f"{name}: expected a layer or a folder, found none; choose one")
-    if task.kind == "unpaired":
-        others, more = _images(task.others, "references")
-        return plan_unpaired(noisy, others, UnpairedSettings(**given), device), device, (*notes, *more)
-    others, _ = _images(task.others, "partners", thin=not isinstance(task.noisy, Path))
-    if task.steps is not None and "realism_steps" not in given:
-        given["realism_steps"] = task.steps // 2
-    return plan_pairs(noisy, others, PairsSettings(**given), device), device, notes
-
-
-def _images(given: Stack | Path, name: str, *, thin: bool = True) -> tuple[Any, tuple[str, ...]]:
-    """What the engine takes: a path, or copies of a layer's planes, which may be changed meanwhile.
-
-    Raises:
-        ValueError: if a layer has several channels.
-    """
-    if isinstance(given, Path):
-        return given, ()
-    from napari_rdpdenoise.finetune.images import MOST_PIXELS, MOST_PLANES
-
-    sizes = dict(zip(given.axes, given.data.shape, strict=True))
-    if sizes.get("C", 1) > 1:
-        raise ValueError(
-            f"{name}: expected one channel, found {sizes['C']} in {given.name}; split the layer into its "
-            "channels and choose one, or set its axis labels if these are no channels"
-        )
-    places = list(np.ndindex(*given.leading))
-    most = min(MOST_PLANES, max(1, MOST_PIXELS // max(given.plane_shape[0] * given.plane_shape[1], 1)))
-    if not thin or len(places) <= most:
-        return [np.array(given.plane(place)) for place in places], ()
-    chosen = [places[int(k)] for k in np.linspace(0, len(places) - 1, most).round()]
-    note = f"{len(places) - most} planes of {given.name} are left out, {most} are enough"
-    return [np.array(given.plane(place)) for place in chosen], (note,)
 
 
 def _with_steps(plan: Plan, stage: int, steps: int) -> Plan:
