@@ -58,8 +58,8 @@ class Pace:
         """Seconds that steps will take, with their validations.
 
         Args:
-            todo: Stages, each with the number of its steps; a stage that was not measured yet is taken for as fast as
-                the slowest that was.
+            todo: Stages, each with the number of its steps; one that was not measured yet is taken for as
+                fast as the slowest that was.
 
         Returns:
             The seconds; None while nothing was measured.
@@ -85,7 +85,7 @@ class Pace:
             raise ValueError(f"stage: expected one of which steps were measured, found {stage}; wait for one")
         room = (
             seconds / self._burden - self._validation
-        )  # the last step is followed by a validation in any case
+        )  # one follows the last step
         return max(1, int(room / max(step + self._validation / self._every, 1e-9)))
 
     def _step(self, stage: int) -> float | None:
