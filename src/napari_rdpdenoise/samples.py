@@ -46,15 +46,15 @@ class SimulatedSample:
     """A noisy movie, its truth, and the camera that took it.
 
     Attributes:
-        noisy: uint16 counts, axes as in ``axes``.
-        clean: float32 counts, same shape: the exact expectation of ``noisy`` (up to rounding and clipping).
+        noisy: Counts, uint16, axes as in ``axes``.
+        clean: Counts, float32, same shape: expectation of ``noisy`` (up to rounding and clipping).
         axes: "TYX" or "TCYX".
-        channel_names: one name per channel.
-        scale: pixel size in micrometer (Y, X) and frame interval in seconds (T).
-        units: unit name of every axis in ``scale``.
-        gain: counts per photo-electron.
-        offset: counts at zero light.
-        read_noise: counts rms.
+        channel_names: Names, one per channel.
+        scale: Pixel size in micrometer (Y, X) and frame interval in seconds (T).
+        units: Names of the units of the axes in ``scale``.
+        gain: Counts per photo-electron.
+        offset: Counts at zero light.
+        read_noise: Read noise, counts rms.
     """
 
     noisy: NDArray[np.uint16]
@@ -96,12 +96,12 @@ def simulate_timelapse(
     Args:
         shape: ``(T, Y, X)`` (all structures in one channel) or ``(T, C, Y, X)`` with C = 1, 2 (nuclei;
             filaments with mitochondria) or 3 (one each); every size at least 1.
-        photons: photo-electrons per pixel that the brightest 0.1 % of a channel reach in the first frame,
+        photons: Photo-electrons per pixel that the brightest 0.1 % of a channel reach in the first frame,
             above 0 and below 10000.
-        seed: any seed of NumPy's generator; the same seed gives the same movie.
+        seed: Seed of NumPy's generator; the same seed gives the same movie.
 
     Raises:
-        ValueError: a shape or a light level that cannot be simulated.
+        ValueError: If a shape or a light level cannot be simulated.
     """
     groups = _check(shape, photons)
     frames, (height, width) = shape[0], shape[-2:]

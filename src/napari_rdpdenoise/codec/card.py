@@ -48,8 +48,8 @@ def read_card(folder: Path) -> ModelCard:
     """Read a model folder's card.
 
     Raises:
-        FileNotFoundError: if the folder has no card.
-        ValueError: if the card is not valid; the message names the field.
+        FileNotFoundError: If the folder has no card.
+        ValueError: If the card is not valid; the message names the field.
     """
     path = folder / "card.yaml"
     if not path.is_file():

@@ -26,7 +26,7 @@ class Units(nn.Module):
     """Counts (float64, any shape) <-> network units (float32), for one camera.
 
     Args:
-        noise: the camera's.
+        noise: Noise of the camera.
     """
 
     def __init__(self, noise: NoiseModel) -> None:
@@ -157,8 +157,8 @@ class Grain(nn.Module):
     """The numbers of `nn.grain.grain` for a plane's corner; int64 wraps as uint64 does.
 
     Args:
-        channels: independent numbers per position, 0 for none.
-        seed: of the plane, 64 bits.
+        channels: Number of independent values per position, 0 for none.
+        seed: Seed of the plane, 64 bits.
     """
 
     def __init__(self, channels: int, seed: int) -> None:

@@ -44,11 +44,11 @@ class Story:
     """What a package says of itself.
 
     Attributes:
-        name: of the package.
-        card: of the model.
-        fixed: what the module does at every run.
-        measured: whether the sample's noise line was measured, rather than given.
-        remarks: what was noticed about the sample.
+        name: Name of the package.
+        card: Card of the model.
+        fixed: Values that the module uses at every run.
+        measured: Whether the sample's noise line was measured, rather than given.
+        remarks: Sentences on what was noticed about the sample.
     """
 
     name: str

@@ -40,21 +40,21 @@ def export_bioimageio(
     The package is checked and run by BioImage.IO's own tool first, and appears only if that finds no fault.
 
     Args:
-        model: name of a model, shipped or the user's own, or path of a model's folder.
-        out: path of the package, ending in .zip.
-        sample: image like those to be denoised (array or path): noise, centre and rate "auto" are measured on
+        model: Name of a model, shipped or the user's own, or path of a model's folder.
+        out: Path of the package, ending in .zip.
+        sample: Image like those to be denoised (array or path): noise, centre and rate "auto" are measured on
             it. It does not go into the package. None takes the noise line from ``camera``.
-        overwrite: whether to replace a file at ``out``.
-        **settings: fields of `ExportSettings`: rate, realism, camera, axes, channel, seed, name, authors.
+        overwrite: Whether to replace a file at ``out``.
+        **settings: Fields of `ExportSettings`: rate, realism, camera, axes, channel, seed, name, authors.
 
     Returns:
         The path written.
 
     Raises:
-        FileExistsError: if there is a file and ``overwrite`` is not set.
-        FileNotFoundError: if there is no such model, sample or target folder.
-        ValueError: if a setting is out of range, or neither sample nor camera says what is needed.
-        RuntimeError: if the extra "bioimageio" is not installed, or its tool finds a fault.
+        FileExistsError: If there is a file and ``overwrite`` is not set.
+        FileNotFoundError: If there is no such model, sample or target folder.
+        ValueError: If a setting is out of range, or neither sample nor camera says what is needed.
+        RuntimeError: If the extra "bioimageio" is not installed, or its tool finds a fault.
     """
     _require_tool()
     from napari_rdpdenoise.export.rdf import check_package, write_package

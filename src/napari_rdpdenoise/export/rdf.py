@@ -31,7 +31,7 @@ def write_package(folder: Path, story: Story, authors: list[str] | None, out: Pa
     """Put the parts in a folder (weights, test tensors, cover, documentation) and their description in a zip.
 
     Raises:
-        ValueError: if a name is not as BioImage.IO wants it.
+        ValueError: If a name is not as BioImage.IO wants it.
     """
     with _quiet(), ValidationContext(root=folder):
         save_bioimageio_package(_description(folder, story, authors or [_OTHERS]), output_path=out)
@@ -41,7 +41,7 @@ def check_package(path: Path) -> None:
     """Check the description and run the model on the CPU: test output, and other sizes and batches.
 
     Raises:
-        RuntimeError: naming what failed.
+        RuntimeError: If the package's own test fails; the message names what.
     """
     with _quiet():
         summary = test_model(path, devices=["cpu"])

@@ -27,10 +27,10 @@ class MatchedPair:
     """A pair on one grid and scale.
 
     Attributes:
-        noisy: counts, 2-D.
-        partner: in the noisy image's counts, same shape.
-        shift: of the partner against the noisy image before, px (rows, columns).
-        correlation: of the two after a blur.
+        noisy: Noisy image (rows, columns), counts.
+        partner: Partner of the same shape, in the noisy image's counts.
+        shift: Shift of the partner against the noisy image before, px (rows, columns).
+        correlation: Correlation of the two after a blur.
     """
 
     noisy: NDArray[Any]
@@ -43,7 +43,7 @@ def match_pairs(noisy: Planes, partners: Planes) -> tuple[list[MatchedPair], tup
     """Match every noisy image with its partner, by order; the pairs, and remarks for the user.
 
     Raises:
-        ValueError: if the numbers differ, or a pair is none; the message names it.
+        ValueError: If the numbers differ, or a pair is none; the message names it.
     """
     if len(noisy) != len(partners):
         raise ValueError(
@@ -64,7 +64,7 @@ def match(noisy: NDArray[Any], partner: NDArray[Any], name: str) -> MatchedPair:
     """Align one pair by whole pixels (interpolation would smooth the noise), and bring it to one scale.
 
     Raises:
-        ValueError: if the shapes differ, or the two do not show the same.
+        ValueError: If the shapes differ, or the two do not show the same.
     """
     if noisy.shape != partner.shape:
         raise ValueError(

@@ -44,10 +44,11 @@ class Scale:
     """Counts <-> values in about [0, 1] with one noise level.
 
     Attributes:
-        low, span: of the (stabilised) values that map to 0 and 1.
-        sigma: noise standard deviation of the mapped values; of counts the root of the mean variance.
-        noise: of the image, counts.
-        domain: "stabilised" or "counts".
+        low: Value (stabilised or counts) that maps to 0.
+        span: Difference to the value that maps to 1.
+        sigma: Noise standard deviation of the mapped values; of counts the root of the mean variance.
+        noise: Noise of the image, counts.
+        domain: Domain of the values: "stabilised" or "counts".
     """
 
     low: float
@@ -58,7 +59,13 @@ class Scale:
 
     @classmethod
     def fit(cls, plane: NDArray, noise: NoiseModel, domain: str) -> Scale:
-        """Of a 2-D plane, counts."""
+        """Fit the scale to a plane.
+
+        Args:
+            plane: Plane (rows, columns), counts.
+            noise: Noise of the plane.
+            domain: Domain of the values: "stabilised" or "counts".
+        """
         values = stabilize(plane, noise) if domain == "stabilised" else np.asarray(plane, np.float64)
         low, high = (float(v) for v in np.percentile(values, [0.1, 99.9]))
         span = max(high - low, 1e-6)
@@ -82,14 +89,14 @@ class PatchTrainer:
     """Trains a patch codec on one plane; a generator, as the trainer is.
 
     Args:
-        plane: 2-D, counts, finite, at least 16 px each way.
-        settings: of the training.
-        folder: keeps ``checkpoint.pt``; a checkpoint of the same image and settings is continued. None: none.
-        noise: of the plane; None estimates it.
-        device: torch device name.
+        plane: Plane (rows, columns) of finite counts, at least 16 px each way.
+        settings: Settings of the training.
+        folder: Folder of ``checkpoint.pt``; one of the same image and settings is continued. None keeps none.
+        noise: Noise of the plane; None estimates it.
+        device: Name of the device of torch.
 
     Raises:
-        ValueError: if the plane is not as described.
+        ValueError: If the plane is not as described.
     """
 
     def __init__(
@@ -248,7 +255,7 @@ def check_plane(plane: NDArray[Any], least: int = 16) -> None:
     """Refuse what cannot be learned from.
 
     Raises:
-        ValueError: if it is not 2-D, too small, not finite or flat.
+        ValueError: If it is not 2-D, too small, not finite or flat.
     """
     if plane.ndim != 2 or min(plane.shape) < least:
         raise ValueError(

@@ -33,11 +33,11 @@ class PlaneStatistics:
     """What is measured of one plane.
 
     Attributes:
-        depth: values' range in standard deviations of the noise, after the stabilising transform.
-        size: of the structures after a blur of 1.5 px, px: sqrt(2 * variance / mean square slope), noise
+        depth: Range of the stabilised values, in standard deviations of the noise.
+        size: Size of structures after a blur of 1.5 px, px: sqrt(2 * variance / mean square slope), noise
             taken off; 0 where the noise hides it.
-        skewness: of the stabilised values after a light blur; above 0 bright on dark.
-        clipped: share of pixels at the largest value.
+        skewness: Skewness of the stabilised values after a light blur; above 0 bright on dark.
+        clipped: Share of pixels at the largest value.
     """
 
     depth: float
@@ -88,7 +88,7 @@ def check_references(references: Planes, noisy: Planes, crop_size: int) -> Refer
     """Compare references with the noisy stack.
 
     Raises:
-        ValueError: if no reference is of use; the message gives each reason.
+        ValueError: If no reference is of use; the message gives each reason.
     """
     noise = estimate_noise(noisy.planes)
     measured = [plane_statistics(plane, noise) for plane in noisy.planes]
@@ -151,9 +151,9 @@ class ReferenceCrops:
     """Random crops of references as displayed: 0..1 between each image's black and white point.
 
     Args:
-        planes: 2-D, counts.
-        size: edge of the crops, px.
-        seed: with the step it decides what is drawn.
+        planes: Planes (rows, columns), counts.
+        size: Edge of the crops, px.
+        seed: Seed that, with the step, decides what is drawn.
     """
 
     def __init__(self, planes: list[NDArray[Any]], size: int, seed: int) -> None:

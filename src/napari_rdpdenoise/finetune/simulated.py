@@ -35,9 +35,9 @@ class SimulatedSource(Source):
     """Exposures of references as the camera of ``pairs`` would take them.
 
     Args:
-        settings: of the source.
-        references: clean planes, 2-D, counts of any scale.
-        pairs: noisy planes with their denoised ones, counts; one noise model and scale for all.
+        settings: Settings of the source.
+        references: Clean planes, 2-D, counts of any scale.
+        pairs: Noisy planes with their denoised ones, counts; one noise model and scale for all.
     """
 
     def __init__(
@@ -97,10 +97,10 @@ class SimulatedJudge:
     """A network's realism decode against the truth, on simulated exposures that are always the same.
 
     Args:
-        source: of references that were not learned from, where there are enough, with noise and brightness
-            of held-out noisy planes.
-        normalization: of the noisy images.
-        rate: at which it is judged.
+        source: Source of references that were not learned from, where there are enough, with noise and
+            brightness of held-out noisy planes.
+        normalization: Normalisation of the noisy images.
+        rate: Rate at which networks are compared, 0 to 1.
     """
 
     def __init__(self, source: SimulatedSource, normalization: Normalization, rate: float) -> None:

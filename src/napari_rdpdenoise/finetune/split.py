@@ -50,7 +50,7 @@ def hold_out(images: Planes, seed: int) -> Split:
     """Of five groups of planes one, or else the last quarter of rows of each.
 
     Raises:
-        ValueError: if an image is too small to be split.
+        ValueError: If an image is too small to be split.
     """
     groups = group_numbers(_labels(images))
     return _by_groups(groups, _SHARE, seed) or _by_rows_or_raise([p.shape[0] for p in images.planes])
@@ -65,7 +65,7 @@ def hold_out_pairs(
     amounts.
 
     Raises:
-        ValueError: if an image is too small to be split.
+        ValueError: If an image is too small to be split.
     """
     both = zip(_labels(noisy), _labels(partners, "partner"), strict=True)
     groups = group_numbers(chain(a, b) for a, b in both)
@@ -83,10 +83,10 @@ def hold_out_references(
     """Of three groups of references one, or else the last quarter of rows of each.
 
     Args:
-        images: references.
-        usable: numbers of those that are of use.
-        crop: edge of the crops that are learned from, px.
-        seed: of the draw.
+        images: All references.
+        usable: Numbers of those that are of use.
+        crop: Edge of the crops that are learned from, px.
+        seed: Seed of the draw.
 
     Returns:
         References to learn from, and those to judge by; None if they are too few and too small.
@@ -175,9 +175,9 @@ def _by_rows(heights: Sequence[int], shifts: Sequence[int] = (), least: int = _L
     """Hold the last rows of each out.
 
     Args:
-        heights: of planes, before they were cut to what they share with a partner.
-        shifts: rows by which each partner's content lies further up; none are shifted without.
-        least: rows that must be left to learn from.
+        heights: Heights of planes, before they were cut to what they share with a partner.
+        shifts: Rows by which each partner's content lies further up; none are shifted without.
+        least: Rows that must be left to learn from.
     """
     most = max((abs(s) for s in shifts), default=0)
     learned, judged = [], []

@@ -34,7 +34,7 @@ class Texture:
     """Texture of references, which other images are compared with.
 
     Args:
-        references: displayed images, 0..1, 2-D, at least 32 px each way.
+        references: Images (rows, columns) as displayed, 0..1, at least 32 px each way.
     """
 
     def __init__(self, references: Sequence[NDArray[np.float32]]) -> None:

@@ -143,7 +143,7 @@ def _grey(path: Path) -> NDArray[Any]:
     """The one channel of a PNG, without alpha; of a grey image that was saved as RGB, one of the three.
 
     Raises:
-        ValueError: if it has colours.
+        ValueError: If it has colours.
     """
     from skimage.io import imread
 

@@ -40,14 +40,14 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     The filter sees fine noise only: where neighbouring pixels share theirs, the variance is raised.
 
     Args:
-        planes: 2-D arrays of one channel, raw counts, any real dtype; NaN is left out.
-        max_pixels: work bound; larger samples are thinned by whole windows.
+        planes: Arrays (rows, columns) of one channel, raw counts, any real dtype; NaN is left out.
+        max_pixels: Number of pixels that are used at most; larger samples are thinned by whole windows.
 
     Returns:
         The noise model, in counts.
 
     Raises:
-        ValueError: if ``planes`` is empty or holds an array that is not 2-D.
+        ValueError: If ``planes`` is empty or holds an array that is not 2-D.
     """
     if len(planes) == 0:
         raise ValueError("planes must hold at least one 2-D array, found none")

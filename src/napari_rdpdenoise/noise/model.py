@@ -34,10 +34,10 @@ class NoiseModel:
     """Poisson-Gaussian noise of one channel of one series.
 
     Attributes:
-        gain: counts per photo-electron, >= 0; 0 means Gaussian noise only.
-        offset: counts at zero light.
-        read_noise: signal-independent noise, counts rms, > 0.
-        notes: Remarks on what the estimator had to do differently, in words for the user.
+        gain: Counts per photo-electron, >= 0; 0 means Gaussian noise only.
+        offset: Counts at zero light.
+        read_noise: Signal-independent noise, counts rms, > 0.
+        notes: Sentences for the user on what the estimator had to do differently.
     """
 
     gain: float

@@ -31,12 +31,13 @@ class TrainProgress:
     """State after a step.
 
     Attributes:
-        stage: number and kind, as the stage's folder is named, e.g. "2-all-rates".
-        step, steps: done and planned, of this stage.
-        values: means since the last report, by name: "loss"; "distortion" in noise variances; "bpp"; and of
+        stage: Number and kind, as the stage's folder is named, e.g. "2-all-rates".
+        step: Number of steps done, of this stage.
+        steps: Number of steps planned, of this stage.
+        values: Means since the last report, by name: "loss"; "distortion" in noise variances; "bpp"; and of
             the realism stage "lpips" and "critic", the critic's estimate of the Wasserstein distance.
-        seconds: training time of this stage in this process.
-        validation: per source, e.g. "w2s/noisy psnr@0.6" in dB; empty in between.
+        seconds: Training time of this stage in this process.
+        validation: Scores by source and name, e.g. "w2s/noisy psnr@0.6" in dB; empty in between.
     """
 
     stage: str
@@ -64,11 +65,11 @@ class Loop(ABC):
     """One stage. Every checkpoint resumes to the same curve: data and noise are seeded by the step number.
 
     Args:
-        settings: of the whole run.
-        number: place of the stage to train among the settings' stages.
-        network: to train, on its device; changed in place.
-        data: batches and held-out images.
-        folder: of the whole run; the stage's own, with its checkpoint and averaged weights, is made in it.
+        settings: Settings of the whole run.
+        number: Place of the stage to train among the settings' stages.
+        network: Network to train, on its device; changed in place.
+        data: Batches and held-out images.
+        folder: Folder of the whole run; the stage's own, with checkpoint and averaged weights, is made in it.
     """
 
     def __init__(
@@ -110,7 +111,7 @@ class Loop(ABC):
         A checkpoint of the same settings in ``folder`` is continued.
 
         Raises:
-            ValueError: if the checkpoint there was made with other settings.
+            ValueError: If the checkpoint there was made with other settings.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.is_file():
@@ -161,7 +162,7 @@ class Loop(ABC):
         """Continue from the checkpoint.
 
         Raises:
-            ValueError: if it was made with other settings.
+            ValueError: If it was made with other settings.
         """
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         # through the settings, so that one that is new since then has its default

@@ -301,8 +301,8 @@ def load_settings(path: Path) -> TrainSettings:
     """Read a YAML file of training settings.
 
     Raises:
-        FileNotFoundError: if there is no such file.
-        ValueError: if a setting is unknown or out of range; the message names it.
+        FileNotFoundError: If there is no such file.
+        ValueError: If a setting is unknown or out of range; the message names it.
     """
     if not path.is_file():
         raise FileNotFoundError(f"config: no file {path}; models/fluo-light/train.yaml is a working example")

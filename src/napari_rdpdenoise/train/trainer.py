@@ -34,15 +34,15 @@ class Trainer:
     with ``checkpoint.pt`` and ``model.safetensors``, and the latest weights as ``model.safetensors``.
 
     Args:
-        settings: of the run.
-        data: made from the same settings.
-        folder: of the new model.
-        device: torch device name.
-        overseer: asked at every validation, before its checkpoint is written.
+        settings: Settings of the run.
+        data: Data made from the same settings.
+        folder: Folder of the new model.
+        device: Name of the device of torch.
+        overseer: Overseer that is asked at every validation, before its checkpoint is written.
 
     Raises:
-        FileNotFoundError: if the weights to start from are not there.
-        MetricUnavailable: if a realism stage needs LPIPS and its network is not on this machine.
+        FileNotFoundError: If the weights to start from are not there.
+        MetricUnavailable: If a realism stage needs LPIPS and its backbone is not on this machine.
     """
 
     def __init__(

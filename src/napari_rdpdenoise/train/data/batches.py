@@ -59,8 +59,8 @@ class TrainingData:
     """All sources of a run, in memory, split into training and held-out images.
 
     Raises:
-        FileNotFoundError: if a folder is missing or holds no image, or a partner or a teacher is missing.
-        ValueError: if a pair's images differ in shape, nothing is left to train on, no image of an identity
+        FileNotFoundError: If a folder is missing or holds no image, or a partner or a teacher is missing.
+        ValueError: If a pair's images differ in shape, nothing is left to train on, no image of an identity
             source is clean enough, or no crop reaches ``min_ms_ssim``.
     """
 

@@ -1,4 +1,4 @@
-"""Synthetic camera: a clean image becomes photo-electrons, then counts, with a noise model to match."""
+"""Simulated camera: a clean image becomes photo-electrons, then counts, with a noise model to match."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class Exposure:
     """A noisy image, simulated or real, in counts (2-D), with what is known of it.
 
     Attributes:
-        noisy: counts.
-        clean: noise-free counts, or the best that is known of them.
-        noise: as an estimator sees it.
-        second: of the same scene and camera with noise of its own, counts; None if there is none.
+        noisy: Noisy counts.
+        clean: Noise-free counts, or the best that is known of them.
+        noise: Noise as an estimator sees it.
+        second: Second exposure of the same scene and camera, with noise of its own, counts; None for none.
     """
 
     noisy: NDArray[np.float32]
@@ -39,10 +39,10 @@ def expose(
     """Simulate a camera on ``image``.
 
     Args:
-        image: 2-D, any positive scale; its 99.9th percentile is the bright end.
-        settings: light and noise to draw from.
-        rng: the first exposure is the same whether there is a second one or not.
-        twice: make a second exposure with the same light, camera and stretching, and noise of its own.
+        image: Scene (rows, columns) of any positive scale; its 99.9th percentile is the bright end.
+        settings: Light and noise to draw from.
+        rng: Generator; the first exposure is the same whether there is a second one or not.
+        twice: Whether to make a second exposure of the same light, camera and stretching, with its own noise.
     """
     low, high = np.percentile(image, [0.5, 99.9])
     scene = np.maximum((image - low) / max(high - low, 1e-6), 0.0) ** np.exp(rng.normal(0.0, 0.25))

@@ -32,7 +32,7 @@ def image_files(folder: Path) -> list[Path]:
     """The images of a folder, by name.
 
     Raises:
-        FileNotFoundError: if there is no such folder or no image in it.
+        FileNotFoundError: If there is no such folder or no image in it.
     """
     if not folder.is_dir():
         raise FileNotFoundError(f"sources: no folder {folder}; check --data and the config's folder names")
@@ -46,7 +46,7 @@ def partner_file(folder: Path, file: Path) -> Path:
     """The image of the same name in another folder, whatever its suffix.
 
     Raises:
-        FileNotFoundError: if there is none.
+        FileNotFoundError: If there is none.
     """
     for suffix in (file.suffix, *_SUFFIXES):
         if (folder / (file.stem + suffix)).is_file():

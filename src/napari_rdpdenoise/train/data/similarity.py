@@ -20,9 +20,9 @@ def ms_ssim(image: NDArray, reference: NDArray, span: tuple[float, float]) -> fl
     """MS-SSIM, 0 to 1, of two images of one shape (2-D, at least 11 px) between a dark and a bright end.
 
     Args:
-        image: what is judged, counts.
-        reference: what it is compared with, counts.
-        span: counts that stand for 0 and 1; values beyond them are not clipped.
+        image: Image that is compared, counts.
+        reference: Image that it is compared with, counts.
+        span: Counts that stand for 0 and 1; values beyond them are not clipped.
     """
     # here, because its import takes seconds and most runs do without
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure

@@ -27,10 +27,10 @@ class Sample:
     """A crop and what normalising and judging it take.
 
     Attributes:
-        exposure: of the crop; its ``second``, where there is one, is the target in place of ``clean``.
-        span: counts of the dark and the bright end of what it was cut from, without noise.
-        scale: of its whole image's normalisation; None: that of the crop.
-        display_range: counts that are displayed as black and white; None: those of the crop.
+        exposure: Exposure of the crop; its ``second``, where there is one, is the target, not ``clean``.
+        span: Counts of the dark and the bright end of what it was cut from, without noise.
+        scale: Scale of its whole image's normalisation; None: that of the crop.
+        display_range: Counts that are displayed as black and white; None: those of the crop.
     """
 
     exposure: Exposure
@@ -85,7 +85,7 @@ class Source(ABC):
         """Look whether ``min_ms_ssim`` can be reached at all, by some crops of some images.
 
         Raises:
-            ValueError: if none of them does.
+            ValueError: If none of them does.
         """
         least = self.settings.min_ms_ssim
         if least is None:
@@ -109,9 +109,9 @@ class CleanSource(Source):
     """Kind "clean": every crop gets a simulated exposure, or two of them.
 
     Args:
-        settings: of the source.
-        files: images to train on.
-        noise: of the run; the source's own comes first.
+        settings: Settings of the source.
+        files: Images to train on.
+        noise: Noise of the run; the source's own comes first.
     """
 
     def __init__(self, settings: SourceSettings, files: Sequence[Path], noise: NoiseRange) -> None:
@@ -166,13 +166,13 @@ class NoisySource(KnownTargetSource):
     """Kinds "pairs" and "noisy": targets are the partners', or the teacher's, made once when it is loaded.
 
     Args:
-        settings: of the source.
-        files: noisy images to train on.
-        root: the data folder.
+        settings: Settings of the source.
+        files: Noisy images to train on.
+        root: Data folder.
 
     Raises:
-        FileNotFoundError: if a partner or the teacher is missing.
-        ValueError: if a pair's images differ in shape.
+        FileNotFoundError: If a partner or the teacher is missing.
+        ValueError: If a pair's images differ in shape.
     """
 
     def __init__(self, settings: SourceSettings, files: Sequence[Path], root: Path) -> None:
@@ -217,11 +217,11 @@ class IdentitySource(KnownTargetSource):
     else tells the network what to keep; images that are not scaled down are left out.
 
     Args:
-        settings: of the source; each image is there at each of its scales.
-        files: images to train on.
+        settings: Settings of the source; each image is there at each of its scales.
+        files: Images to train on.
 
     Raises:
-        ValueError: if no image is clean enough.
+        ValueError: If no image is clean enough.
     """
 
     def __init__(self, settings: SourceSettings, files: Sequence[Path]) -> None:

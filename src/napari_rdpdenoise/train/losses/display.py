@@ -29,12 +29,12 @@ def tone_curve(
     """Curve of one sample: (first u, step of u, displayed value at each of ``POINTS`` u).
 
     Args:
-        normalization: network units <-> counts.
-        target: clean image in network units.
-        clean: the same in counts.
-        black: share of the clean image's lowest percentile that is displayed as 0, from 0 (the metric's
+        normalization: Map between network units and counts.
+        target: Clean image in network units.
+        clean: Clean image in counts.
+        black: Share of the clean image's lowest percentile that is displayed as 0, from 0 (the metric's
             protocol, zero counts are black) to 1 (a viewer's contrast limits).
-        display_range: lowest percentile and white point, counts; None: those of ``clean``.
+        display_range: Lowest percentile and white point, counts; None: those of ``clean``.
     """
     margin = _MARGIN / UNIT
     grid = np.linspace(float(target.min()) - margin, float(target.max()) + margin, POINTS, dtype=np.float32)

@@ -24,7 +24,7 @@ def repetition(gap: Tensor) -> Tensor:
     Mean over periods, directions and areas; 0 for a texture without a lattice, about 1 for a lattice alone.
 
     Args:
-        gap: realism - fidelity (b, 1, h, w) in any unit, at least 64 px each way.
+        gap: Difference realism - fidelity (b, 1, h, w) in any unit, at least 64 px each way.
     """
     fine = gap - nn.functional.avg_pool2d(gap, _COARSE, 1, _COARSE // 2, count_include_pad=False)
     power = _near(fine.square().detach())

@@ -83,9 +83,7 @@ class Pace:
         step = self._step(stage)
         if step is None:
             raise ValueError(f"stage: expected one of which steps were measured, found {stage}; wait for one")
-        room = (
-            seconds / self._burden - self._validation
-        )  # one follows the last step
+        room = seconds / self._burden - self._validation  # one follows the last step
         return max(1, int(room / max(step + self._validation / self._every, 1e-9)))
 
     def _step(self, stage: int) -> float | None:
