@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from scipy import ndimage
+from simulated_cells import camera, cells
 
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.io import open_image
@@ -15,13 +15,9 @@ QUICK = ("--steps", 6, "--batch", 1, "--crop", 64, "--validate-every", 3, "--rat
 def images(tmp_path):
     """Folders noisy, clean (its truth) and other (clean, of other places)."""
     for k in range(3):
-        rng = np.random.default_rng(k)
-        scene = ndimage.gaussian_filter((rng.random((176, 96)) > 0.985).astype(float), 2)
-        scene = 3000 * scene / scene.max()
         for name, light in (("noisy", 0.01), ("clean", 1.0)) if k < 2 else (("other", 1.0),):
             (tmp_path / name).mkdir(exist_ok=True)
-            counts = 100 + 4 * rng.poisson(scene * light) + rng.normal(0, 2, scene.shape)
-            tifffile.imwrite(tmp_path / name / f"{k}.tif", np.round(counts).astype(np.uint16))
+            tifffile.imwrite(tmp_path / name / f"{k}.tif", camera(cells(k), light, k))
     return tmp_path
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+from simulated_cells import camera, cells
 
 from napari_rdpdenoise.finetune import plans
 from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
@@ -12,17 +13,6 @@ from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings,
 from napari_rdpdenoise.finetune.simulated import SimulatedSource
 
 QUICK = {"steps": 2, "batch": 1, "crop": 64, "rate": 0.8}
-
-
-def cells(seed):
-    image = ndimage.gaussian_filter((np.random.default_rng(seed).random((176, 96)) > 0.985).astype(float), 2)
-    return 3000 * image / image.max() + 100
-
-
-def camera(scene, light, seed):
-    rng = np.random.default_rng(seed)
-    counts = 100 + 4 * rng.poisson((scene - 100) * light) + rng.normal(0, 2, scene.shape)
-    return np.round(counts).astype(np.uint16)
 
 
 @pytest.fixture(scope="module")

@@ -3,34 +3,21 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from scipy import ndimage
+from simulated_cells import camera, cells
 
 from napari_rdpdenoise.finetune.images import take_planes
 from napari_rdpdenoise.finetune.references import ReferenceCrops, check_references
 
-
-def cells(seed, size=160, blur=2.0):
-    """Bright blobs on dark ground, counts up to about 4000."""
-    rng = np.random.default_rng(seed)
-    spots = (rng.random((size, size)) > 0.985).astype(float)
-    image = ndimage.gaussian_filter(spots, blur)
-    return 3000 * image / image.max() + 100
-
-
-def camera(scene, light, seed=0):
-    rng = np.random.default_rng(seed)
-    return np.round(100 + 4 * rng.poisson((scene - 100) * light) + rng.normal(0, 2, scene.shape)).astype(
-        np.uint16
-    )
+SQUARE = (160, 160)
 
 
 @pytest.fixture(scope="module")
 def noisy():
-    return take_planes([camera(cells(k), 0.01, k) for k in range(3)], "noisy")
+    return take_planes([camera(cells(k, SQUARE), 0.01, k) for k in range(3)], "noisy")
 
 
 def test_clean_images_of_the_same_kind_are_taken(noisy):
-    references = take_planes([camera(cells(k), 1.0, k) for k in (7, 8)], "references")
+    references = take_planes([camera(cells(k, SQUARE), 1.0, k) for k in (7, 8)], "references")
     report = check_references(references, noisy, 96)
     assert report.usable == (0, 1)
     assert report.refused == ()
@@ -39,11 +26,11 @@ def test_clean_images_of_the_same_kind_are_taken(noisy):
 @pytest.mark.parametrize(
     ("image", "words"),
     [
-        (camera(cells(7), 0.01, 7), "not clean enough"),
+        (camera(cells(7, SQUARE), 0.01, 7), "not clean enough"),
         (np.full((160, 160), 300, np.uint16), "flat"),
-        (np.minimum(camera(cells(7), 1.0, 7), 400), "saturated"),
-        (camera(cells(7, 480, 24.0), 1.0, 7)[:400, :400], "blurred or of higher magnification"),
-        (camera(cells(7, 80), 1.0, 7), "smaller than the crops of 96"),
+        (np.minimum(camera(cells(7, SQUARE), 1.0, 7), 400), "saturated"),
+        (camera(cells(7, (480, 480), 24.0), 1.0, 7)[:400, :400], "blurred or of higher magnification"),
+        (camera(cells(7, (80, 80)), 1.0, 7), "smaller than the crops of 96"),
     ],
 )
 def test_useless_references_are_refused_with_the_reason(noisy, image, words):
@@ -57,20 +44,20 @@ def test_the_noisy_images_are_no_references(noisy):
 
 
 def test_the_good_among_the_bad_are_used_and_the_others_named(noisy):
-    mixed = [camera(cells(7), 1.0, 7), camera(cells(8), 0.01, 8)]
+    mixed = [camera(cells(7, SQUARE), 1.0, 7), camera(cells(8, SQUARE), 0.01, 8)]
     report = check_references(take_planes(mixed, "references"), noisy, 96)
     assert report.usable == (0,)
     assert "references[1]" in report.refused[0]
 
 
 def test_opposite_contrast_is_remarked(noisy):
-    inverted = camera(3200 - cells(7), 2.0, 7)
+    inverted = camera(3200 - cells(7, SQUARE), 2.0, 7)
     report = check_references(take_planes(inverted, "references"), noisy, 96)
     assert any("opposite contrast" in words for words in report.remarks)
 
 
 def test_crops_are_displayed_and_the_same_for_the_same_step():
-    crops = ReferenceCrops([cells(1), cells(2)], 64, seed=3)
+    crops = ReferenceCrops([cells(1, SQUARE), cells(2, SQUARE)], 64, seed=3)
     first = crops.draw(5, 3)
     assert first.shape == (3, 1, 64, 64)
     assert first.dtype == np.float32
@@ -81,7 +68,7 @@ def test_crops_are_displayed_and_the_same_for_the_same_step():
 
 
 def test_planes_from_arrays_files_and_folders_are_the_same(tmp_path):
-    stack = np.stack([camera(cells(k), 1.0, k) for k in range(3)])
+    stack = np.stack([camera(cells(k, SQUARE), 1.0, k) for k in range(3)])
     (tmp_path / "many").mkdir()
     tifffile.imwrite(tmp_path / "stack.tif", stack)
     for k, plane in enumerate(stack):
@@ -108,7 +95,7 @@ def test_what_is_no_image_is_refused(images, error, words):
 
 
 def test_channels_are_not_mixed(tmp_path):
-    stack = np.stack([camera(cells(k), 1.0, k) for k in range(2)])
+    stack = np.stack([camera(cells(k, SQUARE), 1.0, k) for k in range(2)])
     tifffile.imwrite(tmp_path / "two.ome.tif", stack, metadata={"axes": "CYX"}, ome=True)
     with pytest.raises(ValueError, match="one channel"):
         take_planes(tmp_path / "two.ome.tif", "noisy")

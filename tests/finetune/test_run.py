@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from scipy import ndimage
+from simulated_cells import camera, cells
 
 import napari_rdpdenoise
 from napari_rdpdenoise.codec import load_model
@@ -30,19 +30,6 @@ from napari_rdpdenoise.train.settings import TrainSettings
 from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
 
 QUICK = {"steps": 8, "batch": 1, "crop": 64, "validate_every": 4, "rate": 0.8, "learning_rate": 1e-3}
-
-
-def cells(seed):
-    rng = np.random.default_rng(seed)
-    image = ndimage.gaussian_filter((rng.random((176, 96)) > 0.985).astype(float), 2)
-    return 3000 * image / image.max() + 100
-
-
-def camera(scene, light, seed=0):
-    rng = np.random.default_rng(seed)
-    return np.round(100 + 4 * rng.poisson((scene - 100) * light) + rng.normal(0, 2, scene.shape)).astype(
-        np.uint16
-    )
 
 
 @pytest.fixture(scope="module")

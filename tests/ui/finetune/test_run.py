@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from simulated_cells import camera, cells
 
 from napari_rdpdenoise.ui.finetune import run as finetune
 from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Failed, Progress, Task
@@ -16,19 +16,6 @@ from napari_rdpdenoise.ui.finetune.run import events
 from napari_rdpdenoise.ui.layers.stacks import Stack
 
 QUICK = {"batch": 1, "crop": 64, "validate_every": 2, "rate": 0.8, "learning_rate": 1e-3}
-
-
-def cells(seed):
-    rng = np.random.default_rng(seed)
-    image = ndimage.gaussian_filter((rng.random((176, 96)) > 0.985).astype(float), 2)
-    return 3000 * image / image.max() + 100
-
-
-def camera(scene, light, seed=0):
-    rng = np.random.default_rng(seed)
-    return np.round(100 + 4 * rng.poisson((scene - 100) * light) + rng.normal(0, 2, scene.shape)).astype(
-        np.uint16
-    )
 
 
 NOISY = np.stack([camera(cells(k), 0.01, k) for k in range(2)])

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from scipy import ndimage
+from simulated_cells import camera, cells
 
 from napari_rdpdenoise.files import models_folder
 from napari_rdpdenoise.ui.finetune.run import events
@@ -17,12 +17,6 @@ pytestmark = pytest.mark.display
 
 QUICK = {"batch": 1, "crop": 64, "validate_every": 20, "rate": 0.8, "learning_rate": 1e-3, "patience": 10_000}
 PATIENCE = 120_000  # ms
-
-
-def camera(seed):
-    rng = np.random.default_rng(seed)
-    image = ndimage.gaussian_filter((rng.random((176, 96)) > 0.985).astype(float), 2)
-    return np.round(100 + 4 * rng.poisson(30 * image / image.max()) + rng.normal(0, 2, image.shape))
 
 
 @pytest.fixture
@@ -43,7 +37,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
     monkeypatch.setattr(dock, "preferences", Preferences)
     monkeypatch.setattr(dock, "FineTuneBox", functools.partial(FineTuneBox, stream=stream))
     viewer = make_napari_viewer()
-    noisy = np.stack([camera(k) for k in range(2)]).astype(np.uint16)
+    noisy = np.stack([camera(cells(k), 0.01, k) for k in range(2)])
     viewer.add_image(noisy, name="cells", axis_labels=("t", "y", "x"))
     made = DenoiseDock(viewer, None, lambda model: None, lambda model, device: tiny_realism_codec)
     made.session.edit(preview=False)
