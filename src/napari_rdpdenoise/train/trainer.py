@@ -42,7 +42,7 @@ class Trainer:
 
     Raises:
         FileNotFoundError: If the weights to start from are not there.
-        MetricUnavailable: If a realism stage needs LPIPS and its backbone is not on this machine.
+        MetricUnavailable: If a realism stage needs LPIPS and its network is not on this machine.
     """
 
     def __init__(
