@@ -23,7 +23,7 @@ def judge_all(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
     """Every score that can be computed here."""
     row, reference = judge_fast(image, clean, noisy), affine_match(clean, noisy)
     top = data_range(reference, noisy.dtype)
-    for key in METRICS.keys() - row.keys():
+    for key in [key for key in METRICS if key not in row]:
         with contextlib.suppress(MetricUnavailable):
             row[key] = METRICS[key].measure(image, reference, top, backbones())
     return row
@@ -37,7 +37,7 @@ def judge_fast(image: Plane, clean: Plane, noisy: Plane) -> dict[str, float]:
 def unavailable() -> dict[str, str]:
     """Why a score cannot be computed on this machine, by its name in the records."""
     plane, found = np.full((64, 64), 100.0), {}
-    for key in METRICS.keys() - {"psnr", "ssim", "microssim"}:  # flat planes have none
+    for key in [key for key in METRICS if key not in ("psnr", "ssim", "microssim")]:  # flat planes have none
         try:
             METRICS[key].measure(plane, plane, 100.0, backbones())
         except MetricUnavailable as error:
