@@ -6,6 +6,8 @@ import tifffile
 from simulated_cells import camera, cells
 
 from napari_rdpdenoise.codec import load_model
+from napari_rdpdenoise.codec.library import find
+from napari_rdpdenoise.files import models_folder
 from napari_rdpdenoise.io import open_image
 
 QUICK = ("--steps", 6, "--batch", 1, "--crop", 64, "--validate-every", 3, "--rate", "0.8", "--device", "cpu")
@@ -25,13 +27,16 @@ def images(tmp_path):
 def test_runs_and_goes_on(run, images, tiny_model, kind):
     more = {"unpaired": [images / "other"], "pairs": [images / "clean"], "zeroshot": []}[kind]
     rate = ("--learning-rate", "0.005")
-    call = ("finetune", kind, images / "noisy", *more, images / "out", "--model", tiny_model, *QUICK, *rate)
+    out = models_folder() / f"cells-{kind}"
+    call = ("finetune", kind, images / "noisy", *more, out, "--model", tiny_model, *QUICK, *rate)
     answer = run(*call)
     assert answer.exit_code == 0, answer.stderr
     assert "held-out" in answer.stderr or "pairs psnr" in answer.stderr
     chosen = answer.stdout.strip()
-    if chosen == str(images / "out"):
+    if chosen == str(out):
         assert load_model(chosen, "cpu").card.training["kind"] == kind
+        assert find(out.name).key == out.name  # one of the user's own from now on
+        assert f"{out.name} (yours)" in run("models").stdout
     else:
         assert chosen == str(tiny_model)
         assert "the old one is kept" in answer.stderr

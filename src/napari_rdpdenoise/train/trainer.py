@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.library import MODELS_FOLDER
+from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.codec.models import load_tensors
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
@@ -132,13 +132,14 @@ def _loop_of(stage: Stage) -> type[Loop]:
 
 
 def _weights(name: str, folder: Path) -> Path:
-    for path in (folder / name, MODELS_FOLDER / name / "model.safetensors"):
-        if path.is_file():
-            return path
-    raise FileNotFoundError(
-        f"start_from: no file {folder / name} and no shipped model {name!r}; give a model.safetensors, a "
-        "model's name, or leave it out"
-    )
+    if (folder / name).is_file():
+        return folder / name
+    try:
+        return find(name).folder / "model.safetensors"
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"start_from: no file {folder / name}, and {error}; or leave it out"
+        ) from error
 
 
 def _with_grain(network: RdpNetwork) -> dict[str, torch.Tensor]:

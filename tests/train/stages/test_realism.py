@@ -144,7 +144,7 @@ def test_a_shipped_model_can_be_started_from_by_name(run_settings, data, tmp_pat
     named = run_settings.model_copy(update={"start_from": "fluo-light"})
     assert Trainer(named, data, tmp_path)._start.parent.name == "fluo-light"
     wrong = run_settings.model_copy(update={"start_from": "fluo-dark"})
-    with pytest.raises(FileNotFoundError, match="no shipped model 'fluo-dark'"):
+    with pytest.raises(FileNotFoundError, match="no model 'fluo-dark'"):
         Trainer(wrong, data, tmp_path)
 
 
