@@ -26,8 +26,8 @@ from napari_rdpdenoise.cli.console import guarded, message_of
 )
 def test_exit_codes(error, working, code, capsys):
     def command():
-        with guarded() as stage:
-            stage.working = working
+        with guarded() as command:
+            command.working = working
             raise error
 
     with pytest.raises(typer.Exit) as end:

@@ -25,10 +25,10 @@ def size(context: typer.Context) -> None:
 @cache_app.command()
 def clear() -> None:
     """Remove all encoded tiles; results are not touched."""
-    with guarded() as stage:
+    with guarded() as command:
         from napari_rdpdenoise.cache import LatentCache
 
-        stage.working = True
+        command.working = True
         cache = LatentCache()
         before = cache.stats()
         cache.clear()

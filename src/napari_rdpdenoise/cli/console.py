@@ -34,7 +34,7 @@ stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 
 
-class Stage:
+class CommandState:
     """How far a command has come; decides whether an error is wrong use or a failure."""
 
     def __init__(self) -> None:
@@ -66,12 +66,12 @@ def show_error(error: BaseException, name: str = "") -> None:
 
 
 @contextmanager
-def guarded() -> Iterator[Stage]:
+def guarded() -> Iterator[CommandState]:
     """Turn errors of a command's body into one readable message and an exit code."""
-    stage = Stage()
+    command = CommandState()
     with _quiet():
         try:
-            yield stage
+            yield command
         except KeyboardInterrupt:
             say("interrupted")
             raise typer.Exit(INTERRUPTED) from None
@@ -79,7 +79,7 @@ def guarded() -> Iterator[Stage]:
             raise
         except Exception as error:
             show_error(error)
-            wrong_use = isinstance(error, _WRONG_INPUT) and not stage.working
+            wrong_use = isinstance(error, _WRONG_INPUT) and not command.working
             raise typer.Exit(WRONG_USE if wrong_use else FAILED) from None
 
 

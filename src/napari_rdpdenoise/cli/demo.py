@@ -34,7 +34,7 @@ def demo(
     The sample is a simulated time-lapse of nuclei, filaments and mitochondria with camera noise, whose exact
     clean truth is known.
     """
-    with guarded() as stage:
+    with guarded() as command:
         settings = make_settings(given).replace(overwrite=True)
         say("simulating a time-lapse of living cells")
         from napari_rdpdenoise.cli.picture import side_by_side
@@ -47,7 +47,7 @@ def demo(
             settings
         )  # one that cannot be loaded is wrong use, found before anything is written
         say(model_line(codec))
-        stage.working = True
+        command.working = True
         _write_noisy(noisy, sample)
         # without a cache, which would make the speed look better than it is
         report = follow(run(Job(noisy, target, settings), codec=codec), noisy.name).report

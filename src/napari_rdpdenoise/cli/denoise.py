@@ -60,7 +60,7 @@ def denoise(
     A result appears when it is complete. An interrupted run goes on where it was when the same command is
     given again. RESULT.job.json beside each result holds all settings; `--job` takes them from there.
     """
-    with guarded() as stage:
+    with guarded() as command:
         order = _order(inputs or [], out, job, {name: given[name] for name in written(context) & set(given)})
         plan = plan_jobs(order.inputs, order.out, order.settings)
         from napari_rdpdenoise.cache import LatentCache
@@ -68,10 +68,10 @@ def denoise(
 
         cache = None if no_cache else LatentCache()
         if plan.several:
-            _tell_failures(follow(run_batch(plan.jobs, cache=cache), stage=stage), len(plan.jobs))
+            _tell_failures(follow(run_batch(plan.jobs, cache=cache), command=command), len(plan.jobs))
             return
         (only,) = plan.jobs
-        follow(run(only, cache=cache), only.name, stage)
+        follow(run(only, cache=cache), only.name, command)
         result(str(only.target))
 
 

@@ -18,8 +18,8 @@ def doctor() -> None:
     """Check versions, devices, display, cache and models; say what to do where something is wrong."""
     from napari_rdpdenoise.cli import checks
 
-    with guarded() as stage:
-        stage.working = True
+    with guarded() as command:
+        command.working = True
         say("looking (loading the models takes some seconds)")
         found = list(checks.all_checks())
         stdout.print(_table(found))

@@ -36,7 +36,7 @@ def export(
     """
     from pydantic import ValidationError
 
-    with guarded() as stage:
+    with guarded() as command:
         try:
             settings = ExportSettings.model_validate(given)
         except ValidationError as error:
@@ -45,5 +45,5 @@ def export(
 
         say("packing, and testing with BioImage.IO's tool")
         written = export_bioimageio(model, out, sample=sample, overwrite=overwrite, **settings.model_dump())
-        stage.working = True
+        command.working = True
         result(str(written))

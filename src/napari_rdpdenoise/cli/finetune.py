@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from pydantic import BaseModel, ValidationError
 
-from napari_rdpdenoise.cli.console import guarded, result, say
+from napari_rdpdenoise.cli.console import CommandState, guarded, result, say
 from napari_rdpdenoise.cli.options import describe, with_fields
 from napari_rdpdenoise.cli.progress import bar, duration
 from napari_rdpdenoise.finetune.settings import (
@@ -51,14 +51,14 @@ def unpaired(
     device: _Device = "auto",
 ) -> None:
     """Learn the texture of clean images of the same kind of specimen, taken anywhere else."""
-    with guarded() as stage:
+    with guarded() as command:
         _check_out(out)
         settings = _settings(UnpairedSettings, given)
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.finetune.plans import plan_unpaired
 
         where = choose_device(device)
-        _run(plan_unpaired(noisy, references, settings, where), out, where, stage)
+        _run(plan_unpaired(noisy, references, settings, where), out, where, command)
 
 
 @finetune_app.command()
@@ -73,35 +73,35 @@ def pairs(
     device: _Device = "auto",
 ) -> None:
     """Learn from pairs of images of the same places, whose registration and intensities are checked."""
-    with guarded() as stage:
+    with guarded() as command:
         _check_out(out)
         settings = _settings(PairsSettings, given)
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.finetune.plans import plan_pairs
 
         where = choose_device(device)
-        _run(plan_pairs(noisy, partners, settings, where), out, where, stage)
+        _run(plan_pairs(noisy, partners, settings, where), out, where, command)
 
 
 @finetune_app.command()
 @with_fields(ZeroShotSettings)
 def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
     """Learn from noisy images alone, starting from a trained model."""
-    with guarded() as stage:
+    with guarded() as command:
         _check_out(out)
         settings = _settings(ZeroShotSettings, given)
         from napari_rdpdenoise.codec import choose_device
         from napari_rdpdenoise.finetune.plans import plan_zeroshot
 
         where = choose_device(device)
-        _run(plan_zeroshot(noisy, settings, where), out, where, stage)
+        _run(plan_zeroshot(noisy, settings, where), out, where, command)
 
 
 @finetune_app.command()
 @with_fields(PatchSettings)
 def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
     """Learn from one noisy plane and no model at all (slow); OUT/denoised.tif is the result, no model."""
-    with guarded() as stage:
+    with guarded() as command:
         _check_out(out)
         settings = _settings(PatchSettings, given)
         import tifffile
@@ -111,7 +111,7 @@ def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "
         from napari_rdpdenoise.finetune.run import run_patches
 
         running = run_patches(noisy, out, settings, choose_device(device))
-        image = _follow(running, settings.steps, "patches", stage)
+        image = _follow(running, settings.steps, "patches", command)
         target = out / "denoised.tif"
         with atomic(target) as fresh:
             tifffile.imwrite(fresh, image, ome=True, metadata={"axes": "YX", **_pixel_size(noisy)})
@@ -155,7 +155,7 @@ def _settings(model: type[BaseModel], given: dict[str, Any]) -> Any:
         raise ValueError(describe(error)) from error
 
 
-def _run(plan: Plan, out: Path, device: str, stage: Any) -> None:
+def _run(plan: Plan, out: Path, device: str, command: CommandState) -> None:
     from napari_rdpdenoise.finetune.run import run_plan
 
     for remark in plan.remarks:
@@ -163,13 +163,15 @@ def _run(plan: Plan, out: Path, device: str, stage: Any) -> None:
     stages = ", ".join(f"{part.kind} {part.steps} steps" for part in plan.train.stages)
     say(f"{plan.kind} on {device}, rate that matches the noise {plan.rate:g}: {stages}")
     steps = sum(part.steps for part in plan.train.stages)
-    found = _follow(run_plan(plan, out, device), steps, plan.kind, stage)
+    found = _follow(run_plan(plan, out, device), steps, plan.kind, command)
     for line in found.findings:
         say(line)
     result(found.model)
 
 
-def _follow(running: Generator[TrainProgress, None, Any], steps: int, name: str, stage: Any) -> Any:
+def _follow(
+    running: Generator[TrainProgress, None, Any], steps: int, name: str, command: CommandState
+) -> Any:
     """Run to the end and return what the run does; an interruption closes it, and what is done is kept."""
     done: dict[str, int] = {}
     with closing(running), bar("steps") as progress:
@@ -182,7 +184,7 @@ def _follow(running: Generator[TrainProgress, None, Any], steps: int, name: str,
             except KeyboardInterrupt:
                 say("what was done up to the last checkpoint is kept; the same command goes on there")
                 raise
-            stage.working = True
+            command.working = True
             done[state.stage] = state.step
             words = ", ".join(f"{key} {value:.4g}" for key, value in state.values.items())
             progress.update(task, completed=sum(done.values()), state=words)

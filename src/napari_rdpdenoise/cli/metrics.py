@@ -71,7 +71,7 @@ def measure(
     A figure whose published network is not on this machine is shown as unavailable, with the reason;
     `metrics fetch` downloads them. Without a clean image, `--input` checks the difference from the noisy one.
     """
-    with guarded() as stage:
+    with guarded() as command:
         if networks is not None and not networks.is_dir():
             raise FileNotFoundError(f"--networks: expected a folder, found none at {networks}")
         if reference is None and noisy is None:
@@ -79,11 +79,11 @@ def measure(
         if reference is None:
             assert noisy is not None
             for name, verdict in _verdicts(image, noisy):
-                stage.working = True
+                command.working = True
                 stdout.print(_checks(name, verdict))
             return
         images, top = _load(image, reference, noisy)
-        stage.working = True
+        command.working = True
         clean = images.pop("reference")
         table = Table("", *images, title=f"range {top:.6g} counts", title_justify="left")
         from napari_rdpdenoise.metrics.table import METRICS
@@ -111,7 +111,7 @@ def fetch(
     ] = None,
 ) -> None:
     """Download the published networks that perceptual metrics need: what is missing, after asking."""
-    with guarded() as stage:
+    with guarded() as command:
         from napari_rdpdenoise.files import backbones_folder
         from napari_rdpdenoise.metrics import download
 
@@ -124,7 +124,7 @@ def fetch(
         if not yes and not typer.confirm("\nDownload?", err=True):
             say("nothing was downloaded")
             return
-        stage.working = True
+        command.working = True
         with bar("MiB") as progress:
             tasks = {n: progress.add_task(n.metric, total=n.mib, state="") for n in missing}
             for step in download.fetch_networks(missing, networks):

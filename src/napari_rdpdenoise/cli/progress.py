@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from napari_rdpdenoise.cli.console import Stage, result, say, show_error, stderr
+from napari_rdpdenoise.cli.console import CommandState, result, say, show_error, stderr
 from napari_rdpdenoise.jobs.batch import Ended, Started
 from napari_rdpdenoise.jobs.job import Opened, Outcome
 
@@ -36,15 +36,17 @@ def bar(unit: str) -> Progress:
     )
 
 
-def follow(running: Generator[Event, None, Answer], name: str = "", stage: Stage | None = None) -> Answer:
+def follow(
+    running: Generator[Event, None, Answer], name: str = "", command: CommandState | None = None
+) -> Answer:
     """Run a job or a batch of them to its end, tell what happens, and return its value.
 
     Args:
         running: Generator of `jobs.runner.run` or `jobs.batch.run_batch`; an interruption closes it cleanly.
         name: Name of a single job's image.
-        stage: Stage of the command; from the first opened output on it works.
+        command: State of the command; from the first opened output on it works.
     """
-    display = _Display(name, stage or Stage())
+    display = _Display(name, command or CommandState())
     with closing(running), closing(display):
         while True:
             try:
@@ -66,11 +68,11 @@ class _Display:
 
     Args:
         name: Name of the image, for the lines.
-        stage: Stage of the command.
+        command: State of the command.
     """
 
-    def __init__(self, name: str, stage: Stage) -> None:
-        self._name, self._stage = name, stage
+    def __init__(self, name: str, command: CommandState) -> None:
+        self._name, self._command = name, command
         self._shown: set[str] = set()
         self._writing = False
         self._last_line = time.monotonic()
@@ -87,7 +89,7 @@ class _Display:
         if isinstance(event, Started):
             self._begin(event)
         elif isinstance(event, Opened):
-            self._writing = self._stage.working = True
+            self._writing = self._command.working = True
         elif isinstance(event, Ended):
             self._end(event)
         else:
@@ -107,7 +109,7 @@ class _Display:
             self._say("what is done is kept, the same command goes on there")
 
     def _begin(self, event: Started) -> None:
-        self._stage.working = True
+        self._command.working = True
         self._name, self._shown, self._writing = event.job.name, set(), False
         say(f"[{event.number}/{event.total}] {event.job.name}")
 

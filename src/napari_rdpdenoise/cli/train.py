@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from napari_rdpdenoise.cli.console import guarded, result, say
+from napari_rdpdenoise.cli.console import CommandState, guarded, result, say
 from napari_rdpdenoise.cli.options import describe, flag
 from napari_rdpdenoise.cli.progress import bar, duration
 from napari_rdpdenoise.settings import RunSettings
@@ -35,7 +35,7 @@ def train(
 
     OUT is then a model's folder (card.yaml, model.safetensors) for `denoise --model OUT`.
     """
-    with guarded() as stage:
+    with guarded() as command:
         settings = _settings(config, steps, threads)
         if not data.is_dir():
             raise FileNotFoundError(f"--data: expected a folder, found none at {data}")
@@ -51,7 +51,7 @@ def train(
         plan = ", ".join(f"{part.kind} {part.steps} steps" for part in settings.stages)
         say(f"training {settings.name} on {where}: {plan} of {settings.batch} crops")
         try:
-            _run(trainer, log, stage)
+            _run(trainer, log, command)
         finally:
             if trainer.loop is not None and (out / "model.safetensors").is_file():
                 write_training_card(out, trainer, log)
@@ -75,14 +75,14 @@ def _settings(config: Path, steps: int | None, threads: int | None) -> TrainSett
         raise ValueError(f"CONFIG: {config} is not as expected\n{describe(error)}") from error
 
 
-def _run(trainer: Trainer, log: Any, stage: Any) -> None:
+def _run(trainer: Trainer, log: Any, command: CommandState) -> None:
     from contextlib import closing
 
     with closing(trainer.run()) as running, bar("steps") as progress:
         total = sum(part.steps for part in trainer.settings.stages)
         task = progress.add_task(trainer.settings.name, total=total, state="")
         for state in running:
-            stage.working = True
+            command.working = True
             log.add(state)
             progress.update(task, completed=sum(trainer.steps.values()), state=_words(state))
             if progress.disable or state.validation:
