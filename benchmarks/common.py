@@ -101,10 +101,11 @@ def model_name(model: str) -> str:
 
 def save(path: Path, value: Any) -> None:
     """Write JSON, whole or not at all."""
+    from napari_rdpdenoise.files import atomic
+
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_suffix(".tmp")
-    beside.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
-    beside.replace(path)
+    with atomic(path) as fresh:
+        fresh.write_text(json.dumps(value, indent=1) + "\n", encoding="utf-8")
 
 
 def load(path: Path) -> Any:

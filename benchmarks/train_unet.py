@@ -30,6 +30,7 @@ from benchmarks.common import RESULTS, machine, save
 from benchmarks.learned import MODES, predict
 from benchmarks.networks import PlainUNet, macs_per_pixel
 from napari_rdpdenoise.codec.normalization import UNIT
+from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings, load_settings
 
@@ -177,9 +178,8 @@ def _checkpoint(file: Path) -> Path:
 
 
 def _write(value: dict[str, Any], file: Path) -> None:
-    beside = file.with_suffix(".tmp")
-    torch.save(value, beside)
-    beside.replace(file)
+    with atomic(file) as fresh:
+        torch.save(value, fresh)
 
 
 def _today() -> str:

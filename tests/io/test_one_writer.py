@@ -118,8 +118,6 @@ def test_a_result_that_appears_while_a_run_waits_to_open_it_is_not_replaced(tmp_
     from napari_rdpdenoise.io import sink as module
 
     held = []
-    monkeypatch.setattr(
-        module, "_check_target", lambda *_: held.append((tmp_path / "a.ome.tif.lock").exists())
-    )
+    monkeypatch.setattr(module, "check_free", lambda *_: held.append((tmp_path / "a.ome.tif.lock").exists()))
     open_sink(tmp_path / "a.ome.tif", spec_of()).abort()
     assert held == [True]
