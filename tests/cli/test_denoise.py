@@ -8,6 +8,7 @@ import pytest
 import tifffile
 import yaml
 
+from napari_rdpdenoise.files import locked
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
 
@@ -141,6 +142,17 @@ def test_a_finished_result_is_kept_unless_overwrite(denoise, stack, tmp_path):
     assert out.read_text() == "precious"
     assert denoise(stack, out, "--overwrite").exit_code == 0
     assert pixels(out).shape == (3, 70, 90)
+
+
+def test_an_output_that_another_run_writes_to_is_wrong_use(denoise, stack, tmp_path):
+    out = tmp_path / "out.ome.tif"
+    with locked(out):
+        refused = denoise(stack, out)
+    assert refused.exit_code == 2
+    assert "nobody else writes to" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not out.exists()
+    assert denoise(stack, out).exit_code == 0
 
 
 @pytest.mark.parametrize(

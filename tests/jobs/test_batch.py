@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from napari_rdpdenoise.jobs.batch import plan_jobs, stem
+from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch, stem
+from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
 
 
@@ -111,3 +114,59 @@ def test_equal_through_a_link_is_refused(folder):
     Path("link.tif").symlink_to("a.tif")
     with pytest.raises(ValueError, match="holds or lies in"):
         plan_jobs(["a.tif"], "link.tif")
+
+
+class TestRunning:
+    @pytest.fixture
+    def jobs(self, counts, fast, tiny_model, tmp_path):
+        """Three jobs, the second of which has no input."""
+        settings = fast.replace(model=str(tiny_model))
+        for name in "ac":
+            np.save(tmp_path / f"{name}.npy", counts((40, 40)) + ord(name))
+        return [Job(tmp_path / f"{name}.npy", tmp_path / f"out/{name}.ome.tif", settings) for name in "abc"]
+
+    def test_a_failure_ends_its_job_only(self, jobs, drain):
+        events, failed = drain(run_batch(jobs))
+        assert events[0].message == "model tiny on cpu"
+        assert [event.number for event in events if isinstance(event, Started)] == [1, 2, 3]
+        assert sum(isinstance(event, Opened) for event in events) == 2
+        ended = [event for event in events if isinstance(event, Ended)]
+        assert [event.job for event in ended] == jobs
+        assert [event.error is None for event in ended] == [True, False, True]
+        assert [event.outcome and event.outcome.path for event in ended] == [
+            jobs[0].target, None, jobs[2].target,
+        ]  # fmt: skip
+        assert failed == (ended[1],)
+        assert isinstance(failed[0].error, FileNotFoundError)
+
+    def test_what_is_finished_is_kept_and_the_rest_is_done(self, jobs, drain):
+        drain(run_batch(jobs[:1]))
+        before = jobs[0].target.stat().st_mtime_ns
+        events, failed = drain(run_batch([jobs[0], jobs[2]]))
+        kept, done = (event for event in events if isinstance(event, Ended))
+        assert (kept.outcome, kept.error, failed) == (None, None, ())
+        assert done.outcome.path == jobs[2].target
+        assert jobs[0].target.stat().st_mtime_ns == before
+        other = [replace(jobs[0], settings=jobs[0].settings.replace(seed=1))]
+        _, (refused,) = drain(run_batch(other))
+        assert isinstance(refused.error, FileExistsError)
+        again = [replace(job, settings=job.settings.replace(overwrite=True)) for job in jobs[:1]]
+        events, failed = drain(run_batch(again))
+        assert (events[-1].outcome.path, failed) == (jobs[0].target, ())
+
+    def test_a_model_that_cannot_be_used_ends_it_before_the_first(self, jobs, tmp_path):
+        for changes, error in (({"model": "nothing"}, FileNotFoundError), ({"realism": 1.0}, ValueError)):
+            settings = jobs[0].settings.replace(**changes)
+            with pytest.raises(error, match="model"):
+                next(run_batch([replace(job, settings=settings) for job in jobs]))
+        assert not (tmp_path / "out").exists()
+
+    def test_closing_it_ends_the_job_under_way_and_begins_no_other(self, jobs, tiny_codec):
+        running = run_batch(jobs, codec=tiny_codec)
+        while not isinstance(next(running), Opened):
+            pass
+        running.close()
+        assert [path.name for path in jobs[0].target.parent.iterdir()] == ["a.ome.tif.partial"]
+
+    def test_no_jobs(self, drain):
+        assert drain(run_batch([])) == ([], ())

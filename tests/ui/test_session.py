@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
+import warnings
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from napari_rdpdenoise import denoise_file
+from napari_rdpdenoise.cli import app
+from napari_rdpdenoise.files import locked
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.session import Session
@@ -238,6 +244,53 @@ def test_a_run_gets_the_settings_and_the_target(make_session, movie, tmp_path):
     assert (job.settings.realism, job.settings.rate, job.settings.overwrite) == (0.5, 0.4, True)
     assert job.target == tmp_path / "a.ome.zarr"
     assert "stop here" in session.state.status
+    assert session.state.can_start
+
+
+def files_in(folder):
+    """Content by name; of job files all but how long it took."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        if path.name.endswith(".job.json"):
+            record = found[path.name] = json.loads(path.read_text())
+            del record["report"]["seconds"], record["report"]["mpps"]
+        elif path.is_file():
+            found[str(path.relative_to(folder))] = path.read_bytes()
+    return found
+
+
+@pytest.mark.parametrize("name", ["r.ome.zarr", "r.ome.tif"])
+def test_dock_command_line_and_python_write_the_same_files_and_records(
+    make_session, movie, tiny_realism_model, tmp_path, name
+):
+    session, _ = make_session()
+    path, stack = tmp_path / "cells.npy", movie()
+    np.save(path, stack)
+    for maker in ("dock", "command", "python"):
+        (tmp_path / maker).mkdir()
+    session.edit(model=str(tiny_realism_model), realism=0.3, realism_note=None)
+    session.choose(Subject("cells", "cells", stack, "TYX", str(path)))
+    session.run(tmp_path / "dock" / name)
+    assert session.state.status.startswith("Done"), session.state.status
+    words = ["denoise", path, tmp_path / "command" / name, "--model", tiny_realism_model, "--realism", 0.3]
+    words += ["--rate", 0.4, "--tile", 64, "--device", "cpu", "--no-cache"]
+    answer = CliRunner().invoke(app, [str(word) for word in words])
+    assert answer.exit_code == 0, answer.stderr
+    how = {"model": tiny_realism_model, "realism": 0.3, "rate": 0.4, "tile": 64, "device": "cpu"}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        denoise_file(path, tmp_path / "python" / name, **how)
+    dock, command, python = (files_in(tmp_path / maker) for maker in ("dock", "command", "python"))
+    assert len(dock) >= 2
+    assert dock == command == python
+
+
+def test_a_run_into_a_place_that_another_one_writes_to_says_so(make_session, movie, tmp_path):
+    session, _ = make_session()
+    session.choose(subject(movie()))
+    with locked(tmp_path / "a.ome.zarr"):
+        session.run(tmp_path / "a.ome.zarr")
+    assert session.state.status.startswith("Failed: output: expected a place that nobody else writes to")
     assert session.state.can_start
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.stream import Progress
 
-__all__ = ["Ended", "Plan", "Started", "is_file_name", "plan_jobs", "run_batch", "stem"]
+__all__ = ["Ended", "Plan", "Started", "ending_of", "is_file_name", "plan_jobs", "run_batch", "stem"]
 
 from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX
 
@@ -132,7 +132,7 @@ def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = No
         results = [target]
     else:
         _check_folder(target, several)
-        results = [target / (stem(path) + _ENDINGS[chosen or _family(path)]) for path in sources]
+        results = [target / (stem(path) + ending_of(path, chosen)) for path in sources]
     pairs = list(zip(sources, results, strict=True))
     _check_targets(pairs)
     return Plan(tuple(Job(source, result, settings) for source, result in pairs), several)
@@ -143,6 +143,11 @@ def stem(path: str) -> str:
     name = short_name(path)
     ending = next((e for e in _ZARR + _TIFF + _OTHER if name.lower().endswith(e)), "")
     return name[: len(name) - len(ending)] or name
+
+
+def ending_of(path: str, chosen: Format | None = None) -> str:
+    """Ending of an image's result: that of the chosen format, else of the family of the image's own name."""
+    return _ENDINGS[chosen or _family(path)]
 
 
 def _family(path: str) -> Format:

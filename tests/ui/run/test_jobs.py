@@ -1,18 +1,16 @@
 from __future__ import annotations
 
 import json
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from napari_rdpdenoise.codec import device as shared
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
-from napari_rdpdenoise.ui.run.jobs import Finished, JobStream, limits_of, realism_note
+from napari_rdpdenoise.ui.run.jobs import JobStream, limits_of, realism_note
 
 FAST = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
 
@@ -41,27 +39,6 @@ def codec(tiny_realism_codec, monkeypatch):
 @pytest.fixture
 def counts():
     return lambda shape, dtype=np.uint8: np.random.default_rng(0).poisson(40, shape).astype(dtype)
-
-
-@pytest.mark.parametrize(
-    ("shape", "axes"), [((50, 70), "YX"), ((50, 70, 3), "YXS"), ((2, 50, 70), "TYX"), ((70, 2, 50), "XTY")]
-)
-@pytest.mark.parametrize("dtype", ["input", "float32"])
-def test_a_job_in_memory_keeps_axes_and_type(codec, counts, shape, axes, dtype):
-    data = counts(shape)
-    events, last = drain(JobStream()(layer_job(data, axes, FAST.replace(dtype=dtype))))
-    assert isinstance(events[0], Opened)
-    assert isinstance(last, Finished)
-    assert last.data is events[0].data
-    assert last.data.shape == shape
-    assert last.data.dtype == (np.float32 if dtype == "float32" else np.uint8)
-    assert last.data.mean() == pytest.approx(data.mean(), rel=0.01)
-
-
-def test_a_job_in_memory_must_fit(codec, counts, monkeypatch):
-    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100))
-    with pytest.raises(MemoryError, match="write it to a file"):
-        next(JobStream()(layer_job(counts((20, 20)), "YX", FAST)))
 
 
 @pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
@@ -142,77 +119,6 @@ def test_limits_cover_the_middle_plane_of_all_channels_but_not_what_is_missing()
     assert limits_of(data.transpose(3, 0, 2, 1), "XTYC") == limits_of(data, "TCYX")
     assert limits_of(np.full((9, 9), np.nan), "YX") is limits_of(np.ones((9, 9)), "YX") is None
     assert limits_of(data[1, :, :, :3], "CYS") is None
-
-
-def _tree(folder):
-    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.mark.parametrize(
-    ("source", "target"),
-    [
-        ("a.tif", "a.tif"),
-        ("a.tif", "b/../a.tif"),
-        ("a.tif", "link.tif"),
-        ("a.tif", "hard.tif"),
-        ("raw.zarr", "raw.zarr"),
-        ("raw.zarr", "raw.zarr/0.zarr"),
-        ("raw.zarr/0", "raw.zarr"),
-        ("raw.zarr", "alias/raw.zarr"),
-        ("b.ome.zarr.partial", "b.ome.zarr"),
-    ],
-)
-def test_the_input_is_never_written_over(codec, counts, tmp_path, source, target):
-    for folder in ("b", "raw.zarr/0", "b.ome.zarr.partial"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "zarr.json").write_text("precious")
-    (tmp_path / "a.tif").write_text("precious")
-    (tmp_path / "link.tif").symlink_to(tmp_path / "a.tif")
-    (tmp_path / "alias").symlink_to(tmp_path)
-    (tmp_path / "hard.tif").hardlink_to(tmp_path / "a.tif")
-    before = _tree(tmp_path)
-    settings = FAST.replace(overwrite=True)
-    job = layer_job(counts((20, 20)), "YX", settings, tmp_path / target, str(tmp_path / source))
-    with pytest.raises(ValueError, match=r"target: expected a place of its own, found .*choose another"):
-        next(JobStream()(job))
-    assert _tree(tmp_path) == before
-
-
-def test_arrays_that_tell_their_file_are_never_written_over(codec, counts, tmp_path):
-    import zarr
-
-    np.save(tmp_path / "a.npy", counts((3, 20, 20)))
-    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    stored = zarr.create_array(tmp_path / "a.zarr", data=counts((20, 20)))
-    assert files_behind(np.asarray(mapped)[1:]) == [tmp_path / "a.npy"]
-    assert files_behind(stored, "https://example.org/a.zarr") == [tmp_path / "a.zarr"]
-    assert files_behind(mapped + 1) == files_behind(counts((9, 9))) == []
-    with pytest.raises(ValueError, match="place of its own"):
-        next(JobStream()(layer_job(stored, "YX", FAST.replace(overwrite=True), tmp_path / "a.zarr")))
-    refuse_overwriting(tmp_path / "b.ome.zarr", [*files_behind(mapped), *files_behind(stored)])
-
-
-def test_mapped_files_and_zarrs_are_known_again_without_reading_them(codec, tmp_path, counts, monkeypatch):
-    import zarr
-
-    from napari_rdpdenoise.io.arrays import ArraySource
-
-    np.save(tmp_path / "a.npy", counts((3, 40, 40)))
-    mapped = np.load(tmp_path / "a.npy", mmap_mode="r")
-    stored = zarr.create_array(tmp_path / "a.zarr", data=counts((3, 40, 40)))
-    read = []
-
-    class Watched(ArraySource):
-        def read(self, *place):
-            read.append(place)
-            return super().read(*place)
-
-    monkeypatch.setattr("napari_rdpdenoise.io.arrays.ArraySource", Watched)
-    for data, target in ((mapped + 1, None), (mapped, "b.ome.zarr"), (stored, "c.ome.zarr")):
-        stream = JobStream()(layer_job(data, "TYX", FAST, target and tmp_path / target))
-        assert isinstance(next(stream), Opened)
-        stream.close()
-        assert read == []
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the weights do not fit"), FileNotFoundError("no model")])

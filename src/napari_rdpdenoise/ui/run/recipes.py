@@ -10,20 +10,19 @@ import subprocess
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from napari_rdpdenoise.fields import flag_of
+from napari_rdpdenoise.jobs.batch import ending_of, stem
+from napari_rdpdenoise.jobs.job import short_name
 from napari_rdpdenoise.settings import RunSettings
 
 __all__ = ["Recipe", "as_command", "as_python"]
 
 _PROGRAM = "napari-rdpdenoise"
 _PACKAGE = "napari_rdpdenoise"
-# Options that are not named as the field is; a test runs what is written through the command line's parser.
-_FLAGS = {"channels": "--channel", "output_format": "--format"}
 # They decide about files and have no meaning for a result in memory.
 _OF_FILES = {"overwrite", "output_format"}
-_TIFF = (".tif", ".tiff", ".btf", ".lsm")
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ def as_python(
     """
     image, before = _image(path, layer)
     return (
-        _streaming(settings, image, before, target) if target else _in_memory(settings, image, before, path)
+        _into_file(settings, image, before, target) if target else _in_memory(settings, image, before, path)
     )
 
 
@@ -113,23 +112,11 @@ def _in_memory(settings: RunSettings, image: str, before: list[str], path: str |
     return "\n".join(lines) + "\n"
 
 
-def _streaming(settings: RunSettings, image: str, before: list[str], target: str) -> str:
-    return "\n".join(
-        [
-            f"from {_PACKAGE} import RunSettings, denoise_stream, open_image",
-            f"from {_PACKAGE}.io import open_sink",
-            f"from {_PACKAGE}.stream import output_spec",
-            "",
-            *before,
-            f"settings = {_call('RunSettings', [], _changed(settings))}",
-            f"source = open_image({image}, settings.axes)",
-            f"sink = open_sink({target!r}, output_spec(source, settings), overwrite=settings.overwrite)",
-            "for progress in denoise_stream(source, sink, settings):",
-            '    print(f"{progress.done} of {progress.total} tiles")',
-            "source.close()",
-            "",
-        ]
-    )
+def _into_file(settings: RunSettings, image: str, before: list[str], target: str) -> str:
+    # the ending of the target says the format
+    options = {name: value for name, value in _changed(settings).items() if name != "output_format"}
+    call = _call("denoise_file", [image, repr(target)], options)
+    return "\n".join([f"from {_PACKAGE} import denoise_file", "", *before, call, ""])
 
 
 def _changed(settings: RunSettings) -> dict[str, Any]:
@@ -149,7 +136,7 @@ def _call(name: str, arguments: Iterable[str], options: dict[str, Any]) -> str:
 def _options(settings: RunSettings) -> list[str]:
     words: list[str] = []
     for name, value in _changed(settings).items():
-        flag = _FLAGS.get(name, f"--{name}")
+        flag = flag_of(RunSettings, name)
         if name == "channels":
             words += [word for channel in value for word in (flag, str(channel))]
         elif name == "time":
@@ -168,19 +155,8 @@ def _operand(path: str) -> str:
 
 def _beside(path: str, settings: RunSettings) -> str:
     """Where a result goes that was in memory only: beside its input."""
-    tiff = (
-        path.lower().endswith(_TIFF)
-        if settings.output_format is None
-        else settings.output_format == "ome-tiff"
-    )
-    name = path.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
-    folder = "" if "://" in path else path.rstrip("/\\").removesuffix(name)
-    return f"{folder}{_stem(name)}-denoised{'.ome.tif' if tiff else '.ome.zarr'}"
-
-
-def _stem(name: str) -> str:
-    stem = Path(name).stem
-    return stem[:-4] if stem.lower().endswith(".ome") else stem
+    folder = "" if "://" in path else path.rstrip("/\\").removesuffix(short_name(path))
+    return f"{folder}{stem(path)}-denoised{ending_of(path, settings.output_format)}"
 
 
 def _quoted(words: list[str]) -> str:
