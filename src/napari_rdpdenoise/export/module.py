@@ -29,11 +29,11 @@ class Fixed:
     """What an exported module does at every run.
 
     Attributes:
-        noise: the camera's noise line.
-        normalization: of every image; None to fit centre and scale to each one.
-        rate: position on the gain curve, [0, 1].
-        realism: [0, 1].
-        seed: of the plane's grain, 64 bits.
+        noise: Noise line of the camera.
+        normalization: Normalisation of every image; None to fit centre and scale to each one.
+        rate: Position on the gain curve, [0, 1].
+        realism: Share of the realism decode, [0, 1].
+        seed: Seed of the plane's grain, 64 bits.
     """
 
     noise: NoiseModel
@@ -47,8 +47,8 @@ def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
     """The module as a TorchScript archive; it takes float32 counts (b, 1, h, w) of any size.
 
     Args:
-        network: on the CPU, with its weights loaded; its decoders are used as they are, so hand over a copy.
-        fixed: rate, realism and units.
+        network: Network on the CPU, with its weights loaded; its decoders are used as they are: give a copy.
+        fixed: Rate, realism and units.
     """
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     grain = Grain(network.config.grain_channels if fixed.realism > 0 else 0, fixed.seed)

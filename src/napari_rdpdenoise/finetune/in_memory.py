@@ -16,7 +16,7 @@ from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.finetune.references import ReferenceCrops, display_range
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
-from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
+from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage, stacked
 from napari_rdpdenoise.train.data.camera import Exposure
 from napari_rdpdenoise.train.data.images import random_crop
 from napari_rdpdenoise.train.data.sources import KnownTargetSource, Pair, Sample, Source
@@ -27,9 +27,9 @@ class PairSource(KnownTargetSource):
     """Kinds "pairs", "noisy" and "identity" of images in memory.
 
     Args:
-        settings: of the source.
-        pairs: images with their targets.
-        again: second exposures, which are the targets then (Noise2Noise); None: the pairs' clean images are.
+        settings: Settings of the source.
+        pairs: Images with their targets.
+        again: Second exposures, which are the targets then (Noise2Noise); None: the pairs' clean images.
     """
 
     def __init__(
@@ -65,11 +65,11 @@ class InMemoryData(TrainingData):
     """Training data of sources in memory; what is held out, the guard judges by.
 
     Args:
-        settings: of the run.
-        sources: one for each of the settings'.
-        held_out: pairs with a known truth.
-        references: clean images for a critic.
-        simulated: exposures with known truth, beside the sources; None: there are none.
+        settings: Settings of the run.
+        sources: Sources, one for each of the settings'.
+        held_out: Held-out pairs with a known truth.
+        references: Clean images for a critic.
+        simulated: Source of exposures with known truth, beside the others; None: there are none.
     """
 
     def __init__(
@@ -117,12 +117,6 @@ class InMemoryData(TrainingData):
             expected = float(stabilized_variance(sample.exposure.clean, sample.exposure.noise).mean())
             weight = (weight / (sample.scale**2 * expected)).astype(np.float32)
         return noisy, target, weight, tone
-
-
-def stacked(rows: Sequence[tuple[NDArray, ...]]) -> Batch:
-    """Rows of noisy, target, weight and tone as a batch."""
-    noisy, target, weight, tone = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
-    return Batch(noisy[:, None], target[:, None], weight[:, None], tone)
 
 
 def denoised_pairs(

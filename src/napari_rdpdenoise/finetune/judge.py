@@ -43,15 +43,15 @@ class Judge:
     """Figures of a network at one rate.
 
     Args:
-        planes: held-out noisy planes, counts.
-        normalization: of all of them.
-        rate: at which it is judged.
-        decoder: "fidelity" or "realism".
-        references: clean images, counts; none: no ``texture``.
+        planes: Held-out noisy planes, counts.
+        normalization: Normalisation of all of them.
+        rate: Rate at which networks are compared, 0 to 1.
+        decoder: Name of the decoder that is judged.
+        references: Clean images, counts; without any there is no ``texture``.
 
     Attributes:
-        windows: middles of some of the planes, which are judged.
-        blocks: ``error`` of the network that was judged last by blocks of about 32 px, always in one order.
+        windows: Middles of some of the planes, (rows, columns), counts.
+        blocks: Values of ``error`` of the network judged last, by blocks of about 32 px, always in one order.
     """
 
     def __init__(

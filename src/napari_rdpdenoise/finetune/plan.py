@@ -25,6 +25,7 @@ from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 from napari_rdpdenoise.train.validation import validate
+from napari_rdpdenoise.train.weights import with_realism, without_realism
 
 _RATE_WINDOW = 512  # px of a plane that the rate is chosen on
 
@@ -92,13 +93,7 @@ def start_network(plan: Plan, device: str) -> RdpNetwork:
     """
     start = find(plan.settings.model)
     config, tensors = start.card.network, load_file(start.folder / "model.safetensors")
-    if plan.train.network.realism and not config.realism:
-        copied = {
-            n.replace("fidelity.", "realism.", 1): v for n, v in tensors.items() if n.startswith("fidelity.")
-        }
-        tensors = {**tensors, **copied}
-    elif not plan.train.network.realism:
-        tensors = {n: v for n, v in tensors.items() if not n.startswith("realism.")}
+    tensors = with_realism(tensors) if plan.train.network.realism else without_realism(tensors)
     config = config.model_copy(update={"realism": plan.train.network.realism})
     return build_network(config, tensors).to(device)
 

@@ -12,7 +12,6 @@ from pathlib import Path
 import torch
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.codec.models import load_tensors
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
@@ -23,6 +22,7 @@ from napari_rdpdenoise.train.settings import AdaptStage, RealismStage, Stage, Tr
 from napari_rdpdenoise.train.stages.adapt import AdaptLoop
 from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
 from napari_rdpdenoise.train.stages.realism import RealismLoop, check_backbones
+from napari_rdpdenoise.train.weights import find_weights, only_realism, with_realism, without_realism
 
 __all__ = ["TrainProgress", "Trainer"]
 
@@ -58,7 +58,7 @@ class Trainer:
         if settings.threads is not None:
             torch.set_num_threads(settings.threads)
         check_backbones(settings)
-        self._start = None if settings.start_from is None else _weights(settings.start_from, data.root)
+        self._start = None if settings.start_from is None else find_weights(settings.start_from, data.root)
         self.loop: Loop | None = None
         self._done: dict[str, int] = {}
 
@@ -97,10 +97,10 @@ class Trainer:
             tensors = load_file(before)
             if config.realism:
                 tensors = self._realism() | tensors
-                tensors = _with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
+                tensors = with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
                 tensors = _with_grain(network) | tensors
             else:  # a decoder that this stage's latents would leave behind
-                tensors = {n: v for n, v in tensors.items() if not n.startswith("realism.")}
+                tensors = without_realism(tensors)
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
         loop = _loop_of(stage)(self.settings, number, network, self.data, self.folder)
@@ -115,8 +115,7 @@ class Trainer:
 
     def _realism(self) -> dict[str, torch.Tensor]:
         """The realism decoder that the run started from; empty if it had none."""
-        tensors = {} if self._start is None else load_file(self._start)
-        return {n: v for n, v in tensors.items() if n.startswith("realism.")}
+        return {} if self._start is None else only_realism(load_file(self._start))
 
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"
@@ -131,28 +130,6 @@ def _loop_of(stage: Stage) -> type[Loop]:
     return RealismLoop if isinstance(stage, RealismStage) else FidelityLoop
 
 
-def _weights(name: str, folder: Path) -> Path:
-    if (folder / name).is_file():
-        return folder / name
-    try:
-        return find(name).folder / "model.safetensors"
-    except FileNotFoundError as error:
-        raise FileNotFoundError(
-            f"start_from: no file {folder / name}, and {error}; or leave it out"
-        ) from error
-
-
 def _with_grain(network: RdpNetwork) -> dict[str, torch.Tensor]:
     """Tensors by which the realism decoder takes its random numbers, for weights from before it took any."""
     return {n: v for n, v in network.state_dict().items() if n.startswith("realism.grain.")}
-
-
-def _with_realism(tensors: dict[str, torch.Tensor], *, fresh: bool) -> dict[str, torch.Tensor]:
-    """Tensors with a realism decoder: their own, or a copy of the fidelity decoder."""
-    kept = {name: value for name, value in tensors.items() if not (fresh and name.startswith("realism."))}
-    copied = {
-        name.replace("fidelity.", "realism.", 1): value
-        for name, value in kept.items()
-        if name.startswith("fidelity.")
-    }
-    return {**copied, **kept}

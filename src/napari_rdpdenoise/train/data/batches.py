@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -20,7 +20,7 @@ from napari_rdpdenoise.train.data.sources import Sample, Source, open_source
 from napari_rdpdenoise.train.losses.display import tone_curve
 from napari_rdpdenoise.train.settings import TrainSettings
 
-__all__ = ["Batch", "TrainingData", "ValidationImage", "read_plane"]
+__all__ = ["Batch", "TrainingData", "ValidationImage", "read_plane", "stacked"]
 
 # Noise standard deviations: tiles of one image differ in level, and the network must not care.
 _CENTER_JITTER = 2.0
@@ -101,8 +101,7 @@ class TrainingData:
         rows = [
             self._sample(int(rng.choice(len(weights), p=weights / weights.sum())), rng) for _ in self._range()
         ]
-        noisy, target, weight, tone = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
-        return Batch(noisy[:, None], target[:, None], weight[:, None], tone)
+        return stacked(rows)
 
     def validation(self, per_source: int = 4) -> list[ValidationImage]:
         """Held-out images, the same ones and the same noise every time."""
@@ -154,6 +153,12 @@ class TrainingData:
         noisy, target, weight = (np.ascontiguousarray(p[:, ::-1] if flip else p) for p in parts)
         tone = tone_curve(normalization, target, exposure.clean, float(rng.random()), sample.display_range)
         return noisy, target, weight, tone
+
+
+def stacked(rows: Sequence[tuple[NDArray, ...]]) -> Batch:
+    """Rows of noisy, target, weight and tone as a batch."""
+    noisy, target, weight, tone = (torch.from_numpy(np.stack(part)) for part in zip(*rows, strict=True))
+    return Batch(noisy[:, None], target[:, None], weight[:, None], tone)
 
 
 class _Steps(IterableDataset):

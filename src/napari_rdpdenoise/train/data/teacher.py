@@ -19,12 +19,12 @@ class Teacher:
     A plane is not tiled: measured, that takes 0.1 GB of memory per megapixel, and training images are small.
 
     Args:
-        name: a folder with card.yaml and model.safetensors, relative to ``root``, or a shipped model's name.
-        root: the data folder.
+        name: Name of a model of the library, or of a model's folder relative to ``root``.
+        root: Data folder.
 
     Raises:
-        FileNotFoundError: if there is no such model.
-        ValueError: if it is damaged.
+        FileNotFoundError: If there is no such model.
+        ValueError: If it is damaged.
     """
 
     def __init__(self, name: str, root: Path) -> None:

@@ -59,7 +59,7 @@ class AdaptLoop(Loop):
     """Trains the parts that the stage names; everything else is frozen.
 
     Raises:
-        ValueError: if W1 has a weight and ``data`` has no references, or the decoder is not there.
+        ValueError: If W1 has a weight and ``data`` has no references, or the decoder is not there.
     """
 
     stage: AdaptStage

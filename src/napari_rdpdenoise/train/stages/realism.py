@@ -46,7 +46,7 @@ class RealismLoop(Loop):
 
     Raises:
         DecoderMissing: If the network has no realism decoder.
-        MetricUnavailable: if AlexNet's weights are not on this machine and the weight of LPIPS is not 0.
+        MetricUnavailable: If AlexNet's weights are not on this machine and the weight of LPIPS is not 0.
     """
 
     stage: RealismStage
@@ -183,7 +183,7 @@ def check_backbones(settings: TrainSettings) -> None:
     """Find out before the first stage whether the last ones can run.
 
     Raises:
-        MetricUnavailable: if LPIPS has a weight and AlexNet's weights are not on this machine.
+        MetricUnavailable: If LPIPS has a weight and AlexNet's weights are not on this machine.
     """
     if any(isinstance(stage, RealismStage) and stage.lpips for stage in settings.stages):
         load_lpips("alex")

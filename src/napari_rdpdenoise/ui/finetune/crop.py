@@ -24,8 +24,8 @@ class CropRenderer:
     """Makes pictures of one place. Realism is 1 where that is what is learned, and 0 else.
 
     Args:
-        plan: of the training; its held-out images are used.
-        start: network to compare with.
+        plan: Plan of the training; its held-out images are used.
+        start: Network to compare with.
     """
 
     def __init__(self, plan: Plan, start: RdpNetwork) -> None:
@@ -66,8 +66,8 @@ def most_varied_part(image: NDArray[Any], edge: int) -> tuple[int, int]:
     """First row and column of the part of greatest standard deviation.
 
     Args:
-        image: (height, width).
-        edge: of the part, px; a smaller image is taken from its first row or column on.
+        image: Image (height, width).
+        edge: Edge of the part, px; a smaller image is taken from its first row or column on.
     """
     places = [range(0, max(n - edge, 0) + 1, edge // 4) for n in image.shape]
     return max(
