@@ -44,9 +44,11 @@ def test_the_probe_sees_a_heavy_import():
     assert loaded == ["pydantic"]
 
 
-@pytest.mark.parametrize("module", ["napari_rdpdenoise.ui.state", "napari_rdpdenoise.ui.run.controller"])
-def test_the_docks_logic_needs_neither_qt_nor_torch(module):
-    _, loaded = import_fresh(module)
+@pytest.mark.parametrize(
+    "module", ["ui.state", "ui.run.controller", "ui.preview.pairs", "codec.decoded", "stream.plan"]
+)
+def test_plans_and_the_docks_logic_need_neither_qt_nor_torch(module):
+    _, loaded = import_fresh(f"napari_rdpdenoise.{module}")
     assert not {"torch", "qtpy", "PyQt6", "PySide6", "napari"} & set(loaded)
 
 

@@ -16,14 +16,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.codec import Codec, plane_seed
+from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
-from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream import Plan, Work, make_plan
-from napari_rdpdenoise.stream.prepare import check_realism
+from napari_rdpdenoise.stream.plan import Plan, work_at
+from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask
 from napari_rdpdenoise.tiles import Tile, plan_tiles
 
@@ -51,14 +50,15 @@ def denoise_lazy(
         the leading axes and the cores of the tiles in Y and X.
 
     Raises:
-        ValueError: if realism is asked of a model without a realism decoder, or a channel or time is missing.
+        DecoderMissing: If realism is asked of a model without a realism decoder.
+        ValueError: if a channel or time is missing.
         FileNotFoundError: if there is no such model.
     """
     import dask.array as da
 
     chosen = SelectedSource(source, settings.channels, settings.time)
     planning = codec or shared_codec(settings.model, settings.device)
-    check_realism(settings, planning)
+    planning.check_realism(settings.realism)
     plan = next(step for step in make_plan(source, settings, planning, cache=cache) if isinstance(step, Plan))
     for message in plan.messages:
         warnings.warn(message, UserWarning, stacklevel=3)
@@ -109,21 +109,13 @@ class _Block:
     def __call__(self, block_id: tuple[int, ...]) -> NDArray[np.generic]:
         """Denoise one core; float or integer array of one chunk's shape."""
         *index, row, column = block_id
-        work = self._work(tuple(index), row, column)
+        tile = self.tiles[row * len(_chunks(self.tiles)[1]) + column]
+        work = work_at(self.source, self.settings, tuple(index), tile)
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
         task = TileTask(self.source, self.plan, codec, self.cache, on_path(self.settings.realism))
         item, decoded = task.do(work, device_turns(codec.device).turn())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)
         return core[(None,) * len(index)]
-
-    def _work(self, index: tuple[int, ...], row: int, column: int) -> Work:
-        axis = channel_axis(self.source.metadata.axes)
-        channel = 0 if axis is None else index[axis]
-        if axis is not None and self.settings.channels is not None:
-            channel = self.settings.channels[channel]
-        columns = len(_chunks(self.tiles)[1])
-        seed = plane_seed(self.settings.seed, self.source.original(index))
-        return Work(index, self.tiles[row * columns + column], channel, seed)
 
 
 def _chunks(tiles: tuple[Tile, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:

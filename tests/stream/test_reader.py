@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import threading
+from contextlib import nullcontext
+from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +14,8 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, make_plan
-from napari_rdpdenoise.stream.reader import ReadAhead, read_item
+from napari_rdpdenoise.stream.reader import ReadAhead
+from napari_rdpdenoise.stream.tile import TileTask
 
 SETTINGS = RunSettings(device="cpu", rate=0.4, tile=64, halo=64)
 
@@ -27,12 +31,19 @@ def plan(source, tiny_codec) -> Plan:
     return plan
 
 
+@pytest.fixture
+def task(source, plan, tiny_codec):
+    """Makes the task of the source's tiles, changed as asked."""
+    whole = TileTask(source, plan, tiny_codec, None, ("fidelity",))
+    return lambda **changes: replace(whole, **changes)
+
+
 def threads():
     return [t for t in threading.enumerate() if t.name == "read-ahead"]
 
 
-def test_batches_are_of_one_kind_and_hold_everything(source, plan):
-    reader = ReadAhead(source, plan.works, plan, b"0" * 16, None)
+def test_batches_are_of_one_kind_and_hold_everything(plan, task):
+    reader = ReadAhead(plan.works, task().read)
     batches = list(reader.batches(lambda _: 3))
     reader.close()
     assert all(len(batch) <= 3 for batch in batches)
@@ -43,20 +54,20 @@ def test_batches_are_of_one_kind_and_hold_everything(source, plan):
     assert not threads()
 
 
-def test_order_is_kept_for_single_tiles(source, plan):
-    reader = ReadAhead(source, plan.works, plan, b"0" * 16, None)
+def test_order_is_kept_for_single_tiles(plan, task):
+    reader = ReadAhead(plan.works, task().read)
     assert [batch[0].work for batch in reader.batches(lambda _: 1)] == list(plan.works)
     reader.close()
 
 
-def test_closing_early_ends_the_thread(source, plan):
-    reader = ReadAhead(source, plan.works * 50, plan, b"0" * 16, None)
+def test_closing_early_ends_the_thread(plan, task):
+    reader = ReadAhead(plan.works * 50, task().read)
     next(reader.batches(lambda _: 1))
     reader.close()
     assert not threads()
 
 
-def test_errors_come_in_their_place(source, plan, monkeypatch):
+def test_errors_come_in_their_place(source, plan, task):
     class Broken:
         metadata = source.metadata
         count = 0
@@ -67,7 +78,7 @@ def test_errors_come_in_their_place(source, plan, monkeypatch):
                 raise OSError("no more")
             return source.read(index, y, x)
 
-    reader = ReadAhead(Broken(), plan.works, plan, b"0" * 16, None)
+    reader = ReadAhead(plan.works, task(source=Broken()).read)
     batches = reader.batches(lambda _: 1)
     assert [len(next(batches)) for _ in range(3)] == [1, 1, 1]
     with pytest.raises(OSError, match="no more"):
@@ -76,21 +87,35 @@ def test_errors_come_in_their_place(source, plan, monkeypatch):
     assert not threads()
 
 
-def test_nothing_to_read_ends_at_once(source, plan):
-    reader = ReadAhead(source, (), plan, b"0" * 16, None)
+def test_nothing_to_read_ends_at_once(task):
+    reader = ReadAhead((), task().read)
     assert list(reader.batches(lambda _: 1)) == []
     reader.close()
 
 
-def test_cached_latents_are_found_by_content(source, plan, tiny_codec):
-    cache = LatentCache(folder=None)
-    item = read_item(source, plan.works[0], plan, tiny_codec.digest, cache)
+def test_cached_latents_are_found_by_content(plan, task, tiny_codec):
+    cache, other = LatentCache(folder=None), SimpleNamespace(digest=b"1" * 16)
+    first = task(cache=cache)
+    item = first.read(plan.works[0])
     assert item.latents is None
-    (latents,) = tiny_codec.encode([item.raw], item.plan.normalization, item.plan.rate)
-    cache.put(item.key, latents.to_bytes())
-    again = read_item(source, plan.works[0], plan, tiny_codec.digest, cache)
+    assert first.encode([item])
+    first.keep(item)
+    again = first.read(plan.works[0])
     assert again.latents is not None
-    assert np.array_equal(again.latents.symbols[0], latents.symbols[0])
-    assert read_item(source, plan.works[1], plan, tiny_codec.digest, cache).latents is None
-    assert read_item(source, plan.works[0], plan, b"1" * 16, cache).latents is None
-    assert read_item(source, plan.works[0], plan, tiny_codec.digest, None).latents is None
+    assert not first.encode([again])
+    assert np.array_equal(again.latents.symbols[0], item.latents.symbols[0])
+    assert first.read(plan.works[1]).latents is None
+    assert task(cache=cache, codec=other).read(plan.works[0]).latents is None
+    assert task().read(plan.works[0]).latents is None
+
+
+def test_tiles_together_are_what_each_is_alone(plan, task):
+    tiles = task()
+    alike = [work for work in plan.works if (work.channel, work.tile) == (0, plan.works[0].tile)]
+    items = [tiles.read(work) for work in alike[:2]]
+    items[0].latents = tiles.codec.encode([items[0].raw], items[0].plan.normalization, 0.4)[0]
+    assert tiles.encode(items)
+    assert [item.fresh for item in items] == [False, True]
+    for item, decoded in zip(items, tiles.decode(items), strict=True):
+        alone = tiles.do(item.work, nullcontext()).decoded
+        np.testing.assert_allclose(decoded["fidelity"], alone["fidelity"], rtol=1e-4)

@@ -25,7 +25,6 @@ from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import same_job, write_record
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
-from napari_rdpdenoise.stream.prepare import check_realism
 
 __all__ = ["finished_before", "load_codec", "model_line", "run", "said"]
 
@@ -61,7 +60,7 @@ def run(
             codec = load_codec(job.settings)
             yield said(model_line(codec))
         else:
-            check_realism(job.settings, codec)
+            codec.check_realism(job.settings.realism)
         if job.target is not None and _is_array(job.input) and _identity(job) is None:
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         spec = output_spec(source, job.settings, codec)
@@ -101,7 +100,7 @@ def load_codec(settings: RunSettings) -> Codec:
         ValueError: It cannot be used as the settings ask.
     """
     codec = shared_codec(settings.model, settings.device)
-    check_realism(settings, codec)
+    codec.check_realism(settings.realism)
     return codec
 
 

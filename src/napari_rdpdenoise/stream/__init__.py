@@ -1,8 +1,18 @@
-"""The one tile loop that command line, dock, Python and dask share."""
+"""The one tile loop that command line, dock, Python and dask share.
 
-from napari_rdpdenoise.stream.pipeline import denoise_stream
-from napari_rdpdenoise.stream.prepare import Plan, Work, make_plan, output_spec, sample_windows
-from napari_rdpdenoise.stream.report import ChannelReport, Progress, RunReport
+The names below are loaded on first use: a plan of integers needs no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.stream.pipeline import denoise_stream
+    from napari_rdpdenoise.stream.plan import Plan, Work, output_spec
+    from napari_rdpdenoise.stream.prepare import make_plan, sample_windows
+    from napari_rdpdenoise.stream.report import ChannelReport, Progress, RunReport
 
 __all__ = [
     "ChannelReport",
@@ -15,3 +25,24 @@ __all__ = [
     "output_spec",
     "sample_windows",
 ]
+
+_HOME = {
+    "ChannelReport": "report",
+    "Plan": "plan",
+    "Progress": "report",
+    "RunReport": "report",
+    "Work": "plan",
+    "denoise_stream": "pipeline",
+    "make_plan": "prepare",
+    "output_spec": "plan",
+    "sample_windows": "prepare",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Load a name from its module on first use."""
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

@@ -24,9 +24,11 @@ from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.prepare import Order, Plan, check_realism, make_plan
-from napari_rdpdenoise.stream.reader import Item, ReadAhead
+from napari_rdpdenoise.stream.plan import Order, Plan
+from napari_rdpdenoise.stream.prepare import make_plan
+from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
+from napari_rdpdenoise.stream.tile import Item, TileTask
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
 _BATCH_PIXELS = {"cpu": 400_000}
@@ -60,7 +62,8 @@ def denoise_stream(
         order: puts the tiles in the order they are done, for example nearest to the viewer first.
 
     Raises:
-        ValueError: if the sink does not fit, or realism is asked of a model without a realism decoder.
+        DecoderMissing: If realism is asked of a model without a realism decoder.
+        ValueError: if the sink does not fit.
         FileNotFoundError: if there is no such model.
     """
     began = time.monotonic()
@@ -97,7 +100,7 @@ def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Cod
             f"sink: expected shape {source.shape}, that of the chosen channels and times, "
             f"found {sink.spec.shape}; make it with output_spec(source, settings)"
         )
-    check_realism(settings, codec)
+    codec.check_realism(settings.realism)
 
 
 def _prepare(steps: Iterator[str | Plan]) -> Generator[Progress, None, Plan]:
@@ -136,12 +139,14 @@ class _Run:
         if tally.done:
             message = f"continuing: {tally.done} of {tally.total} tiles are done already"
             yield tally.progress(left_pixels, message)
-        reader = ReadAhead(self._source, left, plan, self._codec.digest, self._cache)
+        names = on_path(self._settings.realism)
+        task = TileTask(self._source, plan, self._codec, self._cache, names)
+        reader = ReadAhead(left, task.read)
         pending: list[Future[int]] = []
         with ThreadPoolExecutor(1, "write-behind") as writer:
             try:
                 for batch in reader.batches(self._batch_size):
-                    changed = self._do(batch, writer, pending)
+                    changed = self._do(task, batch, writer, pending)
                     while len(pending) > _WRITES_PENDING:
                         tally.clipped += pending.pop(0).result()
                     left_pixels -= sum(int(np.prod(item.work.tile.core_shape)) for item in batch)
@@ -159,7 +164,7 @@ class _Run:
         return max(1, _BATCH_PIXELS.get(self._codec.device, _GPU_BATCH_PIXELS) // (shape[0] * shape[1]))
 
     def _do(
-        self, batch: Sequence[Item], writer: ThreadPoolExecutor, pending: list[Future[int]]
+        self, task: TileTask, batch: Sequence[Item], writer: ThreadPoolExecutor, pending: list[Future[int]]
     ) -> str | None:
         """Compute a batch and hand it to the writer; a message if memory made it change its ways."""
         messages: list[str] = []
@@ -169,7 +174,7 @@ class _Run:
             part = batch[start : start + size]
             try:
                 with device_turns(self._codec.device).turn():
-                    decoded = self._compute(part)
+                    decoded = self._compute(task, part)
             except (MemoryError, RuntimeError) as error:
                 messages.append(self._smaller(size, error))
                 decoded = None
@@ -177,25 +182,18 @@ class _Run:
                 _free_device_memory()
                 continue
             for item, result in zip(part, decoded, strict=True):
-                pending.append(writer.submit(self._write, item, result.blend(self._settings.realism)))
+                pending.append(writer.submit(self._write, task, item, result.blend(self._settings.realism)))
             start += size
             self.tally.done += size
             self.tally.pixels += sum(int(np.prod(item.work.tile.core_shape)) for item in part)
         return "; ".join(messages) or None
 
-    def _compute(self, part: Sequence[Item]) -> list[Decoded]:
-        tally, plan = self.tally, part[0].plan
-        missing = [item for item in part if item.latents is None]
-        if missing:
-            fresh = self._codec.encode([item.raw for item in missing], plan.normalization, plan.rate)
-            tally.encoder_calls += 1
-            for item, coded in zip(missing, fresh, strict=True):
-                item.latents, item.fresh = coded, True
-        latents = [item.latents for item in part if item.latents is not None]
-        places = [item.work.place for item in part]
-        decoded = self._codec.decode(latents, on_path(self._settings.realism), places)
+    def _compute(self, task: TileTask, part: Sequence[Item]) -> list[Decoded]:
+        tally = self.tally
+        tally.encoder_calls += task.encode(part)
+        decoded = task.decode(part)
         tally.cache_hits += sum(not item.fresh for item in part)
-        tally.bits += sum(item.bits for item in latents)
+        tally.bits += sum(item.latents.bits for item in part if item.latents is not None)
         tally.coded_pixels += sum(item.raw.size for item in part)
         return decoded
 
@@ -218,10 +216,9 @@ class _Run:
             f"not enough memory for one tile of {self._settings.tile} px; use {_SMALLER}"
         ) from error
 
-    def _write(self, item: Item, image: NDArray[np.float32]) -> int:
+    def _write(self, task: TileTask, item: Item, image: NDArray[np.float32]) -> int:
         """In the writer thread: cache the latents, write the core; the number of clipped values."""
-        if self._cache is not None and item.fresh and item.latents is not None:
-            self._cache.put(item.key, item.latents.to_bytes())
+        task.keep(item)
         tile = item.work.tile
         block, clipped = item.core(image, self._sink.spec.dtype)
         self._sink.write(item.work.index, *tile.core, block)

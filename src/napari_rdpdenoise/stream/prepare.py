@@ -1,24 +1,23 @@
-"""Before the first tile: what is to be done, and the statistics of each channel of the series."""
+"""Before the first tile: the statistics of each channel of the series, and its rate."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache, digest
-from napari_rdpdenoise.codec import Codec, Normalization, Place, fit_normalization, model_digest, plane_seed
+from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate
 from napari_rdpdenoise.codec.trained_range import outside
-from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
+from napari_rdpdenoise.io import ImageSource, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import estimate_noise
-from napari_rdpdenoise.settings import RESULT, RunSettings
-from napari_rdpdenoise.stream.report import ChannelReport
-from napari_rdpdenoise.tiles import Tile, plan_tiles
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, plan_works
+from napari_rdpdenoise.stream.tile import fill_missing
 
 _WINDOW = 512  # px, edge of a sample window
 _SAMPLE_PLANES = 8  # per channel, spread over the series
@@ -26,79 +25,6 @@ _SAMPLE_PIXELS = 2_000_000  # per channel
 _RATE_PIXELS = 500_000  # of those, for the choice of the rate
 
 _CHOICE_VERSION = "rate 1"  # of what is cached of a choice
-
-Order = Callable[[Iterable["Work"]], Iterable["Work"]]
-
-
-@dataclass(frozen=True)
-class Work:
-    """One tile of one plane; ``channel`` counts on the input's channel axis, ``seed`` is the plane's."""
-
-    index: Index
-    tile: Tile
-    channel: int
-    seed: int = 0
-
-    @property
-    def place(self) -> Place:
-        """What decides the grain of the realism decode."""
-        return Place(self.seed, self.tile.oy0, self.tile.ox0)
-
-
-@dataclass(frozen=True)
-class ChannelPlan:
-    """Normalisation and rate of one channel; ``choice`` is None where the rate was given."""
-
-    normalization: Normalization
-    rate: float
-    choice: RateChoice | None
-
-
-@dataclass(frozen=True)
-class Plan:
-    """Everything a run needs to know before its first tile."""
-
-    works: tuple[Work, ...]
-    channels: dict[int, ChannelPlan]
-    messages: tuple[str, ...]
-
-    def reports(self) -> tuple[ChannelReport, ...]:
-        """How each channel will be treated."""
-        return tuple(
-            ChannelReport(
-                channel,
-                plan.normalization.noise,
-                plan.rate,
-                plan.choice.expected if plan.choice else None,
-                plan.choice.found if plan.choice else None,
-            )
-            for channel, plan in sorted(self.channels.items())
-        )
-
-
-def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None = None) -> OutputSpec:
-    """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata.
-
-    Args:
-        source: the whole image.
-        settings: of the run.
-        codec: what will denoise, None for ``settings.model``. Its digest is in the job, so that another model
-            under the same name does not continue what this one began.
-    """
-    chosen = SelectedSource(source, settings.channels, settings.time)
-    dtype = np.dtype(np.float32) if settings.dtype == "float32" else source.dtype
-    model = codec.digest.hex() if codec is not None else model_digest(settings.model)
-    job = f"{settings.deciding(*RESULT).to_json()}|{source.fingerprint()}|{model}"
-    return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
-
-
-def check_realism(settings: RunSettings, codec: Codec) -> None:
-    """Refuse realism of a model that cannot give it.
-
-    Raises:
-        ValueError: if ``settings.realism`` is above 0 and the model has no realism decoder.
-    """
-    codec.check_realism(settings.realism)
 
 
 def make_plan(
@@ -118,27 +44,18 @@ def make_plan(
         order: puts the works in the order they are done; None for plane after plane.
         cache: keeps the choice of the rate, which takes the encoder, for the next run over the same series.
     """
-    chosen = SelectedSource(source, settings.channels, settings.time)
+    works = plan_works(SelectedSource(source, settings.channels, settings.time), settings, order)
     axis = channel_axis(source.metadata.axes)
     count = 1 if axis is None else source.shape[axis]
-    numbers = list(settings.channels) if settings.channels is not None else list(range(count))
-    tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
-    works: Iterable[Work] = [
-        Work(index, tile, numbers[index[axis]] if axis is not None else 0, seed)
-        for index in planes(chosen)
-        for seed in (plane_seed(settings.seed, chosen.original(index)),)
-        for tile in tiles
-    ]
-    if order is not None:
-        works = order(works)
+    numbers: Iterable[int | None] = range(count) if settings.channels is None else settings.channels
     channels, messages = {}, []
-    for number in numbers if axis is not None else [0]:
-        name = f"channel {number}: " if axis is not None and count > 1 else ""
+    for number in (None,) if axis is None else numbers:
+        name = f"channel {number}: " if count > 1 else ""
         yield f"{name}measuring the noise"
-        windows = sample_windows(source, number if axis is not None else None)
-        plan = channels[number] = plan_channel(windows, measure_channel(windows), settings, codec, cache)
+        windows = sample_windows(source, number)
+        plan = channels[number or 0] = plan_channel(windows, measure_channel(windows), settings, codec, cache)
         messages += [f"{name}{text}" for text in doubts(windows, plan, codec)]
-    yield Plan(tuple(works), channels, tuple(messages))
+    yield Plan(works, channels, tuple(messages))
 
 
 def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[Any]]:
@@ -250,19 +167,3 @@ def _liveliest(windows: list[NDArray[Any]], normalization: Normalization) -> lis
     filled.sort(key=lambda w: -float(normalization.forward(w).std()))
     most = max(1, _RATE_PIXELS // filled[0].size)
     return filled[:most]
-
-
-def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Replace NaN and infinities by the block's median.
-
-    Returns:
-        The filled block, and as floats of its shape what was replaced, 0 elsewhere; None if nothing was.
-    """
-    if block.dtype.kind != "f":
-        return block, None
-    missing = ~np.isfinite(block)
-    if not missing.any():
-        return block, None
-    level = np.median(block[~missing]) if not missing.all() else block.dtype.type(0)
-    filled = np.where(missing, level, block).astype(block.dtype)
-    return filled, np.where(missing, block, 0).astype(block.dtype)

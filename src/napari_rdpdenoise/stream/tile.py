@@ -1,16 +1,47 @@
-"""One tile by itself, for those who do not walk through a whole series: lazy blocks and the preview."""
+"""The one place where a tile is read, encoded and decoded: for runs, lazy blocks and the preview."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.codec import Codec, Decoded
-from napari_rdpdenoise.io import ImageSource
-from napari_rdpdenoise.stream.prepare import Plan, Work
-from napari_rdpdenoise.stream.reader import Item, read_item
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.cache import LatentCache, digest
+from napari_rdpdenoise.codec import Codec, Decoded, Latents
+from napari_rdpdenoise.io import ImageSource, to_output
+from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
+
+CACHE_VERSION = "2"  # of what is cached under a key
+
+
+@dataclass
+class Item:
+    """A tile that was read, on its way through the run.
+
+    ``latents`` come from the cache or, with ``fresh`` set, from the encoder; ``missing`` holds NaN and
+    infinities of the input, 0 elsewhere.
+    """
+
+    work: Work
+    plan: ChannelPlan
+    raw: NDArray[np.generic]
+    missing: NDArray[Any] | None
+    key: str
+    latents: Latents | None
+    fresh: bool = False
+
+    def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
+        """The part of the denoised ``image`` that is written, as ``dtype``; how many values were clipped."""
+        place = self.work.tile.core_in_outer
+        block, clipped = to_output(image[place], dtype)
+        if self.missing is not None and block.dtype.kind == "f":
+            lost = self.missing[place]
+            np.copyto(block, lost, where=~np.isfinite(lost), casting="same_kind")
+        return block, clipped
 
 
 class Done(NamedTuple):
@@ -25,10 +56,10 @@ class TileTask:
     """What all tiles of a series share.
 
     Attributes:
-        source: where ``Work.index`` points to.
-        plan: with the channels of the works; ``plan.works`` are not looked at.
-        codec: computes.
-        cache: of latents, under the same keys as a run's; None for none.
+        source: Image that ``Work.index`` points into.
+        plan: Plan with the channels of the works; ``plan.works`` are not looked at.
+        codec: Model that computes.
+        cache: Cache of latents, one for all who use the same codec and images; None for none.
         names: Names of the decoders that are wanted.
     """
 
@@ -39,19 +70,65 @@ class TileTask:
     names: tuple[str, ...]
 
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
-        """Read, encode unless the latents are cached, decode.
+        """Read, encode unless the latents are cached, decode, keep the latents.
 
         Args:
-            work: the tile.
-            turn: entered around what the device computes.
+            work: Tile by itself.
+            turn: Context that is entered around what the device computes.
         """
-        codec = self.codec
-        item = read_item(self.source, work, self.plan, codec.digest, self.cache)
+        item = self.read(work)
         with turn:
-            if item.latents is None:
-                item.latents = codec.encode([item.raw], item.plan.normalization, item.plan.rate)[0]
-                item.fresh = True
-            (decoded,) = codec.decode([item.latents], self.names, [work.place])
-        if self.cache is not None and item.fresh:
-            self.cache.put(item.key, item.latents.to_bytes())
+            self.encode([item])
+            (decoded,) = self.decode([item])
+        self.keep(item)
         return Done(item, decoded)
+
+    def read(self, work: Work) -> Item:
+        """Read one tile with its halo, and its latents where they are cached."""
+        raw, missing = fill_missing(self.source.read(work.index, *work.tile.outer))
+        channel = self.plan.channels[work.channel]
+        n = channel.normalization
+        numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, channel.rate)
+        key, latents = "", None
+        if self.cache is not None:
+            key = digest(CACHE_VERSION, self.codec.digest, np.array(numbers), raw)
+            data = self.cache.get(key)
+            latents = Latents.from_bytes(data) if data is not None else None
+        return Item(work, channel, raw, missing, key, latents)
+
+    def encode(self, items: Sequence[Item]) -> bool:
+        """Encode those that have no latents yet, of one channel and shape; whether there were any."""
+        new = [item for item in items if item.latents is None]
+        if not new:
+            return False
+        plan = new[0].plan
+        coded = self.codec.encode([item.raw for item in new], plan.normalization, plan.rate)
+        for item, latents in zip(new, coded, strict=True):
+            item.latents, item.fresh = latents, True
+        return True
+
+    def decode(self, items: Sequence[Item]) -> list[Decoded]:
+        """Decode encoded tiles of one shape."""
+        latents = [item.latents for item in items if item.latents is not None]
+        return self.codec.decode(latents, self.names, [item.work.place for item in items])
+
+    def keep(self, item: Item) -> None:
+        """Cache the latents that were made here."""
+        if self.cache is not None and item.fresh and item.latents is not None:
+            self.cache.put(item.key, item.latents.to_bytes())
+
+
+def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """Replace NaN and infinities by the block's median.
+
+    Returns:
+        The filled block, and as floats of its shape what was replaced, 0 elsewhere; None if nothing was.
+    """
+    if block.dtype.kind != "f":
+        return block, None
+    missing = ~np.isfinite(block)
+    if not missing.any():
+        return block, None
+    level = np.median(block[~missing]) if not missing.all() else block.dtype.type(0)
+    filled = np.where(missing, level, block).astype(block.dtype)
+    return filled, np.where(missing, block, 0).astype(block.dtype)

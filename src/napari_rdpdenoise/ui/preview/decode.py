@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.stream.plan import ChannelPlan
 
 __all__ = ["PairMaker"]
 
@@ -79,7 +79,7 @@ class PairMaker:
         """
         from napari_rdpdenoise.codec import Decoded, plane_seed
         from napari_rdpdenoise.codec.device import device_turns
-        from napari_rdpdenoise.stream.prepare import Plan, Work
+        from napari_rdpdenoise.stream.plan import Plan, Work
         from napari_rdpdenoise.stream.tile import TileTask
 
         cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.stream.plan import ChannelPlan
     from napari_rdpdenoise.tiles import Tile
     from napari_rdpdenoise.ui.preview.events import Event
 

@@ -13,7 +13,7 @@ from napari_rdpdenoise.ui.preview.viewport import Wish
 if TYPE_CHECKING:
     from typing import TypeAlias
 
-    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.stream.plan import ChannelPlan
 
     Event: TypeAlias = "ChannelReady | Failed | Settled"
 

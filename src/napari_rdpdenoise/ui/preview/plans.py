@@ -10,12 +10,12 @@ from cachetools import LRUCache
 
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.settings import DECODED, RunSettings
+from napari_rdpdenoise.stream.plan import ChannelPlan
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec, Normalization
     from napari_rdpdenoise.io import ImageSource
-    from napari_rdpdenoise.stream.prepare import ChannelPlan
 
 __all__ = ["ChannelPlans", "Series", "SeriesKey"]
 
@@ -87,7 +87,7 @@ class ChannelPlans:
         windows = self._sample(series, channel)
         known = prepare.known_plan(windows, measured, series.settings, codec, self._cache)
         if known is None:
-            return prepare.ChannelPlan(measured, _FIRST_RATE, None), False
+            return ChannelPlan(measured, _FIRST_RATE, None), False
         self._plans[key] = known
         return known, True
 

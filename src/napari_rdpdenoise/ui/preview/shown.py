@@ -16,7 +16,7 @@ from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
     from napari_rdpdenoise.noise import NoiseModel
-    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.stream.plan import ChannelPlan
     from napari_rdpdenoise.tiles import Tile
     from napari_rdpdenoise.ui.preview.pairs import Pair
 

@@ -28,7 +28,7 @@ from napari_rdpdenoise.ui.state import DockState, describe
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec.autorate import RateChoice
-    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.stream.plan import ChannelPlan
 
 __all__ = ["Viewing"]
 

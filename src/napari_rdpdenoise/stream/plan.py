@@ -1,0 +1,108 @@
+"""What is to be done, as integers: tiles of planes, their order, what the output holds. Loads no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_rdpdenoise.codec.library import model_digest
+from napari_rdpdenoise.codec.normalization import Normalization
+from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
+from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
+from napari_rdpdenoise.settings import RESULT, RunSettings
+from napari_rdpdenoise.stream.report import ChannelReport
+from napari_rdpdenoise.tiles import Tile, plan_tiles
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.codec.autorate import RateChoice
+
+Order = Callable[[Iterable["Work"]], Iterable["Work"]]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One tile of one plane; ``channel`` counts on the input's channel axis, ``seed`` is the plane's."""
+
+    index: Index
+    tile: Tile
+    channel: int
+    seed: int = 0
+
+    @property
+    def place(self) -> Place:
+        """What decides a decoder's random numbers."""
+        return Place(self.seed, self.tile.oy0, self.tile.ox0)
+
+
+@dataclass(frozen=True)
+class ChannelPlan:
+    """Normalisation and rate of one channel; ``choice`` is None where the rate was given."""
+
+    normalization: Normalization
+    rate: float
+    choice: RateChoice | None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a run needs to know before its first tile."""
+
+    works: tuple[Work, ...]
+    channels: dict[int, ChannelPlan]
+    messages: tuple[str, ...]
+
+    def reports(self) -> tuple[ChannelReport, ...]:
+        """How each channel will be treated."""
+        return tuple(
+            ChannelReport(
+                channel,
+                plan.normalization.noise,
+                plan.rate,
+                plan.choice.expected if plan.choice else None,
+                plan.choice.found if plan.choice else None,
+            )
+            for channel, plan in sorted(self.channels.items())
+        )
+
+
+def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None = None) -> OutputSpec:
+    """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata.
+
+    Args:
+        source: Image, the whole of it.
+        settings: Settings of the run.
+        codec: Model that will denoise, None for ``settings.model``. Its digest is in the job, so that another
+            model under the same name does not continue what this one began.
+    """
+    chosen = SelectedSource(source, settings.channels, settings.time)
+    dtype = np.dtype(np.float32) if settings.dtype == "float32" else source.dtype
+    model = codec.digest.hex() if codec is not None else model_digest(settings.model)
+    job = f"{settings.deciding(*RESULT).to_json()}|{source.fingerprint()}|{model}"
+    return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
+
+
+def plan_works(chosen: SelectedSource, settings: RunSettings, order: Order | None = None) -> tuple[Work, ...]:
+    """All tiles of the chosen channels and times.
+
+    Args:
+        chosen: What is denoised of the image.
+        settings: Settings of the run.
+        order: Puts the works in the order they are done; None for plane after plane.
+    """
+    tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
+    works = [work_at(chosen, settings, index, tile) for index in planes(chosen) for tile in tiles]
+    return tuple(works if order is None else order(works))
+
+
+def work_at(chosen: SelectedSource, settings: RunSettings, index: Index, tile: Tile) -> Work:
+    """One tile of one plane of ``chosen``."""
+    axis = channel_axis(chosen.metadata.axes)
+    channel = 0 if axis is None else index[axis]
+    if axis is not None and settings.channels is not None:
+        channel = settings.channels[channel]
+    return Work(index, tile, channel, plane_seed(settings.seed, chosen.original(index)))
