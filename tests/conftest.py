@@ -24,7 +24,7 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
 _SERVER = pytest.StashKey["subprocess.Popen | None"]()
 _QT_PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 # Their pytest plugins import Qt, or napari for every test; no test without a window needs them.
-_PLUGINS_OF_WINDOWS = ("pytestqt.plugin", "napari.utils._testsupport")
+_PLUGINS_OF_WINDOWS = ("pytestqt.plugin", "npe2._pytest_plugin", "napari.utils._testsupport")
 
 
 @pytest.hookimpl(tryfirst=True)
