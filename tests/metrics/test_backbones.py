@@ -8,7 +8,7 @@ import pytest
 
 from napari_rdpdenoise.files import BACKBONES_VARIABLE
 from napari_rdpdenoise.metrics import MetricUnavailable, backbones
-from napari_rdpdenoise.metrics.backbones import Backbone, fetch_backbone, load_backbone, tensor_digest
+from napari_rdpdenoise.metrics.backbones import Backbone, load_backbone, tensor_digest
 
 TENSORS = {
     "10.weight": np.arange(6, dtype=np.float32).reshape(3, 2, 1, 1),
@@ -86,22 +86,6 @@ def test_a_missing_network_says_what_helps(small: Path, tmp_path: Path) -> None:
 def test_unknown_names_are_refused() -> None:
     with pytest.raises(ValueError, match="alexnet, squeezenet1_1, vgg16, found 'resnet'"):
         load_backbone("resnet")
-
-
-def test_fetch_keeps_a_checked_file(small: Path, tmp_path: Path) -> None:
-    target = fetch_backbone("small", tmp_path / "kept", url=f"{small.as_uri()}/")
-    assert target.read_bytes() == (small / "small.pth").read_bytes()
-    (small / "small.pth").unlink()
-    assert (
-        fetch_backbone("small", tmp_path / "kept", url=f"{small.as_uri()}/") == target
-    )  # no second download
-
-
-def test_fetch_keeps_nothing_wrong(small: Path, tmp_path: Path) -> None:
-    (small / "small.pth").write_bytes(b"something else")
-    with pytest.raises(MetricUnavailable, match="has SHA-256"):
-        fetch_backbone("small", tmp_path / "kept", url=f"{small.as_uri()}/")
-    assert list((tmp_path / "kept").iterdir()) == []
 
 
 def test_the_published_digests_hold_for_the_files_at_hand(data_folder: Path) -> None:

@@ -1,13 +1,12 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
 import io
 
 import pytest
 
 from napari_rdpdenoise.metrics import MetricUnavailable, backbones
-from napari_rdpdenoise.metrics.backbones import Backbone, fetch_backbone
+from napari_rdpdenoise.metrics.backbones import SOURCE, Backbone
 from napari_rdpdenoise.metrics.download import (
     LICENCE,
     Network,
@@ -76,8 +75,7 @@ def test_consent_names_address_size_licence_and_place(tmp_path) -> None:
 
 
 def test_the_address_is_that_of_the_metrics() -> None:
-    address = inspect.signature(fetch_backbone).parameters["url"].default
-    assert address + "vgg16-397923af.pth" == Network("vgg16", "DISTS", 528).url
+    assert Network("vgg16", "DISTS", 528).url == SOURCE + "vgg16-397923af.pth"
 
 
 def test_what_is_missing_is_listed(tmp_path, monkeypatch) -> None:

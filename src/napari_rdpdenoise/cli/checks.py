@@ -78,9 +78,9 @@ def check_pair(torch: str | None, torchvision: str | None, wanted: str | None) -
     """Whether torch and torchvision were made for each other.
 
     Args:
-        torch: installed version, such as ``"2.6.0+cpu"``.
-        torchvision: installed version.
-        wanted: the version of torch that this torchvision was built for, None if it does not say.
+        torch: Installed version, such as ``"2.6.0+cpu"``.
+        torchvision: Installed version.
+        wanted: Version of torch that this torchvision was built for, None if it does not say.
     """
     name = "torch with torchvision"
     if torch is None or torchvision is None:

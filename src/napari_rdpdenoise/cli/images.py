@@ -22,9 +22,9 @@ def read_all(path: Path | str) -> WholeImage:
     """Read an image completely.
 
     Raises:
-        FileNotFoundError: if there is none.
-        ValueError, TypeError: if it is no image of a known kind.
-        MemoryError: if it does not fit into the free memory.
+        FileNotFoundError: If there is none.
+        ValueError, TypeError: If it is no image of a known kind.
+        MemoryError: If it does not fit into the free memory.
     """
     import numpy as np
     import psutil
@@ -50,15 +50,15 @@ def match_axes(image: WholeImage, reference: WholeImage, name: str) -> np.ndarra
     """Bring an image into the order of axes of a reference; axes of length 1 do not count.
 
     Args:
-        image: what is reordered.
-        reference: gives the order.
-        name: of the image, for the error.
+        image: Image that is reordered.
+        reference: Image that gives the order.
+        name: Name of the image, for the error.
 
     Returns:
         Values of the reference's shape without its axes of length 1.
 
     Raises:
-        ValueError: if the two do not hold the same axes and sizes.
+        ValueError: If the two do not hold the same axes and sizes.
     """
     found, wanted = squeeze(image), squeeze(reference)
     if found.axes != wanted.axes and sorted(found.axes) == sorted(wanted.axes):

@@ -70,11 +70,11 @@ def make_settings(given: dict[str, Any], base: RunSettings | None = None) -> Run
     """Validated settings from option values by field name.
 
     Args:
-        given: value by field, as typer has it.
-        base: has the fields that are not given; None for the defaults.
+        given: Value by field, as typer has it.
+        base: Settings with the fields that are not given; None for the defaults.
 
     Raises:
-        ValueError: naming each option that is not as described.
+        ValueError: If an option is not as described; the message names each.
     """
     values = {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
     if values.get("time") is not None:
@@ -93,7 +93,7 @@ def parse_range(text: str) -> tuple[int, int]:
     """``"3:7"`` as (3, 7), ``":7"`` as (0, 7).
 
     Raises:
-        ValueError: if it is anything else.
+        ValueError: If it is anything else.
     """
     first, colon, last = text.partition(":")
     try:

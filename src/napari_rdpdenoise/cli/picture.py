@@ -24,9 +24,9 @@ def side_by_side(path: Path, sample: SimulatedSample, denoised: np.ndarray) -> N
     """Write the picture of the middle time point as PNG; it appears complete.
 
     Args:
-        path: of the PNG.
-        sample: noisy images and truth, TCYX.
-        denoised: counts, same shape.
+        path: Path of the PNG.
+        sample: Noisy images and truth, TCYX.
+        denoised: Counts, same shape.
     """
     t = sample.noisy.shape[0] // 2
     rows = []

@@ -175,8 +175,8 @@ def summary(report: stream.RunReport, dtype: str) -> list[str]:
     """What a finished run has to tell, line by line.
 
     Args:
-        report: of the run.
-        dtype: of the output, for the clipped values.
+        report: Report of the run.
+        dtype: Number type of the output, for the clipped values.
     """
     lines = []
     for channel in report.channels:

@@ -34,12 +34,12 @@ class RateChoice:
     """An automatically chosen rate and what it rests on.
 
     Attributes:
-        rate: the choice, [0, 1].
-        bpp: bits per pixel on the sample tiles at that rate.
-        expected: residual if exactly the noise is removed, noise variances (1 but for very dim images).
-        found: residual at the chosen rate, noise variances.
+        rate: Chosen rate, [0, 1].
+        bpp: Bits per pixel on the sample tiles at that rate.
+        expected: Residual if exactly the noise is removed, noise variances (1 but for very dim images).
+        found: Residual at the chosen rate, noise variances.
         curve: (rate, residual, bpp) of every rate tried.
-        message: what the user should know, or None.
+        message: What the user should know, or None.
     """
 
     rate: float
@@ -70,14 +70,14 @@ def choose_rate(
     """Choose the smallest rate beyond which the residual no longer falls.
 
     Args:
-        codec: the codec that will be used.
-        tiles: a few 2-D blocks of raw counts of one channel.
-        normalization: of that channel.
-        rates: candidates in ascending order.
-        between: called after each decode; it may raise to give up the choice.
+        codec: Codec that will be used.
+        tiles: Blocks of raw counts of one channel, 2-D, a few.
+        normalization: Normalisation of that channel.
+        rates: Candidates in ascending order.
+        between: Function called after each decode; it may raise to give up the choice.
 
     Raises:
-        ValueError: if there is no tile, or fewer than two rates or not in ascending order.
+        ValueError: If there is no tile, or fewer than two rates or not in ascending order.
     """
     if not tiles or len(rates) < 2:
         raise ValueError(

@@ -46,18 +46,18 @@ class TileHeader:
     """What the decoder must know of a tile beside its symbols.
 
     Attributes:
-        height: of the tile, pixels, at least 1.
-        width: of the tile, pixels, at least 1.
-        rate: position on the gain curve, 0 to 1, rounded to float32 when set, so that what was
+        height: Height of the tile, pixels, at least 1.
+        width: Width of the tile, pixels, at least 1.
+        rate: Position on the gain curve, 0 to 1, rounded to float32 when set, so that what was
             encoded and what is decoded use the same number.
-        gain: raw counts per detected photon.
-        offset: raw counts without light.
-        read_noise: standard deviation without light, raw counts.
-        center: subtracted after the variance is stabilised, stabilised units.
-        scale: divided by after that, stabilised units.
+        gain: Raw counts per detected photon.
+        offset: Raw counts without light.
+        read_noise: Standard deviation without light, raw counts.
+        center: Number subtracted after the variance is stabilised, stabilised units.
+        scale: Number divided by after that, stabilised units.
 
     Raises:
-        ValueError: if a size is below 1, the rate outside 0 to 1, or a number is not finite.
+        ValueError: If a size is below 1, the rate outside 0 to 1, or a number is not finite.
     """
 
     height: int
@@ -96,8 +96,8 @@ class CodedTile:
 
     Attributes:
         model_digest: 16 bytes that name the model whose decoder fits.
-        header: size, rate and normalisation of the tile.
-        payloads: the coder's strings, in the order in which the model reads them; each may be empty.
+        header: Size, rate and normalisation of the tile.
+        payloads: Strings of the coder, in the order in which the model reads them; each may be empty.
     """
 
     model_digest: bytes
@@ -109,10 +109,10 @@ def pack(tile: CodedTile) -> bytes:
     """Return the bytes of a coded tile.
 
     Args:
-        tile: what to write.
+        tile: Tile to write.
 
     Raises:
-        ValueError: if the model digest is not 16 bytes long.
+        ValueError: If the model digest is not 16 bytes long.
     """
     if len(tile.model_digest) != _DIGEST_BYTES:
         raise ValueError(
@@ -131,11 +131,11 @@ def unpack(data: bytes, model_digest: bytes | None = None) -> CodedTile:
     """Return the coded tile that `pack` wrote.
 
     Args:
-        data: all bytes of one tile, nothing before or after.
+        data: Bytes of one tile, all of them, nothing before or after.
         model_digest: 16 bytes of the model at hand; None accepts the tile of any model.
 
     Raises:
-        BitstreamError: if the bytes are foreign, of a newer version, cut short, followed by others,
+        BitstreamError: If the bytes are foreign, of a newer version, cut short, followed by others,
             altered, or made by another model. Each has its own message.
     """
     data = bytes(data)

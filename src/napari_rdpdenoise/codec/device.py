@@ -55,10 +55,10 @@ class Turns:
         """Compute inside this context.
 
         Args:
-            give_up: asked while waiting, whether to stop waiting; None waits as long as it takes.
+            give_up: Function asked while waiting, whether to stop waiting; None waits as long as it takes.
 
         Raises:
-            GivenUp: if ``give_up`` said so.
+            GivenUp: If ``give_up`` said so.
         """
         if give_up is None:
             self._computing.acquire()
@@ -87,10 +87,10 @@ class Turns:
         """Return when no run is under way.
 
         Args:
-            give_up: asked while waiting, whether to stop waiting.
+            give_up: Function asked while waiting, whether to stop waiting.
 
         Raises:
-            GivenUp: if ``give_up`` said so.
+            GivenUp: If ``give_up`` said so.
         """
         with self._changed:
             while self._runs:

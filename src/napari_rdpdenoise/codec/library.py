@@ -39,10 +39,10 @@ class ListedModel:
     """A model on disk that can be used.
 
     Attributes:
-        name: name of its folder.
-        folder: folder with card.yaml and model.safetensors.
+        name: Name of its folder.
+        folder: Folder with card.yaml and model.safetensors.
         where: "shipped", "yours" (in the user's folder of models) or "elsewhere".
-        card: what it is, from what it was made, and what it measured.
+        card: Card, which says what it is, from what it was made and what it measured.
     """
 
     name: str
@@ -68,9 +68,9 @@ class UnusableModel:
     """A folder among the models that cannot be used.
 
     Attributes:
-        name: name of the folder.
+        name: Name of the folder.
         where: "shipped" or "yours".
-        reason: what is wrong with it, in words.
+        reason: What is wrong with it, in words.
     """
 
     name: str
@@ -96,11 +96,11 @@ def find(model: str | Path = DEFAULT, digest: str | None = None) -> ListedModel:
 
     Args:
         model: ``"default"``, name of a shipped model or of one of the user's, or path of a model's folder.
-        digest: first 32 hexadecimal digits, or all 64, of the sha256 that its weights must have; None: any.
+        digest: First 32 hexadecimal digits, or all 64, of the sha256 that its weights must have; None: any.
 
     Raises:
-        FileNotFoundError: if there is no such model, or its weights are missing.
-        ValueError: if its card cannot be read, or its weights are not those of the digest.
+        FileNotFoundError: If there is no such model, or its weights are missing.
+        ValueError: If its card cannot be read, or its weights are not those of the digest.
     """
     folder = model_folder(model)
     found = ListedModel(folder.name, folder, _where(folder), _checked_card(folder))
@@ -113,7 +113,7 @@ def model_folder(model: str | Path = DEFAULT) -> Path:
     """Absolute path of a model's folder, by a name or path as `find` takes it; its card is not read.
 
     Raises:
-        FileNotFoundError: if there is no such model.
+        FileNotFoundError: If there is no such model.
     """
     name = DEFAULT_MODEL if model == DEFAULT else str(model)
     named = (MODELS_FOLDER / name, models_folder() / name) if Path(name).name == name else ()

@@ -25,8 +25,8 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
         device: ``"auto"`` (a GPU where there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
 
     Raises:
-        FileNotFoundError: if there is no such model.
-        ValueError: if the device is not available, or the weights are not those the card describes.
+        FileNotFoundError: If there is no such model.
+        ValueError: If the device is not available, or the weights are not those the card describes.
     """
     from safetensors.torch import load
 
@@ -48,7 +48,7 @@ def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwo
     """A network of ``config`` with shipped tensors in single precision, its coder ready.
 
     Raises:
-        ValueError: if the tensors are not those of such a network.
+        ValueError: If the tensors are not those of such a network.
     """
     network = RdpNetwork(config)
     load_tensors(network, tensors)
@@ -61,7 +61,7 @@ def load_tensors(network: RdpNetwork, tensors: dict[str, Tensor]) -> None:
     """Put shipped tensors into a network, in single precision.
 
     Raises:
-        ValueError: if the tensors are not those of such a network.
+        ValueError: If the tensors are not those of such a network.
     """
     state = {k: v.float() for k, v in tensors.items()}
     try:
@@ -86,7 +86,7 @@ def choose_device(device: str) -> str:
     """Resolve ``"auto"``, and refuse a device that this machine does not have.
 
     Raises:
-        ValueError: naming the device and what is available.
+        ValueError: If it is not available; the message names what is.
     """
     available = {
         "cuda": torch.cuda.is_available(),

@@ -25,9 +25,9 @@ class Normalization:
     """Normalisation of one channel of one series.
 
     Attributes:
-        noise: the channel's noise model, counts.
-        center: stabilised value that maps to 0.
-        scale: factor on stabilised values, in (0, 1].
+        noise: Noise model of the channel, counts.
+        center: Stabilised value that maps to 0.
+        scale: Factor on stabilised values, in (0, 1].
     """
 
     noise: NoiseModel

@@ -62,9 +62,9 @@ def outside(trained: TrainedRange, planes: Sequence[NDArray[Any]], noise: NoiseM
     """What to tell the user of an image whose light the model was not trained on; None if it was.
 
     Args:
-        trained: range of the model's training.
+        trained: Range of the model's training.
         planes: 2-D sample of one channel, raw counts; missing values may be NaN.
-        noise: its estimate.
+        noise: Estimate of their noise.
     """
     values = [_filled(stabilize(plane, noise)) for plane in planes]
     if sum(t.size for t in values) < _LEAST or all(t.min() == t.max() for t in values):

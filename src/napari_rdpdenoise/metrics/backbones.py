@@ -8,8 +8,6 @@ tensors (``alexnet_features.npz``, keys as in torchvision's ``features``).
 from __future__ import annotations
 
 import hashlib
-import shutil
-import urllib.request
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.files import BACKBONES_VARIABLE, atomic, backbones_folder, user_data
+from napari_rdpdenoise.files import BACKBONES_VARIABLE, backbones_folder, user_data
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
 Tensors = dict[str, NDArray[np.float32]]
@@ -31,12 +29,12 @@ class Backbone:
     """How to know one published network.
 
     Attributes:
-        checkpoint: file name of torchvision's release.
-        checkpoint_sha256: digest of that file, or the leading part that its name carries.
-        bare: file name of the bare convolution tensors.
+        checkpoint: File name of torchvision's release.
+        checkpoint_sha256: Digest of that file, or the leading part that its name carries.
+        bare: File name of the bare convolution tensors.
         tensors_sha256: ``tensor_digest`` of the convolution tensors; None where no verified value exists, and
             then only the checkpoint is taken.
-        large: whether it is so large that it is fetched on request only.
+        large: Whether it is so large that it is fetched on request only.
     """
 
     checkpoint: str
@@ -74,15 +72,15 @@ def load_backbone(name: str, folder: str | Path | None = None) -> Tensors:
 
     Args:
         name: "alexnet", "squeezenet1_1" or "vgg16".
-        folder: the only place to look; None looks into the folder named by RDPDENOISE_BACKBONES, this
+        folder: Only place to look; None looks into the folder named by RDPDENOISE_BACKBONES, this
             package's folder in the user's data, and torch's own download cache, in this order.
 
     Returns:
         float32 arrays by torchvision's key within ``features``: ``"0.weight"`` (out, in, height, width) ...
 
     Raises:
-        ValueError: unknown name.
-        MetricUnavailable: no file found, or one whose content is not the published one.
+        ValueError: The name is unknown.
+        MetricUnavailable: No file found, or one whose content is not the published one.
     """
     known = _known(name)
     for path in (p / f for p in _places(folder) for f in (known.bare, known.checkpoint)):
@@ -94,34 +92,6 @@ def load_backbone(name: str, folder: str | Path | None = None) -> Tensors:
         f"{known.checkpoint} from {SOURCE} into {folder or backbones_folder()}, or name its folder in "
         f"{BACKBONES_VARIABLE}"
     )
-
-
-def fetch_backbone(name: str, folder: str | Path | None = None, *, url: str = SOURCE) -> Path:
-    """Download a published checkpoint, check its digest, and keep it. Runs only when asked for.
-
-    Args:
-        name: "alexnet", "squeezenet1_1" or "vgg16" (233, 5 and 528 MiB).
-        folder: where to keep it; None is the user's folder for them.
-        url: address of the folder to take it from, ending in a slash.
-
-    Returns:
-        Path of the checked file.
-
-    Raises:
-        ValueError: unknown name.
-        MetricUnavailable: what arrived is not the published file; nothing is kept.
-        OSError: the file could not be fetched or written.
-    """
-    known = _known(name)
-    target = Path(folder or backbones_folder()) / known.checkpoint
-    if target.is_file() and _file_digest(target).startswith(known.checkpoint_sha256):
-        return target
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(target) as fresh:
-        with urllib.request.urlopen(url + known.checkpoint) as source, fresh.open("wb") as sink:
-            shutil.copyfileobj(source, sink)
-        _check_file(fresh, known)
-    return target
 
 
 def tensor_digest(tensors: Tensors) -> str:
@@ -158,7 +128,7 @@ def _places(folder: str | Path | None) -> Iterator[Path]:
 
 def _read(path: Path, known: Backbone) -> Tensors:
     if path.name == known.checkpoint:
-        _check_file(path, known)
+        check_file(path, known)
         tensors = _from_checkpoint(path)
     else:
         tensors = _from_bare(path)
@@ -183,14 +153,15 @@ def _from_checkpoint(path: Path) -> Tensors:
     return {k.removeprefix(head): v.numpy() for k, v in state.items() if k.startswith(head)}
 
 
-def _check_file(path: Path, known: Backbone) -> None:
-    found = _file_digest(path)
+def check_file(path: Path, known: Backbone) -> None:
+    """Refuse a checkpoint that is not the published one.
+
+    Raises:
+        MetricUnavailable: If its digest is another.
+    """
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(known.checkpoint_sha256):
         raise MetricUnavailable(
             f"{path} has SHA-256 {found}, expected {known.checkpoint_sha256}...: remove it and fetch it again"
         )
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

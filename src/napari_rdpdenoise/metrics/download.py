@@ -7,11 +7,10 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from napari_rdpdenoise.files import BACKBONES_VARIABLE, backbones_folder
-from napari_rdpdenoise.metrics.backbones import BACKBONES, SOURCE, fetch_backbone, load_backbone
+from napari_rdpdenoise.files import BACKBONES_VARIABLE, atomic, backbones_folder
+from napari_rdpdenoise.metrics.backbones import BACKBONES, SOURCE, check_file, load_backbone
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
 __all__ = ["LICENCE", "NETWORKS", "Fetched", "Network", "consent_text", "fetch_networks", "missing_networks"]
@@ -71,8 +70,8 @@ def missing_networks(folder: Path | None, wanted: Sequence[Network] = NETWORKS) 
     """The networks that are not here, or not the published ones; slow, since it reads what is here.
 
     Args:
-        folder: the only place to look; None looks in the usual places.
-        wanted: networks to look for.
+        folder: Only place to look; None looks in the usual places.
+        wanted: Networks to look for.
     """
 
     def absent(network: Network) -> bool:
@@ -90,9 +89,8 @@ def consent_text(networks: Sequence[Network], folder: Path | None) -> str:
     files = "\n".join(f"{network.metric}: {network.url} ({network.mib} MiB)" for network in networks)
     return (
         f"Download {sum(network.mib for network in networks)} MiB?\n\n{files}\n\nLicence: {LICENCE}.\n\n"
-        f"To: {folder or backbones_folder()}\n\nThe files' SHA-256 is checked. While one is checked it takes "
-        "twice its size on disk. If you have them already, name their folder in the preferences or in "
-        f"{BACKBONES_VARIABLE} instead."
+        f"To: {folder or backbones_folder()}\n\nThe files' SHA-256 is checked. If you have "
+        f"them already, name their folder in the preferences or in {BACKBONES_VARIABLE} instead."
     )
 
 
@@ -102,36 +100,32 @@ def fetch_networks(
     """Fetch networks, check that they are the published ones, and keep them; nothing partial is kept.
 
     Args:
-        networks: what to fetch.
-        folder: where to keep them; None is the user's folder for them.
-        opener: opens an address; None is the network.
+        networks: Networks to fetch.
+        folder: Folder to keep them in; None is the user's folder for them.
+        opener: Function that opens an address; None is the network.
 
     Raises:
-        MetricUnavailable: what arrived is not the published file; it is not kept.
-        OSError: the file could not be fetched or written.
+        MetricUnavailable: What arrived is not the published file; it is not kept.
+        OSError: The file could not be fetched or written.
     """
     target = folder or backbones_folder()
     target.mkdir(parents=True, exist_ok=True)
     for network in networks:
-        need, free = 2 * network.mib << 20, shutil.disk_usage(target).free
+        need, free = network.mib << 20, shutil.disk_usage(target).free
         if free < need:
             raise OSError(
                 f"{target}: expected {need >> 20} MiB of free disk for {network.file}, found {free >> 20} "
                 f"MiB; make room or name another folder, in the preferences or in {BACKBONES_VARIABLE}"
             )
         # inside the target, so that a full or read-only disk shows before anything is fetched
-        with TemporaryDirectory(prefix=".download-", dir=target) as room:
-            yield from _fetch(network, Path(room), opener or _open)
-            fetch_backbone(network.name, target, url=f"{Path(room).resolve().as_uri()}/")
-
-
-def _fetch(network: Network, room: Path, opener: Opener) -> Iterator[Fetched]:
-    with opener(network.url) as source, (room / network.file).open("wb") as sink:
-        total, done = int(source.headers.get("Content-Length") or 0), 0
-        yield Fetched(network, done, total)
-        while block := source.read(_BLOCK):
-            done += sink.write(block)
-            yield Fetched(network, done, total)
+        with atomic(target / network.file) as fresh:
+            with (opener or _open)(network.url) as source, fresh.open("wb") as sink:
+                total, done = int(source.headers.get("Content-Length") or 0), 0
+                yield Fetched(network, done, total)
+                while block := source.read(_BLOCK):
+                    done += sink.write(block)
+                    yield Fetched(network, done, total)
+            check_file(fresh, BACKBONES[network.name])
 
 
 def _open(url: str) -> Any:

@@ -36,9 +36,9 @@ class FidelityScore:
     """What the tables of this project print for one image.
 
     Attributes:
-        psnr: dB; infinite where the images are equal.
+        psnr: Peak signal-to-noise ratio, dB; infinite where the images are equal.
         ssim: -1..1.
-        mean_bias_pct: distance of the result's mean from the noisy image's, percent of the latter, >= 0.
+        mean_bias_pct: Distance of the result's mean from the noisy image's, percent of the latter, >= 0.
     """
 
     psnr: float
@@ -76,14 +76,14 @@ def affine_match(reference: ArrayLike, target: ArrayLike) -> Array:
     Public image sets are often contrast-stretched one by one; the line undoes that before scoring.
 
     Args:
-        reference: clean image, any shape.
-        target: image whose scale is wanted (the noisy one), same shape.
+        reference: Clean image, any shape.
+        target: Image whose scale is wanted (the noisy one), same shape.
 
     Returns:
         ``a * reference + b``, float64, same shape. A flat reference becomes the target's mean.
 
     Raises:
-        ValueError: shapes differ, or an image is empty.
+        ValueError: Shapes differ, or an image is empty.
     """
     ref, tgt = _pair(reference, target, ("reference", "target"))
     centred = ref - ref.mean()
@@ -96,8 +96,8 @@ def data_range(reference: ArrayLike, dtype: DTypeLike) -> float:
     """Range of the tables: 255 for 8-bit images, else the reference's own maximum (counts).
 
     Args:
-        reference: clean image on the noisy image's scale, any shape.
-        dtype: dtype of the noisy image.
+        reference: Clean image on the noisy image's scale, any shape.
+        dtype: Number type of the noisy image.
     """
     return 255.0 if np.dtype(dtype) == np.uint8 else float(np.max(reference))
 
@@ -106,12 +106,12 @@ def psnr(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:
     """Peak signal-to-noise ratio, in dB; infinite for equal images.
 
     Args:
-        image: what is judged, any shape, counts.
-        reference: clean image, same shape and scale.
-        data_range: largest meaningful difference, counts, > 0.
+        image: Image that is judged, any shape, counts.
+        reference: Clean image, same shape and scale.
+        data_range: Largest meaningful difference, counts, > 0.
 
     Raises:
-        ValueError: shapes differ, an image is empty, or ``data_range`` is not above 0.
+        ValueError: Shapes differ, an image is empty, or ``data_range`` is not above 0.
     """
     img, ref = _pair(image, reference)
     _check_range(data_range)
@@ -123,13 +123,13 @@ def ssim(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:
     """Structural similarity, mean over pixels and planes; 1 for equal images.
 
     Args:
-        image: what is judged, ``(..., Y, X)``, counts.
-        reference: clean image, same shape and scale.
-        data_range: largest meaningful difference, counts, > 0.
+        image: Image that is judged, ``(..., Y, X)``, counts.
+        reference: Clean image, same shape and scale.
+        data_range: Largest meaningful difference, counts, > 0.
 
     Raises:
-        ValueError: shapes differ, fewer than two axes, or ``data_range`` is not above 0.
-        MetricUnavailable: a plane is smaller than the window (11 px).
+        ValueError: Shapes differ, fewer than two axes, or ``data_range`` is not above 0.
+        MetricUnavailable: A plane is smaller than the window (11 px).
     """
     img, ref = _pair(image, reference)
     _check_range(data_range)
@@ -147,12 +147,12 @@ def microssim(image: ArrayLike, reference: ArrayLike) -> float:
     very figure that is returned, as the paper defines it. Ours is never lower, and within 0.003.
 
     Args:
-        image: what is judged, ``(..., Y, X)``, any positive scale.
-        reference: clean image, same shape.
+        image: Image that is judged, ``(..., Y, X)``, any positive scale.
+        reference: Clean image, same shape.
 
     Raises:
-        ValueError: shapes differ or fewer than two axes.
-        MetricUnavailable: a plane is smaller than 11 px, or flat in the reference.
+        ValueError: Shapes differ or fewer than two axes.
+        MetricUnavailable: A plane is smaller than 11 px, or flat in the reference.
     """
     img, ref = _pair(image, reference)
     low_ref, low_img = np.percentile(ref, _BACKGROUND_PERCENT), np.percentile(img, _BACKGROUND_PERCENT)
@@ -176,9 +176,9 @@ def score(image: ArrayLike, reference: ArrayLike, noisy: ArrayLike) -> FidelityS
     and the mapped clean image's maximum otherwise (``data_range``).
 
     Args:
-        image: the denoised image, ``(..., Y, X)``, noisy image's counts.
-        reference: clean image, same shape, any linear scale.
-        noisy: the noisy image in its own dtype, same shape.
+        image: Denoised image, ``(..., Y, X)``, noisy image's counts.
+        reference: Clean image, same shape, any linear scale.
+        noisy: Noisy image in its own dtype, same shape.
     """
     raw = np.asarray(noisy)
     matched = affine_match(reference, raw)

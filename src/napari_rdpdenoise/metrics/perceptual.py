@@ -89,7 +89,7 @@ class LpipsNet(nn.Module):
 
         Args:
             image: (N, 1 or 3, H, W), float, 0..1, H and W at least 32 px.
-            reference: the same shape.
+            reference: Clean image, the same shape.
         """
         _check(image, reference)
         total = image.new_zeros(image.shape[0])
@@ -129,7 +129,7 @@ class DistsNet(nn.Module):
 
         Args:
             image: (N, 1 or 3, H, W), float, 0..1, H and W at least 32 px.
-            reference: the same shape.
+            reference: Clean image, the same shape.
         """
         _check(image, reference)
         first, second = list(self._features(image)), list(self._features(reference))
@@ -156,12 +156,12 @@ def load_lpips(net: str = "alex", folder: str | Path | None = None, device: str 
 
     Args:
         net: "alex" (the one of the tables) or "squeeze".
-        folder: where the network lies; None looks where ``backbones.load_backbone`` looks.
-        device: a torch device.
+        folder: Folder of the network; None looks where ``backbones.load_backbone`` looks.
+        device: Name of a torch device.
 
     Raises:
-        ValueError: unknown ``net``.
-        MetricUnavailable: network or heads are not on this machine.
+        ValueError: ``net`` is unknown.
+        MetricUnavailable: Network or heads are not on this machine.
     """
     if net not in _NETWORKS:
         raise ValueError(f"net must be one of {', '.join(_NETWORKS)}, found {net!r}")
@@ -191,15 +191,15 @@ def lpips(
     Both images are divided by the reference's 99.9th percentile (of the whole stack) and clipped to 0..1.
 
     Args:
-        image: what is judged, ``(..., Y, X)``, counts.
-        reference: clean image, same shape and scale.
+        image: Image that is judged, ``(..., Y, X)``, counts.
+        reference: Clean image, same shape and scale.
         net: "alex" or "squeeze".
-        folder: where the network lies; None looks in the usual places.
-        device: a torch device.
+        folder: Folder of the network; None looks in the usual places.
+        device: Name of a torch device.
 
     Raises:
-        ValueError: shapes differ, fewer than two axes, or an unknown ``net``.
-        MetricUnavailable: weights are missing, planes are below 32 px, or the reference is dark throughout.
+        ValueError: Shapes differ, fewer than two axes, or an unknown ``net``.
+        MetricUnavailable: Weights are missing, planes are below 32 px, or the reference is dark throughout.
     """
     return _mean_over_planes(lambda: _kept_lpips(net, _text(folder), device), image, reference, device)
 

@@ -28,15 +28,15 @@ class Metric:
     """One way to say how near an image is to a clean one.
 
     Attributes:
-        key: its name in records.
-        title: its name for a reader.
-        digits: digits after the point that mean something.
-        function: takes the image and the clean one on its scale, both counts (..., Y, X), the range of
+        key: Name in records.
+        title: Name for a reader.
+        digits: Digits after the point that mean something.
+        function: Function of the image and the clean one on its scale, both counts (..., Y, X), the range of
             values in counts, and the folder of the networks or None for the usual places.
-        unit: of the number; empty for none.
-        higher_is_better: whether a larger number is nearer.
-        network: name in `backbones.BACKBONES` of the published network that it needs; empty for none.
-        pixel_bytes: memory that the network takes while it runs, bytes per pixel of a plane; measured.
+        unit: Unit of the number; empty for none.
+        higher_is_better: Whether a larger number is nearer.
+        network: Name in `backbones.BACKBONES` of the published network that it needs; empty for none.
+        pixel_bytes: Memory that the network takes while it runs, bytes per pixel of a plane; measured.
     """
 
     key: str
@@ -57,9 +57,9 @@ class Metric:
         """The number; arguments as `function` takes them.
 
         Raises:
-            MetricUnavailable: if the network is not here, or the image is too small or too dark.
-            MemoryError: if less memory is free than the network takes.
-            ValueError: if the images do not fit each other.
+            MetricUnavailable: If the network is not here, or the image is too small or too dark.
+            MemoryError: If less memory is free than the network takes.
+            ValueError: If the images do not fit each other.
         """
         if self.pixel_bytes:
             _check_memory(math.prod(image.shape[-2:]), self.pixel_bytes)
@@ -68,18 +68,6 @@ class Metric:
     def text(self, value: float) -> str:
         """A number of this metric for a table."""
         return "equal" if math.isinf(value) else f"{value:.{self.digits}f}"
-
-
-def _psnr(image: NDArray[Any], clean: NDArray[Any], top: float, folder: Path | None) -> float:
-    return psnr(image, clean, top)
-
-
-def _ssim(image: NDArray[Any], clean: NDArray[Any], top: float, folder: Path | None) -> float:
-    return ssim(image, clean, top)
-
-
-def _microssim(image: NDArray[Any], clean: NDArray[Any], top: float, folder: Path | None) -> float:
-    return microssim(image, clean)
 
 
 def _lpips(image: NDArray[Any], clean: NDArray[Any], top: float, folder: Path | None) -> float:
@@ -94,13 +82,13 @@ def _dists(image: NDArray[Any], clean: NDArray[Any], top: float, folder: Path | 
     return dists(image, clean, folder=folder)
 
 
-PSNR = Metric("psnr", "PSNR", 2, _psnr, unit="dB")
+PSNR = Metric("psnr", "PSNR", 2, lambda image, clean, top, _: psnr(image, clean, top), unit="dB")
 # measured: 135 and 1420 bytes per pixel
 LPIPS = Metric("lpips", "LPIPS", 3, _lpips, higher_is_better=False, network="alexnet", pixel_bytes=150)
 METRICS = (
     PSNR,
-    Metric("ssim", "SSIM", 3, _ssim),
-    Metric("microssim", "MicroSSIM", 3, _microssim),
+    Metric("ssim", "SSIM", 3, lambda image, clean, top, _: ssim(image, clean, top)),
+    Metric("microssim", "MicroSSIM", 3, lambda image, clean, _, __: microssim(image, clean)),
     LPIPS,
     Metric("dists", "DISTS", 3, _dists, higher_is_better=False, network="vgg16", pixel_bytes=1600),
 )
@@ -111,7 +99,7 @@ def _check_memory(pixels: int, each: int) -> None:
     """Refuse a network that would fill the memory.
 
     Raises:
-        MemoryError: if less is free than it takes.
+        MemoryError: If less is free than it takes.
     """
     import psutil
 

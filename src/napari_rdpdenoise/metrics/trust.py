@@ -20,13 +20,13 @@ class ResidualReport:
     """What the difference between noisy and denoised image tells.
 
     Attributes:
-        noise_ratio: found over expected noise power, mean(z^2); 1 for the truth, below 1 where noise was
+        noise_ratio: Found over expected noise power, mean(z^2); 1 for the truth, below 1 where noise was
             kept, above 1 where signal was removed or the model is too small. NaN if no pixel could be used.
-        lag_y: correlation of z with itself one row further, -1..1; 0 for white noise.
-        lag_x: the same one column further.
-        signal_correlation: correlation of z with x, -1..1; 0 where no structure was taken.
-        mean_bias_pct: mean(x) against mean(y), signed, percent.
-        pixels: how many pixels were used (saturated ones are left out).
+        lag_y: Correlation of z with itself one row further, -1..1; 0 for white noise.
+        lag_x: Correlation one column further.
+        signal_correlation: Correlation of z with x, -1..1; 0 where no structure was taken.
+        mean_bias_pct: Change of the mean, mean(x) against mean(y), signed, percent.
+        pixels: Number of pixels that were used (saturated ones are left out).
     """
 
     noise_ratio: float
@@ -41,12 +41,12 @@ def check_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> 
     """Judge a denoised image or stack from its residual alone.
 
     Args:
-        noisy: raw counts in the camera's own dtype, ``(..., Y, X)``.
-        denoised: raw counts, same shape.
-        noise: noise model of the channel.
+        noisy: Raw counts in the camera's own dtype, ``(..., Y, X)``.
+        denoised: Raw counts, same shape.
+        noise: Noise model of the channel.
 
     Raises:
-        ValueError: shapes differ, fewer than two axes, or no pixel at all.
+        ValueError: Shapes differ, fewer than two axes, or no pixel at all.
     """
     raw = np.asarray(noisy)
     y, x = _pair(raw, denoised)
@@ -73,16 +73,16 @@ def texture_share(
     """Strength of the texture that realism adds: rms of the difference over the noise's, 0 for none.
 
     Args:
-        fidelity: decode of lowest error, raw counts.
-        realism: decode of most natural texture, same shape.
-        noise: noise model of the channel.
-        amount: position of the realism slider, 0 to 1.
+        fidelity: Decode of lowest error, raw counts.
+        realism: Decode of most natural texture, same shape.
+        noise: Noise model of the channel.
+        amount: Position of the realism slider, 0 to 1.
 
     Returns:
         A ratio; NaN for no finite pixel.
 
     Raises:
-        ValueError: shapes differ.
+        ValueError: Shapes differ.
     """
     x, textured = _pair(fidelity, realism, ("fidelity", "realism"))
     gap = (textured - x) / np.sqrt(noise.variance(x))

@@ -23,10 +23,10 @@ class Check:
     """One residual check.
 
     Attributes:
-        name: what is checked.
-        value: the number, in the unit that ``text`` names; NaN where it could not be found.
-        text: number and meaning in words.
-        fine: whether nothing stands out.
+        name: Name of what is checked.
+        value: Number, in the unit that ``text`` names; NaN where it could not be found.
+        text: Number and meaning in words.
+        fine: Whether nothing stands out.
     """
 
     name: str
@@ -57,13 +57,13 @@ def judge_residual(
     """Check what was removed from an image or stack, without any clean one.
 
     Args:
-        noisy: raw counts in the camera's own dtype, one channel, (..., Y, X).
-        result: raw counts, same shape.
-        noise: noise model of the channel; None measures it on ``noisy``.
-        done: where ``result`` is the result, same shape; None for everywhere.
+        noisy: Raw counts in the camera's own dtype, one channel, (..., Y, X).
+        result: Raw counts, same shape.
+        noise: Noise model of the channel; None measures it on ``noisy``.
+        done: Pixels where ``result`` is the result, same shape; None for everywhere.
 
     Raises:
-        ValueError: if the shapes differ or there is no pixel.
+        ValueError: If the shapes differ or there is no pixel.
     """
     _same_shape("result", result, noisy)
     if done is not None:

@@ -35,10 +35,10 @@ class Difference(Sliced):
 
     Args:
         noisy: NumPy, dask or zarr array, raw counts.
-        result: any such array or a `Canvas`, same shape.
+        result: Array of such a kind, or a `Canvas`, same shape.
 
     Raises:
-        ValueError: if the shapes differ.
+        ValueError: If the shapes differ.
     """
 
     def __init__(self, noisy: Any, result: Any) -> None:
@@ -69,11 +69,11 @@ class Crop(Sliced):
 
     Args:
         array: NumPy, dask or zarr array.
-        axis: that is cut, from 0.
-        stop: pixels that stay along it, at least 1.
+        axis: Axis that is cut, from 0.
+        stop: Pixels that stay along it, at least 1.
 
     Raises:
-        ValueError: if there is no such axis or nothing would be left or added.
+        ValueError: If there is no such axis or nothing would be left or added.
     """
 
     def __init__(self, array: Any, axis: int, stop: int) -> None:
@@ -102,8 +102,8 @@ class Gap(Sliced):
     0 where it is not done, and in all other planes.
 
     Args:
-        shape: of the layer, pixels.
-        axes: of the layer, one upper-case letter each, with Y and X.
+        shape: Shape of the layer, pixels.
+        axes: Axes of the layer, one upper-case letter each, with Y and X.
     """
 
     def __init__(self, shape: tuple[int, ...], axes: str) -> None:
@@ -121,7 +121,7 @@ class Gap(Sliced):
         """Take over what is shown; returns whether there is a gap to show.
 
         Raises:
-            ValueError: if the plane is not one of the layer's.
+            ValueError: If the plane is not one of the layer's.
         """
         if shown is None or shown.realism is None:
             self._index = None
@@ -172,7 +172,7 @@ class Toggle:
     """Which of noisy, fidelity, realism and the slider's own blend is shown; gives the slider back.
 
     Args:
-        set_realism: moves the realism slider, 0 to 1.
+        set_realism: Function that moves the realism slider, 0 to 1.
     """
 
     def __init__(self, set_realism: Callable[[float], None]) -> None:

@@ -66,10 +66,10 @@ class RealismPath:
     """What the realism slider trades.
 
     Attributes:
-        points: in ascending order of realism; empty where there is nothing to trade.
-        x_name: what lies on x, with its unit.
-        y_name: what lies on y, with its unit.
-        note: what the user should know; empty for nothing.
+        points: Points in ascending order of realism; empty where there is nothing to trade.
+        x_name: Name of what lies on x, with its unit.
+        y_name: Name of what lies on y, with its unit.
+        note: What the user should know; empty for nothing.
     """
 
     points: tuple[PathPoint, ...]
@@ -89,17 +89,17 @@ def measure(
     """Measure the plane that is shown, one number after another, quick ones first.
 
     Args:
-        shown: the plane.
-        reference: the clean plane, (height, width), any linear scale; None for the checks that need none.
-        folder: where the networks of LPIPS and DISTS lie; None looks in the usual places.
-        region: rows and columns to keep to, px; None for all that is done.
+        shown: Plane that is shown.
+        reference: Clean plane, (height, width), any linear scale; None for the checks that need none.
+        folder: Folder of the networks of LPIPS and DISTS; None looks in the usual places.
+        region: Rows and columns to keep to, px; None for all that is done.
 
     Yields:
         With a reference, every metric of the noisy image, the fidelity and realism decodes and the result;
         without one, the checks of the residual and the strength of the added texture.
 
     Raises:
-        ValueError: if the reference has another shape, or what is measured holds values that are not numbers.
+        ValueError: If the reference has another shape, or what is measured holds values that are not numbers.
     """
     box = measured_box(shown, region)
     if reference is not None and reference.shape != shown.noisy.shape:
@@ -122,15 +122,15 @@ def measure_series(
     """Measure the result of plane after plane, then the mean.
 
     Args:
-        planes: index, result and reference, and the noisy plane where there is one (`SeriesPlane`).
-        folder: where the networks of LPIPS and DISTS lie; None looks in the usual places.
-        region: rows and columns to keep to, px; None for whole planes.
+        planes: Index, result and reference, and the noisy plane where there is one (`SeriesPlane`).
+        folder: Folder of the networks of LPIPS and DISTS; None looks in the usual places.
+        region: Rows and columns to keep to, px; None for whole planes.
 
     Yields:
         A row per plane; last the mean over the planes, where a metric that misses a plane has none.
 
     Raises:
-        ValueError: if there is no plane, shapes differ, or a plane holds values that are not numbers.
+        ValueError: If there is no plane, shapes differ, or a plane holds values that are not numbers.
     """
     rows: list[SeriesRow] = []
     for given in planes:
@@ -168,14 +168,14 @@ def path(
     had. Without one: the distance from the fidelity decode, in noise standard deviations, over the slider.
 
     Args:
-        shown: the plane.
-        reference: as for `measure`.
-        folder: as for `measure`.
-        steps: points from 0 to 1, at least 2.
-        region: as for `measure`.
+        shown: Plane that is shown.
+        reference: Reference, as for `measure`.
+        folder: Folder, as for `measure`.
+        steps: Points from 0 to 1, at least 2.
+        region: Region, as for `measure`.
 
     Raises:
-        ValueError: as `measure`, or for fewer than 2 steps.
+        ValueError: As `measure`, or for fewer than 2 steps.
     """
     if steps < 2:
         raise ValueError(f"steps: expected at least 2 points from 0 to 1, found {steps}")
@@ -198,14 +198,14 @@ def measure_shown(
     """All that "Measure plane" shows: where it is measured, in words, the numbers, and the realism path.
 
     Args:
-        shown: the plane.
-        clean: the reference, read in here; None for none.
-        noisy: the stack that the plane is of.
-        folder: as for `measure`.
-        region: as for `measure`.
+        shown: Plane that is shown.
+        clean: Reference, read in here; None for none.
+        noisy: Stack that the plane is of.
+        folder: Folder, as for `measure`.
+        region: Region, as for `measure`.
 
     Raises:
-        ValueError: as `measure`, or if the reference does not fit.
+        ValueError: As `measure`, or if the reference does not fit.
     """
     reference = None if clean is None else clean.beside(noisy, shown.index)
     box = measured_box(shown, region)

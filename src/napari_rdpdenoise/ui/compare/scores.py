@@ -23,12 +23,12 @@ class Readout:
     """One number with its words.
 
     Attributes:
-        name: what is measured, such as "PSNR, dB".
-        value: the number; None where there is none.
-        text: the number, or what it means, for a table; "unavailable" where there is none.
-        why: the reason where there is none.
-        of: which image it is about: "noisy", "fidelity", "realism" or "result"; empty for a check.
-        fine: whether a check stands; None for what is no check.
+        name: Name of what is measured, such as "PSNR, dB".
+        value: Number; None where there is none.
+        text: Number, or what it means, for a table; "unavailable" where there is none.
+        why: Reason where there is none.
+        of: Image it is about: "noisy", "fidelity", "realism" or "result"; empty for a check.
+        fine: Whether a check stands; None for what is no check.
     """
 
     name: str
@@ -45,13 +45,14 @@ def compare(
     """Every metric of every image, quick metrics first.
 
     Args:
-        images: what is judged, by the name that `Readout.of` takes, counts, all of one shape (height, width).
-        reference: clean, same shape, any linear scale.
-        noisy: in its own dtype, same shape; the reference is put on its scale.
-        folder: where the networks lie; None looks in the usual places.
+        images: Images that are judged, by the name that `Readout.of` takes, counts, all of one shape
+            (height, width).
+        reference: Clean image, same shape, any linear scale.
+        noisy: Noisy image in its own dtype, same shape; the reference is put on its scale.
+        folder: Folder of the networks; None looks in the usual places.
 
     Raises:
-        ValueError: if an image holds values that are not numbers.
+        ValueError: If an image holds values that are not numbers.
     """
     clean, top = on_scale(images, reference, noisy)
     for metric in METRICS:
