@@ -65,13 +65,13 @@ def denoise(
     Args:
         image: NumPy, dask or zarr array (or zarr group of one image) of raw counts, or an ImageSource;
             8-, 16- or 32-bit integers or 16-, 32- or 64-bit floats, at least 2-D.
-        model: name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
-        rate: bits the image may keep, from 0 (strongest denoising) to 1, or "auto" to choose by its noise.
+        model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
+        rate: Bits the image may keep, from 0 (strongest denoising) to 1, or "auto" to choose by its noise.
         realism: 0 for the lowest error, 1 for the most natural texture.
-        axes: one letter per dimension of the array as it is, such as "TZCYX" or "YXS"; None for those it
+        axes: One letter per dimension of the array as it is, such as "TZCYX" or "YXS"; None for those it
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
-        device: where to compute; "auto" takes a GPU where there is one.
-        cache: keeps the encoded tiles, so that the same image with another realism is only decoded.
+        device: Device to compute on; "auto" takes a GPU where there is one.
+        cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
         **options: tile, halo, batch, dtype, channels, time and seed, as in ``RunSettings``.
 
     Returns:
@@ -82,6 +82,7 @@ def denoise(
         TypeError: if it is no such array, its dtype is not supported, or an option is not known.
         ValueError: if an argument is out of range or the axes do not fit; the message names it.
         FileNotFoundError: if there is no such model.
+        MemoryError: if the result would not fit into the free memory.
 
     Warns:
         UserWarning: if the noise could not be measured well, the result is doubtful, or values were clipped.

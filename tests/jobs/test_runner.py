@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -83,6 +84,21 @@ def test_the_model_is_loaded_once_and_told(counts, fast, drain, tiny_model, tmp_
     with pytest.raises(ValueError, match="no realism decoder"):
         next(run(Job(counts((9, 9)), tmp_path / "a.ome.tif", fast.replace(realism=1.0)), codec=codec))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_of_the_library_is_the_same_by_path_and_by_name(
+    counts, fast, drain, tiny_model, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("RDPDENOISE_MODELS", str(tmp_path / "mine"))
+    folder = shutil.copytree(tiny_model, tmp_path / "mine" / "cells-pairs")
+    by_path, by_name = (
+        array_job(counts((40, 40)), "YX", fast.replace(model=model), tmp_path / "a.ome.tif")
+        for model in (str(folder), "cells-pairs")
+    )
+    _, last = drain(run(by_path))
+    assert str(tmp_path / "mine") not in last.record.read_text()
+    assert str(tmp_path / "mine").encode() not in last.path.read_bytes()
+    assert finished_before(by_name, load_codec(by_name.settings))
 
 
 def test_a_cache_spares_the_encoder(codec, counts, fast, drain):

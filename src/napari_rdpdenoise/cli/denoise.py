@@ -79,10 +79,10 @@ def _order(inputs: list[str], out: str | None, job: Path | None, given: dict[str
     """Put command line and job file together.
 
     Args:
-        inputs: of the command line.
-        out: of the command line; the parser puts a single argument here.
-        job: the job file.
-        given: settings that the command line names.
+        inputs: Inputs of the command line.
+        out: Result of the command line; the parser puts a single argument here.
+        job: Job file.
+        given: Settings that the command line names.
 
     Raises:
         FileNotFoundError, ValueError: if something is missing or not as expected.

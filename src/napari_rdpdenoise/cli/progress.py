@@ -72,17 +72,19 @@ class _Display:
     """
 
     def __init__(self, name: str, command: CommandState) -> None:
-        self._name, self._command = name, command
-        self._shown: set[str] = set()
-        self._writing = False
+        self._command = command
         self._last_line = time.monotonic()
-        self._bar: Progress | None = None
+        self._turn_to(name)
+
+    def _turn_to(self, name: str) -> None:
+        self._name, self._writing = name, False
+        self._shown: set[str] = set()
+        self._bar = bar("tiles")
+        self._task = self._bar.add_task(name, total=None, state="")
 
     def close(self) -> None:
         """Take the bar away: nothing for standard output may pass through it."""
-        if self._bar is not None:
-            self._bar.stop()
-            self._bar = None
+        self._bar.stop()
 
     def take(self, event: Event) -> None:
         """Show one event of a run or a batch."""
@@ -109,8 +111,9 @@ class _Display:
             self._say("what is done is kept, the same command goes on there")
 
     def _begin(self, event: Started) -> None:
+        self.close()
+        self._turn_to(event.job.name)
         self._command.working = True
-        self._name, self._shown, self._writing = event.job.name, set(), False
         say(f"[{event.number}/{event.total}] {event.job.name}")
 
     def _end(self, event: Ended) -> None:
@@ -129,17 +132,12 @@ class _Display:
             self._shown.add(state.message)
             self._say(state.message)
         words = describe(state)
-        self._show(state, words)
+        done, total = state.done, state.total or None
+        self._bar.start()
+        self._bar.update(self._task, completed=done, total=total, state=words)
         if state.total and not stderr.is_terminal and time.monotonic() - self._last_line > _LINE_SECONDS:
             self._last_line = time.monotonic()
             self._say(f"{state.done} of {state.total} tiles {words}")
-
-    def _show(self, state: stream.Progress, words: str) -> None:
-        if self._bar is None:
-            self._bar = bar("tiles")
-            self._task = self._bar.add_task(self._name, total=None, state="")
-            self._bar.start()
-        self._bar.update(self._task, completed=state.done, total=state.total or None, state=words)
 
     def _say(self, text: str) -> None:
         say(f"{self._name}: {text}" if self._name else text)

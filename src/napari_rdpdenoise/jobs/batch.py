@@ -80,7 +80,7 @@ def run_batch(
     Args:
         jobs: Jobs of one model and device.
         codec: Loaded model; None takes the process's shared one of the first job's settings.
-        cache: Keeps encoded tiles; None for none.
+        cache: Cache of encoded tiles; None for none.
 
     Raises:
         FileNotFoundError: There is no such model.

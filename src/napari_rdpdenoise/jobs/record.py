@@ -37,7 +37,16 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.stream.report import RunReport
 
-__all__ = ["JobFile", "read_job", "read_settings", "record_path", "same_job", "write_job", "write_record"]
+__all__ = [
+    "JobFile",
+    "read_job",
+    "read_settings",
+    "record_path",
+    "same_job",
+    "with_model_named",
+    "write_job",
+    "write_record",
+]
 
 _ENDING = ".job.json"
 _SETTINGS = "settings"
@@ -159,6 +168,20 @@ def read_job(path: Path, model: str | None = None) -> JobFile:
     return JobFile(checked, source, None if result is None else path.parent / result)
 
 
+def with_model_named(settings: RunSettings, card: ModelCard) -> RunSettings:
+    """Settings with the name that their model has in the library here, however it was given.
+
+    Args:
+        settings: Settings of a run.
+        card: Card of the model that they gave; one that is found by no name keeps what was given.
+    """
+    from napari_rdpdenoise.codec.library import find
+
+    with suppress(OSError, ValueError):  # a model in hand may have come from elsewhere
+        return settings.replace(model=find(settings.model, card.sha256).key)
+    return settings
+
+
 def same_job(target: Path, spec: OutputSpec) -> bool:
     """Whether the job file beside a result says that the same input, settings and model made it."""
     try:
@@ -172,13 +195,8 @@ def _head(source: str | None, result: str | None) -> dict[str, Any]:
 
 
 def _how(settings: RunSettings, card: ModelCard) -> dict[str, Any]:
-    """Model and settings for a file; a model that is known by name here is named, wherever it was found."""
-    from napari_rdpdenoise.codec.library import find
-
-    with suppress(OSError, ValueError):  # a model in hand may have come from elsewhere
-        settings = settings.replace(model=find(settings.model, card.sha256).key)
     model = {"name": card.name, "sha256": card.sha256}
-    return {"model": model, _SETTINGS: json.loads(settings.to_json())}
+    return {"model": model, _SETTINGS: json.loads(with_model_named(settings, card).to_json())}
 
 
 def _check_model(model: str, named: Any, path: Path) -> None:

@@ -22,7 +22,7 @@ from napari_rdpdenoise.io import ArraySink, ImageSource, OutputSpec, Sink, array
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
 from napari_rdpdenoise.io.sink import check_free
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
-from napari_rdpdenoise.jobs.record import same_job, write_record
+from napari_rdpdenoise.jobs.record import same_job, with_model_named, write_record
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
 
@@ -42,7 +42,7 @@ def run(
     Args:
         job: Image, target and settings.
         codec: Loaded model; None takes the process's shared one of the settings' model and device.
-        cache: Keeps encoded tiles; None for none.
+        cache: Cache of encoded tiles; None for none.
 
     Raises:
         FileNotFoundError: There is no such input or model.
@@ -63,7 +63,8 @@ def run(
             codec.check_realism(job.settings.realism)
         if job.target is not None and _is_array(job.input) and _identity(job) is None:
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
-        spec = output_spec(source, job.settings, codec)
+        settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
+        spec = output_spec(source, settings, codec)
         sink = _memory_sink(spec) if job.target is None else _file_sink(job.target, spec, job.settings)
         data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
         try:
@@ -80,7 +81,7 @@ def finished_before(job: Job, codec: Codec) -> bool:
     """Whether the target holds the result of the same input, settings and model already.
 
     Args:
-        job: What would be done.
+        job: Job that would be done.
         codec: Model that would do it.
 
     Raises:
@@ -89,7 +90,7 @@ def finished_before(job: Job, codec: Codec) -> bool:
     if job.target is None or not job.target.exists():
         return False
     with _open_source(job) as source:
-        return same_job(job.target, output_spec(source, job.settings, codec))
+        return same_job(job.target, output_spec(source, with_model_named(job.settings, codec.card), codec))
 
 
 def load_codec(settings: RunSettings) -> Codec:

@@ -51,9 +51,9 @@ class Controller:
     """Holds the dock's state, starts and cancels runs.
 
     Args:
-        stream: turns a job into a generator of progress that returns what was made; closing it stops the
+        stream: Maker of a generator of progress from a job, which returns what was made; closing it stops the
             work.
-        on_change: called with the new state after every change.
+        on_change: Taker of the new state after every change.
     """
 
     def __init__(self, stream: Stream, on_change: Callable[[DockState], None]) -> None:

@@ -72,8 +72,8 @@ def limits_of(data: Any, axes: str) -> tuple[float, float] | None:
     """Contrast limits of a result, from its middle plane: noise no longer stretches them.
 
     Args:
-        data: array of these axes, or a list of them, finest resolution first; little of it is read.
-        axes: one letter per axis.
+        data: Array of these axes, or a list of them, finest resolution first; little of it is read.
+        axes: One letter per axis.
 
     Returns:
         Least and greatest in counts, but for the outermost 0.1 %; None for colours and for nothing to see.

@@ -30,10 +30,10 @@ class Recipe:
     """What the dock would denoise.
 
     Attributes:
-        settings: how. Give `axes` where the layer's differ from what its file or shape says.
-        path: file of the noisy image, or URL; None if it is in memory only.
-        target: file of the result; None for memory.
-        layer: name of the noisy layer; None if none is chosen.
+        settings: How to denoise, with `axes` where the layer's differ from what its file or shape says.
+        path: File of the noisy image, or URL; None if it is in memory only.
+        target: File of the result; None for memory.
+        layer: Name of the noisy layer; None if none is chosen.
     """
 
     settings: RunSettings
@@ -48,11 +48,11 @@ def as_python(
     """Python text that denoises the same.
 
     Args:
-        settings: how.
-        path: file of the noisy image, or URL; None takes the layer's data from ``viewer``, as in napari's
+        settings: How to denoise.
+        path: File of the noisy image, or URL; None takes the layer's data from ``viewer``, as in napari's
             console.
-        target: file of the result; None leaves it in ``result``.
-        layer: name of the noisy layer.
+        target: File of the result; None leaves it in ``result``.
+        layer: Name of the noisy layer.
 
     Raises:
         ValueError: if neither a path nor a layer is given.
@@ -69,11 +69,11 @@ def as_command(
     """A command for the system's shell that denoises the same.
 
     Args:
-        settings: how.
-        path: file of the noisy image, or URL; None for a layer in memory, and then a comment says that it has
+        settings: How to denoise.
+        path: File of the noisy image, or URL; None for a layer in memory, and then a comment says that it has
             to be saved first.
-        target: file of the result; None for one beside the input.
-        layer: name of the noisy layer, for the comment.
+        target: File of the result; None for one beside the input.
+        layer: Name of the noisy layer, for the comment.
     """
     source = path or "layer.tif"
     words = [_PROGRAM, "denoise", *map(_operand, (source, target or _beside(source, settings)))]
