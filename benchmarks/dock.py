@@ -134,7 +134,7 @@ def _realism_moves(window: Window, moves: int) -> dict[str, list[float]]:
         for number in range(moves):
             window.rest(0.1)
             before, start = drawings.count, clock()
-            window.dock._realism.setValue((number % 20 + 1) / 20)
+            window.dock.sections["image"].realism.setValue((number % 20 + 1) / 20)
             blended = Gap.between(start, clock())
             while drawings.count == before:
                 window.rest(0.0)
@@ -160,16 +160,20 @@ def _stalls(window: Window, large: SimulatedSample, small: SimulatedSample) -> I
     yield "choosing a 2048 x 2048 layer, preview, pan and zoom", _watched(lambda: _travel(window))
     viewer.reset_view()
     window.wait(window.previewed, "preview")
-    yield "dragging realism, 2048 x 2048", _watched(lambda: _drag(window, dock._realism))
-    dock._auto.setChecked(False)
-    yield "dragging rate, 2048 x 2048", _watched(lambda: _drag(window, dock._rate))
+    box = dock.sections["image"]
+    yield "dragging realism, 2048 x 2048", _watched(lambda: _drag(window, box.realism))
+    box.auto.setChecked(False)
+    yield "dragging rate, 2048 x 2048", _watched(lambda: _drag(window, box.rate))
     window.rest(1.0)
-    dock._folds["&Compare"].open()
-    dock._folds["Read&outs"].open()
+    dock.unfold("compare")
+    dock.unfold("measure")
     window.wait(window.previewed, "preview")
-    yield "dragging realism, compare and readouts open", _watched(lambda: _drag(window, dock._realism))
-    for fold in dock._folds.values():
-        fold._head.setChecked(False)
+    yield (
+        "dragging realism, compare and readouts open",
+        _watched(lambda: _drag(window, box.realism)),
+    )
+    for name in ("compare", "measure"):
+        dock.unfold(name, False)
     viewer.layers.clear()
     dock.choose(
         viewer.add_image(np.concatenate([small.noisy] * FRAMES)[:FRAMES, :512, :512], name="stack", **LAYER)

@@ -79,21 +79,22 @@ def whole(window: Window, path: Path) -> None:
     dock.choose(viewer.add_image(sample.noisy, name="cells", **LOOK))
     dock.session.realism = 0.3
     dock.wait()
-    for title in ("&Compare", "Read&outs"):
-        dock._folds[title].open()
+    for name in ("compare", "measure"):
+        dock.unfold(name)
     window.rest(2.0)
-    dock._readouts._reference.choose(clean)
+    readouts = dock.sections["measure"].readouts
+    readouts._reference.choose(clean)
     window.rest(0.5)
-    dock._readouts.measure_plane()
-    window.wait(lambda: dock._readouts._cancel.isEnabled(), "start of the measurement", 5)
-    window.wait(lambda: not dock._readouts._cancel.isEnabled(), "measurement")
+    readouts.measure_plane()
+    window.wait(lambda: readouts._cancel.isEnabled(), "start of the measurement", 5)
+    window.wait(lambda: not readouts._cancel.isEnabled(), "measurement")
     window.rest(1.5)
     save(path, window.picture())
 
 
 def split(window: Window, path: Path) -> None:
     """Noisy on the left, result on the right."""
-    compare = window.dock._compare
+    compare = window.dock.sections["compare"]
     compare._split_on.setChecked(True)
     window.rest(1.5)
     save(path, _without_margin(window.viewer.screenshot(flash=False)[..., :3]))
@@ -105,9 +106,10 @@ def finetune(window: Window, path: Path) -> None:
     from qtpy.QtGui import QImage
     from qtpy.QtWidgets import QScrollArea
 
-    dock, box = window.dock, window.dock._finetune
-    for title, fold in dock._folds.items():
-        fold._head.setChecked(title == "&Fine-tune")
+    dock, box = window.dock, window.dock.sections["finetune"]
+    for name, section in dock.sections.items():
+        if section.title:
+            dock.unfold(name, name == "finetune")
     box.form.kind.setCurrentIndex(box.form.kind.findData("zeroshot"))
     box.form.unit.setCurrentText("steps")
     box.form.amount.setValue(TUNED)

@@ -77,15 +77,15 @@ def _drag(window: Window, slider: Any, values: np.ndarray) -> None:
 def sliders(window: Window, log: Log) -> None:
     """Move both, and step through the stack."""
     dock = window.dock
-    _drag(window, dock._realism, np.linspace(0.1, 1.0, 10))
+    _drag(window, dock.sections["image"].realism, np.linspace(0.1, 1.0, 10))
     log(f"realism to {dock.session.realism:g}")
     log.picture(window, "realism")
-    dock._auto.setChecked(False)
-    _drag(window, dock._rate, np.linspace(0.9, 0.1, 9))
+    dock.sections["image"].auto.setChecked(False)
+    _drag(window, dock.sections["image"].rate, np.linspace(0.9, 0.1, 9))
     log(f"rate to {dock.session.rate:g}: {dock.session.state.outcome}")
     log.picture(window, "rate")
-    dock._auto.setChecked(True)
-    dock._realism.setValue(0.2)
+    dock.sections["image"].auto.setChecked(True)
+    dock.sections["image"].realism.setValue(0.2)
     dims = window.viewer.dims
     for step in range(1, min(6, dims.nsteps[0])):
         dims.set_current_step(0, step)
@@ -97,14 +97,15 @@ def sliders(window: Window, log: Log) -> None:
 def readouts(window: Window, reference: Any, log: Log) -> None:
     """Compare, and measure against the reference."""
     dock = window.dock
-    for title in ("&Compare", "Read&outs"):
-        dock._folds[title].open()
+    for name in ("compare", "measure"):
+        dock.unfold(name)
     window.rest(1.0)
-    dock._readouts._reference.choose(reference)
-    dock._readouts.measure_plane()
+    box = dock.sections["measure"].readouts
+    box._reference.choose(reference)
+    box.measure_plane()
     window.rest(0.1)
-    window.wait(lambda: not dock._readouts._cancel.isEnabled(), "measurement")
-    table = dock._readouts._table
+    window.wait(lambda: not box._cancel.isEnabled(), "measurement")
+    table = box._table
     for row in range(table.rowCount()):
         cells = [table.item(row, column) for column in range(table.columnCount())]
         head = table.verticalHeaderItem(row)

@@ -15,7 +15,17 @@ from typing import Any, Literal, Self, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-__all__ = ["Decides", "Marked", "Marks", "choices_of", "flag_of", "group_fields", "marks_of", "option_types"]
+__all__ = [
+    "Decides",
+    "Marked",
+    "Marks",
+    "bound_of",
+    "choices_of",
+    "flag_of",
+    "group_fields",
+    "marks_of",
+    "option_types",
+]
 
 
 class Decides(Enum):
@@ -37,12 +47,16 @@ class Marks:
         group: Part of a form that shows it; None for no form.
         row: Its place in that group.
         flag: Its command line option; None for the field's name.
+        unit: Unit of its number.
+        most: Greatest number that a form offers, where the field has no bound.
     """
 
     decides: Decides
     group: Literal["main", "advanced", "expert"] | None = None
     row: int = 0
     flag: str | None = None
+    unit: str = ""
+    most: int | None = None
 
 
 class Marked(BaseModel, frozen=True, extra="forbid"):
@@ -102,6 +116,11 @@ def option_types(annotation: Any) -> tuple[Any, ...]:
     """The types that a field may have, without None."""
     parts = get_args(annotation) if get_origin(annotation) in (Union, UnionType) else (annotation,)
     return tuple(part for part in parts if part is not NoneType)
+
+
+def bound_of(field: FieldInfo, kind: Literal["ge", "le", "multiple_of"]) -> Any:
+    """A bound of a field's number; None where it has none."""
+    return next((getattr(bound, kind) for bound in field.metadata if hasattr(bound, kind)), None)
 
 
 def choices_of(field: FieldInfo) -> tuple[str, ...] | None:

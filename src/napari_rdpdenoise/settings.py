@@ -76,7 +76,7 @@ class RunSettings(Marked):
         title="Output type",
         description="'input' keeps the input's number type (clipping is counted), or 'float32'.",
     )
-    tile: Annotated[int, Marks(Decides.DECODES, "advanced", 1)] = Field(
+    tile: Annotated[int, Marks(Decides.DECODES, "advanced", 1, unit="px", most=4096)] = Field(
         default=TILE,
         ge=GRID,
         multiple_of=GRID,

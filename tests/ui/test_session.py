@@ -1,4 +1,4 @@
-"""The dock's controller with a stage that has no window: calls from the engine's thread wait in a queue."""
+"""The dock's session with a stand-in for the window: calls from the engine's thread wait in a queue."""
 
 from __future__ import annotations
 
@@ -18,12 +18,11 @@ from napari_rdpdenoise.files import locked
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.session import Session
-from napari_rdpdenoise.ui.state import Advanced
 
 PATIENCE = 60.0
 
 
-class FakeStage:
+class FakeWindow:
     """A viewer of one layer at its full size, and the viewer's event loop."""
 
     def __init__(self):
@@ -63,8 +62,8 @@ class FakeStage:
 
     def start(self, job):
         self.jobs.append(job)
-        for event in self.session.controller.run(job):
-            self.session.take(event)
+        for event in self.session.runs.events(job):
+            self.session.runs.take(event)
 
     def work(self, until):
         """Run the event loop until a condition holds."""
@@ -82,13 +81,14 @@ def make_session(tiny_realism_codec):
     made = []
 
     def make(**options):
-        stage = FakeStage()
+        window = FakeWindow()
         states = []
         load = options.pop("load", lambda model, device: tiny_realism_codec)
-        session = stage.session = Session(stage, states.append, load=load, **options)
-        session.edit(realism_note=None, auto_rate=False, rate=0.4, advanced=Advanced(tile=64, device="cpu"))
+        session = window.session = Session(window, states.append, load=load, **options)
+        session.edit(realism_note=None, auto_rate=False, rate=0.4)
+        session.edit_settings(tile=64, device="cpu")
         made.append(session)
-        return session, stage
+        return session, window
 
     yield make
     for session in made:
@@ -105,97 +105,97 @@ def done(session):
 
 
 def test_a_chosen_layer_is_previewed_as_a_run_would_denoise_it(make_session, movie, run, tiny_realism_codec):
-    session, stage = make_session()
+    session, window = make_session()
     stack = movie()
     session.choose(subject(stack))
-    stage.work(done(session))
+    window.work(done(session))
     whole, _ = run(stack, session.state.settings().replace(dtype="float32"), tiny_realism_codec)
-    np.testing.assert_allclose(stage.canvas[0], whole[0], atol=1e-3 * float(np.ptp(whole)))
+    np.testing.assert_allclose(window.canvas[0], whole[0], atol=1e-3 * float(np.ptp(whole)))
     assert session.state.preview_line.startswith("Preview: done")
     assert "bits/pixel" in session.state.outcome
 
 
 def test_realism_is_blended_without_the_encoder(make_session, movie, tiny_realism_codec):
-    session, stage = make_session()
+    session, window = make_session()
     session.choose(subject(movie()))
-    stage.work(done(session))
+    window.work(done(session))
     shown, calls = session.shown(), tiny_realism_codec.encoder_calls
     for value in (0.5, 1.0):
         session.realism = value
         expected = shown.fidelity + np.float32(value) * (shown.realism - shown.fidelity)
-        np.testing.assert_allclose(stage.canvas[0], expected, rtol=1e-5)
+        np.testing.assert_allclose(window.canvas[0], expected, rtol=1e-5)
     assert tiny_realism_codec.encoder_calls == calls
     assert session.shown().alpha == 1.0
 
 
 def test_another_rate_previews_again_and_keeps_the_pixels_until_then(make_session, movie):
-    session, stage = make_session()
+    session, window = make_session()
     session.choose(subject(movie()))
-    stage.work(done(session))
-    before = np.array(stage.canvas[0])
-    looks = stage.looks
+    window.work(done(session))
+    before = np.array(window.canvas[0])
+    looks = window.looks
     session.rate = 0.9
-    np.testing.assert_array_equal(stage.canvas[0], before)
-    assert stage.looks == looks + 1, "debounced: the stage is asked to look again"
+    np.testing.assert_array_equal(window.canvas[0], before)
+    assert window.looks == looks + 1, "debounced: the window is asked to look again"
     session.preview()
     assert session.state.shown < session.state.wished
-    stage.work(done(session))
-    assert not np.array_equal(stage.canvas[0], before)
+    window.work(done(session))
+    assert not np.array_equal(window.canvas[0], before)
 
 
 def test_automatic_rate_tells_noise_and_residual(make_session, movie):
-    session, stage = make_session()
+    session, window = make_session()
     session.rate = "auto"
     session.choose(subject(movie()))
-    stage.work(lambda: "expected noise" in session.state.outcome)
+    window.work(lambda: "expected noise" in session.state.outcome)
     assert "gain" in session.state.facts
     assert session.shown().plan.choice is not None
     assert session.rate == "auto"
 
 
 def test_stepping_to_another_plane_previews_it(make_session, movie):
-    session, stage = make_session()
+    session, window = make_session()
     stack = movie()
     session.choose(subject(stack))
-    stage.work(done(session))
-    stage.point = (2, 0, 0)
+    window.work(done(session))
+    window.point = (2, 0, 0)
     session.preview()
-    stage.work(done(session))
+    window.work(done(session))
     assert session.shown().index == (2,)
     np.testing.assert_array_equal(session.shown().noisy, stack[2])
 
 
 def test_only_what_is_in_view_is_waited_for(make_session, movie):
-    session, stage = make_session()
-    stage.corners = ((0, 0, 0), (0, 40, 40))
+    session, window = make_session()
+    window.corners = ((0, 0, 0), (0, 40, 40))
     session.choose(subject(movie()))
     assert session.state.wished == 1
-    stage.work(done(session))
+    window.work(done(session))
 
 
 def test_nothing_of_another_layer_is_drawn(make_session, movie):
-    session, stage = make_session()
+    session, window = make_session()
     session.choose(subject(movie(seed=0), "a"))
     session.choose(subject(movie(seed=1), "b"))
-    stage.work(done(session))
+    window.work(done(session))
     shown = session.shown()
     np.testing.assert_array_equal(shown.noisy, movie(seed=1)[0])
     assert shown.done.all()
     session.choose(None)
-    assert stage.canvas is None
+    assert window.canvas is None
     assert session.shown() is None
 
 
 def test_without_preview_nothing_is_computed(make_session, movie, tiny_realism_codec):
-    session, stage = make_session()
+    session, window = make_session()
     session.edit(preview=False)
     calls = tiny_realism_codec.encoder_calls
     session.choose(subject(movie()))
     session.preview()
-    assert stage.canvas is None
+    assert window.canvas is None
     assert tiny_realism_codec.encoder_calls == calls
     session.edit(preview=True)
-    stage.work(done(session))
+    window.work(done(session))
 
 
 def test_an_error_of_the_preview_is_told_and_the_next_layer_works(make_session, movie, tiny_realism_codec):
@@ -206,12 +206,12 @@ def test_an_error_of_the_preview_is_told_and_the_next_layer_works(make_session, 
             raise FileNotFoundError("model: no such model")
         return tiny_realism_codec
 
-    session, stage = make_session(load=load)
+    session, window = make_session(load=load)
     session.choose(subject(movie(), "a"))
-    stage.work(lambda: "no such model" in session.state.preview_line)
+    window.work(lambda: "no such model" in session.state.preview_line)
     broken[0] = False
     session.choose(subject(movie(), "b"))
-    stage.work(done(session))
+    window.work(done(session))
     assert "no such model" not in session.state.preview_line
 
 
@@ -236,11 +236,11 @@ def test_a_run_gets_the_settings_and_the_target(make_session, movie, tmp_path):
         raise ValueError("stop here")
         yield
 
-    session, stage = make_session(stream=stream)
+    session, window = make_session(stream=stream)
     session.choose(subject(movie()))
     session.realism = 0.5
     session.run(tmp_path / "a.ome.zarr", overwrite=True)
-    (job,) = stage.jobs
+    (job,) = window.jobs
     assert (job.settings.realism, job.settings.rate, job.settings.overwrite) == (0.5, 0.4, True)
     assert job.target == tmp_path / "a.ome.zarr"
     assert "stop here" in session.state.status
@@ -304,23 +304,23 @@ def test_settings_of_a_job_file_move_all_controls(make_session):
 
 
 def test_another_seed_of_a_job_file_is_previewed_as_it_is_run(make_session, movie, run, tiny_realism_codec):
-    session, stage = make_session()
+    session, window = make_session()
     session.realism = 1.0
     stack = movie()
     session.choose(subject(stack))
-    stage.work(done(session))
-    before = np.array(stage.canvas[0])
+    window.work(done(session))
+    before = np.array(window.canvas[0])
     session.take_settings(session.state.settings().replace(seed=7))
     session.preview()
-    stage.work(done(session))
+    window.work(done(session))
     whole, _ = run(stack, session.state.settings().replace(dtype="float32"), tiny_realism_codec)
     span = float(np.ptp(whole))
     assert np.abs(before - whole[0]).max() > 0.01 * span, "the seed decides the grain"
-    np.testing.assert_allclose(stage.canvas[0], whole[0], atol=1e-3 * span)
+    np.testing.assert_allclose(window.canvas[0], whole[0], atol=1e-3 * span)
 
 
 def test_random_use_ends_with_the_right_picture(make_session, movie, run, tiny_realism_codec):
-    session, stage = make_session()
+    session, window = make_session()
     stacks = [movie(seed=seed) for seed in range(2)]
     rng = np.random.default_rng(0)
     for _ in range(200):
@@ -334,21 +334,21 @@ def test_random_use_ends_with_the_right_picture(make_session, movie, run, tiny_r
         elif what == 2:
             session.realism = float(rng.random())
         elif what == 3:
-            stage.point = (int(rng.integers(3)), 0, 0)
+            window.point = (int(rng.integers(3)), 0, 0)
             session.preview()
         elif what == 4:
             session.forget(which)
             session.choose(None)
-        elif not stage.calls.empty():
-            stage.calls.get()()
+        elif not window.calls.empty():
+            window.calls.get()()
     session.choose(subject(stacks[1], 1))
     session.rate, session.realism = 0.6, 0.25
     session.preview()
-    stage.work(done(session))
+    window.work(done(session))
     settings = session.state.settings().replace(dtype="float32")
     whole, _ = run(stacks[1], settings, tiny_realism_codec)
     index = session.shown().index
-    np.testing.assert_allclose(stage.canvas[index], whole[index], atol=1e-3 * float(np.ptp(whole)))
+    np.testing.assert_allclose(window.canvas[index], whole[index], atol=1e-3 * float(np.ptp(whole)))
     assert session.state.preview_note == ""
 
 
@@ -359,56 +359,56 @@ def test_planes_too_large_for_a_layer_are_not_previewed_but_can_be_run(make_sess
         def __getitem__(self, key):
             raise AssertionError("nothing may be read")
 
-    session, stage = make_session()
+    session, window = make_session()
     session.choose(subject(Huge()))
     assert "100 megapixels" in session.state.preview_line
-    assert stage.canvas is None
+    assert window.canvas is None
     assert session.state.can_start
 
 
 def test_tiles_of_a_rate_that_is_given_up_do_not_count(make_session, movie):
-    session, stage = make_session()
+    session, window = make_session()
     session.choose(subject(movie()))
-    stage.work(done(session))
+    window.work(done(session))
     session.rate = 0.8
-    session.realism = 0.5  # before the stage has looked again
-    assert not stage.canvas.done((0,)).any()
+    session.realism = 0.5  # before the window has looked again
+    assert not window.canvas.done((0,)).any()
     assert session.shown() is None
     session.preview()
-    stage.work(done(session))
+    window.work(done(session))
     assert session.shown().done.all()
 
 
 def test_planes_seen_at_another_realism_are_not_done_any_more(make_session, movie):
-    session, stage = make_session()
+    session, window = make_session()
     session.choose(subject(movie()))
-    stage.work(done(session))
-    stage.point = (1, 0, 0)
+    window.work(done(session))
+    window.point = (1, 0, 0)
     session.preview()
-    stage.work(done(session))
-    assert stage.canvas.done((0,)).all()
+    window.work(done(session))
+    assert window.canvas.done((0,)).all()
     session.realism = 0.5
-    assert stage.canvas.done((1,)).all()
-    assert not stage.canvas.done((0,)).any()
+    assert window.canvas.done((1,)).all()
+    assert not window.canvas.done((0,)).any()
 
 
 def test_a_set_rate_is_still_told_what_it_removes(make_session, movie):
-    session, stage = make_session()
+    session, window = make_session()
     session.rate = "auto"
     session.choose(subject(movie()))
-    stage.work(lambda: "expected noise" in session.state.outcome)
+    window.work(lambda: "expected noise" in session.state.outcome)
     session.rate = 0.0
     session.preview()
-    stage.work(lambda: session.plan is not None)
+    window.work(lambda: session.plan is not None)
     assert session.plan.choice is None
     assert session.choice is not None
     assert "expected noise" in session.state.outcome
 
 
 def test_another_model_is_asked_about_and_late_answers_are_dropped(make_session):
-    session, stage = make_session()
+    session, window = make_session()
     session.edit(model="other")
-    assert stage.asked == ["other"]
+    assert window.asked == ["other"]
     assert session.state.realism_note is not None
     session.take_realism("default", None)
     assert session.state.realism_note is not None, "an answer about the model before"

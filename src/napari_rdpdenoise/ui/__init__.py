@@ -1,1 +1,1 @@
-"""The napari dock: `ui.qt` knows Qt, napari and magicgui, everything else does not."""
+"""The napari dock: `ui.qt` knows Qt and napari, everything else does not."""

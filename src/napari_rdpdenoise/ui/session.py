@@ -1,4 +1,4 @@
-"""The dock's controller: what the controls say, the preview, and runs. No Qt here.
+"""The dock's session: what the controls say, a preview, and runs. No Qt here.
 
 All methods belong to the viewer's thread and return at once. Scripts use the same ones: `preview`, `run`,
 `cancel`, and the properties `rate` and `realism`.
@@ -6,49 +6,70 @@ All methods belong to the viewer's thread and return at once. Scripts use the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.ui import state as transitions
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
-from napari_rdpdenoise.ui.preview.viewing import Viewing
-from napari_rdpdenoise.ui.preview.window import Stage
-from napari_rdpdenoise.ui.run.controller import Cancelled, Controller
+from napari_rdpdenoise.ui.preview.preview import Preview
+from napari_rdpdenoise.ui.preview.window import Subject, Window
 from napari_rdpdenoise.ui.run.jobs import JobStream
 from napari_rdpdenoise.ui.run.recipes import Recipe
-from napari_rdpdenoise.ui.state import PENDING, DockState
+from napari_rdpdenoise.ui.run.runs import Runs
+from napari_rdpdenoise.ui.state import PENDING, DockState, StateStore
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.codec.autorate import RateChoice
     from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.ui.run.controller import Event, Stream
+    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.ui.preview.canvas import Canvas
+    from napari_rdpdenoise.ui.preview.shown import Shown
+    from napari_rdpdenoise.ui.run.runs import Stream
 
 __all__ = ["Session"]
 
 
-class Session(Viewing):
-    """Everything the dock does, for the dock and for scripts.
+class Session:
+    """Everything the dock does, for the dock and for scripts: it owns a preview and runs.
 
     Args:
-        stage: the window.
-        on_change: called with the new state after every change.
-        stream: does the work of a run; None for the engine. For tests.
-        cache: of latents, shared by preview and runs; None for none.
-        load: gives the codec of a model and a device; None for the process's shared ones. For tests.
+        window: Window that shows it.
+        on_change: Called with the new state after every change.
+        stream: Function that does the work of a run; None for the engine. For tests.
+        cache: Cache of latents, shared by preview and runs; None for none.
+        load: Function that gives the codec of a model and a device; None for the process's shared ones.
+
+    Attributes:
+        runs: Runs of jobs.
     """
 
     def __init__(
         self,
-        stage: Stage,
+        window: Window,
         on_change: Callable[[DockState], None] = lambda state: None,
         *,
         stream: Stream | None = None,
         cache: LatentCache | None = None,
         load: Callable[[str, str], Any] | None = None,
     ) -> None:
-        super().__init__(stage, Controller(stream or JobStream(cache), on_change), cache, load)
-        self._job: Job | None = None
+        self._window = window
+        self._store = StateStore(on_change)
+        self._preview = Preview(window, self._store, cache, load)
+        self.runs = Runs(self._store, stream or JobStream(cache))
+        self._closed = False
+
+    @property
+    def state(self) -> DockState:
+        """What the dock shows."""
+        return self._store.state
+
+    @property
+    def closed(self) -> bool:
+        """Whether `close` was called."""
+        return self._closed
 
     @property
     def rate(self) -> float | Literal["auto"]:
@@ -70,55 +91,120 @@ class Session(Viewing):
         self.edit(realism=self.state.settings().replace(realism=value).realism)
 
     def edit(self, **changes: Any) -> None:
-        """Change fields of the state; the preview follows.
-
-        Realism is blended at once, without any network; everything else re-aims the preview, when nothing
-        has changed for a moment.
-        """
+        """Change fields of the state; the preview follows, see `Preview.follow`."""
         if self._closed:
             return
         before = self.state
-        self.controller.edit(**changes)
+        self._store.edit(**changes)
         self._follow(before)
+
+    def edit_settings(self, **changes: Any) -> None:
+        """Change settings that have no field of their own in the state, such as the tile or the channels.
+
+        Raises:
+            ValueError: If a value is not as `RunSettings` describes it.
+        """
+        self.edit(base=self.state.base.replace(**changes))
 
     def take_settings(self, settings: RunSettings) -> None:
         """Set all controls that stand for run settings, as of a job file."""
         before = self.state
-        self.controller.take_settings(settings)
+        self._store.state = transitions.with_settings(before, settings)
         self._follow(before)
+
+    def tell(self, status: str) -> None:
+        """Show a line to the reader, in the place of that of the last run."""
+        self._store.edit(status=status)
+
+    def _follow(self, before: DockState) -> None:
+        """Show what a change of the state asks for."""
+        now = self.state
+        self._preview.follow(before, now)
+        if now.model != before.model:
+            self._store.edit(realism_note=PENDING)
+            self._window.ask_realism()
+
+    def take_realism(self, model: str, note: str | None) -> None:
+        """Take the answer to `Window.ask_realism`: why a model offers no realism, or None if it does."""
+        if model == self.state.model:
+            self.edit(realism_note=note)
+
+    # The preview, see there
+
+    @property
+    def subject(self) -> Subject | None:
+        """The chosen layer."""
+        return self._preview.subject
+
+    @property
+    def canvas(self) -> Canvas | None:
+        """The array of the preview layer."""
+        return self._preview.canvas
+
+    @property
+    def plan(self) -> ChannelPlan | None:
+        """Noise, normalisation and rate of the channel in view; None while they are not known."""
+        return self._preview.plan
+
+    @property
+    def choice(self) -> RateChoice | None:
+        """What the search of the rate has found for the channel in view, also where another is set."""
+        return self._preview.choice
+
+    def choose(self, subject: Subject | None) -> None:
+        """Take another layer, or the same with other content; the preview follows.
+
+        Raises:
+            TypeError, ValueError: If it cannot be read; no layer is chosen then.
+        """
+        self._preview.choose(subject)
+
+    def forget(self, key: Hashable) -> None:
+        """Let go of everything of a layer that was deleted or whose pixels were replaced."""
+        self._preview.forget(key)
+
+    def preview(self) -> None:
+        """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
+        self._preview.look()
+
+    def shown(self) -> Shown | None:
+        """What is shown at the moment, as arrays; None while there is no preview."""
+        return self._preview.shown()
+
+    def warm_up(self) -> None:
+        """Load the model before it is needed."""
+        self._preview.warm_up()
+
+    # Runs
 
     def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:
         """Denoise the whole layer, or the chosen channels and times of it, in a thread.
 
         Args:
-            target: file of the result (.ome.zarr or .ome.tif); None adds a layer in memory.
-            overwrite: whether a finished result at ``target`` is replaced.
+            target: File of the result (.ome.zarr or .ome.tif); None adds a layer in memory.
+            overwrite: Whether a finished result at ``target`` is replaced.
 
         Raises:
-            RuntimeError: if no layer is chosen or a run is under way.
+            RuntimeError: If no layer is chosen or a run is under way.
         """
-        self.controller.start()
-        subject = self._subject
+        self._window.start(self.runs.start(lambda: self._job_to(target, overwrite)))
+
+    def _job_to(self, target: str | Path | None, overwrite: bool) -> Job:
+        subject = self.subject
         assert subject is not None  # or it could not start
-        settings = self.state.settings().replace(overwrite=overwrite)
         known = layer_metadata(
             subject.axes, subject.scale, subject.units, subject.name, subject.channel_names
         )
-        self._job = Job(subject.data, None if target is None else Path(target), settings, known, subject.path)
-        self._stage.start(self._job)
+        settings = self.state.settings().replace(overwrite=overwrite)
+        return Job(subject.data, None if target is None else Path(target), settings, known, subject.path)
 
     def cancel(self) -> None:
         """Stop the run after the tile in work; what is done is kept."""
-        self.controller.cancel()
-
-    @property
-    def job(self) -> Job | None:
-        """The last run's job."""
-        return self._job
+        self.runs.cancel()
 
     def recipe(self) -> Recipe:
         """What is needed to do again what the dock is set to."""
-        subject, job, settings = self.subject, self._job, self.state.settings()
+        subject, job, settings = self.subject, self.runs.job, self.state.settings()
         mine = job is not None and subject is not None and job.input is subject.data
         if subject is not None and subject.path is None:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
@@ -132,46 +218,15 @@ class Session(Viewing):
     @property
     def unsettled(self) -> bool:
         """Whether a run or a part of the preview is still to come."""
-        return self.state.busy or (not self._settled and bool(self._sight.wishes) and not self._closed)
+        return self.state.busy or self._preview.unsettled
 
     def close(self, patience_s: float | None = 0.3) -> None:
         """Stop the run and the preview.
 
         Args:
-            patience_s: how long to wait for the tile in work; None until it is done.
+            patience_s: Seconds to wait for the tile in work; None until it is done.
         """
         if not self._closed:
             self._closed = True
-            self.controller.cancel()
-            self._engine.close(patience_s)
-
-    def take_realism(self, model: str, note: str | None) -> None:
-        """Take the answer to `Stage.ask_realism`: why a model offers no realism, or None if it does."""
-        if model == self.state.model:
-            self.edit(realism_note=note)
-
-    def take(self, event: Event) -> None:
-        """Take one event of the run that `Stage.start` drains."""
-        self.controller.apply(event)
-        if isinstance(event, Cancelled) and self._job is not None and self._job.target is not None:
-            kept = f"What is done is kept: start the same run again, to {self._job.target.name}, to go on."
-            self.controller.edit(status=f"{self.state.status} {kept}")
-
-    def _follow(self, before: DockState) -> None:
-        """Show what a change of the state asks for."""
-        now = self.state
-        if now.shown_realism != before.shown_realism:
-            self._blend()
-        if now.model != before.model:
-            self.controller.edit(realism_note=PENDING)
-            self._stage.ask_realism()
-        if now.preview != before.preview:
-            self._aimed = None
-            self._set_canvas()
-            self.preview()
-        if now.preview_settings() != before.preview_settings():
-            self._aimed = self._device = None
-            if self._canvas is not None:
-                self._canvas.restart()
-            self.controller.edit(outcome="", found_rate=None)
-            self._stage.look_again()
+            self.runs.cancel()
+            self._preview.close(patience_s)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise.settings import DECODED, RunSettings
 
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.stream import Progress, RunReport
 
 __all__ = [
-    "Advanced",
     "DockState",
     "Phase",
+    "StateStore",
     "cancelled",
     "cancelling",
     "failed",
@@ -39,17 +40,6 @@ PENDING = "Looking at what the model can do."
 
 
 @dataclass(frozen=True)
-class Advanced:
-    """Settings that most users never touch; see `RunSettings` for their meaning."""
-
-    tile: int = RunSettings.model_fields["tile"].default
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
-    dtype: Literal["input", "float32"] = "input"
-    channels: tuple[int, ...] | None = None
-    time: tuple[int, int] | None = None
-
-
-@dataclass(frozen=True)
 class DockState:
     """Everything that the dock shows.
 
@@ -67,8 +57,8 @@ class DockState:
         preview_note: why it is not, or not all of it; or what went wrong.
         shown: visible tiles that are denoised.
         wished: visible tiles.
-        advanced: tile size, device, number type, channels, times.
-        base: the settings that no control stands for, as a job file gave them.
+        base: all other settings: those of the group "advanced", and those that no control stands for, as a
+            job file gave them.
         phase: where the run stands.
         done: tiles finished in this run.
         total: tiles of this run; 0 while it is not known.
@@ -88,7 +78,6 @@ class DockState:
     preview_note: str = ""
     shown: int = 0
     wished: int = 0
-    advanced: Advanced = field(default_factory=Advanced)
     base: RunSettings = field(default_factory=RunSettings)
     phase: Phase = Phase.IDLE
     done: int = 0
@@ -117,16 +106,10 @@ class DockState:
 
     def settings(self) -> RunSettings:
         """Return the run settings that the controls stand for."""
-        more = self.advanced
         return self.base.replace(
             model=self.model,
             rate="auto" if self.auto_rate else self.rate,
             realism=self.realism if self.realism_note == PENDING else self.shown_realism,
-            tile=more.tile,
-            device=more.device,
-            dtype=more.dtype,
-            channels=more.channels,
-            time=more.time,
         )
 
     def preview_settings(self) -> RunSettings:
@@ -155,6 +138,33 @@ class DockState:
             whole = self.shown >= self.wished
             lines.insert(0, "Preview: " + ("done." if whole else f"{self.shown} of {self.wished} tiles."))
         return "\n".join(lines)
+
+
+class StateStore:
+    """Holds the state, and tells of every change. Belongs to the viewer's thread.
+
+    Args:
+        on_change: Called with the new state after every change.
+    """
+
+    def __init__(self, on_change: Callable[[DockState], None] = lambda state: None) -> None:
+        self._state = DockState()
+        self._on_change = on_change
+
+    @property
+    def state(self) -> DockState:
+        """What the dock shows."""
+        return self._state
+
+    @state.setter
+    def state(self, state: DockState) -> None:
+        if state != self._state:
+            self._state = state
+            self._on_change(state)
+
+    def edit(self, **changes: Any) -> None:
+        """Change fields of the state by name."""
+        self.state = replace(self._state, **changes)
 
 
 def started(state: DockState) -> DockState:
@@ -204,7 +214,6 @@ def with_settings(state: DockState, settings: RunSettings) -> DockState:
         auto_rate=auto,
         rate=state.rate if isinstance(settings.rate, str) else settings.rate,
         realism=settings.realism,
-        advanced=Advanced(settings.tile, settings.device, settings.dtype, settings.channels, settings.time),
         # a layer has its own axes, and the dock asks where the result goes
         base=settings.replace(axes=None, overwrite=False, output_format=None),
     )

@@ -75,8 +75,8 @@ def test_denoise_adds_a_layer_in_the_same_place(open_dock, qtbot):
     viewer, dock = open_dock()
     source = viewer.layers["cells"]
     source.contrast_limits = (90, 200)
-    dock._runs.denoise.click()
-    assert not dock._runs.denoise.isEnabled()
+    dock.sections["run"].denoise.click()
+    assert not dock.sections["run"].denoise.isEnabled()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     result = viewer.layers["cells denoised"]
     np.testing.assert_array_equal(result.data, source.data // 2)
@@ -87,15 +87,15 @@ def test_denoise_adds_a_layer_in_the_same_place(open_dock, qtbot):
     made = result.metadata[PLUGIN]
     assert made["settings"]["rate"] == 0.4
     assert made["bpp"] == 0.3
-    assert "Done in 1.0 s" in dock._runs.status.text()
-    assert "shared by neighbours" in dock._runs.status.text()
-    assert dock._runs.bar.value() == dock._runs.bar.maximum()
-    assert dock._runs.denoise.isEnabled()
+    assert "Done in 1.0 s" in dock.sections["run"].status.text()
+    assert "shared by neighbours" in dock.sections["run"].status.text()
+    assert dock.sections["run"].bar.value() == dock.sections["run"].bar.maximum()
+    assert dock.sections["run"].denoise.isEnabled()
 
 
 def test_contrast_limits_that_nobody_chose_follow_the_result(open_dock, qtbot):
     viewer, dock = open_dock()
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     low, high = viewer.layers["cells denoised"].contrast_limits
     data = viewer.layers["cells denoised"].data[1]
@@ -108,10 +108,10 @@ def test_a_time_range_lies_where_it_was_taken_from(open_dock, qtbot):
         return Finished(np.asarray(job.input)[1:3], REPORT)
 
     viewer, dock = open_dock(cut)
-    dock._advanced.time.setText("1:3")
-    dock._advanced.time.editingFinished.emit()
+    dock.sections["advanced"].form.controls["time"].setText("1:3")
+    dock.sections["advanced"].form.controls["time"].editingFinished.emit()
     assert dock.session.state.settings().time == (1, 3)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     assert viewer.layers["cells denoised"].translate[0] == 2.0, "one time step of 2 s"
 
@@ -120,11 +120,11 @@ def test_axes_that_are_not_named_are_told(open_dock, qtbot, monkeypatch):
     told = []
     monkeypatch.setattr("napari_rdpdenoise.ui.qt.boxes.run.show_info", told.append)
     viewer, dock = open_dock()
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
     assert told == []
     dock.choose(viewer.add_image(np.ones((2, 3, 4, 40, 50), np.uint16), name="unnamed"))
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "unnamed denoised" in images(viewer))
     assert [note for note in told if "TCZYX" in note] == told != []
 
@@ -142,14 +142,14 @@ def test_cancel_keeps_what_is_done(open_dock, qtbot):
         raise AssertionError("the run went on after Cancel")
 
     viewer, dock = open_dock(slow)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: dock.session.state.done == 1)
-    dock._runs.stop.click()
-    assert not dock._runs.stop.isEnabled()
+    dock.sections["run"].stop.click()
+    assert not dock.sections["run"].stop.isEnabled()
     go_on.set()
-    qtbot.waitUntil(lambda: "Cancelled" in dock._runs.status.text())
+    qtbot.waitUntil(lambda: "Cancelled" in dock.sections["run"].status.text())
     assert (viewer.layers["cells denoised (partial)"].data[0] == 7).all()
-    assert dock._runs.denoise.isEnabled()
+    assert dock.sections["run"].denoise.isEnabled()
 
 
 def test_closing_the_dock_stops_the_run(open_dock, qtbot):
@@ -163,7 +163,7 @@ def test_closing_the_dock_stops_the_run(open_dock, qtbot):
             closed.set()
 
     viewer, dock = open_dock(endless)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: dock.session.state.done == 1)
     viewer.window.remove_dock_widget(dock)
     assert closed.wait(10)
@@ -182,7 +182,7 @@ def test_closing_the_window_ends_all_threads(open_dock, qtbot):
 def test_a_renamed_layer_is_offered_by_its_new_name(open_dock):
     viewer, dock = open_dock()
     viewer.layers["cells"].name = "nuclei"
-    assert dock._layers.native.currentText() == "nuclei"
+    assert dock.sections["image"].layers.currentText() == "nuclei"
     assert dock.session.state.layer == "nuclei"
 
 
@@ -190,54 +190,54 @@ def test_an_error_is_notified_and_clears(open_dock, qtbot):
     from napari.utils.notifications import notification_manager
 
     _, dock = open_dock(broken_engine)
-    dock._runs.denoise.click()
-    qtbot.waitUntil(lambda: "Failed" in dock._runs.status.text())
-    assert "the device has no memory left" in dock._runs.status.text()
+    dock.sections["run"].denoise.click()
+    qtbot.waitUntil(lambda: "Failed" in dock.sections["run"].status.text())
+    assert "the device has no memory left" in dock.sections["run"].status.text()
     assert "the device has no memory left" in notification_manager.records[-1].message
-    assert dock._runs.denoise.isEnabled()
+    assert dock.sections["run"].denoise.isEnabled()
 
 
 def test_realism_is_off_with_the_reason_or_on(open_dock, qtbot):
     _, dock = open_dock()
-    assert not dock._realism.isEnabled()
-    assert dock._realism.toolTip() == NO_REALISM
+    assert not dock.sections["image"].realism.isEnabled()
+    assert dock.sections["image"].realism.toolTip() == NO_REALISM
     dock.session.edit(realism_note=None)
-    assert dock._realism.isEnabled()
+    assert dock.sections["image"].realism.isEnabled()
 
 
 def test_rate_slider_is_off_while_auto_and_stands_at_what_was_found(open_dock):
     _, dock = open_dock()
-    dock._rate.setValue(0.3)
+    dock.sections["image"].rate.setValue(0.3)
     assert dock.session.state.settings().rate == pytest.approx(0.3)
-    dock._auto.setChecked(True)
-    assert not dock._rate.isEnabled()
+    dock.sections["image"].auto.setChecked(True)
+    assert not dock.sections["image"].rate.isEnabled()
     dock.session.edit(found_rate=0.9)
-    assert dock._rate.value() == pytest.approx(0.9)
-    dock._auto.setChecked(False)
-    assert dock._rate.value() == pytest.approx(0.3)
+    assert dock.sections["image"].rate.value() == pytest.approx(0.9)
+    dock.sections["image"].auto.setChecked(False)
+    assert dock.sections["image"].rate.value() == pytest.approx(0.3)
 
 
 def test_wrong_text_in_advanced_is_told_and_taken_back(open_dock, monkeypatch):
     told = []
     _, dock = open_dock()
-    monkeypatch.setattr(dock._advanced, "_complain", told.append)
-    dock._advanced.time.setText("5 to 3")
-    dock._advanced.time.editingFinished.emit()
+    monkeypatch.setattr(dock.sections["advanced"].form, "_complain", told.append)
+    dock.sections["advanced"].form.controls["time"].setText("5 to 3")
+    dock.sections["advanced"].form.controls["time"].editingFinished.emit()
     assert "0:10" in told[0]
-    assert dock._advanced.time.text() == ""
+    assert dock.sections["advanced"].form.controls["time"].text() == ""
     assert dock.session.state.settings().time is None
 
 
 def test_colour_layers_and_no_layer(open_dock, qtbot):
     viewer, dock = open_dock(preview=True)
     viewer.layers.clear()
-    assert not dock._runs.denoise.isEnabled()
+    assert not dock.sections["run"].denoise.isEnabled()
     assert dock.session.state.preview, "only deleting the preview layer alone switches the preview off"
     viewer.add_image(np.zeros((20, 30, 3), np.uint8), name="colour", rgb=True)
     viewer.add_points([[1, 2]])
     assert dock.session.state.layer == "colour"
-    assert "colour" in dock._preview_line.text()
-    dock._runs.denoise.click()
+    assert "colour" in dock.sections["image"].preview_line.text()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "colour denoised" in images(viewer))
     assert viewer.layers["colour denoised"].rgb
 
@@ -246,8 +246,9 @@ def test_controls_are_named_and_the_dock_is_wide_enough(open_dock):
     from qtpy.QtWidgets import QAbstractButton, QAbstractSlider, QComboBox, QLineEdit, QSpinBox
 
     _, dock = open_dock()
-    for fold in dock._folds.values():
-        fold.open()
+    for name, section in dock.sections.items():
+        if section.title:
+            dock.unfold(name)
     kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
     inner = (QSpinBox, QComboBox)  # their own line edits and buttons are theirs to name, as a table's corner
     controls = [
@@ -257,7 +258,7 @@ def test_controls_are_named_and_the_dock_is_wide_enough(open_dock):
         if not isinstance(control.parent(), inner) and type(control) is not QAbstractButton
     ]
     assert len(controls) > 15
-    sliders = [dock._rate, dock._realism]
+    sliders = [dock.sections["image"].rate, dock.sections["image"].realism]
     assert all(isinstance(s, QAbstractSlider) or s.accessibleName() for s in sliders)
     unnamed = [c for c in controls if not (c.accessibleName() and c.toolTip())]
     assert unnamed == []
@@ -270,12 +271,12 @@ def test_the_preview_fills_its_layer_and_follows_the_sliders(open_dock, qtbot, t
     qtbot.waitUntil(done, timeout=20000)
     layer = viewer.layers["cells preview"]
     assert layer is dock.preview_layer
-    assert layer not in dock._layers.choices
+    assert layer not in dock.sections["image"].layers.offered
     np.testing.assert_array_equal(layer.scale, viewer.layers["cells"].scale)
     step = int(viewer.dims.current_step[0])
     fidelity, calls = np.array(layer.data[step]), tiny_realism_codec.encoder_calls
     assert not np.array_equal(fidelity, viewer.layers["cells"].data[step])
-    dock._realism.setValue(1.0)
+    dock.sections["image"].realism.setValue(1.0)
     assert not np.array_equal(layer.data[step], fidelity), "at once"
     assert tiny_realism_codec.encoder_calls == calls
     viewer.dims.set_current_step(0, 0)
@@ -283,8 +284,8 @@ def test_the_preview_fills_its_layer_and_follows_the_sliders(open_dock, qtbot, t
     qtbot.waitUntil(done, timeout=20000)
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: not dock.session.state.preview)
-    assert not dock._preview.isChecked()
-    dock._preview.setChecked(True)
+    assert not dock.sections["image"].preview.isChecked()
+    dock.sections["image"].preview.setChecked(True)
     assert "cells preview" in images(viewer)
 
 
@@ -303,18 +304,18 @@ def test_replaced_pixels_are_previewed_afresh(open_dock, qtbot):
 def test_the_preview_says_why_there_is_none_in_3d(open_dock, qtbot):
     viewer, dock = open_dock(preview=True)
     viewer.dims.ndisplay = 3
-    qtbot.waitUntil(lambda: "2-D" in dock._preview_line.text())
+    qtbot.waitUntil(lambda: "2-D" in dock.sections["image"].preview_line.text())
     viewer.dims.ndisplay = 2
-    qtbot.waitUntil(lambda: "2-D" not in dock._preview_line.text())
+    qtbot.waitUntil(lambda: "2-D" not in dock.sections["image"].preview_line.text())
 
 
 def test_after_a_run_the_sliders_bring_the_preview_back(open_dock, qtbot):
     viewer, dock = open_dock(note=None, preview=True)
     qtbot.waitUntil(lambda: dock.session.state.shown > 0, timeout=20000)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "cells denoised" in images(viewer))
     assert not dock.preview_layer.visible
-    dock._realism.setValue(0.5)
+    dock.sections["image"].realism.setValue(0.5)
     assert dock.preview_layer.visible
     assert viewer.layers[-1] is dock.preview_layer
 
@@ -322,10 +323,10 @@ def test_after_a_run_the_sliders_bring_the_preview_back(open_dock, qtbot):
 def test_a_job_file_moves_the_controls(open_dock):
     _, dock = open_dock(note=None)
     wanted = dock.session.state.settings().replace(rate=0.8, realism=0.6, tile=128)
-    dock._repeat._apply(wanted)
-    assert dock._rate.value() == pytest.approx(0.8)
-    assert dock._realism.value() == pytest.approx(0.6)
-    assert dock._advanced.tile.value() == 128
+    dock.sections["repeat"]._apply(wanted)
+    assert dock.sections["image"].rate.value() == pytest.approx(0.8)
+    assert dock.sections["image"].realism.value() == pytest.approx(0.6)
+    assert dock.sections["advanced"].form.controls["tile"].value() == 128
 
 
 def test_the_manifest_opens_the_dock(make_napari_viewer, qtbot, monkeypatch):

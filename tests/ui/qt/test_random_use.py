@@ -47,17 +47,12 @@ def open_dock(make_napari_viewer, qtbot, tiny_realism_codec):
             viewer, stream or engine, lambda model: None, lambda model, device: tiny_realism_codec
         )
         viewer.window.add_dock_widget(dock, name="RDP Denoise")
-        dock.session.edit(auto_rate=False, advanced=_small_tiles(dock))
+        dock.session.edit(auto_rate=False)
+        dock.session.edit_settings(tile=64, device="cpu")
         qtbot.waitUntil(lambda: dock.session.state.realism_note is None, timeout=PATIENCE_MS)
         return viewer, dock
 
     return open_
-
-
-def _small_tiles(dock):
-    from dataclasses import replace
-
-    return replace(dock.session.state.advanced, tile=64, device="cpu")
 
 
 def _cells(rng, number=0):
@@ -93,7 +88,7 @@ class User:
         return action.__name__
 
     def noisy(self):
-        return list(self.dock._layers.choices)
+        return list(self.dock.sections["image"].layers.offered)
 
     def add(self):
         if len(self.noisy()) < 4:
@@ -105,10 +100,10 @@ class User:
             self.dock.choose(self.rng.choice(layers))
 
     def rate(self):
-        self.dock._rate.setValue(self.rng.random())
+        self.dock.sections["image"].rate.setValue(self.rng.random())
 
     def realism(self):
-        self.dock._realism.setValue(self.rng.random())
+        self.dock.sections["image"].realism.setValue(self.rng.random())
 
     def plane(self):
         dims = self.viewer.dims
@@ -124,7 +119,7 @@ class User:
             self.viewer.layers.remove(self.rng.choice(list(self.viewer.layers)))
 
     def show(self):
-        self.dock._preview.setChecked(self.rng.random() < 0.8)
+        self.dock.sections["image"].preview.setChecked(self.rng.random() < 0.8)
 
 
 def _whole(dock):
@@ -166,7 +161,7 @@ def test_200_random_actions_leave_the_right_picture_and_nothing_else(
             user.add()
         layer = user.noisy()[-1]
         dock.choose(layer)
-        dock._preview.setChecked(True)
+        dock.sections["image"].preview.setChecked(True)
         viewer.reset_view()
         qtbot.waitUntil(_whole(dock), timeout=PATIENCE_MS)
     assert [record for record in caplog.records if record.name.startswith("napari_rdpdenoise")] == []
@@ -213,25 +208,25 @@ def test_cancel_and_run_again(open_dock, qtbot):
     slow = Slow()
     viewer, dock = open_dock(slow)
     _stack(viewer)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: dock.session.state.done == 1)
-    dock._runs.stop.click()
+    dock.sections["run"].stop.click()
     slow.go_on.set()
     qtbot.waitUntil(lambda: not dock.session.state.busy)
     assert slow.closed.is_set()
     assert "cells denoised (partial)" in viewer.layers
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "cells denoised" in viewer.layers)
     assert (viewer.layers["cells denoised"].data == 7).all()
     assert slow.runs == 2
-    assert dock._runs.denoise.isEnabled()
+    assert dock.sections["run"].denoise.isEnabled()
 
 
 def test_the_layer_is_deleted_in_the_middle_of_a_run(open_dock, qtbot):
     slow = Slow()
     viewer, dock = open_dock(slow)
     _stack(viewer)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: dock.session.state.done == 1)
     viewer.layers.remove("cells")
     slow.go_on.set()
@@ -243,7 +238,7 @@ def test_closing_the_viewer_in_the_middle_of_a_run_ends_the_run(open_dock, qtbot
     slow = Slow()
     viewer, dock = open_dock(slow)
     _stack(viewer)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: dock.session.state.done == 1)
     slow.closed.clear()
     with caplog.at_level(logging.ERROR, logger="napari_rdpdenoise"):

@@ -15,7 +15,7 @@ from napari_rdpdenoise.ui.preview.viewport import LayerView
 if TYPE_CHECKING:
     from napari_rdpdenoise.io import ImageSource
 
-__all__ = ["Stage", "Subject", "open_subject", "why_no_canvas"]
+__all__ = ["Subject", "Window", "open_subject", "why_no_canvas"]
 
 _LARGEST_PLANE = (
     100_000_000  # pixels that a preview layer may have: 400 MB, and what a graphics card can show
@@ -57,7 +57,7 @@ class Subject:
         return f"{self.axes}, {size}, {np.dtype(self.data.dtype).name}"
 
 
-class Stage(Protocol):
+class Window(Protocol):
     """What the session needs of the window; all but ``post`` is called in the viewer's thread."""
 
     def post(self, call: Callable[[], None]) -> None:
@@ -82,7 +82,7 @@ class Stage(Protocol):
         """All that is in view was denoised, or another plane is shown."""
 
     def start(self, job: Job) -> None:
-        """Drain ``session.controller.run(job)`` in a thread, and hand each event to ``session.take``."""
+        """Drain ``session.runs.events(job)`` in a thread, and hand each event to ``session.take``."""
 
 
 def why_no_canvas(subject: Subject) -> str | None:

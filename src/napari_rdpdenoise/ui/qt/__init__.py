@@ -1,4 +1,4 @@
-"""The dock itself: the only place that knows Qt, napari and magicgui."""
+"""The dock itself: the only place that knows Qt and napari."""
 
 from napari_rdpdenoise.ui.qt.dock import DenoiseDock
 

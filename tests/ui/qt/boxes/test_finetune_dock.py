@@ -42,7 +42,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
     made = DenoiseDock(viewer, None, lambda model: None, lambda model, device: tiny_realism_codec)
     made.session.edit(preview=False)
     viewer.window.add_dock_widget(made, name="RDP Denoise")
-    made._folds["&Fine-tune"].open()
+    made.unfold("finetune")
     form = made._finetune.form
     form.kind.setCurrentIndex(form.kind.findData("zeroshot"))
     form.unit.setCurrentText("steps")
@@ -51,7 +51,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
 
 def test_a_better_model_is_offered_and_used(open_dock, qtbot):
     _, dock, ended = open_dock
-    box = dock._finetune
+    box = dock.sections["finetune"]
     box.form.amount.setValue(40)
     box.start.click()
     qtbot.waitUntil(lambda: not box.busy, timeout=PATIENCE)
@@ -61,18 +61,18 @@ def test_a_better_model_is_offered_and_used(open_dock, qtbot):
     assert not box.crop.isHidden()
     before = dock.session.state.model
     assert before == "default"
-    assert dock._model.findText("cells-zeroshot (tuned)") >= 0
+    assert dock.sections["image"].model.findText("cells-zeroshot (tuned)") >= 0
     box.use.click()
     assert dock.session.state.model == "cells-zeroshot"
-    assert dock._model.currentText() == "cells-zeroshot (tuned)"
+    assert dock.sections["image"].model.currentText() == "cells-zeroshot (tuned)"
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_closing_while_training_saves_and_ends_it(open_dock, qtbot, whole):
     viewer, dock, ended = open_dock
-    dock._finetune.form.amount.setValue(100_000)
-    dock._finetune.start.click()
-    qtbot.waitUntil(lambda: dock._finetune.bar.value() >= 2, timeout=PATIENCE)
+    dock.sections["finetune"].form.amount.setValue(100_000)
+    dock.sections["finetune"].start.click()
+    qtbot.waitUntil(lambda: dock.sections["finetune"].bar.value() >= 2, timeout=PATIENCE)
     out = models_folder() / "cells-zeroshot"
     assert not ended.is_set()
     if whole:
@@ -98,12 +98,12 @@ def one_core():
 
 def test_a_run_works_while_training(open_dock, qtbot, tiny_model, one_core):
     viewer, dock, ended = open_dock
-    box = dock._finetune
+    box = dock.sections["finetune"]
     dock.session.edit(model=str(tiny_model), auto_rate=False)
     box.form.amount.setValue(100_000)
     box.start.click()
     qtbot.waitUntil(lambda: box.bar.value() >= 2, timeout=PATIENCE)
-    dock._runs.denoise.click()
+    dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "cells denoised" in [layer.name for layer in viewer.layers], timeout=PATIENCE)
     assert box.busy
     assert not ended.is_set()

@@ -10,8 +10,8 @@ import pytest
 from napari_rdpdenoise.io import ImageMetadata
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.run.controller import Cancelled
 from napari_rdpdenoise.ui.run.jobs import Finished
+from napari_rdpdenoise.ui.run.runs import Cancelled
 
 pytestmark = pytest.mark.display
 
@@ -51,10 +51,11 @@ def desk(qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(QMessageBox, "question", ask)
     monkeypatch.setattr(run_box, "show_error", found.told.append)
     subject = SimpleNamespace(data=data, path=str(raw), name="cells")
-    session = SimpleNamespace(run=start, cancel=lambda: None, subject=subject, job=None)
-    live = SimpleNamespace(session=session, layer=layer, cover=lambda: None)
+    runs = SimpleNamespace(job=None)
+    session = SimpleNamespace(run=start, cancel=lambda: None, subject=subject, runs=runs)
+    window = SimpleNamespace(viewer=viewer, session=session, layer=layer, cover=lambda: None)
     found.session, found.layer = session, layer
-    found.box = run_box.RunBox(viewer, live, lambda: False)
+    found.box = run_box.RunBox(window)
     qtbot.addWidget(found.box)
 
     def save_to(path):
@@ -105,9 +106,9 @@ def test_a_file_that_is_gone_from_the_viewer_may_be_replaced_after_one_question(
 def job(desk, **settings):
     names = ("DAPI", "GFP", "RFP")
     known = ImageMetadata("TCYX", channel_names=names, name="cells")
-    desk.session.job = Job(desk.layer.data, None, RunSettings(**settings), known)
+    desk.session.runs.job = Job(desk.layer.data, None, RunSettings(**settings), known)
     desk.box.run()
-    return desk.session.job
+    return desk.session.runs.job
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from napari.layers import Image, Layer
 from napari.utils.notifications import show_warning
 from qtpy.QtCore import Qt, QTimer
 from qtpy.QtGui import QCloseEvent, QShowEvent
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout
 from superqt import QLabeledSlider
 
 from napari_rdpdenoise.ui.qt.boxes.compare_layers import GapLayer, Overlay, ResidualLayer, SplitLayer
@@ -18,19 +18,21 @@ from napari_rdpdenoise.ui.qt.boxes.compare_toggle import NO_REALISM, ToggleRow
 from napari_rdpdenoise.ui.qt.boxes.compare_words import Teller
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 from napari_rdpdenoise.ui.qt.parts.links import Links
+from napari_rdpdenoise.ui.qt.parts.section import Section
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.ui.preview.shown import Shown
+    from napari_rdpdenoise.ui.qt.window import NapariWindow
 
-__all__ = ["CompareBox"]
+__all__ = ["CompareBox", "section"]
 
 _REFRESH_MS = 150  # a preview that fills in asks many times a second
 _WORDS_MS = 400
 _GAP_TIP = "Add a layer of realism - fidelity: texture that the data do not determine."
 
 
-class CompareBox(QWidget):
-    """Compare the noisy layer with its result. The dock calls `refresh` and, at its end, `shut`.
+class CompareBox(Section):
+    """Compare the noisy layer with its result. `refresh` is called whenever anything has changed.
 
     Args:
         viewer: that holds the layers.
@@ -39,6 +41,8 @@ class CompareBox(QWidget):
         shown: the plane that is shown, or None.
         set_realism: moves the realism slider, 0 to 1.
     """
+
+    title = "&Compare"
 
     def __init__(
         self,
@@ -121,6 +125,10 @@ class CompareBox(QWidget):
         needed = self.isVisible() or any(box.isChecked() for _, box in self._overlays)
         if needed and self._links.whole and not self._timer.isActive():
             self._timer.start()
+
+    def opened(self) -> None:
+        """Bring everything up to date."""
+        self.refresh()
 
     def shut(self) -> None:
         """Take the split view and the key away and show what was hidden; residual and gap layers stay."""
@@ -209,6 +217,20 @@ class CompareBox(QWidget):
     def _ask(self) -> None:
         if self.isVisible():
             self._teller.ask(self._shown())
+
+
+def section(window: NapariWindow) -> CompareBox:
+    """The section of a dock. It follows the view also while it is folded away: its layers show then, too."""
+    box = CompareBox(
+        window.viewer,
+        lambda: window.layer,
+        lambda: window.result_layer,
+        window.session.shown,
+        lambda value: window.edit(realism=value),
+    )
+    window.settled_view.connect(box.refresh)
+    window.redrawn.connect(box.refresh)
+    return box
 
 
 def _uncheck(box: QCheckBox) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 import napari
+from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
 
+from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.finetune.curves import Curves
 from napari_rdpdenoise.ui.finetune.events import Checked, Crop, Done, Event, Failed, Preparing, Progress, Task
 from napari_rdpdenoise.ui.finetune.run import events
@@ -16,14 +19,19 @@ from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
 from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CurvePlots
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.section import Section
 
-__all__ = ["FineTuneBox"]
+if TYPE_CHECKING:
+    from napari_rdpdenoise.ui.qt.window import NapariWindow
+    from napari_rdpdenoise.ui.state import DockState
+
+__all__ = ["FineTuneBox", "section"]
 
 _REDRAW_MS = 300  # between two drawings of the curves
 _STOPPING = "Stopping after the step in work; the window is free."
 
 
-class FineTuneBox(QWidget):
+class FineTuneBox(Section):
     """Form, buttons, curves, a held-out picture, and the report.
 
     Args:
@@ -38,6 +46,7 @@ class FineTuneBox(QWidget):
         used: signal with the folder of the model that shall be used.
     """
 
+    title = "&Fine-tune"
     tuned = Signal(str)
     used = Signal(str)
 
@@ -53,6 +62,7 @@ class FineTuneBox(QWidget):
         self._stream = stream
         self._training = training = Newest(self, long=True)
         self._paused = False
+        self._layer: str | None = None
         self._made: str | None = None  # folder of the better model
         self._curves = Curves()
         self.form = FineTuneForm(viewer.layers, image, model, device)
@@ -84,7 +94,7 @@ class FineTuneBox(QWidget):
         self.pause.clicked.connect(self._pause_or_go_on)
         self.cancel.clicked.connect(self.stop)
         self.use.clicked.connect(lambda: self._made and self.used.emit(self._made))
-        self.use.clicked.connect(self.refresh)  # the model to start from is another then
+        self.use.clicked.connect(self.form.refresh)  # the model to start from is another then
         self.form.changed.connect(self._show_buttons)
         self.destroyed.connect(lambda: training.stop())  # with the whole window
         self._show_buttons()
@@ -94,8 +104,14 @@ class FineTuneBox(QWidget):
         """Whether a training is under way, its last step included."""
         return self._training.busy
 
-    def refresh(self) -> None:
-        """Bring hints up to date when the box is unfolded."""
+    def show_state(self, state: DockState) -> None:
+        """Follow the layer that is denoised."""
+        if state.layer != self._layer:
+            self._layer = state.layer
+            self.form.refresh()
+
+    def opened(self) -> None:
+        """Bring hints up to date."""
         self.form.refresh()
 
     def begin(self) -> None:
@@ -223,3 +239,33 @@ class FineTuneBox(QWidget):
         column.addLayout(buttons)
         for part in (self.bar, self.status, self.crop, self.plots, self.report, self.use, self.notes):
             column.addWidget(part)
+
+
+def section(window: NapariWindow) -> FineTuneBox:
+    """The section of a dock."""
+    session = window.session
+    box = FineTuneBox(
+        window.viewer,
+        lambda: window.layer,
+        lambda: session.state.model,
+        lambda: session.state.base.device,
+    )
+    box.tuned.connect(window.tuned)
+    box.used.connect(lambda folder: _use(window, folder))
+    return box
+
+
+def _use(window: NapariWindow, folder: str) -> None:
+    """Choose a model that was made here."""
+    state = window.session.state
+    if state.busy:
+        show_error("A run is under way with the model chosen now: use the new one when it is over.")
+        return
+    try:
+        model = find(folder).key
+    except (OSError, ValueError) as error:  # removed since
+        show_error(str(error))
+        return
+    if state.model == model:  # trained further: what it made before does not hold
+        window.look_afresh()
+    window.edit(model=model)

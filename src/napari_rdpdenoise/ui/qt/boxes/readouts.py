@@ -86,7 +86,7 @@ class ReadoutsBox(QWidget):
 
     def _build(self) -> None:
         layers = self._viewer.layers
-        self._reference = LayerChoice(layers, Image, "None", self._result)
+        self._reference = LayerChoice(layers, Image, "None", lambda layer: layer is self._result())
         self._region = LayerChoice(layers, Shapes, "Whole plane")
         self._plane, self._series = QPushButton("Measure plane"), QPushButton("Measure series")
         self._cancel, self._copy = QPushButton("Cancel"), QPushButton("Copy table")

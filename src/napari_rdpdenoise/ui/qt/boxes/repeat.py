@@ -7,17 +7,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QPushButton, QVBoxLayout
 
 from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.run.recipes import Recipe, as_command, as_python
 from napari_rdpdenoise.ui.state import describe
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.ui.qt.window import NapariWindow
 
-__all__ = ["RepeatBox"]
+__all__ = ["RepeatBox", "section"]
 
 _FILTER = "Job files (*.job.json *.json);;All files (*)"
 
@@ -30,13 +32,15 @@ class _Answer(NamedTuple):
     error: Exception | None = None
 
 
-class RepeatBox(QWidget):
+class RepeatBox(Section):
     """Four buttons and a line that says what they did. Files are read and written in a thread.
 
     Args:
         recipe: tells what the dock would do now; a ValueError says why nothing can be done.
         apply: takes over loaded settings; a ValueError says why they do not fit.
     """
+
+    title = "Repeat"
 
     def __init__(self, recipe: Callable[[], Recipe], apply: Callable[[RunSettings], None]) -> None:
         super().__init__()
@@ -129,6 +133,11 @@ class RepeatBox(QWidget):
         self._told.setText(text)
         self._told.setToolTip(tooltip)
         self._told.show()
+
+
+def section(window: NapariWindow) -> RepeatBox:
+    """The section of a dock."""
+    return RepeatBox(window.session.recipe, window.session.take_settings)
 
 
 def _button(text: str, tooltip: str) -> QPushButton:

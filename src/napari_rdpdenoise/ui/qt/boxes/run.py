@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,42 +18,40 @@ from qtpy.QtWidgets import (
     QProgressBar,
     QPushButton,
     QVBoxLayout,
-    QWidget,
 )
 
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.layers import OURS, look_of
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
-from napari_rdpdenoise.ui.run.controller import Cancelled, Failed
+from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.run.jobs import Finished, limits_of
+from napari_rdpdenoise.ui.run.runs import Cancelled, Failed
 from napari_rdpdenoise.ui.state import describe
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.jobs.job import Job
-    from napari_rdpdenoise.ui.qt.live import Live
-    from napari_rdpdenoise.ui.run.controller import Event
+    from napari_rdpdenoise.ui.qt.window import NapariWindow
+    from napari_rdpdenoise.ui.run.runs import Event
     from napari_rdpdenoise.ui.state import DockState
 
-__all__ = ["RunBox"]
+__all__ = ["RunBox", "section"]
 
 _BAR_STEPS = 1000
 _MEMORY, _ZARR, _TIFF = "A new layer, in memory", "An OME-Zarr folder…", "An OME-TIFF file…"
 _ENDINGS = {_ZARR: (".ome.zarr", "OME-Zarr (*.ome.zarr)"), _TIFF: (".ome.tif", "OME-TIFF (*.ome.tif)")}
 
 
-class RunBox(QWidget):
+class RunBox(Section):
     """Buttons, progress and status of runs.
 
     Args:
-        viewer: takes the result.
-        live: has the chosen layer and the session.
-        closing: whether the dock is being closed, so that nothing more is added.
+        window: Window with the viewer that takes the result, the chosen layer and the session.
     """
 
-    def __init__(self, viewer: napari.viewer.Viewer, live: Live, closing: Callable[[], bool]) -> None:
+    def __init__(self, window: NapariWindow) -> None:
         super().__init__()
-        self._viewer, self._live, self._closing = viewer, live, closing
+        self._viewer, self._window = window.viewer, window
         self._look: dict[str, Any] = {}
         self._task: Any = None  # in napari's activity dock
         self.target = named(
@@ -75,7 +72,7 @@ class RunBox(QWidget):
         self.status = named(text_label(), "Status", "")
         self._arrange()
         self.denoise.clicked.connect(self._start)
-        self.stop.clicked.connect(live.session.cancel)
+        self.stop.clicked.connect(window.session.cancel)
 
     def _arrange(self) -> None:
         form = QFormLayout()
@@ -112,18 +109,16 @@ class RunBox(QWidget):
         """
         if target is not None:
             self._check(Path(target))
-        layer = self._live.layer
+        layer = self._window.layer
         if layer is not None:
             self._look = _result_look(layer)
             if note := axes_note(layer.ndim, layer.axis_labels):
                 show_info(note)
-        self._live.session.run(target, overwrite=overwrite)
+        self._window.session.run(target, overwrite=overwrite)
 
     def take(self, event: Event) -> None:
         """Show what came of a run."""
-        if self._closing():
-            return
-        job = self._live.session.job
+        job = self._window.session.runs.job
         if isinstance(event, Finished) and job is not None:
             self._add(event.data, job, "denoised", event)
             for message in event.report.messages:
@@ -133,7 +128,7 @@ class RunBox(QWidget):
         elif isinstance(event, Failed):
             show_error(f"Denoising failed: {describe(event.error)}")
 
-    def close_task(self) -> None:
+    def shut(self) -> None:
         """Take the bar out of napari's activity dock."""
         if self._task is not None:
             self._task.close()
@@ -147,7 +142,7 @@ class RunBox(QWidget):
             self.run()
             return
         ending, pattern = _ENDINGS[kind]
-        layer = self._live.layer
+        layer = self._window.layer
         name = "image" if layer is None else layer.name.replace("/", "_")
         text, _ = QFileDialog.getSaveFileName(
             self,
@@ -175,7 +170,7 @@ class RunBox(QWidget):
         Raises:
             ValueError: saying whose file it is.
         """
-        subject = self._live.session.subject
+        subject = self._window.session.subject
         if subject is not None:
             refuse_overwriting(target, files_behind(subject.data, subject.path))
         for layer in self._viewer.layers:
@@ -196,7 +191,7 @@ class RunBox(QWidget):
 
     def _show_task(self, state: DockState) -> None:
         if not state.busy:
-            self.close_task()
+            self.shut()
             return
         if self._task is None:
             self._task = progress(desc=f"Denoising {state.layer}", total=0)
@@ -228,7 +223,14 @@ class RunBox(QWidget):
         several = isinstance(data, list)
         name = f"{job.name} {suffix}"
         self._viewer.add_image(data, name=name, multiscale=several, metadata={OURS: made}, **look)
-        self._live.cover()
+        self._window.cover()
+
+
+def section(window: NapariWindow) -> RunBox:
+    """The section of a dock."""
+    box = RunBox(window)
+    window.happened.connect(box.take)
+    return box
 
 
 def _result_look(layer: napari.layers.Image) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Small pieces that all boxes of the dock are made of."""
+"""Small pieces that all sections of the dock are made of."""
 
 from __future__ import annotations
 
@@ -87,9 +87,9 @@ class Fold(QWidget):
         """Whether what is below shows."""
         return bool(self._head.isChecked())
 
-    def open(self) -> None:
-        """Show what is below."""
-        self._head.setChecked(True)
+    def open(self, on: bool = True) -> None:
+        """Show what is below, or hide it."""
+        self._head.setChecked(on)
 
     def _show(self, on: bool) -> None:
         self._head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)

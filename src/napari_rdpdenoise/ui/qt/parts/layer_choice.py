@@ -20,18 +20,18 @@ class LayerChoice(QComboBox):
     """Offers layers of one kind, and first none at all, which is also the choice to begin with.
 
     Args:
-        layers: the viewer's list of layers.
-        kind: class of the layers that are offered.
-        none: what no layer is called.
-        leave_out: tells a layer that is not offered, or None.
+        layers: List of the viewer's layers.
+        kind: Class of the layers that are offered.
+        none: Name of no layer; None where there is no such choice.
+        leave_out: Function that tells whether a layer is not offered.
     """
 
     def __init__(
         self,
         layers: Any,
         kind: type[Layer],
-        none: str,
-        leave_out: Callable[[], Layer | None] = lambda: None,
+        none: str | None,
+        leave_out: Callable[[Layer], bool] = lambda layer: False,
     ) -> None:
         super().__init__()
         self._layers, self._kind, self._none, self._leave_out = layers, kind, none, leave_out
@@ -49,21 +49,31 @@ class LayerChoice(QComboBox):
 
     def choose(self, layer: Layer | None) -> None:
         """Choose a layer that is offered; anything else is none."""
-        places = [n for n in range(self.count()) if n and self.itemData(n) == layer]
-        self.setCurrentIndex(places[0] if places and layer is not None else 0)
+        found = [n for n in range(self.count()) if layer is not None and self.itemData(n) == layer]
+        self.setCurrentIndex(found[0] if found else 0)
+
+    @property
+    def offered(self) -> list[Layer]:
+        """The layers that are offered."""
+        found = (self.itemData(number) for number in range(self.count()))
+        return [layer for layer in found if layer is not None]
 
     def follow(self, event: object = None) -> None:
         """List the viewer's layers anew and keep the choice, if it is still there."""
         if not alive(self):  # the viewer does not know that Qt has deleted the widget
             return
-        chosen, left_out = self.layer, self._leave_out()
-        kept = [x for x in self._layers if isinstance(x, self._kind) and (left_out is None or x != left_out)]
+        chosen, number = self.layer, self.currentIndex()
         blocked = self.blockSignals(True)
         self.clear()
-        self.addItem(self._none, None)
-        for layer in kept:
-            self.addItem(layer.name, layer)
-        self.choose(chosen)
+        if self._none is not None:
+            self.addItem(self._none, None)
+        for layer in self._layers:
+            if isinstance(layer, self._kind) and not self._leave_out(layer):
+                self.addItem(layer.name, layer)
+        if self._none is None and chosen not in self.offered:
+            self.setCurrentIndex(max(0, min(number, self.count() - 1)))  # the one that takes its place
+        else:
+            self.choose(chosen)
         self.blockSignals(blocked)
         if (self.layer is None) != (chosen is None):
             self.currentIndexChanged.emit(self.currentIndex())

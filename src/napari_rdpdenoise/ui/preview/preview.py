@@ -1,10 +1,10 @@
-"""The preview half of the session: the chosen layer, what is in view, the array that shows it. No Qt here.
+"""The preview: the chosen layer, what is in view, the array that shows it. No Qt here.
 
 ::
 
-    viewer ──choose, preview──▶ Viewing ──aim──▶ PreviewEngine (its own thread)
-                                   │  ◀──tiles, noise, rate (by Stage.post, in the viewer's thread)──┘
-                                   └──▶ Canvas, the array of the preview layer
+    viewer ──choose, look──▶ Preview ──aim──▶ PreviewEngine (its own thread)
+                                │  ◀──tiles, noise, rate (by Window.post, in the viewer's thread)──┘
+                                └──▶ Canvas, the array of the preview layer
 """
 
 from __future__ import annotations
@@ -21,40 +21,38 @@ from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.shown import Shown, assemble, noise_words, outcome_words
 from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
-from napari_rdpdenoise.ui.preview.window import Stage, Subject, open_subject, why_no_canvas
-from napari_rdpdenoise.ui.run.controller import Controller
-from napari_rdpdenoise.ui.state import DockState, describe
+from napari_rdpdenoise.ui.preview.window import Subject, Window, open_subject, why_no_canvas
+from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec.autorate import RateChoice
     from napari_rdpdenoise.stream.plan import ChannelPlan
 
-__all__ = ["Viewing"]
+__all__ = ["Preview"]
 
 
-class Viewing:
+class Preview:
     """What is seen of one layer. Methods belong to the viewer's thread and return at once.
 
     Args:
-        stage: the window.
-        controller: holds the state that is shown.
-        cache: of latents, shared with runs; None for none.
-        load: gives the codec of a model and a device; None for the process's shared ones. For tests.
+        window: Window that shows it.
+        store: Holder of the state that is shown.
+        cache: Cache of latents, shared with runs; None for none.
+        load: Function that gives the codec of a model and a device; None for the process's shared ones.
     """
 
     def __init__(
         self,
-        stage: Stage,
-        controller: Controller,
+        window: Window,
+        store: StateStore,
         cache: LatentCache | None,
         load: Callable[[str, str], Any] | None,
     ) -> None:
-        self.controller = controller
-        self._stage = stage
+        self._window, self._store = window, store
         self._engine = PreviewEngine(
-            lambda tile: stage.post(lambda: self._take_tile(tile)),
-            lambda event: stage.post(lambda: self._take_event(event)),
+            lambda tile: window.post(lambda: self._add_tile(tile)),
+            lambda event: window.post(lambda: self._hear(event)),
             cache=cache,
             load=load,
         )
@@ -72,11 +70,6 @@ class Viewing:
         self._closed = False
 
     @property
-    def state(self) -> DockState:
-        """What the dock shows."""
-        return self.controller.state
-
-    @property
     def subject(self) -> Subject | None:
         """The chosen layer."""
         return self._subject
@@ -85,11 +78,6 @@ class Viewing:
     def canvas(self) -> Canvas | None:
         """The array of the preview layer."""
         return self._canvas
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
 
     @property
     def plan(self) -> ChannelPlan | None:
@@ -113,22 +101,22 @@ class Viewing:
             TypeError, ValueError: if it cannot be read; no layer is chosen then.
         """
         before = self._subject
-        self.controller.edit(status=self.state.status if self.state.busy else "")
+        self._store.edit(status=self._store.state.status if self._store.state.busy else "")
         if before is not None and subject is not None and before.key == subject.key:
             self._subject = subject  # another name
-            self.controller.edit(layer=subject.name)
+            self._store.edit(layer=subject.name)
             return
         self._subject = self._source = self._canvas = None
         self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
-        self.controller.edit(layer=None, facts="", outcome="", found_rate=None)
-        self.controller.edit(preview_note="", shown=0, wished=0)
+        self._store.edit(layer=None, facts="", outcome="", found_rate=None)
+        self._store.edit(preview_note="", shown=0, wished=0)
         source = None if subject is None else open_subject(subject)
         self._subject, self._source = subject, source
         if subject is not None:
-            self.controller.edit(layer=subject.name, facts=subject.facts)
+            self._store.edit(layer=subject.name, facts=subject.facts)
         self._set_canvas()
-        self.preview()
+        self.look()
 
     def forget(self, key: Hashable) -> None:
         """Let go of everything of a layer that was deleted or whose pixels were replaced."""
@@ -136,15 +124,15 @@ class Viewing:
         for known in [known for known in self._plans if known[0].layer == key]:
             del self._plans[known]
 
-    def preview(self) -> None:
+    def look(self) -> None:
         """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
         if self._closed:
             return
-        view = self._stage.view() if self._canvas is not None and self.state.preview else None
+        view = self._window.view() if self._canvas is not None and self._store.state.preview else None
         if view is None or self._subject is None:
             self._rest()
             return
-        settings = self.state.settings()
+        settings = self._store.state.settings()
         plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
         tile = preview_tile((plane[0], plane[1]), settings.tile)
         sight = look_at(view, tile, settings.halo)
@@ -154,11 +142,11 @@ class Viewing:
         if self._aimed is not None and aim == self._aimed:
             return
         self._sight, self._aimed, self._settled = sight, aim, False
-        self.controller.edit(preview_note=self._note(sight), wished=sight.visible)
+        self._store.edit(preview_note=self._note(sight), wished=sight.visible)
         self._engine.aim(PreviewView(series, sight.wishes) if sight.wishes else None)
         self._count()
         if moved:
-            self._stage.settled()
+            self._window.settled()
 
     def shown(self) -> Shown | None:
         """What is shown at the moment, as arrays; None while there is no preview."""
@@ -171,15 +159,48 @@ class Viewing:
             noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
             self._scene = key, index, assemble(subject.name, index, noisy, held)
         bpp = sum(pair.bpp for _, pair in held) / len(held)
-        return replace(self._scene[2], alpha=self.state.shown_realism, plan=self.plan, bpp=bpp)
+        return replace(self._scene[2], alpha=self._store.state.shown_realism, plan=self.plan, bpp=bpp)
 
     def warm_up(self) -> None:
         """Load the model before it is needed."""
-        self._engine.warm_up(self.state.settings())
+        self._engine.warm_up(self._store.state.settings())
+
+    @property
+    def unsettled(self) -> bool:
+        """Whether a part of what is in view is still to come."""
+        return not self._settled and bool(self._sight.wishes) and not self._closed
+
+    def follow(self, before: DockState, now: DockState) -> None:
+        """Show what a change of the state asks for.
+
+        Realism is blended at once, without any network; everything else re-aims the preview, when nothing has
+        changed for a moment.
+        """
+        if now.shown_realism != before.shown_realism:
+            self._blend()
+        if now.preview != before.preview:
+            self._aimed = None
+            self._set_canvas()
+            self.look()
+        if now.preview_settings() != before.preview_settings():
+            self._aimed = self._device = None
+            if self._canvas is not None:
+                self._canvas.restart()
+            self._store.edit(outcome="", found_rate=None)
+            self._window.look_again()
+
+    def close(self, patience_s: float | None) -> None:
+        """End the engine.
+
+        Args:
+            patience_s: Seconds to wait for the tile in work; None until it is done.
+        """
+        self._closed = True
+        self._engine.close(patience_s)
 
     # Inside
 
-    def _take_tile(self, tile: TileReady) -> None:
+    def _add_tile(self, tile: TileReady) -> None:
         canvas = self._canvas
         if self._closed or canvas is None or tile.generation != self._engine.generation:
             return
@@ -192,9 +213,9 @@ class Viewing:
             canvas.mark(index, (tile.wish.tile,))
             self._count()
         self._describe()
-        self._stage.refresh()
+        self._window.refresh()
 
-    def _take_event(self, event: ChannelReady | Failed | Settled) -> None:
+    def _hear(self, event: ChannelReady | Failed | Settled) -> None:
         if self._closed:
             return
         if isinstance(event, ChannelReady):
@@ -202,14 +223,14 @@ class Viewing:
             if event.plan.choice is not None:
                 self._choices[event.series.automatic, event.channel] = event.plan.choice
             self._describe()
-            self.controller.edit(preview_note=self._note(self._sight))
+            self._store.edit(preview_note=self._note(self._sight))
         elif event.generation != self._engine.generation:
             return
         elif isinstance(event, Failed):
-            self.controller.edit(preview_note=f"No preview: {describe(event.error)}")
+            self._store.edit(preview_note=f"No preview: {describe(event.error)}")
         else:
             self._settled = True
-            self._stage.settled()
+            self._window.settled()
 
     def _blend(self) -> None:
         """Show another realism; planes that were seen before have the former one, and are done no more."""
@@ -221,31 +242,31 @@ class Viewing:
         canvas.restart()
         if self._aimed is not None:  # else they are of a rate that is to be replaced
             canvas.mark(index, [tile for tile, pair in held if not pair.provisional])
-        self._stage.refresh()
+        self._window.refresh()
 
     def _alpha(self, held: Sequence[tuple[Any, Pair]]) -> float:
         """Realism to blend with; 0 where the model turned out to have no such decoder."""
-        return self.state.shown_realism if all(REALISM in pair.decoded for _, pair in held) else 0.0
+        return self._store.state.shown_realism if all(REALISM in pair.decoded for _, pair in held) else 0.0
 
     def _set_canvas(self) -> None:
         subject = self._subject
         self._canvas = None
-        if subject is not None and self.state.preview:
+        if subject is not None and self._store.state.preview:
             if note := why_no_canvas(subject):
-                self.controller.edit(preview_note=note)
+                self._store.edit(preview_note=note)
             else:
                 self._canvas = Canvas(subject.data, subject.axes, "float32")
-        self._stage.show_canvas(self._canvas)
+        self._window.show_canvas(self._canvas)
 
     def _rest(self) -> None:
         if self._aimed is not None:
             self._aimed, self._sight = None, Sight()
             self._engine.aim(None)
-            self.controller.edit(shown=0, wished=0)
+            self._store.edit(shown=0, wished=0)
 
     def _series_key(self) -> SeriesKey:
         assert self._subject is not None
-        return Series(self._subject.key, self._source, self.state.settings()).key
+        return Series(self._subject.key, self._source, self._store.state.settings()).key
 
     def _told(self, channel: int) -> ChannelReady | None:
         return None if self._subject is None else self._plans.get((self._series_key(), channel))
@@ -261,13 +282,13 @@ class Viewing:
             return
         visible = sight.wishes[: sight.visible]
         shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
-        self.controller.edit(shown=shown)
+        self._store.edit(shown=shown)
 
     def _describe(self) -> None:
         """Noise, bits and residual of what is in view, in words."""
         if self._subject is not None:
             plan, held = self.plan, self._engine.held_view()
-            self.controller.edit(
+            self._store.edit(
                 facts="; ".join(
                     part for part in (self._subject.facts, noise_words(plan), self._where()) if part
                 ),
@@ -280,7 +301,7 @@ class Viewing:
         if self._device is None:
             from napari_rdpdenoise.codec import choose_device
 
-            self._device = choose_device(self.state.advanced.device)
+            self._device = choose_device(self._store.state.base.device)
         return f"on {self._device}"
 
 

@@ -1,4 +1,4 @@
-"""The preview in the viewer: watches the view, and shows the session's canvas as a layer."""
+"""The session's window in napari: it watches the view, and shows the session's canvas as a layer."""
 
 from __future__ import annotations
 
@@ -23,43 +23,46 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.ui.preview.canvas import Canvas
     from napari_rdpdenoise.ui.preview.viewport import LayerView
-    from napari_rdpdenoise.ui.run.controller import Event, Stream
-    from napari_rdpdenoise.ui.state import DockState
+    from napari_rdpdenoise.ui.run.runs import Event, Stream
 
-__all__ = ["Live"]
+__all__ = ["NapariWindow"]
 
 _LOOK_MS = 60  # between a change of the view and a new aim: a drag changes it at every frame
 _SETTLE_MS = 180  # without a change, until a new rate is tried
-_PLACE = ("scale", "translate", "rotate", "shear", "affine", "units")  # of a layer
+_POSITION = ("scale", "translate", "rotate", "shear", "affine", "units")  # of a layer
 _FRAME_S = 0.025  # between two refreshes of the layer
 
 
-class Live(QObject):
-    """The session's stage.
+class NapariWindow(QObject):
+    """The viewer as the session needs it, and what the sections of the dock share.
 
     Args:
-        viewer: shows the layers.
-        on_change: called with every new state.
-        on_event: called with the events of runs, after the session took them.
-        stream, cache, load: as `Session` takes them.
-        realism_question: tells why a model offers no realism, or None; for tests.
+        viewer: Viewer that shows the layers.
+        stream, cache, load: As `Session` takes them.
+        realism_question: Function that tells why a model offers no realism, or None; for tests.
 
     Attributes:
-        session: the controller.
-        settled_view: signal: all in view was denoised, or another plane is shown.
-        redrawn: signal: pixels of the preview layer have changed.
+        viewer: Viewer that shows the layers.
+        session: Session of the dock.
+        cache: Cache of latents that preview and runs share; None for none.
+        changed: Signal with every new `DockState`.
+        happened: Signal with each event of a run, after the session took it.
+        settled_view: Signal: all in view was denoised, or another plane is shown.
+        redrawn: Signal: pixels of the preview layer have changed.
+        tuned: Signal with the folder of a new model.
     """
 
+    changed = Signal(object)
+    happened = Signal(object)
     settled_view = Signal()
     redrawn = Signal()
+    tuned = Signal(str)
     _called = Signal(object)
     _numbers = itertools.count()
 
     def __init__(
         self,
         viewer: napari.viewer.Viewer,
-        on_change: Callable[[DockState], None],
-        on_event: Callable[[Event], None],
         *,
         stream: Stream | None = None,
         cache: LatentCache | None = None,
@@ -67,8 +70,7 @@ class Live(QObject):
         realism_question: Callable[[str], str | None] = realism_note,
     ) -> None:
         super().__init__()
-        self._viewer, self._question = viewer, realism_question
-        self._on_event = on_event
+        self.viewer, self.cache, self._question = viewer, cache, realism_question
         self._layer: napari.layers.Image | None = None
         self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
         self._key = -1
@@ -82,7 +84,7 @@ class Live(QObject):
         self._look_timer = _timer(self, _LOOK_MS, self._look)
         self._settle_timer = _timer(self, _SETTLE_MS, self._look)
         self._frame_timer = _timer(self, round(1000 * _FRAME_S), self._refresh_now)
-        self.session = Session(self, on_change, stream=stream, cache=cache, load=load)
+        self.session = Session(self, self.changed.emit, stream=stream, cache=cache, load=load)
         camera = getattr(viewer, "scene", viewer).camera  # napari 0.9 has moved it
         self._watched = [
             camera.events.zoom,
@@ -111,7 +113,12 @@ class Live(QObject):
         if layer is self._layer:
             return
         self._watch(layer)
-        self._take_layer()
+        self._choose_layer()
+
+    def edit(self, **changes: Any) -> None:
+        """Change fields of the state as a control does: the preview says what they do, so it is shown."""
+        self.reveal()
+        self.session.edit(**changes)
 
     def look_afresh(self) -> None:
         """Preview everything anew: nothing that was made of the layer holds any more."""
@@ -128,7 +135,7 @@ class Live(QObject):
         """What shows the result now: the newest run's layer where it covers the preview, else the preview."""
         if self._layer is None or (self._preview is not None and not self._covered):
             return self._preview
-        made = [layer for layer in self._viewer.layers if _is_result(layer, self._layer.name)]
+        made = [layer for layer in self.viewer.layers if _is_result(layer, self._layer.name)]
         return made[-1] if made else self._preview
 
     def cover(self) -> None:
@@ -139,7 +146,7 @@ class Live(QObject):
 
     def reveal(self) -> None:
         """Show the preview again after `cover`; what the user hid stays hidden."""
-        layer, layers = self._preview, self._viewer.layers
+        layer, layers = self._preview, self.viewer.layers
         if self._covered and layer is not None and layer in layers:
             layer.visible = True
             layers.move(layers.index(layer), len(layers))
@@ -149,8 +156,8 @@ class Live(QObject):
         """End everything; waits for the tile in work at most."""
         for event in self._watched:
             event.disconnect(self._look_soon)
-        self._viewer.dims.events.ndisplay.disconnect(self._displayed)
-        self._viewer.layers.events.removed.disconnect(self._removed)
+        self.viewer.dims.events.ndisplay.disconnect(self._displayed)
+        self.viewer.layers.events.removed.disconnect(self._removed)
         self._watch(None)
         for timer in (self._look_timer, self._settle_timer, self._frame_timer):
             timer.stop()
@@ -168,9 +175,9 @@ class Live(QObject):
 
     def view(self) -> LayerView | None:
         """What the viewer shows of the chosen layer."""
-        if self._layer is None or self._layer not in self._viewer.layers:
+        if self._layer is None or self._layer not in self.viewer.layers:
             return None
-        return view_of(self._viewer, self._layer, self._preview)
+        return view_of(self.viewer, self._layer, self._preview)
 
     def show_canvas(self, canvas: Canvas | None) -> None:
         """Show this array as the preview layer, in place of the one before."""
@@ -178,23 +185,23 @@ class Live(QObject):
         number, self._placing = self._placings, True
         try:
             before, self._preview = self._preview, None
-            if before is not None and before in self._viewer.layers:
-                self._viewer.layers.remove(before)
+            if before is not None and before in self.viewer.layers:
+                self.viewer.layers.remove(before)
             layer = self._layer
             # Removing may make the dock choose another layer, whose canvas is then shown already
             if canvas is not None and layer is not None and number == self._placings:
-                active = self._viewer.layers.selection.active
-                self._preview = self._viewer.add_image(
+                active = self.viewer.layers.selection.active
+                self._preview = self.viewer.add_image(
                     canvas,
                     name=f"{layer.name} preview",
                     metadata={OURS: {"role": "preview", "source": layer.name}},
                     multiscale=False,
-                    visible=self._viewer.dims.ndisplay == 2,  # in 3-D it would read the whole stack
+                    visible=self.viewer.dims.ndisplay == 2,  # in 3-D it would read the whole stack
                     projection_mode="none",  # napari's "mean" copies the plane for every refresh
                     **look_of(layer),
                 )
                 self._flat = True
-                self._viewer.layers.selection.active = active or layer
+                self.viewer.layers.selection.active = active or layer
         finally:
             self._placing = False
 
@@ -215,20 +222,20 @@ class Live(QObject):
         ask(self, lambda: self._question(model), lambda note: self.session.take_realism(model, note))
 
     def settled(self) -> None:
-        """Tell the boxes."""
+        """Tell the sections."""
         self.settled_view.emit()
 
     def start(self, job: Job) -> None:
         """Run a job in a thread."""
-        start(self, lambda: self.session.controller.run(job), self._take)
+        start(self, lambda: self.session.runs.events(job), self._hear)
 
     # Inside
 
-    def _take(self, event: Event) -> None:
+    def _hear(self, event: Event) -> None:
         if self.session.closed:  # with the whole window: what would show the event is deleted
             return
-        self.session.take(event)
-        self._on_event(event)
+        self.session.runs.take(event)
+        self.happened.emit(event)
 
     def _call(self, call: Callable[[], None]) -> None:
         call()
@@ -238,17 +245,17 @@ class Live(QObject):
             self._layer.events.data.disconnect(self._replaced)
             self._layer.events.axis_labels.disconnect(self._replaced)
             self._layer.events.name.disconnect(self._renamed)
-            for name in _PLACE:
+            for name in _POSITION:
                 getattr(self._layer.events, name).disconnect(self._moved)
         self._layer = layer
         if layer is not None:
             layer.events.data.connect(self._replaced)
             layer.events.axis_labels.connect(self._replaced)
             layer.events.name.connect(self._renamed)
-            for name in _PLACE:
+            for name in _POSITION:
                 getattr(layer.events, name).connect(self._moved)
 
-    def _take_layer(self) -> None:
+    def _choose_layer(self) -> None:
         layer = self._layer
         try:
             if layer is None:
@@ -258,7 +265,7 @@ class Live(QObject):
             self.session.choose(subject_of(layer, self._key))
         except (TypeError, ValueError) as error:
             self.session.choose(None)
-            self.session.controller.edit(status=f"{layer.name if layer else ''}: {describe(error)}")
+            self.session.tell(f"{layer.name if layer else ''}: {describe(error)}")
             show_error(describe(error))
 
     def _replaced(self) -> None:
@@ -268,7 +275,7 @@ class Live(QObject):
             return
         self.session.forget(self._key)
         self._keys[layer] = next(self._numbers)
-        self._take_layer()
+        self._choose_layer()
 
     def _renamed(self) -> None:
         if self._layer is not None:
@@ -283,7 +290,7 @@ class Live(QObject):
 
     def _displayed(self) -> None:
         """In 3-D the preview layer would read the whole stack: it is hidden meanwhile."""
-        if self._viewer.dims.ndisplay == 3:
+        if self.viewer.dims.ndisplay == 3:
             self._flat = self._preview is not None and self._preview.visible
             if self._preview is not None:
                 self._preview.visible = False
@@ -299,7 +306,7 @@ class Live(QObject):
         elif event.value is self._layer:
             self.session.forget(self._key)
             self._watch(None)
-            self._take_layer()
+            self._choose_layer()
 
     def _preview_deleted(self) -> None:
         if self._preview is None and self._layer is not None:
@@ -315,7 +322,7 @@ class Live(QObject):
     def _refresh_now(self) -> None:
         self._frame_timer.stop()
         self._refreshed = time.monotonic()
-        if self._preview is not None and self._preview in self._viewer.layers:
+        if self._preview is not None and self._preview in self.viewer.layers:
             self._preview.refresh(thumbnail=False, highlight=False, extent=False)
             self.redrawn.emit()
 

@@ -7,9 +7,9 @@ import pytest
 
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.run.controller import Cancelled, Controller, Failed
 from napari_rdpdenoise.ui.run.jobs import Finished
-from napari_rdpdenoise.ui.state import Phase
+from napari_rdpdenoise.ui.run.runs import Cancelled, Failed, Runs
+from napari_rdpdenoise.ui.state import Phase, StateStore
 
 REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=())
 
@@ -46,49 +46,50 @@ def job():
 
 def ready(stream):
     shown = []
-    controller = Controller(stream, shown.append)
-    controller.edit(layer="cells")
-    controller.start()
-    return controller, shown
+    store = StateStore(shown.append)
+    runs = Runs(store, stream)
+    store.edit(layer="cells")
+    runs.start(lambda: None)
+    return runs, store, shown
 
 
-def drain(controller, job):
-    events = list(controller.run(job))
+def drain(runs, job):
+    events = list(runs.events(job))
     for event in events:
-        controller.apply(event)
+        runs.take(event)
     return events
 
 
 def test_a_run_reports_every_tile_and_returns_the_result(job):
-    controller, shown = ready(FakeStream())
-    opened, *tiles, last = drain(controller, job)
+    runs, store, shown = ready(FakeStream())
+    opened, *tiles, last = drain(runs, job)
     assert opened == Opened(job.input)
     assert [event.done for event in tiles] == [1, 2, 3, 4]
     np.testing.assert_array_equal(last.data, job.input * 2)
-    assert controller.state.phase is Phase.IDLE
+    assert store.state.phase is Phase.IDLE
     assert [state.done for state in shown if state.total] == [1, 2, 3, 4, 4]
 
 
 def test_cancel_stops_after_the_tile_in_work_and_closes_the_stream(job):
     stream = FakeStream()
-    controller, _ = ready(stream)
-    events = controller.run(job)
-    controller.apply(next(events))
-    controller.apply(next(events))
-    controller.cancel()
-    assert controller.state.phase is Phase.CANCELLING
+    runs, store, _ = ready(stream)
+    events = runs.events(job)
+    runs.take(next(events))
+    runs.take(next(events))
+    runs.cancel()
+    assert store.state.phase is Phase.CANCELLING
     (last,) = events
     assert isinstance(last, Cancelled)
     assert last.data is job.input, "what was done is kept"
-    controller.apply(last)
-    assert "1 of 4 tiles" in controller.state.status
-    assert (stream.tiles, stream.closed, controller.state.can_start) == (1, True, True)
+    runs.take(last)
+    assert "1 of 4 tiles" in store.state.status
+    assert (stream.tiles, stream.closed, store.state.can_start) == (1, True, True)
 
 
 def test_dropping_a_run_closes_the_stream(job):
     stream = FakeStream()
-    controller, _ = ready(stream)
-    events = controller.run(job)
+    runs, _, _ = ready(stream)
+    events = runs.events(job)
     next(events)
     events.close()
     assert stream.closed
@@ -97,31 +98,31 @@ def test_dropping_a_run_closes_the_stream(job):
 # RuntimeError is torch's own, and the one that napari's workers swallow.
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), ValueError("axes must be"), MemoryError()])
 def test_an_error_comes_out_as_an_event_and_the_next_run_is_free(job, error):
-    controller, _ = ready(FakeStream(fails_at=2, error=error))
-    events = drain(controller, job)
+    runs, store, _ = ready(FakeStream(fails_at=2, error=error))
+    events = drain(runs, job)
     assert events[-1] == Failed(error)
-    assert controller.state.status.startswith("Failed: ")
-    assert controller.state.can_start
+    assert store.state.status.startswith("Failed: ")
+    assert store.state.can_start
 
 
 def test_cancel_of_one_run_does_not_stop_the_next(job):
-    controller, _ = ready(FakeStream())
-    controller.cancel()
-    assert drain(controller, job) == [Cancelled()]
-    controller.start()
-    assert isinstance(drain(controller, job)[-1], Finished)
+    runs, _, _ = ready(FakeStream())
+    runs.cancel()
+    assert drain(runs, job) == [Cancelled()]
+    runs.start(lambda: None)
+    assert isinstance(drain(runs, job)[-1], Finished)
 
 
 def test_start_is_refused_while_running_and_without_a_layer():
-    controller, _ = ready(FakeStream())
+    runs, _, _ = ready(FakeStream())
     with pytest.raises(RuntimeError, match="no other run"):
-        controller.start()
+        runs.start(lambda: None)
     with pytest.raises(RuntimeError, match="layer None"):
-        Controller(FakeStream(), lambda state: None).start()
+        Runs(StateStore(), FakeStream()).start(lambda: None)
 
 
 def test_unchanged_edits_are_not_shown():
     shown = []
-    controller = Controller(FakeStream(), shown.append)
-    controller.edit(rate=controller.state.rate)
+    store = StateStore(shown.append)
+    store.edit(rate=store.state.rate)
     assert shown == []

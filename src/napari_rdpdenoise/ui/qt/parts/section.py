@@ -1,0 +1,35 @@
+"""What the dock is made of: a list of sections, each of which decides for itself what it shows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from qtpy.QtWidgets import QWidget
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.ui.state import DockState
+
+__all__ = ["Section"]
+
+
+class Section(QWidget):
+    """One part of the dock. What a section does not need, it need not define.
+
+    Attributes:
+        title: Heading that it folds away under, with & before the letter of its key; empty for none.
+    """
+
+    title = ""
+
+    def show_state(self, state: DockState) -> None:
+        """Show a new state of the dock."""
+
+    def settled(self) -> None:
+        """Follow the view: all in it was denoised, or another plane is shown. Called while it is unfolded."""
+
+    def opened(self) -> None:
+        """Catch up, as the section was unfolded."""
+        self.settled()
+
+    def shut(self) -> None:
+        """End everything, as the dock is closed."""
