@@ -52,7 +52,7 @@ class Marks:
     """
 
     decides: Decides
-    group: Literal["main", "advanced", "expert"] | None = None
+    group: Literal["advanced", "expert"] | None = None
     row: int = 0
     flag: str | None = None
     unit: str = ""

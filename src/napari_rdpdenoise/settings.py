@@ -46,19 +46,19 @@ class RunSettings(Marked):
         pydantic.ValidationError: (a `ValueError`) naming each field that is not as described.
     """
 
-    model: Annotated[str, Marks(Decides.DECODES, "main", 1)] = Field(
+    model: Annotated[str, Marks(Decides.DECODES)] = Field(
         default="default",
         min_length=1,
         title="Model",
         description="Name of a model, shipped or your own, or path of a model folder.",
     )
-    rate: Annotated[Rate, Marks(Decides.DECODES, "main", 2)] = Field(
+    rate: Annotated[Rate, Marks(Decides.DECODES)] = Field(
         default="auto",
         title="Rate",
         description="Bits the image may keep: 0 fewest (strongest denoising), 1 most; "
         "'auto' chooses from the noise measured in the image.",
     )
-    realism: Annotated[float, Marks(Decides.BLEND, "main", 3)] = Field(
+    realism: Annotated[float, Marks(Decides.BLEND)] = Field(
         default=0.0,
         ge=0.0,
         le=1.0,

@@ -147,8 +147,8 @@ class Canvas(Sliced):
 
     def _make(self, index: tuple[int, ...]) -> _Plane:
         where: list[Any] = [slice(None)] * self.ndim
-        for axis, place in zip(self._leading, index, strict=True):
-            where[axis] = range(self.shape[axis])[place]
+        for axis, position in zip(self._leading, index, strict=True):
+            where[axis] = range(self.shape[axis])[position]
         pixels = np.asarray(self._data[tuple(where)])
         pixels = (pixels.T if self._x < self._y else pixels).astype(self.dtype, order="C")
         blocks = tuple(-(-self.shape[axis] // GRID) for axis in (self._y, self._x))

@@ -111,12 +111,12 @@ class ChannelPlans:
         """What the user should know of the channel, in words."""
         from napari_rdpdenoise.stream import prepare
 
-        place = (series.layer, series.settings.model, channel)
-        if place not in self._doubts:
+        key = (series.layer, series.settings.model, channel)
+        if key not in self._doubts:
             windows = self._sample(series, channel)
-            self._doubts[place] = tuple(prepare.doubts(windows, replace(plan, choice=None), codec))
+            self._doubts[key] = tuple(prepare.doubts(windows, replace(plan, choice=None), codec))
         of_rate = plan.choice.message if plan.choice is not None else None
-        return self._doubts[place] + (() if of_rate is None else (of_rate,))
+        return self._doubts[key] + (() if of_rate is None else (of_rate,))
 
     def was_told(self, series: Series, channel: int) -> bool:
         """Whether this was asked before of this series and channel."""
@@ -129,27 +129,27 @@ class ChannelPlans:
         """Drop all that is known of a layer."""
         _drop(self._plans, lambda key: key[0].layer == layer)
         _drop(self._told, lambda key: key[0].layer == layer)
-        _drop(self._measured, lambda place: place[0] == layer)
-        _drop(self._doubts, lambda place: place[0] == layer)
+        _drop(self._measured, lambda key: key[0] == layer)
+        _drop(self._doubts, lambda key: key[0] == layer)
         if self._windows is not None and self._windows[0][0] == layer:
             self._windows = None
 
     def _measure(self, series: Series, channel: int) -> Normalization:
         from napari_rdpdenoise.stream import prepare
 
-        place = (series.layer, channel)
-        if place not in self._measured:
-            self._measured[place] = prepare.measure_channel(self._sample(series, channel))
-        return self._measured[place]
+        key = (series.layer, channel)
+        if key not in self._measured:
+            self._measured[key] = prepare.measure_channel(self._sample(series, channel))
+        return self._measured[key]
 
     def _sample(self, series: Series, channel: int) -> list[Any]:
         from napari_rdpdenoise.stream import prepare
 
-        place = (series.layer, channel)
-        if self._windows is None or self._windows[0] != place:
+        key = (series.layer, channel)
+        if self._windows is None or self._windows[0] != key:
             has_channels = channel_axis(series.source.metadata.axes) is not None
             windows = prepare.sample_windows(series.source, channel if has_channels else None)
-            self._windows = (place, windows)
+            self._windows = (key, windows)
         return self._windows[1]
 
 

@@ -115,8 +115,8 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
         near = [t for t in tiles if _meets(t, *wide) and not _meets(t, rows, columns)]
         chosen = visible + order_tiles(near, centre)
     index = tuple(_position(view, axis) for axis in _leading(view.axes))
-    place = channel_axis("".join(view.axes[axis] for axis in _leading(view.axes)))
-    channel = 0 if place is None else index[place]
+    number = channel_axis("".join(view.axes[axis] for axis in _leading(view.axes)))
+    channel = 0 if number is None else index[number]
     return Sight(tuple(Wish(index, channel, t) for t in chosen), len(visible), note)
 
 

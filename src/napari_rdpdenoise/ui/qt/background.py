@@ -53,7 +53,7 @@ class Background:
         self._failed: list[Exception] = []
         self._worker = _steps(work, self._dropped, self._failed)
         # Functions, not methods: Qt would hold those weakly, and nobody else need keep a work
-        self._worker.yielded.connect(lambda item: self._take(item))
+        self._worker.yielded.connect(lambda item: self._deliver(item))
         self._worker.finished.connect(lambda: self._finish())
         if long:  # Qt's pool has a thread per core: on a small machine, all else would wait for hours
             pool = QThreadPool.globalInstance()
@@ -80,7 +80,7 @@ class Background:
         """Go on; `resumed` tells when."""
         self._worker.resume()
 
-    def _take(self, item: Any) -> None:
+    def _deliver(self, item: Any) -> None:
         if self._dropped.is_set():
             return
         if alive(self._owner):

@@ -23,7 +23,7 @@ PATIENCE = 120_000  # ms
 def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeypatch):
     """A viewer with a noisy stack and the dock, whose trainings start from a tiny model; and their ends."""
     from napari_rdpdenoise.ui.qt import DenoiseDock, dock
-    from napari_rdpdenoise.ui.qt.boxes.finetune import FineTuneBox
+    from napari_rdpdenoise.ui.qt.boxes import finetune
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
     ended = threading.Event()
@@ -35,7 +35,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
             ended.set()
 
     monkeypatch.setattr(dock, "preferences", Preferences)
-    monkeypatch.setattr(dock, "FineTuneBox", functools.partial(FineTuneBox, stream=stream))
+    monkeypatch.setattr(finetune, "FineTuneBox", functools.partial(finetune.FineTuneBox, stream=stream))
     viewer = make_napari_viewer()
     noisy = np.stack([camera(cells(k), 0.01, k) for k in range(2)])
     viewer.add_image(noisy, name="cells", axis_labels=("t", "y", "x"))
@@ -43,7 +43,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
     made.session.edit(preview=False)
     viewer.window.add_dock_widget(made, name="RDP Denoise")
     made.unfold("finetune")
-    form = made._finetune.form
+    form = made.sections["finetune"].form
     form.kind.setCurrentIndex(form.kind.findData("zeroshot"))
     form.unit.setCurrentText("steps")
     return viewer, made, ended

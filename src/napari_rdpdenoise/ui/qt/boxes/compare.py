@@ -107,7 +107,7 @@ class CompareBox(Section):
         self._timer.timeout.connect(self._update)
         self._words_timer.timeout.connect(self._ask)
         self._teller.told.connect(self._words.setText)
-        self._divider.valueChanged.connect(self._split.place)
+        self._divider.valueChanged.connect(self._split.move_divider)
         for _, box in self._overlays:
             box.toggled.connect(self._update)
         self._links.connect(self._viewer.layers.events.removed, self._forget)

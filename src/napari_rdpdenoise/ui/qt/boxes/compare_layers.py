@@ -106,9 +106,9 @@ class SplitLayer(Overlay):
         for name, value in look.items():
             if not np.array_equal(getattr(self.layer, name), value):
                 setattr(self.layer, name, value)
-        self.place(percent)
+        self.move_divider(percent)
 
-    def place(self, percent: float) -> None:
+    def move_divider(self, percent: float) -> None:
         """Move the divider, and follow the displayed axes; nothing where there is no layer."""
         if self.layer is None or self.noisy is None:
             return
@@ -171,8 +171,8 @@ class _SignedLayer(Overlay):
         point = layer.world_to_data(dims.point)[-layer.ndim :]
         shown = {axis - (dims.ndim - layer.ndim) for axis in dims.displayed}
         key: list[Any] = [
-            slice(None) if axis in shown else int(np.clip(round(float(place)), 0, size - 1))
-            for axis, (place, size) in enumerate(zip(point, layer.data.shape, strict=True))
+            slice(None) if axis in shown else int(np.clip(round(float(position)), 0, size - 1))
+            for axis, (position, size) in enumerate(zip(point, layer.data.shape, strict=True))
         ]
         return np.asarray(layer.data[tuple(key)])
 

@@ -131,7 +131,7 @@ class FineTuneBox(Section):
         for label in (self.notes, self.report):
             label.setText("")
         self.status.setText("Starting.")
-        work = self._work = self._training.start(lambda: self._stream(task), self._take, self._ended)
+        work = self._work = self._training.start(lambda: self._stream(task), self._hear, self._ended)
         work.paused.connect(self._has_paused)
         work.resumed.connect(self._has_resumed)
         self._show_buttons()
@@ -150,7 +150,7 @@ class FineTuneBox(Section):
 
     # What the thread says
 
-    def _take(self, event: Event) -> None:
+    def _hear(self, event: Event) -> None:
         if isinstance(event, Progress):
             self._curves.add(event)
             if not self._redraw.isActive():
@@ -164,13 +164,13 @@ class FineTuneBox(Section):
             self._curves.extend(event.past)
             self.notes.setText(checked_words(event))
         elif isinstance(event, Done):
-            self._take_result(event)
+            self._hear_result(event)
         elif isinstance(event, Failed):
             self.status.setText(failed_words(event))
         elif not self._training.stopping and not self._paused:
             self.status.setText(event.message if isinstance(event, Preparing) else progress_words(event))
 
-    def _take_result(self, done: Done) -> None:
+    def _hear_result(self, done: Done) -> None:
         self.report.setText(done_words(done))
         self.status.setText(
             "Done: the new model is better." if done.better else "Done: the model chosen above is kept."

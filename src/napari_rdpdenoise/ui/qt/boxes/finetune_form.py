@@ -90,7 +90,7 @@ class FineTuneForm(QWidget):
             "Name",
             "Name of the new model, and of its folder. The shipped models are never changed.",
         )
-        self.place = named(
+        self.folder = named(
             QPushButton("Folder…"),
             "Folder of the new model",
             "Write it into another folder than that of your models, where napari finds it again.",
@@ -185,7 +185,7 @@ class FineTuneForm(QWidget):
         self._others_title, self._partner_title = QLabel("References"), QLabel("Partners are")
         names, budget = QHBoxLayout(), QHBoxLayout()
         names.addWidget(self.name, stretch=1)
-        names.addWidget(self.place)
+        names.addWidget(self.folder)
         budget.addWidget(self.amount, stretch=1)
         budget.addWidget(self.unit)
         form = QFormLayout()
@@ -208,13 +208,13 @@ class FineTuneForm(QWidget):
         self.others.changed.connect(self.changed)
         self.name.textChanged.connect(lambda _text: self.refresh())
         self.unit.currentTextChanged.connect(lambda unit: self.amount.setValue(_BUDGETS[unit]))
-        self.place.clicked.connect(self._choose_place)
+        self.folder.clicked.connect(self._choose_folder)
 
-    def _choose_place(self) -> None:
+    def _choose_folder(self) -> None:
         text = QFileDialog.getExistingDirectory(self, "Folder in which the new model gets its own")
         if text:
             self._parent = None if Path(text) == models_folder() else Path(text)
-            named(self.place, "Folder of the new model", f"The new model gets a folder in {text}.")
+            named(self.folder, "Folder of the new model", f"The new model gets a folder in {text}.")
             self.refresh()
 
 

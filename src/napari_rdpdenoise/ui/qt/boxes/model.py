@@ -58,11 +58,11 @@ class ModelChoice(QComboBox):
         self.setCurrentIndex(self.findData(name))
 
     def _add(self, title: str, value: str) -> None:
-        place = self.findData(value)
-        if place < 0:
+        row = self.findData(value)
+        if row < 0:
             self.insertItem(self.count() - 1, title, value)
         elif title != value:  # a path that now has a name
-            self.setItemText(place, title)
+            self.setItemText(row, title)
 
     def _choose(self) -> None:
         name = self.currentData()

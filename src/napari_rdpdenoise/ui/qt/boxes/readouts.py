@@ -124,8 +124,8 @@ class ReadoutsBox(QWidget):
         form.addRow("Reference", self._reference)
         form.addRow("Region", self._region)
         buttons = QGridLayout()
-        for place, button in enumerate((self._plane, self._series, self._cancel, self._copy)):
-            buttons.addWidget(button, place // 2, place % 2)
+        for number, button in enumerate((self._plane, self._series, self._cancel, self._copy)):
+            buttons.addWidget(button, *divmod(number, 2))
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(form)
@@ -153,7 +153,7 @@ class ReadoutsBox(QWidget):
                 region = self._box(shown)
             except ValueError:  # said when the user asks for the plane
                 region = None
-            self._work.start(lambda: check_shown(shown, region), self._take, self._ended)
+            self._work.start(lambda: check_shown(shown, region), self._show_item, self._ended)
 
     def measure_plane(self) -> None:
         """Measure the plane that is shown."""
@@ -270,7 +270,7 @@ class ReadoutsBox(QWidget):
         for button in (self._plane, self._series, self._download):
             button.setEnabled(False)
         self._cancel.setEnabled(True)
-        self._work.start(work, self._take, self._ended)
+        self._work.start(work, self._show_item, self._ended)
 
     def _idle(self) -> None:
         self._asked = self._fetches = False
@@ -280,7 +280,7 @@ class ReadoutsBox(QWidget):
         self._download.setEnabled(True)
         self._series.setEnabled(self._reference.layer is not None)
 
-    def _take(self, item: Any) -> None:
+    def _show_item(self, item: Any) -> None:
         if isinstance(item, Readout):
             self._put(item)
         elif isinstance(item, SeriesRow):

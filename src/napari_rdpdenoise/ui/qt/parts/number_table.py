@@ -61,11 +61,11 @@ class NumberTable(QTableWidget):
             self._rows.append(row)
             self.insertRow(len(self._rows) - 1)
             self.setItem(len(self._rows) - 1, 0, _cell(row, ""))
-        place = self._rows.index(row), 1 + self._columns.index(column)
-        self.setItem(*place, _cell(text, tip))
-        if across and self.columnCount() - place[1] > 1:
-            self.setSpan(*place, 1, self.columnCount() - place[1])
-        self.resizeRowToContents(place[0])
+        cell = self._rows.index(row), 1 + self._columns.index(column)
+        self.setItem(*cell, _cell(text, tip))
+        if across and self.columnCount() - cell[1] > 1:
+            self.setSpan(*cell, 1, self.columnCount() - cell[1])
+        self.resizeRowToContents(cell[0])
         self._fit()
 
     def tsv(self) -> str:

@@ -1,0 +1,144 @@
+"""Work in threads: what arrives, what does not, and how it ends."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+pytestmark = pytest.mark.display
+
+PATIENCE = 20
+
+
+@pytest.fixture
+def owner(qtbot):
+    """A Qt object that works are for."""
+    from qtpy.QtCore import QObject
+
+    return QObject()
+
+
+class Steps:
+    """A work of three steps, each of which waits until it may go on; knows the thread that closed it."""
+
+    def __init__(self):
+        self.may_go_on, self.closed, self.seen, self.ends = threading.Semaphore(0), None, [], []
+
+    def __call__(self):
+        try:
+            for number in range(3):
+                assert self.may_go_on.acquire(timeout=PATIENCE)
+                yield number
+        finally:
+            self.closed = threading.current_thread()
+
+    def go_on(self, steps=3):
+        for _ in range(steps):
+            self.may_go_on.release()
+
+
+def test_what_is_yielded_arrives_in_the_viewers_thread_and_the_end_after_it(owner, qtbot):
+    from napari_rdpdenoise.ui.qt.background import start
+
+    steps, threads = Steps(), []
+    work = start(owner, steps, lambda item: threads.append(threading.current_thread()), steps.ends.append)
+    assert work.busy
+    steps.go_on()
+    qtbot.waitUntil(lambda: steps.ends == [None])
+    assert threads == [threading.main_thread()] * 3
+    assert steps.closed is not threading.main_thread()
+    assert not work.busy
+
+
+@pytest.mark.parametrize("error", [RuntimeError("of torch"), ValueError("of ours")])
+def test_an_error_is_handed_to_the_end(owner, qtbot, error):
+    from napari_rdpdenoise.ui.qt.background import ask
+
+    def broken():
+        raise error
+
+    ends = []
+    ask(owner, broken, lambda answer: pytest.fail("there is no answer"), ends.append)
+    qtbot.waitUntil(lambda: ends == [error])
+
+
+def test_what_is_stopped_shows_its_step_in_work_and_ends(owner, qtbot):
+    from napari_rdpdenoise.ui.qt.background import start
+
+    steps = Steps()
+    work = start(owner, steps, steps.seen.append, steps.ends.append)
+    steps.go_on(1)
+    qtbot.waitUntil(lambda: steps.seen == [0])
+    work.stop()
+    assert (work.busy, work.stopping) == (True, True)
+    steps.go_on(1)
+    qtbot.waitUntil(lambda: steps.ends == [None])
+    assert steps.seen == [0, 1]
+    assert steps.closed is not threading.main_thread()
+
+
+def test_the_newest_work_wins_and_nothing_of_the_older_arrives(owner, qtbot):
+    from napari_rdpdenoise.ui.qt.background import Newest
+
+    works, old, new = Newest(owner), Steps(), Steps()
+    works.start(old, old.seen.append, old.ends.append)
+    old.go_on(1)
+    qtbot.waitUntil(lambda: old.seen == [0])
+    works.start(new, new.seen.append, new.ends.append)
+    old.go_on()
+    new.go_on()
+    qtbot.waitUntil(lambda: new.ends == [None] and old.closed is not None)
+    assert (old.seen, old.ends, new.seen) == ([0], [], [0, 1, 2])
+    assert not works.busy
+
+
+def test_nothing_arrives_once_the_owner_is_gone(qtbot):
+    from qtpy import sip
+    from qtpy.QtCore import QObject
+
+    from napari_rdpdenoise.ui.qt.background import start
+
+    owner, steps = QObject(), Steps()
+    start(owner, steps, steps.seen.append, steps.ends.append)
+    sip.delete(owner)
+    steps.go_on()
+    qtbot.waitUntil(lambda: steps.closed is not None)
+    qtbot.wait(50)
+    assert (steps.seen, steps.ends) == ([], [])
+
+
+def test_a_long_work_has_a_thread_beside_the_others(owner, qtbot):
+    from qtpy.QtCore import QThreadPool
+
+    from napari_rdpdenoise.ui.qt.background import Newest, ask
+
+    pool = QThreadPool.globalInstance()
+    before, steps, answers = pool.maxThreadCount(), Steps(), []
+    pool.setMaxThreadCount(1)
+    try:
+        Newest(owner, long=True).start(steps, steps.seen.append, steps.ends.append)
+        ask(owner, lambda: "meanwhile", answers.append)
+        qtbot.waitUntil(lambda: answers == ["meanwhile"])
+        steps.go_on()
+        qtbot.waitUntil(lambda: steps.ends == [None])
+    finally:
+        pool.setMaxThreadCount(before)
+
+
+def test_a_work_is_held_and_goes_on(owner, qtbot):
+    from napari_rdpdenoise.ui.qt.background import start
+
+    steps, told = Steps(), []
+    work = start(owner, steps, steps.seen.append, steps.ends.append)
+    work.paused.connect(lambda: told.append("paused"))
+    work.resumed.connect(lambda: told.append("resumed"))
+    work.pause()
+    steps.go_on()
+    qtbot.waitUntil(lambda: told == ["paused"])
+    held = list(steps.seen)
+    qtbot.wait(50)
+    assert steps.seen == held != [0, 1, 2]
+    work.resume()
+    qtbot.waitUntil(lambda: steps.ends == [None])
+    assert (steps.seen, told) == ([0, 1, 2], ["paused", "resumed"])
