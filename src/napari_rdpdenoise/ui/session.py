@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec.autorate import RateChoice
     from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.stream.prepare import ChannelPlan
+    from napari_rdpdenoise.stream.plan import ChannelPlan
     from napari_rdpdenoise.ui.preview.canvas import Canvas
     from napari_rdpdenoise.ui.preview.shown import Shown
     from napari_rdpdenoise.ui.run.runs import Stream
