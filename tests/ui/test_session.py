@@ -92,7 +92,7 @@ def make_session(tiny_realism_codec):
 
     yield make
     for session in made:
-        session.close()
+        session.close(None)
     assert not [thread for thread in threading.enumerate() if thread.name == "preview"]
 
 
