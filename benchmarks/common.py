@@ -24,9 +24,7 @@ PACKAGES = ("napari-rdpdenoise", "torch", "numpy", "zarr", "bm3d", "scikit-image
 def parser(description: str | None) -> argparse.ArgumentParser:
     """Options that every benchmark takes."""
     options = argparse.ArgumentParser(description=description)
-    options.add_argument(
-        "--model", default="default", help="a shipped model, or the path of a model's folder"
-    )
+    options.add_argument("--model", default="default", help="a model's name, or the path of its folder")
     options.add_argument("--device", default="cpu", help="torch device of ours and of the U-Net")
     options.add_argument("--threads", type=int, default=os.cpu_count(), help="threads of all methods")
     options.add_argument("--limit", type=int, default=None, help="a short run: images, planes, tens of tiles")

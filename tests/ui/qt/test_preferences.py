@@ -10,8 +10,6 @@ from npe2 import PluginManifest
 from napari_rdpdenoise.files import cache_folder
 from napari_rdpdenoise.settings import RunSettings
 
-pytest_plugins = ["npe2._pytest_plugin"]  # npe2pm; not loaded for every run (pyproject.toml)
-
 PLUGIN = "napari-rdpdenoise"
 
 pytestmark = pytest.mark.display
