@@ -51,7 +51,7 @@ class PairSource(KnownTargetSource):
         )
 
     def held_out(self, file: Path, rng: np.random.Generator) -> None:
-        """Not by file."""
+        """None: what is held out here is no file."""
 
 
 class SelfSource(PairSource):
@@ -62,7 +62,7 @@ class SelfSource(PairSource):
 
 
 class InMemoryData(TrainingData):
-    """Training data of sources in memory; what is held out, the guard judges by.
+    """Training data of sources in memory, with what is held out.
 
     Args:
         settings: Settings of the run.

@@ -1,4 +1,4 @@
-"""Are two images a pair: the same place, on the same grid, one a line of the other?
+"""Checks that two images are a pair, and brings them to one grid and one scale.
 
 The shift is the peak of the phase correlation; the partner's counts are mapped onto the noisy image's scale
 by the least-squares line through both after a blur, which noise in the partner would otherwise flatten.

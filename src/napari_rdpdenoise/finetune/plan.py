@@ -87,9 +87,9 @@ class PreparedImages:
 
 
 def start_network(plan: Plan, device: str) -> RdpNetwork:
-    """The network to start from, with the decoders of the plan, so that both are judged by the same figures.
+    """The network to start from, with the decoders of the plan, so that both have the same figures.
 
-    Without a realism decoder its fidelity decoder is judged in its place.
+    Without a realism decoder its fidelity decoder is compared in its place.
     """
     start = find(plan.settings.model)
     config, tensors = start.card.network, load_file(start.folder / "model.safetensors")
@@ -111,7 +111,7 @@ def prepare(images: Planes, settings: FinetuneSettings, codec: Codec) -> Prepare
 
 
 def measure(
-    images: Planes, settings: FinetuneSettings, codec: Codec, learned: list[NDArray], judged: list[NDArray]
+    images: Planes, settings: FinetuneSettings, codec: Codec, learned: list[NDArray], held_out: list[NDArray]
 ) -> PreparedImages:
     """Measure noise, normalisation and rate of images that are split already.
 
@@ -120,7 +120,7 @@ def measure(
         settings: Settings of the run.
         codec: Model to start from.
         learned: Parts of the images to learn from, counts.
-        judged: Parts of the images that are held out, counts.
+        held_out: Parts of the images that are held out, counts.
     """
     planes = [filled(plane) for plane in images.planes]
     noise = estimate_noise(planes)
@@ -134,7 +134,7 @@ def measure(
         remarks += [chosen.message] if chosen.message else []
     else:
         rate = settings.rate
-    return PreparedImages(learned, judged, noise, normalization, rate, tuple(remarks))
+    return PreparedImages(learned, held_out, noise, normalization, rate, tuple(remarks))
 
 
 def adapt_stage(settings: FinetuneSettings, rate: float) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     report = check_references(clean, images, settings.crop)
     codec = load_model(settings.model, device)
     prepared = prepare(images, settings, codec)
-    pairs, judged = (
+    pairs, held_out = (
         denoised_pairs(part, prepared.noise, prepared.normalization, codec, prepared.rate)
         for part in (prepared.learned, prepared.held_out)
     )
@@ -83,7 +83,7 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     )
     remarks = (*prepared.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
     judge = Judge(prepared.held_out, prepared.normalization, prepared.rate, "realism", unseen if why else ())
-    figures, goal = _judged(judge), _TEXTURE
+    figures, goal = _figures_of(judge), _TEXTURE
     if kept is None:
         remarks = (
             *remarks,
@@ -92,8 +92,8 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     if why:
         remarks = (*remarks, f"no simulated exposures, and textures are compared roughly: {why}")
     else:
-        exposures = SimulatedSource(source, unseen, judged)
-        figures = _judged(judge, SimulatedJudge(exposures, prepared.normalization, prepared.rate))
+        exposures = SimulatedSource(source, unseen, held_out)
+        figures = _figures_of(judge, SimulatedJudge(exposures, prepared.normalization, prepared.rate))
         goal = _LPIPS
     listed = fingerprints(noisy=images, references=clean)
     return Plan("unpaired", settings, train, data, goal, figures, listed, remarks, prepared.rate, judge)
@@ -147,7 +147,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -
     pairs = denoised_pairs(prepared.learned, prepared.noise, prepared.normalization, codec, prepared.rate)
     data = InMemoryData(train, [SelfSource(train.sources[0], pairs)])
     judge = Judge(prepared.held_out, prepared.normalization, prepared.rate, "fidelity")
-    figures, listed, remarks = _judged(judge), fingerprints(noisy=images), prepared.remarks
+    figures, listed, remarks = _figures_of(judge), fingerprints(noisy=images), prepared.remarks
     if codec.card.realism and not keeps:
         why = f"with learns {settings.learns} it would be given latents that are new to it"
         remarks = (*remarks, f"the realism decoder is left out: {why}; learns decoder keeps it")
@@ -175,8 +175,8 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
     refuse_constant(images, "noisy")
     matched, remarks = match_pairs(images, others)
     codec = load_model(settings.model, device)
-    learned, judged = hold_out_pairs(images, others, matched, settings.seed)
-    parts = ([pair.noisy for pair in side] for side in (learned, judged))
+    learned, held_out = hold_out_pairs(images, others, matched, settings.seed)
+    parts = ([pair.noisy for pair in side] for side in (learned, held_out))
     prepared = measure(images, settings, codec, *parts)
     sources = _pair_sources(settings, learned, prepared, codec)
     stages = [{"kind": "all-rates", "steps": settings.steps, "warm_up": 20, "ema": 0.98, "final_rate": 0.1,
@@ -194,7 +194,7 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
     train = train_settings(settings, codec, network, [source.settings for source in sources], stages)
     held = [
         ValidationImage("pairs", pair.noisy.astype(np.float32), pair.partner, prepared.normalization)
-        for pair in judged[:8]
+        for pair in held_out[:8]
     ]
     data = InMemoryData(train, sources, held)
     listed = fingerprints(noisy=images, partners=others)
@@ -204,7 +204,7 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
     )
 
 
-def _judged(*judges: Judge | SimulatedJudge) -> Figures:
+def _figures_of(*judges: Judge | SimulatedJudge) -> Figures:
     def figures(network: RdpNetwork, _scores: dict[str, float]) -> dict[str, float]:
         return {name: value for judge in judges for name, value in judge.figures(network).items()}
 

@@ -1,4 +1,4 @@
-"""Are unpaired clean images of any use for a noisy stack? And their crops as a critic sees them.
+"""Checks that unpaired clean images are of use for a noisy stack, and crops of them for a critic.
 
 A critic learns every difference between references and output, wanted or not. So references must be cleaner
 than the stack, of the same kind of contrast, and of structures of about the same size in pixels.
@@ -67,7 +67,7 @@ def plane_statistics(plane: NDArray[Any], noise: NoiseModel) -> PlaneStatistics:
 
 
 def _size(smooth: NDArray[np.float64]) -> float:
-    """Of structures, px; the noise had variance 1 before the blur."""
+    """Size of structures, px; the noise had variance 1 before the blur."""
     kept, steep = _noise_after_blur()
     variance = float(smooth.var()) - kept
     slope = sum(float(np.mean(np.square(np.diff(smooth, 1, axis)))) - steep for axis in (0, 1)) / 2
@@ -162,7 +162,7 @@ class ReferenceCrops:
         self._size, self._seed = size, seed
 
     def draw(self, step: int, count: int) -> NDArray[np.float32]:
-        """(count, 1, size, size), the same for the same step."""
+        """Random crops (count, 1, size, size), the same for the same step."""
         rng = np.random.default_rng([self._seed, 11, step])
         return np.stack([self._one(rng) for _ in range(count)])[:, None]
 

@@ -28,7 +28,7 @@ from napari_rdpdenoise.train.losses.lattice import repetition
 from napari_rdpdenoise.train.settings import SourceSettings
 
 _BRIGHTER = 0.3  # standard deviation of log brightness: specimens differ
-_WINDOWS, _EDGE = 6, 256  # that are judged; px
+_WINDOWS, _EDGE = 6, 256  # number of exposures that networks are compared on; px
 
 
 class SimulatedSource(Source):
@@ -59,7 +59,7 @@ class SimulatedSource(Source):
 
     @property
     def smallest(self) -> tuple[int, int]:
-        """Of the references' heights and widths, px."""
+        """Least height and least width of the references, px."""
         height, width = zip(*(plane.shape for plane in self._references), strict=True)
         return min(height), min(width)
 
@@ -78,7 +78,7 @@ class SimulatedSource(Source):
         return Sample(exposure, (dark, bright), self._scale, (dark, bright))
 
     def held_out(self, file: Any, rng: np.random.Generator) -> None:
-        """Not by file."""
+        """None: what is held out here is no file."""
 
     def _noise_of(self, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """What was removed from a random place of a noisy plane, in standard deviations of its noise."""

@@ -1,4 +1,4 @@
-"""What is learned from and what is judged by, with nothing in common.
+"""Parts of images to learn from, and parts that are held out, with nothing in common.
 
 Planes belong together that lie in one stack, share a partner (one clean average of many exposures), are the
 same, or look alike: neighbours in time or depth that were saved one by one. Where there are enough such
@@ -35,7 +35,7 @@ Part = tuple[int, slice]  # number of a plane, and which of its rows
 
 @dataclass(frozen=True)
 class Split:
-    """Parts of planes to learn from, and parts to judge by."""
+    """Parts of planes to learn from, and parts that are held out."""
 
     learned: tuple[Part, ...]
     held_out: tuple[Part, ...]
@@ -47,7 +47,11 @@ def cut_parts(planes: Sequence[NDArray[Any]], parts: Sequence[Part]) -> list[NDA
 
 
 def hold_out(images: Planes, seed: int) -> Split:
-    """Of five groups of planes one, or else the last quarter of rows of each.
+    """Hold out one of five groups of planes, or else the last quarter of rows of each.
+
+    Args:
+        images: Planes to split.
+        seed: Seed of the draw.
 
     Raises:
         ValueError: If an image is too small to be split.
@@ -59,10 +63,19 @@ def hold_out(images: Planes, seed: int) -> Split:
 def hold_out_pairs(
     noisy: Planes, partners: Planes, matched: Sequence[MatchedPair], seed: int
 ) -> tuple[list[MatchedPair], list[MatchedPair]]:
-    """The same of matched pairs: to learn from, and to judge by.
+    """Hold out one of five groups of matched pairs, or else the last quarter of rows of each.
 
     Rows are counted in the partner: noisy images that share one may be shifted against it by different
     amounts.
+
+    Args:
+        noisy: Noisy images as they were given.
+        partners: Partners as they were given.
+        matched: Pairs of them, on one grid.
+        seed: Seed of the draw.
+
+    Returns:
+        Pairs to learn from, and held-out pairs.
 
     Raises:
         ValueError: If an image is too small to be split.
@@ -73,14 +86,14 @@ def hold_out_pairs(
     split = _by_groups(groups, _SHARE, seed) or _by_rows_or_raise([p.shape[0] for p in partners.planes], rows)
     parts = [[cut_parts([getattr(pair, name) for pair in matched], side) for name in ("noisy", "partner")]
              for side in (split.learned, split.held_out)]  # fmt: skip
-    learned, judged = ([MatchedPair(a, b, (0.0, 0.0), 1.0) for a, b in zip(*p, strict=True)] for p in parts)
-    return learned, judged
+    learned, held_out = ([MatchedPair(a, b, (0.0, 0.0), 1.0) for a, b in zip(*p, strict=True)] for p in parts)
+    return learned, held_out
 
 
 def hold_out_references(
     images: Planes, usable: Sequence[int], crop: int, seed: int
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]] | None]:
-    """Of three groups of references one, or else the last quarter of rows of each.
+    """Hold out one of three groups of references, or else the last quarter of rows of each.
 
     Args:
         images: All references.
@@ -89,7 +102,7 @@ def hold_out_references(
         seed: Seed of the draw.
 
     Returns:
-        References to learn from, and those to judge by; None if they are too few and too small.
+        References to learn from, and held-out ones; None if they are too few and too small.
     """
     labels = list(_labels(images))
     planes = [images.planes[k] for k in usable]
@@ -133,7 +146,7 @@ def _labels(images: Planes, kind: str = "") -> Iterator[list[Hashable]]:
 
 
 def _alike(planes: Sequence[NDArray[Any]]) -> Iterator[list[int]]:
-    """Of each plane the numbers of earlier ones that look like it."""
+    """Numbers of earlier planes that look like each."""
     shapes: dict[tuple[int, ...], list[int]] = defaultdict(list)
     for number, plane in enumerate(planes):
         shapes[plane.shape].append(number)
@@ -180,15 +193,15 @@ def _by_rows(heights: Sequence[int], shifts: Sequence[int] = (), least: int = _L
         least: Rows that must be left to learn from.
     """
     most = max((abs(s) for s in shifts), default=0)
-    learned, judged = [], []
+    learned, held_out = [], []
     for number, (height, shift) in enumerate(zip(heights, shifts or [0] * len(heights), strict=True)):
         above = max(0, -shift)  # rows of the partner that were cut off
         start = height - max(_LEAST + most, height // _STRIP)
         if start - _GAP - most < least:
             return None
         learned.append((number, slice(0, start - _GAP - above)))
-        judged.append((number, slice(start - above, None)))
-    return Split(tuple(learned), tuple(judged))
+        held_out.append((number, slice(start - above, None)))
+    return Split(tuple(learned), tuple(held_out))
 
 
 def _by_rows_or_raise(heights: Sequence[int], shifts: Sequence[int] = ()) -> Split:

@@ -43,7 +43,7 @@ class Texture:
         self._patches = _patches(references) if self._net is None else None
 
     def distance(self, images: Sequence[NDArray[np.float32]]) -> float:
-        """Of displayed images, 0..1, from the references; 0 or more."""
+        """Distance of displayed images, 0..1, from the references; 0 or more."""
         if self._patches is not None:
             return _distance(_patches(images), self._patches)
         assert self._net is not None

@@ -92,7 +92,7 @@ def find_planes(images: Any, name: str, files: OpenFile) -> Iterator[UnreadPlane
 
 
 def _of_array(images: Any, name: str, stack: str) -> Iterator[UnreadPlane]:
-    """Of an array of any library, which reads nothing before it is asked for a plane."""
+    """Planes of an array of any library, which reads nothing before it is asked for a plane."""
     array = images if hasattr(images, "shape") and hasattr(images, "dtype") else np.asarray(images)
     shape = tuple(int(n) for n in array.shape)
     if len(shape) < 2:

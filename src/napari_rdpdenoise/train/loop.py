@@ -214,7 +214,7 @@ class _Means:
 
 
 def stage_name(number: int, stage: Stage) -> str:
-    """Of a stage's folder; ``number`` is its place among the stages."""
+    """Name of a stage's folder; ``number`` is its place among the stages."""
     return f"{number + 1}-{stage.kind}"
 
 

@@ -64,7 +64,7 @@ class Trainer:
 
     @property
     def network_config(self) -> NetworkConfig:
-        """Of the network as it is now."""
+        """Shape of the network as it is now."""
         return self.settings.network if self.loop is None else self.loop.network.config
 
     @property

@@ -28,10 +28,13 @@ _CENTER_JITTER = 2.0
 
 @dataclass(frozen=True)
 class Batch:
-    """Network input and target (b, 1, crop, crop), pixel weights alike, and curves to display them.
+    """A batch of crops in network units, all of shape (b, 1, crop, crop), and curves to display them.
 
     Attributes:
-        tone: (b, 2 + ``display.POINTS``), see ``display.tone_curve``.
+        noisy: Network input.
+        target: Target of the decode.
+        weight: Weights of the pixels' errors.
+        tone: Curves (b, 2 + ``display.POINTS``), see ``display.tone_curve``.
     """
 
     noisy: Tensor
@@ -40,7 +43,7 @@ class Batch:
     tone: Tensor
 
     def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
+        """The batch on another device."""
         parts = (self.noisy, self.target, self.weight, self.tone)
         return Batch(*(part.to(device, non_blocking=True) for part in parts))
 

@@ -55,7 +55,16 @@ def partner_file(folder: Path, file: Path) -> Path:
 
 
 def random_crop(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray]:
-    """The same random window of all images, of two the livelier one; padded where an image is smaller."""
+    """The same random window of all images: of two the one that varies more; padded where they are smaller.
+
+    Args:
+        images: Images (rows, columns) of one shape; the last one tells how much a window varies.
+        size: Edge of the window, px.
+        rng: Generator of the places.
+
+    Returns:
+        Windows (size, size), one for each image.
+    """
     need = [max(0, size - n) for n in images[0].shape]
     if any(need):
         images = [np.pad(i, [(0, n) for n in need], mode="symmetric") for i in images]

@@ -52,7 +52,7 @@ class Source(ABC):
 
     @property
     def name(self) -> str:
-        """Of its folder, as validation reports it; pairs and simulated exposures of one folder are one."""
+        """Name of its folder, as validation reports it; "identity" is told apart from pairs of that folder."""
         return self.settings.folder + (" identity" if self.settings.kind == "identity" else "")
 
     @abstractmethod

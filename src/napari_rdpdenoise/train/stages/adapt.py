@@ -102,7 +102,7 @@ class AdaptLoop(Loop):
         return kept
 
     def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
-        """That of the network."""
+        """The optimizer of the network."""
         return [(self._optimizer, self.stage.learning_rate)]
 
     def train_step(self, batch: Batch) -> dict[str, float]:
@@ -240,7 +240,11 @@ def recorrupted(batch: Batch) -> tuple[Batch, float]:
 
 
 class BitPrice(nn.Module):
-    """Of a bit per pixel: rises while D is below 1, falls while it is above; kept in the checkpoint."""
+    """Price of a bit per pixel: rises while D is below 1, falls while it is above; kept in the checkpoint.
+
+    Args:
+        start: Price at the start, noise variances.
+    """
 
     def __init__(self, start: float) -> None:
         super().__init__()

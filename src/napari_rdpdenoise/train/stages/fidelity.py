@@ -50,7 +50,7 @@ class FidelityLoop(Loop):
         return {"optimizer": self._optimizer, "aux_optimizer": self._quantiles}
 
     def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
-        """That of everything but the quantiles."""
+        """The optimizer of everything but the quantiles."""
         return [(self._optimizer, self.stage.learning_rate)]
 
     def train_step(self, batch: Batch) -> dict[str, float]:

@@ -86,7 +86,7 @@ class RealismLoop(Loop):
         }
 
     def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
-        """The decoder's."""
+        """The optimizer of the decoder."""
         return [(self._optimizer, self.stage.learning_rate)]
 
     def train_step(self, batch: Batch) -> dict[str, float]:
@@ -155,12 +155,12 @@ class Shift(NamedTuple):
         return cls(y, x)
 
     def image(self, image: Tensor) -> Tensor:
-        """Cut from images (b, c, h, w)."""
+        """Cut images (b, c, h, w)."""
         height, width = (n - _STRIDE for n in image.shape[-2:])
         return image[..., self.y : self.y + height, self.x : self.x + width]
 
     def latents(self, latents: Tensor) -> Tensor:
-        """Not moved, only as large: less than one latent away."""
+        """Cut latents to the size of the image; they are not moved, by less than one latent."""
         return latents[..., :-1, :-1]
 
 

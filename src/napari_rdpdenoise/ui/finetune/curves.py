@@ -94,7 +94,7 @@ class Curves:
 
     @property
     def shown(self) -> list[Curve]:
-        """Those that have something to show, the held-out figure first."""
+        """Curves that have something to show, the held-out figure first."""
         order = ("held_out", "loss", "critic", "bpp")
         return [self._curves[name] for name in order if self._curves[name]]
 
