@@ -52,7 +52,7 @@ class Source(ABC):
 
     @property
     def name(self) -> str:
-        """Name of its folder, as validation reports it; "identity" is told apart from pairs of that folder."""
+        """Name of its folder, as validation reports it; "identity" is told apart from its pairs."""
         return self.settings.folder + (" identity" if self.settings.kind == "identity" else "")
 
     @abstractmethod

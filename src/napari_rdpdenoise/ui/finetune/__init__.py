@@ -1,1 +1,1 @@
-"""Fine-tuning for the dock: events, crops, curves and words. No Qt here."""
+"""Fine-tuning for the dock: events, crops, curves and words."""

@@ -1,4 +1,4 @@
-"""A part of a held-out image, as two networks denoise it. No Qt here."""
+"""A part of a held-out image, as two networks denoise it."""
 
 from __future__ import annotations
 

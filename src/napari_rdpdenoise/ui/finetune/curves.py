@@ -1,4 +1,4 @@
-"""The numbers of a training over its steps, thinned to what a small plot can show. No Qt here."""
+"""The numbers of a training over its steps, thinned to what a small plot can show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a fine-tuning in the dock is asked for, and what it tells. Plain values: no Qt, no torch."""
+"""What a fine-tuning in the dock is asked for, and what it tells. Plain values, without torch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How long a training takes, from what it has taken so far. No Qt here."""
+"""How long a training takes, from what it has taken so far."""
 
 from __future__ import annotations
 

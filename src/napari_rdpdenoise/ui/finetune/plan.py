@@ -1,4 +1,4 @@
-"""From what was chosen in the dock to a plan of the engine. No Qt here."""
+"""From what was chosen in the dock to a plan of the engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Fine-tuning a model for the dock: from what was chosen to a generator of events. No Qt here.
+"""Fine-tuning a model for the dock: from what was chosen to a generator of events.
 
 ::
 

@@ -1,4 +1,4 @@
-"""What the fine-tuning box says. No Qt here."""
+"""What the fine-tuning box says."""
 
 from __future__ import annotations
 
