@@ -1,1 +1,1 @@
-"""Adapting a model to the user's own images: from the first check to a model folder and its verdict."""
+"""Fine-tuning a model to the user's own images: from the first check to a model folder and its verdict."""
