@@ -11,12 +11,7 @@ from napari_rdpdenoise.codec import Codec, load_model
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, fit_normalization
 from napari_rdpdenoise.finetune.guard import Goal
 from napari_rdpdenoise.finetune.images import refuse_constant, take_planes
-from napari_rdpdenoise.finetune.in_memory import (
-    InMemoryData,
-    PairSource,
-    SelfSource,
-    denoised_pairs,
-)
+from napari_rdpdenoise.finetune.in_memory import InMemoryData, PairSource, SelfSource, denoised_pairs
 from napari_rdpdenoise.finetune.judge import Judge
 from napari_rdpdenoise.finetune.pairing import MatchedPair, match_pairs
 from napari_rdpdenoise.finetune.plan import (
@@ -30,11 +25,7 @@ from napari_rdpdenoise.finetune.plan import (
     train_settings,
 )
 from napari_rdpdenoise.finetune.references import check_references
-from napari_rdpdenoise.finetune.settings import (
-    PairsSettings,
-    UnpairedSettings,
-    ZeroShotSettings,
-)
+from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotSettings
 from napari_rdpdenoise.finetune.simulated import SimulatedJudge, SimulatedSource
 from napari_rdpdenoise.finetune.split import hold_out_pairs, hold_out_references
 from napari_rdpdenoise.metrics.errors import MetricUnavailable

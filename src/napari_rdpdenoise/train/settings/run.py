@@ -29,8 +29,7 @@ class TrainSettings(BaseModel):
     )
     validate_every: int = Field(1000, ge=1, description="steps between two validations")
     start_from: str | None = Field(
-        None,
-        description="a model's name, or a file relative to the data folder; None: random weights",
+        None, description="a model's name, or a file relative to the data folder; None: random weights"
     )
     seed: int = 0
     threads: int | None = Field(None, description="CPU threads; None leaves torch's choice")

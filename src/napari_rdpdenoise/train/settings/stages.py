@@ -38,8 +38,7 @@ class CodecStage(_StageSettings):
 
     kind: Literal["high-rate", "all-rates"]
     tradeoff: tuple[float, float] = Field(
-        (0.2, 200.0),
-        description="lambda at rates 0 and 1: loss = MSE / noise variance + bpp / lambda",
+        (0.2, 200.0), description="lambda at rates 0 and 1: loss = MSE / noise variance + bpp / lambda"
     )
 
     @model_validator(mode="after")

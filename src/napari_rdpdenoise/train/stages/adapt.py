@@ -65,12 +65,7 @@ class AdaptLoop(Loop):
     stage: AdaptStage
 
     def __init__(
-        self,
-        settings: TrainSettings,
-        number: int,
-        network: RdpNetwork,
-        data: TrainingData,
-        folder: Path,
+        self, settings: TrainSettings, number: int, network: RdpNetwork, data: TrainingData, folder: Path
     ) -> None:
         super().__init__(settings, number, network, data, folder)
         stage = self.stage

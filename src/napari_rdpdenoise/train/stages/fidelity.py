@@ -32,12 +32,7 @@ class FidelityLoop(Loop):
     stage: CodecStage
 
     def __init__(
-        self,
-        settings: TrainSettings,
-        number: int,
-        network: RdpNetwork,
-        data: TrainingData,
-        folder: Path,
+        self, settings: TrainSettings, number: int, network: RdpNetwork, data: TrainingData, folder: Path
     ) -> None:
         super().__init__(settings, number, network, data, folder)
         named = list(network.named_parameters())

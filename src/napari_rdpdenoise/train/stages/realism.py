@@ -52,12 +52,7 @@ class RealismLoop(Loop):
     stage: RealismStage
 
     def __init__(
-        self,
-        settings: TrainSettings,
-        number: int,
-        network: RdpNetwork,
-        data: TrainingData,
-        folder: Path,
+        self, settings: TrainSettings, number: int, network: RdpNetwork, data: TrainingData, folder: Path
     ) -> None:
         super().__init__(settings, number, network, data, folder)
         stage = self.stage
