@@ -42,6 +42,8 @@ def test_a_job_in_memory_keeps_axes_and_type(codec, counts, fast, drain, shape, 
     assert last.data.dtype == (np.float32 if dtype == "float32" else np.uint8)
     assert last.data.mean() == pytest.approx(data.mean(), rel=0.01)
     assert (last.path, last.record) == (None, None)
+    _, canonical = drain(run(Job(open_image(data, axes), None, fast.replace(dtype=dtype)), codec=codec))
+    assert canonical.data.shape[-2:] == (shape[axes.index("Y")], shape[axes.index("X")])
 
 
 def test_a_job_in_memory_must_fit(codec, counts, fast, monkeypatch):

@@ -48,16 +48,14 @@ def follow(
     """
     display = _Display(name, command or CommandState())
     with closing(running), closing(display):
-        while True:
-            try:
-                event = next(running)
-            except StopIteration as end:
-                answer: Answer = end.value
-                break
-            except KeyboardInterrupt:
-                display.interrupted()
-                raise
-            display.take(event)
+        try:
+            while True:
+                display.take(next(running))
+        except StopIteration as end:
+            answer: Answer = end.value
+        except KeyboardInterrupt:
+            display.interrupted()
+            raise
     if isinstance(answer, Outcome):
         display.tell(answer)
     return answer

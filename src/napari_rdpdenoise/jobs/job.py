@@ -76,7 +76,8 @@ class Outcome:
         spec: Shape, axes, dtype and metadata of the result as it is written (canonical axes).
         path: File of the result; None for memory.
         record: Job file beside the result; None for memory.
-        data: Result in memory: raw counts in the order of axes of the job's array; None for a file.
+        data: Result in memory: raw counts in the order of axes of the job's array, canonical where it had a
+            path or a source; None for a file.
     """
 
     report: RunReport

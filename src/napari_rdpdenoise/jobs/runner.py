@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -55,17 +54,18 @@ def run(
     if job.target is not None:
         refuse_overwriting(job.target, files_behind(job.input, job.path))
         check_free(job.target, job.settings.overwrite)
-    with _open_source(job) as source:
+    identity = _identity(job)
+    with _open_source(job, identity) as source:
         if codec is None:
             codec = load_codec(job.settings)
             yield said(model_line(codec))
         else:
             codec.check_realism(job.settings.realism)
-        if job.target is not None and _is_array(job.input) and _identity(job) is None:
+        if identity is None and _is_array(job.input):
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
         spec = output_spec(source, settings, codec)
-        sink = _memory_sink(spec) if job.target is None else _file_sink(job.target, spec, job.settings)
+        sink = _open_sink(job, spec)
         data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
         try:
             yield Opened(data)
@@ -89,7 +89,7 @@ def finished_before(job: Job, codec: Codec) -> bool:
     """
     if job.target is None or not job.target.exists():
         return False
-    with _open_source(job) as source:
+    with _open_source(job, _identity(job)) as source:
         return same_job(job.target, output_spec(source, with_model_named(job.settings, codec.card), codec))
 
 
@@ -116,12 +116,10 @@ def said(message: str) -> Progress:
 
 
 @contextlib.contextmanager
-def _open_source(job: Job) -> Iterator[ImageSource]:
+def _open_source(job: Job, identity: str | None) -> Iterator[ImageSource]:
     """The input, closed at the end unless it came open."""
     if _is_array(job.input):
-        source: ImageSource = arrays.ArraySource(
-            job.input, job.axes or None, job.metadata, "in memory" if job.target is None else _identity(job)
-        )
+        source: ImageSource = arrays.ArraySource(job.input, job.axes or None, job.metadata, identity)
     else:
         source = open_image(job.input, job.axes or None)
     try:
@@ -136,19 +134,23 @@ def _is_array(data: Any) -> bool:
 
 
 def _identity(job: Job) -> str | None:
-    """What tells an array from another; None where all of it has to be read for that."""
+    """What tells an array from another; None where all of it has to be read for that, or it is no array."""
+    if job.target is None:
+        return "in memory"  # never continued, so it need not be known again
     graph_name = getattr(job.input, "name", None) if hasattr(job.input, "dask") else None
     return graph_name or file_identity(job.input)
 
 
 def _as_given(array: np.ndarray, source: ImageSource, job: Job) -> np.ndarray:
-    """A canonical array as a view in the order of axes of the job's own array."""
+    """A canonical array as a view in the order of axes of the job's array; as it is where it has none."""
     found = source.metadata.axes
     given = source.stored_axes if isinstance(source, arrays.ArraySource) and _is_array(job.input) else found
     return array.transpose([found.index(axis) for axis in given])
 
 
-def _memory_sink(spec: OutputSpec) -> ArraySink:
+def _open_sink(job: Job, spec: OutputSpec) -> Sink:
+    if job.target is not None:
+        return open_sink(job.target, spec, overwrite=job.settings.overwrite)
     needed = int(np.prod(spec.shape, dtype=np.int64)) * spec.dtype.itemsize
     free = psutil.virtual_memory().available
     if needed > _FREE_SHARE * free:
@@ -157,8 +159,3 @@ def _memory_sink(spec: OutputSpec) -> ArraySink:
             f"{free / 2**30:.1f} GiB are free; write it to a file instead (Save to, or denoise_file)"
         )
     return ArraySink(spec)
-
-
-def _file_sink(target: Path, spec: OutputSpec, settings: RunSettings) -> Sink:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return open_sink(target, spec, overwrite=settings.overwrite)
