@@ -26,7 +26,7 @@ def test_colours_are_channels():
 
 
 def test_other_sizes_are_refused():
-    with pytest.raises(ValueError, match=r"RESULT: expected the reference's axes TYX of sizes \(2, 4, 5\)"):
+    with pytest.raises(ValueError, match=r"RESULT: expected the axes TYX of sizes \(2, 4, 5\)"):
         match_axes(WholeImage(np.ones((3, 4, 5)), "TYX"), WholeImage(np.ones((2, 4, 5)), "TYX"), "RESULT")
 
 

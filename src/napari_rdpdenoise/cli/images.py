@@ -66,7 +66,7 @@ def match_axes(image: WholeImage, reference: WholeImage, name: str) -> np.ndarra
         found = WholeImage(found.values.transpose(order), wanted.axes)
     if found.values.shape != wanted.values.shape:
         raise ValueError(
-            f"{name}: expected the reference's axes {reference.axes} of sizes {reference.values.shape}, "
+            f"{name}: expected the axes {reference.axes} of sizes {reference.values.shape}, "
             f"found {image.axes} of {image.values.shape}; choose the same channels and time points"
         )
     return found.values

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,14 +10,11 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperGroup
 
-from napari_rdpdenoise.cli.console import guarded, result, say, stdout
+from napari_rdpdenoise.cli.console import CommandState, guarded, result, say, stdout
 from napari_rdpdenoise.cli.progress import bar
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from napari_rdpdenoise.metrics.table import Metric
-    from napari_rdpdenoise.metrics.words import Verdict
 
 UNAVAILABLE = "unavailable"
 _MEASURE = "measure"
@@ -74,28 +70,12 @@ def measure(
     with guarded() as command:
         if networks is not None and not networks.is_dir():
             raise FileNotFoundError(f"--networks: expected a folder, found none at {networks}")
-        if reference is None and noisy is None:
+        if reference is not None:
+            _show_scores(command, *_load(image, reference, noisy), networks)
+        elif noisy is not None:
+            _show_checks(command, image, noisy)
+        else:
             raise ValueError("REFERENCE: expected a clean image, or the noisy one as --input, found neither")
-        if reference is None:
-            assert noisy is not None
-            for name, verdict in _verdicts(image, noisy):
-                command.working = True
-                stdout.print(_checks(name, verdict))
-            return
-        images, top = _load(image, reference, noisy)
-        command.working = True
-        clean = images.pop("reference")
-        table = Table("", *images, title=f"range {top:.6g} counts", title_justify="left")
-        from napari_rdpdenoise.metrics.table import METRICS
-
-        reasons: dict[str, None] = {}
-        for metric in METRICS:
-            name = f"{metric.title} ({metric.unit})" if metric.unit else metric.title
-            cells = [_cell(metric, img, clean, top, networks, reasons) for img in images.values()]
-            table.add_row(name, *cells)
-        stdout.print(table)
-        for reason in reasons:
-            say(reason)
 
 
 @metrics_app.command()
@@ -133,8 +113,8 @@ def fetch(
         result(str(networks or backbones_folder()))
 
 
-def _verdicts(image: Path, noisy: Path) -> Iterator[tuple[str, Verdict]]:
-    """The residual checks of each channel, by its name, with the noise that a run would measure."""
+def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
+    """The residual checks of each channel, with the noise that a run would measure."""
     from napari_rdpdenoise.cli.images import match_axes, read_all, squeeze
     from napari_rdpdenoise.io import open_image
     from napari_rdpdenoise.io.source import channel_axis
@@ -144,6 +124,7 @@ def _verdicts(image: Path, noisy: Path) -> Iterator[tuple[str, Verdict]]:
 
     raw = read_all(noisy)
     before, after = squeeze(raw), match_axes(read_all(image), raw, "RESULT")
+    command.working = True
     axis = before.axes.find("C")
     source = open_image(noisy)
     try:
@@ -151,21 +132,43 @@ def _verdicts(image: Path, noisy: Path) -> Iterator[tuple[str, Verdict]]:
         for number in range(1 if axis < 0 else before.values.shape[axis]):
             noise = estimate_noise(sample_windows(source, number if has_channels else None))
             y, x = (v if axis < 0 else v.take(number, axis) for v in (before.values, after))
-            yield "" if axis < 0 else f"channel {number}", judge_residual(y, x, noise)
+            title = None if axis < 0 else f"channel {number}"
+            table = Table("Check", "Found", title=title, title_justify="left")
+            for check in judge_residual(y, x, noise).checks:
+                found = f"{'✓' if check.fine else '!'} {check.text}"
+                table.add_row(Text(check.name, no_wrap=True), Text(found, overflow="fold"))
+            stdout.print(table)
     finally:
         source.close()
 
 
-def _checks(name: str, verdict: Verdict) -> Table:
-    table = Table("Check", "Found", title=name or None, title_justify="left")
-    for check in verdict.checks:
-        found = f"{'✓' if check.fine else '!'} {check.text}"
-        table.add_row(Text(check.name, no_wrap=True), Text(found, overflow="fold"))
-    return table
+def _show_scores(
+    command: CommandState, images: dict[str, np.ndarray], clean: np.ndarray, top: float, networks: Path | None
+) -> None:
+    """Every metric of every image, and why one has none."""
+    from napari_rdpdenoise.metrics import METRICS, MetricUnavailable
+
+    command.working = True
+    table = Table("", *images, title=f"range {top:.6g} counts", title_justify="left")
+    reasons: dict[str, None] = {}
+    for metric in METRICS:
+        name, cells = f"{metric.title} ({metric.unit})" if metric.unit else metric.title, []
+        for image in images.values():
+            try:
+                cells.append(f"{metric.measure(image, clean, top, networks):.4f}")
+            except (MetricUnavailable, MemoryError) as reason:
+                cells.append(UNAVAILABLE)
+                reasons[f"{name}: {UNAVAILABLE}: {reason}"] = None
+        table.add_row(name, *cells)
+    stdout.print(table)
+    for line in reasons:
+        say(line)
 
 
-def _load(image: Path, reference: Path, noisy: Path | None) -> tuple[dict[str, np.ndarray], float]:
-    """Images of one shape by name, and the range of values that PSNR and SSIM count with."""
+def _load(
+    image: Path, reference: Path, noisy: Path | None
+) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
+    """Images of one shape by name, the clean one on their scale, and the range of values, counts."""
     from napari_rdpdenoise.cli.images import match_axes, read_all, squeeze
     from napari_rdpdenoise.metrics import affine_match, data_range
 
@@ -175,21 +178,4 @@ def _load(image: Path, reference: Path, noisy: Path | None) -> tuple[dict[str, n
     if noisy is not None:
         images["noisy"] = match_axes(read_all(noisy), truth, "--input")
         clean, dtype = affine_match(clean, images["noisy"]), images["noisy"].dtype
-    return {**images, "reference": clean}, data_range(clean, dtype)
-
-
-def _cell(
-    metric: Metric,
-    image: np.ndarray,
-    clean: np.ndarray,
-    top: float,
-    networks: Path | None,
-    reasons: dict[str, None],
-) -> Text:
-    from napari_rdpdenoise.metrics import MetricUnavailable
-
-    try:
-        return Text(f"{metric.measure(image, clean, top, networks):.4f}")
-    except (MetricUnavailable, MemoryError) as reason:
-        reasons[f"{metric.name}: {UNAVAILABLE}: {reason}"] = None
-        return Text(UNAVAILABLE)
+    return images, clean, data_range(clean, dtype)
