@@ -27,7 +27,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Minutes, resident MB and step of every report; the slope in MB per hour."""
     import psutil
 
-    from napari_rdpdenoise.finetune.plans import plan_unpaired
+    from napari_rdpdenoise.finetune.planners import plan_unpaired
     from napari_rdpdenoise.finetune.run import run_plan
     from napari_rdpdenoise.finetune.settings import UnpairedSettings
 

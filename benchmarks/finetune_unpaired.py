@@ -28,7 +28,7 @@ from benchmarks.perceptual import heading, judge_all, unavailable
 from benchmarks.quality import denoise_one
 from napari_rdpdenoise import load_model
 from napari_rdpdenoise.codec import Codec
-from napari_rdpdenoise.finetune.plans import plan_unpaired
+from napari_rdpdenoise.finetune.planners import plan_unpaired
 from napari_rdpdenoise.finetune.run import run_plan
 from napari_rdpdenoise.finetune.settings import UnpairedSettings
 

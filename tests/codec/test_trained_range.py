@@ -88,7 +88,7 @@ def test_a_range_ascends_from_above_zero(wrong):
 
 
 def test_real_exposures_of_the_training_are_not_mentioned(data_folder):
-    from napari_rdpdenoise.train.data.batches import read_plane
+    from napari_rdpdenoise.train.data.images import read_plane
 
     files = sorted((data_folder / "data" / "train" / "w2s" / "noisy").glob("*.png"))[::5]
     assert files
@@ -96,8 +96,8 @@ def test_real_exposures_of_the_training_are_not_mentioned(data_folder):
 
 
 def test_simulated_exposures_of_the_training_are_hardly_ever_mentioned(data_folder):
-    from napari_rdpdenoise.train.data.batches import read_plane
     from napari_rdpdenoise.train.data.camera import expose
+    from napari_rdpdenoise.train.data.images import read_plane
     from napari_rdpdenoise.train.settings import NoiseRange
 
     light = NoiseRange(photons=TRAINED.photons, read_electrons=TRAINED.read_electrons)

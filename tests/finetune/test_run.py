@@ -18,7 +18,7 @@ import napari_rdpdenoise
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.codec.library import MODELS_FOLDER
 from napari_rdpdenoise.files import InUseError
-from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
+from napari_rdpdenoise.finetune.planners import plan_pairs, plan_unpaired, plan_zeroshot
 from napari_rdpdenoise.finetune.run import run_patches, run_plan
 from napari_rdpdenoise.finetune.settings import (
     PairsSettings,

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file
 from scipy import ndimage
 
-from napari_rdpdenoise.finetune.plans import plan_unpaired
+from napari_rdpdenoise.finetune.planners import plan_unpaired
 from napari_rdpdenoise.finetune.references import display_range
 from napari_rdpdenoise.finetune.run import run_plan
 from napari_rdpdenoise.finetune.settings import UnpairedSettings
@@ -105,7 +105,7 @@ class Absolute(torch.nn.Module):
 
 @pytest.fixture
 def stand_in(monkeypatch):
-    for module in ("finetune.plans", "train.stages.adapt"):
+    for module in ("finetune.planners", "train.stages.adapt"):
         monkeypatch.setattr(f"napari_rdpdenoise.{module}.load_lpips", lambda *_a, **_k: Absolute())
     distance = lambda image, clean: float(np.abs(image - clean).mean())  # noqa: E731
     monkeypatch.setattr("napari_rdpdenoise.finetune.simulated.lpips", distance)

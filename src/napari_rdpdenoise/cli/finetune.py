@@ -55,7 +55,7 @@ def unpaired(
         _check_out(out)
         settings = _settings(UnpairedSettings, given)
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.finetune.plans import plan_unpaired
+        from napari_rdpdenoise.finetune.planners import plan_unpaired
 
         where = choose_device(device)
         _run(plan_unpaired(noisy, references, settings, where), out, where, command)
@@ -77,7 +77,7 @@ def pairs(
         _check_out(out)
         settings = _settings(PairsSettings, given)
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.finetune.plans import plan_pairs
+        from napari_rdpdenoise.finetune.planners import plan_pairs
 
         where = choose_device(device)
         _run(plan_pairs(noisy, partners, settings, where), out, where, command)
@@ -91,7 +91,7 @@ def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = 
         _check_out(out)
         settings = _settings(ZeroShotSettings, given)
         from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.finetune.plans import plan_zeroshot
+        from napari_rdpdenoise.finetune.planners import plan_zeroshot
 
         where = choose_device(device)
         _run(plan_zeroshot(noisy, settings, where), out, where, command)

@@ -13,8 +13,9 @@ from napari_rdpdenoise.cli.progress import bar, duration
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
+    from napari_rdpdenoise.train.loop import TrainProgress
     from napari_rdpdenoise.train.settings import TrainSettings
-    from napari_rdpdenoise.train.trainer import Trainer, TrainProgress
+    from napari_rdpdenoise.train.trainer import Trainer
 
 
 def train(

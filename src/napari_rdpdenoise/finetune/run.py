@@ -21,7 +21,7 @@ from napari_rdpdenoise.finetune.guard import Guard, Verdict
 from napari_rdpdenoise.finetune.images import filled, take_planes
 from napari_rdpdenoise.finetune.model_folder import claim_folder, refuse_folder, write_model
 from napari_rdpdenoise.finetune.plan import Plan
-from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
+from napari_rdpdenoise.finetune.planners import plan_pairs, plan_unpaired, plan_zeroshot
 from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
     PatchSettings,

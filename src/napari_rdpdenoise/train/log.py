@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from napari_rdpdenoise.files import atomic
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.train.trainer import Trainer, TrainProgress
+    from napari_rdpdenoise.train.loop import TrainProgress
+    from napari_rdpdenoise.train.trainer import Trainer
 
 _LICENCE = "not stated: the licences of the training images decide"
 

@@ -24,8 +24,6 @@ from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
 from napari_rdpdenoise.train.stages.realism import RealismLoop, check_backbones
 from napari_rdpdenoise.train.weights import find_weights, only_realism, with_realism, without_realism
 
-__all__ = ["TrainProgress", "Trainer"]
-
 
 class Trainer:
     """Trains a model; a generator, so that command line, dock and tests share it.

@@ -8,7 +8,8 @@ import tifffile
 import torch
 from skimage.io import imsave
 
-from napari_rdpdenoise.train.data.batches import TrainingData, read_plane
+from napari_rdpdenoise.train.data.batches import TrainingData
+from napari_rdpdenoise.train.data.images import read_plane
 from napari_rdpdenoise.train.settings import SourceSettings
 
 

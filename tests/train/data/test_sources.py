@@ -18,7 +18,8 @@ from napari_rdpdenoise.codec.models import network_tensors
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import estimate_noise, stabilize
-from napari_rdpdenoise.train.data.batches import TrainingData, read_plane
+from napari_rdpdenoise.train.data.batches import TrainingData
+from napari_rdpdenoise.train.data.images import read_plane
 from napari_rdpdenoise.train.settings import SourceSettings
 
 IDENTITY = {"kind": "identity", "folder": "clean"}

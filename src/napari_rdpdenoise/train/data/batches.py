@@ -15,12 +15,12 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
 from napari_rdpdenoise.noise import estimate_noise, expected_stabilized
-from napari_rdpdenoise.train.data.images import image_files, read_plane
+from napari_rdpdenoise.train.data.images import image_files
 from napari_rdpdenoise.train.data.sources import Sample, Source, open_source
 from napari_rdpdenoise.train.losses.display import tone_curve
 from napari_rdpdenoise.train.settings import TrainSettings
 
-__all__ = ["Batch", "TrainingData", "ValidationImage", "read_plane", "stacked"]
+__all__ = ["Batch", "TrainingData", "ValidationImage", "stacked"]
 
 # Noise standard deviations: tiles of one image differ in level, and the network must not care.
 _CENTER_JITTER = 2.0

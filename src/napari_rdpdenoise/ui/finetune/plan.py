@@ -24,7 +24,7 @@ def plan_task(task: Task) -> tuple[Plan, str, tuple[str, ...]]:
         ValueError: If images or settings are refused.
     """
     from napari_rdpdenoise.codec.models import choose_device
-    from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
+    from napari_rdpdenoise.finetune.planners import plan_pairs, plan_unpaired, plan_zeroshot
     from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotSettings
 
     device = choose_device(task.device)

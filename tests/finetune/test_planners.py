@@ -7,8 +7,8 @@ import pytest
 from scipy import ndimage
 from simulated_cells import camera, cells
 
-from napari_rdpdenoise.finetune import plans
-from napari_rdpdenoise.finetune.plans import plan_pairs, plan_unpaired, plan_zeroshot
+from napari_rdpdenoise.finetune import planners
+from napari_rdpdenoise.finetune.planners import plan_pairs, plan_unpaired, plan_zeroshot
 from napari_rdpdenoise.finetune.settings import PairsSettings, UnpairedSettings, ZeroShotSettings
 from napari_rdpdenoise.finetune.simulated import SimulatedSource
 
@@ -79,8 +79,8 @@ def sources(monkeypatch, tiny_model, noisy, clean):
         made.append((references, pairs))
         return SimulatedSource(settings, references, pairs)
 
-    monkeypatch.setattr(plans, "SimulatedSource", spy)
-    monkeypatch.setattr(plans, "load_lpips", lambda *_a: None)
+    monkeypatch.setattr(planners, "SimulatedSource", spy)
+    monkeypatch.setattr(planners, "load_lpips", lambda *_a: None)
     monkeypatch.setattr(
         "napari_rdpdenoise.finetune.simulated.lpips", lambda a, b: float(np.abs(a - b).mean())
     )

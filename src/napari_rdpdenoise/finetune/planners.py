@@ -1,4 +1,4 @@
-"""From the user's images and settings to a run of the trainer: what is learned, held out and compared."""
+"""Three planners: from the user's images and settings to what is learned, held out and compared."""
 
 from __future__ import annotations
 
