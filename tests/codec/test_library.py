@@ -101,8 +101,9 @@ def test_another_digest_is_refused_in_words(tiny_model, mine):
         ValueError, match=f"expected 'cells' with digest {'0' * 32}, found {model.digest} in .*get the one"
     ):
         library.find("cells", "0" * 64)
-    with pytest.raises(ValueError, match=f"is here as '{other.key}': choose it"):
-        library.find("cells", other.digest)
+    for name, error in (("cells", ValueError), ("/of/another/machine", FileNotFoundError)):
+        with pytest.raises(error, match=f"is here as '{other.key}': choose it"):
+            library.find(name, other.digest)
 
 
 def test_the_list_needs_no_torch():

@@ -102,10 +102,18 @@ def find(model: str | Path = DEFAULT, digest: str | None = None) -> ListedModel:
         FileNotFoundError: If there is no such model, or its weights are missing.
         ValueError: If its card cannot be read, or its weights are not those of the digest.
     """
-    folder = model_folder(model)
+    wanted = digest.lower()[:_DIGEST_DIGITS] if digest else ""
+    try:
+        folder = model_folder(model)
+    except FileNotFoundError as error:
+        raise FileNotFoundError(f"{error}{_hint(wanted)}") from None
     found = ListedModel(folder.name, folder, _where(folder), _checked_card(folder))
-    if digest and found.digest != digest.lower()[:_DIGEST_DIGITS]:
-        raise ValueError(_other_digest(found, str(model), digest.lower()[:_DIGEST_DIGITS]))
+    if wanted and found.digest != wanted:
+        raise ValueError(
+            f"model: expected {str(model)!r} with digest {wanted}, found {found.digest} in {folder}: another "
+            "of that name, or trained further since; get the one of that digest, or give the name without a "
+            f"digest to take this one{_hint(wanted)}"
+        )
     return found
 
 
@@ -180,12 +188,7 @@ def _is_shipped(name: str) -> bool:
     return name == DEFAULT or (MODELS_FOLDER / name / "card.yaml").is_file()
 
 
-def _other_digest(found: ListedModel, model: str, digest: str) -> str:
+def _hint(digest: str) -> str:
+    """Where the model of a digest is found instead; empty if it is not here."""
     same = [other.key for other in list_models() if other.digest == digest]
-    remedy = (
-        f"the model of that digest is here as {same[0]!r}: choose it"
-        if same
-        else "it is another of that name or was trained further: get the one of that digest, or give the "
-        "name without a digest to take this one"
-    )
-    return f"model: expected {model!r} with digest {digest}, found {found.digest} in {found.folder}; {remedy}"
+    return f"; the model of that digest is here as {same[0]!r}: choose it" if same else ""
