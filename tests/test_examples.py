@@ -28,12 +28,14 @@ def test_every_script_is_short_and_has_a_test():
     assert max(scripts.values()) <= 40
 
 
+@pytest.mark.slow
 def test_denoise_array_prints_both_rows(tiny_model, tmp_path):
     out = run("denoise_array.py", tiny_model, tmp_path)
     means = [float(value) for value in re.findall(r"^(?:noisy|denoised) .* ([\d.]+)$", out, re.M)]
     assert means == pytest.approx([means[0]] * 2, rel=0.02)
 
 
+@pytest.mark.slow
 def test_stream_stack_encodes_only_once(tiny_model, tmp_path):
     out = run("stream_stack.py", tiny_model, tmp_path)
     calls = dict(re.findall(r"^(\S+): 3/3 tiles, (\d+) encoder calls", out, re.M))
@@ -43,6 +45,7 @@ def test_stream_stack_encodes_only_once(tiny_model, tmp_path):
     assert sorted(path.name for path in folder.glob("denoised*")) == ["denoised.ome.tif", "denoised.ome.zarr"]
 
 
+@pytest.mark.slow
 def test_compress_tile_sizes_agree_with_the_estimates(tiny_model, tmp_path):
     out = run("compress_tile.py", tiny_model, tmp_path)
     rows = [[float(value) for value in line.split()] for line in out.splitlines()[1:]]
@@ -52,6 +55,7 @@ def test_compress_tile_sizes_agree_with_the_estimates(tiny_model, tmp_path):
         assert estimate == pytest.approx(size, rel=0.1)
 
 
+@pytest.mark.slow
 def test_realism_encodes_only_once(tiny_model, tiny_realism_model, tmp_path):
     out = run("realism.py", tiny_realism_model, tmp_path)
     assert re.findall(r"^realism (\S+):", out, re.M) == ["0", "0.5", "1"]
@@ -59,6 +63,7 @@ def test_realism_encodes_only_once(tiny_model, tiny_realism_model, tmp_path):
     assert re.findall(r"^realism (\S+):", run("realism.py", tiny_model, tmp_path), re.M) == ["0"]
 
 
+@pytest.mark.slow
 @pytest.mark.display
 def test_scripted_viewer_saves_what_it_shows(tiny_realism_model, tmp_path):
     from skimage.io import imread

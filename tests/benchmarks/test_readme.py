@@ -61,3 +61,12 @@ def test_links_lead_somewhere(page):
         if not link.startswith("http"):
             assert target.exists(), link
             assert not heading or f"# {heading.replace('-', ' ')}" in target.read_text("utf-8").lower(), link
+
+
+def test_files_that_contributors_are_sent_to_are_there():
+    text = (ROOT / ".github" / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    named = {name for name in re.findall(r"`([\w/]+\.(?:py|yaml))`", text) if name == name.lower()}
+    files = [path.as_posix() for folder in ("src", "tests") for path in (ROOT / folder).rglob("*.py")]
+    files += [path.as_posix() for path in (*ROOT.glob("*.yaml"), *ROOT.glob("models/*/*.yaml"))]
+    assert len(named) > 20
+    assert {name for name in named if not any(path.endswith(f"/{name}") for path in files)} == set()

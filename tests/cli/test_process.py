@@ -34,6 +34,7 @@ def long_stack(tmp_path, write_stack):
     return write_stack(tmp_path / "long.tif", SHAPE)
 
 
+@pytest.mark.slow
 @POSIX
 def test_killed_in_the_middle_a_rerun_completes_and_equals_an_undisturbed_run(
     start, quick, long_stack, tmp_path
@@ -55,6 +56,7 @@ def test_killed_in_the_middle_a_rerun_completes_and_equals_an_undisturbed_run(
     assert np.ptp(tifffile.imread(killed)) > 0
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_interrupted_in_the_middle(start, quick, long_stack, tmp_path, number):
@@ -92,6 +94,7 @@ def test_a_second_run_into_one_output_is_refused_and_the_first_ends_undisturbed(
     assert not list(tmp_path.glob("*.lock"))
 
 
+@pytest.mark.slow
 def test_exit_codes_and_clean_streams(start, quick, tmp_path, write_stack):
     stack, out = write_stack(tmp_path / "a.tif", (40, 50)), tmp_path / "o.ome.tif"
     codes, told = [], []

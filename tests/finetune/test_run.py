@@ -307,6 +307,7 @@ sys.stdin.read()
 """
 
 
+@pytest.mark.slow
 def test_a_folder_is_held_as_long_as_the_process_that_trains_in_it_lives(noisy, tmp_path):
     np.save(tmp_path / "noisy.npy", noisy[0])
     out = tmp_path / "out"

@@ -149,6 +149,7 @@ def test_what_is_judged_is_the_distance_from_the_truth_of_exposures_never_learne
     assert all(torch.equal(after[name], tensor) for name, tensor in before.items() if "realism" not in name)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_broken_off_has_the_same_curve(stand_in, tiny_model, tmp_path):
     whole, _ = finish(run_plan(plan(tiny_model), tmp_path / "whole", "cpu", 1))
     running = run_plan(plan(tiny_model), tmp_path / "broken", "cpu", 1)

@@ -144,6 +144,7 @@ def _run(layer, dock, codec):
     return sink.array
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [0, 1])
 def test_200_random_actions_leave_the_right_picture_and_nothing_else(
     open_dock, qtbot, caplog, tiny_realism_codec, seed
