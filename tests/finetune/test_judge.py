@@ -26,10 +26,19 @@ def judged(monkeypatch, scene):
     """Figures of any function of network units in the place of a network."""
 
     def figures(function, decoder="fidelity", **more):
-        monkeypatch.setattr(judge_module, "decode", lambda _network, u, _rate, name: function(u, name))
+        _replace(monkeypatch, function)
         return Judge([scene[1]], NORMALIZATION, 1.0, decoder, **more).figures(None)
 
     return figures
+
+
+def _replace(monkeypatch, function):
+    """Put a function of plane and decoder in the place of the network."""
+
+    def through(_network, u, _rate, names=("fidelity",)):
+        return {name: function(u, name) for name in names}
+
+    monkeypatch.setattr(judge_module, "through", through)
 
 
 def true_error(scene, function):
@@ -102,7 +111,7 @@ def test_in_dim_light_a_decode_that_is_too_bright_is_no_better(monkeypatch):
 
     def error(offset):
         decoded = truth + np.float32(offset / UNIT)
-        monkeypatch.setattr(judge_module, "decode", lambda *_: decoded)
+        _replace(monkeypatch, lambda *_: decoded)
         return Judge([noisy], dim, 1.0).figures(None)["error"]
 
     assert error(0.3) > error(0.0) + 0.05
@@ -115,9 +124,7 @@ def test_blocks_are_the_error_in_parts_and_tell_how_sure_it_is(monkeypatch):
     """
 
     def error(noisy, sigma):
-        monkeypatch.setattr(
-            judge_module, "decode", lambda _n, u, _rate, _name: ndimage.gaussian_filter(u, sigma)
-        )
+        _replace(monkeypatch, lambda u, _name: ndimage.gaussian_filter(u, sigma))
         judge = Judge([noisy], NORMALIZATION, 1.0)
         figures = judge.figures(None)
         assert len(judge.blocks) == 3 * 3

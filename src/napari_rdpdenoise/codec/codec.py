@@ -89,8 +89,7 @@ class Codec:
         with torch.inference_mode():
             features = self._features(tiles, normalization)
             symbols, bits = self._network.quantize_and_count(features, self._rates(len(tiles), rate))
-        short = torch.iinfo(torch.int16)
-        parts = [part.clamp(short.min, short.max).to(torch.int16).cpu().numpy() for part in symbols]
+        parts = [part.to(torch.int16).cpu().numpy() for part in symbols]
         costs = bits.double().cpu().numpy()
         return [
             _latents(tile, normalization, rate, tuple(part[i] for part in parts), float(costs[i]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
@@ -52,7 +52,10 @@ def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
     """
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     grain = Grain(network.config.grain_channels if fixed.realism > 0 else 0, fixed.seed)
-    passes = _Pass(network, fixed.rate, on_path(fixed.realism))
+    names = on_path(fixed.realism)
+    for name in set(network.decoders) - set(names):
+        delattr(network, name)  # a third of the file
+    passes = _Pass(network, fixed.rate, names)
     example = torch.zeros(1, 1, 4 * STRIDE, 6 * STRIDE), grain(STRIDE, 3 * STRIDE // 2)
     with warnings.catch_warnings(), torch.no_grad():
         # of all that BioImage.IO's programs run, TorchScript alone needs neither this library nor another
@@ -68,25 +71,16 @@ def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
 class _Pass(nn.Module):
     """Network units (b, 1, h, w) to the decodes (b, 1 or 2, h, w), through the integers of `Codec.encode`."""
 
-    def __init__(self, network: RdpNetwork, rate: float, names: Iterable[str]) -> None:
+    def __init__(self, network: RdpNetwork, rate: float, names: Sequence[str]) -> None:
         super().__init__()
-        self.analysis = network.analysis
-        self.hyper_analysis, self.hyper_synthesis = network.hyperprior.analysis, network.hyperprior.synthesis
-        self.decoders = nn.ModuleList(network.get_submodule(name) for name in names)
-        gain, inverse = network.gains(torch.tensor([rate], dtype=torch.float32))
-        self.gain, self.inverse = nn.Buffer(gain), nn.Buffer(inverse)
-        quantiles = network.hyperprior.bottleneck.quantiles
-        self.median = nn.Buffer(quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach())
+        self.network, self.names = network, names
+        self.rate = nn.Buffer(torch.tensor([rate], dtype=torch.float32))
 
     def forward(self, image: Tensor, grain: Tensor) -> Tensor:
-        y = self.analysis(image) * self.gain
-        short = torch.iinfo(torch.int16)
-        z = torch.round(self.hyper_analysis(y) - self.median).clamp(short.min, short.max)
-        mu = self.hyper_synthesis(z + self.median).chunk(2, 1)[0]
-        symbols = torch.round(y - mu).clamp(short.min, short.max)
-        hat = ((symbols + mu) * self.inverse).contiguous(memory_format=torch.channels_last)
+        latents = self.network.rounded(self.network.analysis(image), self.rate)
         numbers = grain.contiguous(memory_format=torch.channels_last)
-        return torch.cat([cast(Synthesis, decoder).synthesize(hat, numbers) for decoder in self.decoders], 1)
+        decoders = [cast(Synthesis, self.network.decoder(name)) for name in self.names]
+        return torch.cat([decoder.synthesize(latents, numbers) for decoder in decoders], 1)
 
 
 class _Counts(nn.Module):

@@ -27,6 +27,7 @@ from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.finetune.images import filled
 from napari_rdpdenoise.finetune.references import display_range
 from napari_rdpdenoise.finetune.texture import Texture
+from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import stabilized_variance
 
@@ -59,7 +60,7 @@ class Judge:
         planes: Sequence[NDArray[Any]],
         normalization: Normalization,
         rate: float,
-        decoder: str = "fidelity",
+        decoder: str = FIDELITY,
         references: Sequence[NDArray[Any]] = (),
     ) -> None:
         self.normalization, self.rate, self.decoder = normalization, rate, decoder
@@ -84,8 +85,8 @@ class Judge:
         found = []
         for number, (window, unit) in enumerate(zip(self.windows, self._units, strict=True)):
             u = self.normalization.forward(window)
-            image = decode(network, u, self.rate, "fidelity")
-            error = self._errors(network, u, number, "fidelity").mean()
+            image = through(network, u, self.rate)[FIDELITY]
+            error = self._errors(network, u, number, FIDELITY).mean()
             found.append((float(error), float(np.mean(np.square((u - image) / unit)))))
         error, residual = np.mean(found, axis=0)
         return {"fidelity error": float(error), "fidelity residual": float(residual)}
@@ -95,8 +96,8 @@ class Judge:
     ) -> tuple[dict[str, float], NDArray[np.float32]]:
         normalization = self.normalization
         u = normalization.forward(noisy)
-        fidelity = decode(network, u, self.rate, "fidelity")
-        image = fidelity if self.decoder == "fidelity" else decode(network, u, self.rate, self.decoder)
+        images = through(network, u, self.rate, {FIDELITY, self.decoder})
+        fidelity, image = images[FIDELITY], images[self.decoder]
         counts, smooth = normalization.inverse(image), normalization.inverse(fidelity)
         unit = self._units[number]
         mean = float(noisy.mean())
@@ -117,14 +118,9 @@ class Judge:
         unit, total = self._units[number], np.zeros(u.shape)
         for sign in (1, -1):  # the pair takes off what z and the image's own noise have in common
             noise = sign * unit * z
-            image = decode(network, u + np.float32(_TAU) * noise, self.rate, decoder)
+            image = through(network, u + np.float32(_TAU) * noise, self.rate, (decoder,))[decoder]
             total += np.square((image - u + noise / _TAU) / unit)
         return np.asarray(total / 2 - 1 - np.square(z, dtype=np.float64) / _TAU**2)
-
-
-def decode(network: RdpNetwork, u: NDArray, rate: float, decoder: str) -> NDArray[np.float32]:
-    """A plane in network units through the whole codec, by a decoder of the network."""
-    return through(network, u, rate, (decoder,))[decoder]
 
 
 def _window(plane: NDArray) -> NDArray[np.float32]:

@@ -15,11 +15,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.codec.network_input import through
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.finetune.images import filled
-from napari_rdpdenoise.finetune.judge import decode
 from napari_rdpdenoise.finetune.references import display_range
 from napari_rdpdenoise.metrics import lpips
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, PATH, REALISM
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.camera import Exposure
 from napari_rdpdenoise.train.data.images import random_crop
@@ -119,7 +120,8 @@ class SimulatedJudge:
         normalization, distances, errors, repeated = self._normalization, [], [], []
         for exposure in self._exposures:
             u = normalization.forward(exposure.noisy)
-            image, fidelity = (decode(network, u, self._rate, name) for name in ("realism", "fidelity"))
+            images = through(network, u, self._rate, PATH)
+            image, fidelity = images[REALISM], images[FIDELITY]
             repeated.append(float(repetition(torch.from_numpy(image - fidelity)[None, None]).mean()))
             counts, clean = normalization.inverse(image), exposure.clean
             distances.append(lpips(counts, clean))

@@ -28,12 +28,13 @@ keep_triton_out()
 from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional  # noqa: E402
 
 _SCALE_FLOOR = 0.05
+_INT16 = (-32768, 32767)  # symbols are kept in 16 bits
 _WIDEST = 4096  # symbols to each side in the tables of costs
 _SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256.0), 64)).tolist()
 
 
 class Symbols(NamedTuple):
-    """Integer latents of one batch: y (b, c, h, w) and z (b, k, h/2, w/2), int32, on any device."""
+    """Integer latents of one batch: y (b, c, h, w) and z (b, k, h/2, w/2), int32 within 16 bits."""
 
     y: Tensor
     z: Tensor
@@ -93,14 +94,25 @@ class Hyperprior(nn.Module):
 
     def quantize_and_count(self, y: Tensor) -> tuple[Symbols, Tensor]:
         """:meth:`quantize` and :meth:`estimated_bits` at the cost of one."""
-        symbols, sigma = self._symbols(y)
+        symbols, _, sigma = self._symbols(y)
         return symbols, self._cost(symbols, sigma)
 
-    def _symbols(self, y: Tensor) -> tuple[Symbols, Tensor]:
+    def rounded(self, y: Tensor) -> Tensor:
+        """:meth:`quantize` and :meth:`dequantize` at the cost of one."""
+        symbols, mu, _ = self._symbols(y)
+        return symbols.y.to(mu.dtype) + mu
+
+    def rounded_and_counted(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """:meth:`rounded` and :meth:`estimated_bits` at the cost of one."""
+        symbols, mu, sigma = self._symbols(y)
+        return symbols.y.to(mu.dtype) + mu, self._cost(symbols, sigma)
+
+    def _symbols(self, y: Tensor) -> tuple[Symbols, Tensor, Tensor]:
         median = self._medians()
-        z_sym = torch.round(self.analysis(y) - median)
+        z_sym = torch.round(self.analysis(y) - median).clamp(*_INT16)
         mu, sigma = self._moments(z_sym + median)
-        return Symbols(torch.round(y - mu).to(torch.int32), z_sym.to(torch.int32)), sigma
+        y_sym = torch.round(y - mu).clamp(*_INT16)
+        return Symbols(y_sym.to(torch.int32), z_sym.to(torch.int32)), mu, sigma
 
     def _cost(self, symbols: Symbols, sigma: Tensor) -> Tensor:
         coder = self._prepared()

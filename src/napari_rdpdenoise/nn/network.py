@@ -91,13 +91,18 @@ class RdpNetwork(nn.Module):
     def latents(self, symbols: Symbols, rate: Tensor) -> Tensor:
         """Decoder input (b, c, h, w) of symbols."""
         _, inverse = self.gains(rate)
-        hat = self.hyperprior.dequantize(symbols) * inverse
-        return hat.contiguous(memory_format=torch.channels_last)
+        return _channels_last(self.hyperprior.dequantize(symbols) * inverse)
+
+    def rounded(self, features: Tensor, rate: Tensor) -> Tensor:
+        """Decoder input (b, c, h, w) that the integers of features stand for."""
+        gain, inverse = self.gains(rate)
+        return _channels_last(self.hyperprior.rounded(features * gain) * inverse)
 
     def coded(self, features: Tensor, rate: Tensor) -> Coded:
-        """Features (from ``self.analysis``) through the integers and back to decoder input."""
-        symbols, bits = self.quantize_and_count(features, rate)
-        return Coded(self.latents(symbols, rate), bits)
+        """:meth:`rounded`, and the bits that the integers take."""
+        gain, inverse = self.gains(rate)
+        rounded, bits = self.hyperprior.rounded_and_counted(features * gain)
+        return Coded(_channels_last(rounded * inverse), bits)
 
     def decode(
         self,
@@ -121,8 +126,11 @@ class RdpNetwork(nn.Module):
         places: Sequence[Place] | None = None,
     ) -> dict[str, Tensor]:
         """Images by decoder of what the integers keep of an image: encoding and decoding in one pass."""
-        symbols = self.quantize(self.analysis(image), rate)
-        return self.decode(self.latents(symbols, rate), rate, names, places)
+        return self.decode(self.rounded(self.analysis(image), rate), rate, names, places)
+
+
+def _channels_last(latents: Tensor) -> Tensor:
+    return latents.contiguous(memory_format=torch.channels_last)
 
 
 def count_macs(network: RdpNetwork, size: int = 256) -> float:
@@ -139,7 +147,8 @@ def count_macs(network: RdpNetwork, size: int = 256) -> float:
     try:
         with torch.no_grad():
             rate = torch.full((1,), 0.5)
-            network.through(torch.zeros(1, 1, size, size), rate)
+            symbols = network.quantize(network.analysis(torch.zeros(1, 1, size, size)), rate)
+            network.decode(network.latents(symbols, rate), rate)
     finally:
         for handle in handles:
             handle.remove()

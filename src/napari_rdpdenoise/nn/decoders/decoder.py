@@ -20,7 +20,7 @@ class Decoder(Protocol):
         """Decode (b, c, h, w) to (b, 1, 8h, 8w), float32.
 
         Args:
-            latents: What `RdpNetwork.latents` gives.
+            latents: What `RdpNetwork.latents` and `rounded` give.
             rate: Position of each sample on the gain curve, (b,), 0 to 1.
             places: Where each sample lies, which decides its random numbers; None draws them with torch's
                 generator, as training does.

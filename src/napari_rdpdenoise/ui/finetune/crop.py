@@ -55,11 +55,11 @@ class CropRenderer:
         return Crop(self._noisy[self._inner].astype(np.float32), self._before, after, step)
 
     def _denoised(self, network: RdpNetwork, noisy: NDArray[Any]) -> NDArray[np.float32]:
-        from napari_rdpdenoise.finetune.judge import decode
+        from napari_rdpdenoise.codec.network_input import through
 
         decoder = self._decoder if self._decoder in network.decoders else FIDELITY
-        image = decode(network, self._normalization.forward(noisy), self._rate, decoder)
-        return np.asarray(self._normalization.inverse(image), dtype=np.float32)
+        images = through(network, self._normalization.forward(noisy), self._rate, (decoder,))
+        return self._normalization.inverse(images[decoder])
 
 
 def most_varied_part(image: NDArray[Any], edge: int) -> tuple[int, int]:
