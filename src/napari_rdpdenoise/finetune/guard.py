@@ -116,7 +116,15 @@ class Guard:
         network: RdpNetwork,
         blocks: Sequence[float] = (),
     ) -> None:
-        """Take a row, and the weights if they are the best so far; a killed run's later rows are dropped."""
+        """Take a row, and the weights if they are the best so far; a killed run's later rows are dropped.
+
+        Args:
+            step: Number of steps done.
+            figures: Figures of the network, by name.
+            values: Values of the training step, by name.
+            network: Network whose weights are kept if they are the best.
+            blocks: Estimated errors by block, noise variances; empty if they are not known.
+        """
         self.rows = [row for row in self.rows if row.step < step]
         self.rows.append(Row(step, figures, values, list(blocks)))
         best = self.best.step == step

@@ -55,7 +55,12 @@ class PairSource(KnownTargetSource):
 
 
 class SelfSource(PairSource):
-    """Kind "self": the target is the image itself; ``clean`` of a pair is what the start model makes."""
+    """Kind "self": the target is the image itself.
+
+    Args:
+        settings: Settings of the source.
+        pairs: Images with what the model to start from makes of them.
+    """
 
     def __init__(self, settings: SourceSettings, pairs: Sequence[Pair]) -> None:
         super().__init__(settings, pairs, [pair.noisy for pair in pairs])
@@ -97,13 +102,21 @@ class InMemoryData(TrainingData):
         return self._held_out[:per_source]
 
     def references(self, step: int, count: int) -> Tensor:
-        """Random crops of the references as displayed, (count, 1, crop, crop)."""
+        """Random crops of the references as displayed, (count, 1, crop, crop), 0..1.
+
+        Raises:
+            ValueError: If there are no references.
+        """
         if self._crops is None:
             raise ValueError("references: expected reference images, found none; set perception to 0")
         return torch.from_numpy(self._crops.draw(step, count))
 
     def simulated(self, step: int, count: int) -> Batch:
-        """Simulated exposures with their truth, the same for the same step."""
+        """Simulated exposures with their truth, the same for the same step.
+
+        Raises:
+            ValueError: If there is no source of them.
+        """
         if self._simulated is None:
             raise ValueError("simulated: expected a source of simulated exposures, found none; set it to 0")
         rng = np.random.default_rng([self.settings.seed, 13, step])
@@ -122,7 +135,15 @@ class InMemoryData(TrainingData):
 def denoised_pairs(
     planes: Sequence[NDArray[Any]], noise: NoiseModel, normalization: Normalization, codec: Codec, rate: float
 ) -> list[Pair]:
-    """Planes with what a codec makes of them, at one rate and realism 0."""
+    """Planes with what a codec makes of them, at realism 0.
+
+    Args:
+        planes: Noisy planes (rows, columns), counts.
+        noise: Noise of all of them.
+        normalization: Normalisation of all of them.
+        codec: Codec that denoises.
+        rate: Rate of the codec, 0 to 1.
+    """
     out = []
     for plane in planes:
         image = codec.decode(codec.encode([plane], normalization, rate))[0][FIDELITY]

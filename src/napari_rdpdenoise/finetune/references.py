@@ -48,7 +48,13 @@ class PlaneStatistics:
 
 @dataclass(frozen=True)
 class ReferenceReport:
-    """Result of the check: names of the usable references, reasons of the refused, remarks for the user."""
+    """Result of the check.
+
+    Attributes:
+        usable: Numbers of the references that are of use.
+        refused: Names of the others, each with the reason.
+        remarks: Sentences for the user.
+    """
 
     usable: tuple[int, ...]
     refused: tuple[str, ...]
@@ -86,6 +92,11 @@ def _noise_after_blur() -> tuple[float, float]:
 
 def check_references(references: Planes, noisy: Planes, crop_size: int) -> ReferenceReport:
     """Compare references with the noisy stack.
+
+    Args:
+        references: Clean images of other places.
+        noisy: Noisy images.
+        crop_size: Edge of the crops that are learned from, px.
 
     Raises:
         ValueError: If no reference is of use; the message gives each reason.

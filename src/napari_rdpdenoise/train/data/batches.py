@@ -50,7 +50,14 @@ class Batch:
 
 @dataclass(frozen=True)
 class ValidationImage:
-    """A held-out image: noisy and clean in counts (2-D), and how to normalise it."""
+    """A held-out image.
+
+    Attributes:
+        source: Name of its source.
+        noisy: Noisy image (rows, columns), counts.
+        clean: Clean image of the same shape, counts.
+        normalization: Normalisation of the noisy image.
+    """
 
     source: str
     noisy: NDArray[np.float32]
@@ -60,6 +67,10 @@ class ValidationImage:
 
 class TrainingData:
     """All sources of a run, in memory, split into training and held-out images.
+
+    Args:
+        settings: Settings of the run.
+        folder: Data folder.
 
     Raises:
         FileNotFoundError: If a folder is missing or holds no image, or a partner or a teacher is missing.

@@ -45,7 +45,11 @@ class Sample:
 
 
 class Source(ABC):
-    """Training images of one folder, in memory."""
+    """Training images of one folder, in memory.
+
+    Args:
+        settings: Settings of the source.
+    """
 
     def __init__(self, settings: SourceSettings) -> None:
         self.settings = settings
@@ -61,7 +65,13 @@ class Source(ABC):
 
     @abstractmethod
     def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
-        """A random crop (size, size) of one image."""
+        """A random crop of one image.
+
+        Args:
+            number: Number of the image.
+            size: Edge of the crop, px.
+            rng: Generator of place and noise.
+        """
 
     @abstractmethod
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure | None:
@@ -254,7 +264,17 @@ def _extremes(clean: NDArray[np.float32]) -> tuple[float, float]:
 
 
 def open_source(settings: SourceSettings, files: Sequence[Path], root: Path, noise: NoiseRange) -> Source:
-    """The source that ``settings`` ask for, of the images ``files`` below the data folder ``root``."""
+    """The source that settings ask for.
+
+    Args:
+        settings: Settings of the source.
+        files: Images to train on.
+        root: Data folder.
+        noise: Noise of the run; the source's own comes first.
+
+    Raises:
+        ValueError: If the source is for images in memory.
+    """
     if settings.kind == "clean":
         return CleanSource(settings, files, noise)
     if settings.kind == "identity":

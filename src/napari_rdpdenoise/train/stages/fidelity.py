@@ -73,7 +73,17 @@ class FidelityLoop(Loop):
 def rate_distortion(
     network: RdpNetwork, batch: Batch, rate: Tensor, stage: CodecStage
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Loss, distortion (noise variances) and bpp of a batch at rates (b,) in [0, 1]; scalars."""
+    """Loss of a batch, and what it is made of.
+
+    Args:
+        network: Network to train.
+        batch: Batch of the step.
+        rate: Rates (b,) in [0, 1].
+        stage: Settings of the stage.
+
+    Returns:
+        Loss, distortion in noise variances, and bits per pixel; scalars.
+    """
     q = rate.to(batch.noisy.device)
     out = network(batch.noisy.contiguous(memory_format=torch.channels_last), q)
     distortion = weighted_error(out.image, batch)

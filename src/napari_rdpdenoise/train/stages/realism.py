@@ -160,7 +160,11 @@ class Shift(NamedTuple):
 
 
 class without_gradients:
-    """Parameters that take no gradient for a while."""
+    """Parameters that take no gradient inside a ``with`` block.
+
+    Args:
+        parameters: Parameters that take gradients outside.
+    """
 
     def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
         self._parameters = list(parameters)
