@@ -19,6 +19,7 @@ import numpy as np
 from benchmarks.common import execute, load_codec, markdown, parser, timed
 from napari_rdpdenoise import LatentCache, RunSettings, open_image
 from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.nn.decoder_names import PATH
 from napari_rdpdenoise.samples import simulate_timelapse
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView, Settled, TileReady
 from napari_rdpdenoise.ui.preview.plans import Series
@@ -64,7 +65,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All latencies of one run, seconds; see ``table``."""
     repeats = options.limit or 7
     codec = load_codec(options)
-    codec.check_realism(0.5)
+    codec.check(PATH)
     stack = simulate_timelapse((repeats + 1, EDGE, EDGE)).noisy
     rows: dict[str, dict[str, float]] = {}
     for name, rate in (("auto", "auto"), ("fixed", 0.5)):

@@ -19,9 +19,8 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
-from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.plan import Plan, work_at
+from napari_rdpdenoise.stream.plan import Plan, decoders_of, work_at
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask
 from napari_rdpdenoise.tiles import Tile, plan_tiles
@@ -58,7 +57,7 @@ def denoise_lazy(
 
     chosen = SelectedSource(source, settings.channels, settings.time)
     planning = codec or shared_codec(settings.model, settings.device)
-    planning.check_realism(settings.realism)
+    planning.check(decoders_of(settings), settings.realism)
     plan = next(step for step in make_plan(source, settings, planning, cache=cache) if isinstance(step, Plan))
     for message in plan.messages:
         warnings.warn(message, UserWarning, stacklevel=3)
@@ -112,7 +111,7 @@ class _Block:
         tile = self.tiles[row * len(_chunks(self.tiles)[1]) + column]
         work = work_at(self.source, self.settings, tuple(index), tile)
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
-        task = TileTask(self.source, self.plan, codec, self.cache, on_path(self.settings.realism))
+        task = TileTask(self.source, self.plan, codec, self.cache, decoders_of(self.settings))
         item, decoded = task.do(work, device_turns(codec.device).turn())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)
         return core[(None,) * len(index)]

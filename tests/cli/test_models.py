@@ -27,6 +27,7 @@ def test_models(run, shipped):
         "BSD-3-Clause",
         model.card.sha256,
         "no realism",
+        "decoders",
     ):
         assert words in answer.stdout
 

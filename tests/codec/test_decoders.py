@@ -8,7 +8,7 @@ import torch
 
 from napari_rdpdenoise.codec import Decoded, Place, fit_normalization
 from napari_rdpdenoise.codec.network_input import network_input, through
-from napari_rdpdenoise.nn.decoder_names import DecoderMissing
+from napari_rdpdenoise.nn.decoder_names import DecoderMissing, on_path
 from napari_rdpdenoise.noise import NoiseModel
 
 TILE = np.random.default_rng(0).poisson(40, (48, 40)).astype(np.uint16)
@@ -48,7 +48,7 @@ def test_a_decoder_that_is_not_there_is_refused_in_words(tiny_codec, ask):
     calls = {
         "decode": lambda: tiny_codec.decode(latents, ["realism"]),
         "network": lambda: tiny_codec._network.decoder("realism"),
-        "slider": lambda: tiny_codec.check_realism(0.25),
+        "slider": lambda: tiny_codec.check(on_path(0.25), 0.25),
     }
     expected = "expected 0, found 0.25; use realism 0" if ask == "slider" else "expected one of fidelity"
     with pytest.raises(DecoderMissing, match=f"has no realism decoder, {expected}.*or a model with that"):

@@ -8,6 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_rdpdenoise.cli.console import guarded, say, stdout
+from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec.library import ListedModel
@@ -37,7 +38,8 @@ def _table(model: ListedModel, default: bool) -> Table:
     rows = {
         **({"found by": f"{model.key} (the name alone is a shipped model)"} if hidden else {}),
         "what": card.description,
-        "realism": "0..1" if card.realism else "0 only: no realism decoder",
+        "realism": "0..1" if REALISM in card.decoders else f"0 only: {lacks(REALISM)}",
+        "decoders": ", ".join(card.decoders),
         "licence": card.licence,
         "sha256": card.sha256,
         **{f"training: {key}": _text(value) for key, value in card.training.items()},

@@ -39,9 +39,9 @@ class ModelCard(BaseModel):
     limitations: tuple[str, ...] = ()
 
     @property
-    def realism(self) -> bool:
-        """Whether the model has a realism decoder."""
-        return self.network.realism
+    def decoders(self) -> tuple[str, ...]:
+        """Names of the model's decoders."""
+        return self.network.decoders
 
 
 def read_card(folder: Path) -> ModelCard:

@@ -17,7 +17,7 @@ from napari_rdpdenoise.codec.latents import MEAN_STEP, Latents, pack_means, unpa
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.network_input import network_input
 from napari_rdpdenoise.codec.normalization import Normalization
-from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders, on_path
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
@@ -54,13 +54,17 @@ class Codec:
         """Names of the model's decoders."""
         return self._network.decoders
 
-    def check_realism(self, realism: float) -> None:
-        """Refuse a realism that the model's decoders cannot give.
+    def check(self, names: Iterable[str], realism: float | None = None) -> None:
+        """Refuse decoders that the model does not have.
+
+        Args:
+            names: Names of the decoders.
+            realism: Realism that asks for the realism decoder; None where it is asked for by name.
 
         Raises:
-            DecoderMissing: If ``realism`` is above 0 and the model has no realism decoder.
+            DecoderMissing: If the model has no decoder of one of the names.
         """
-        check_decoders(on_path(realism), self.decoders, f"model {self.card.name}", realism)
+        check_decoders(names, self.decoders, f"model {self.card.name}", realism)
 
     def to(self, device: str) -> Codec:
         """Move to another torch device; returns itself."""
@@ -131,7 +135,7 @@ class Codec:
                 network's.
         """
         names = tuple(names)
-        check_decoders(names, self.decoders, f"model {self.card.name}")
+        self.check(names)
         if not latents:
             return []
         places = [Place()] * len(latents) if places is None else places

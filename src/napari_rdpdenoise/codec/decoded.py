@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM, DecoderMissing
+from napari_rdpdenoise.nn.decoder_names import REALISM, DecoderMissing
 
 
 class Decoded(Mapping[str, NDArray[np.float32]]):
     """Images of one tile by decoder, float32 raw counts, (height, width) each.
 
     Args:
-        images: Images by the name of their decoder: "fidelity", of lowest error, and others asked for.
+        images: Images by the name of their decoder; the first one is shown at realism 0.
     """
 
     def __init__(self, images: Mapping[str, NDArray[np.float32]]) -> None:
@@ -29,8 +29,13 @@ class Decoded(Mapping[str, NDArray[np.float32]]):
     def __len__(self) -> int:
         return len(self._images)
 
+    @property
+    def first(self) -> NDArray[np.float32]:
+        """The image at realism 0: the fidelity decode, unless only another was asked for."""
+        return next(iter(self._images.values()))
+
     def blend(self, realism: float, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Blend of the fidelity and the realism decode; the fidelity decode itself at realism 0.
+        """Blend of the first and the realism decode; the first one itself at realism 0.
 
         Args:
             realism: Share of the realism decode, 0 (lowest error) to 1 (most natural texture).
@@ -40,10 +45,10 @@ class Decoded(Mapping[str, NDArray[np.float32]]):
             DecoderMissing: If ``realism`` is above 0 and the realism decode is not there.
         """
         if realism == 0:
-            return self[FIDELITY]
+            return self.first
         if REALISM not in self:
             raise DecoderMissing(REALISM, self, "this decode", realism)
-        return blend(self[FIDELITY], self[REALISM], realism, out)
+        return blend(self.first, self[REALISM], realism, out)
 
 
 def blend(

@@ -21,6 +21,7 @@ from napari_rdpdenoise.export.module import Fixed, torchscript
 from napari_rdpdenoise.export.settings import ExportSettings
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.settings import RunSettings
 
@@ -109,7 +110,7 @@ def _target(out: Path, overwrite: bool) -> Path:
 
 
 def _story(codec: Codec, chosen: ExportSettings, sample: Any) -> Story:
-    codec.check_realism(chosen.realism)
+    codec.check(on_path(chosen.realism), chosen.realism)
     noise = None if chosen.camera is None else NoiseModel(*chosen.camera)
     seed = plane_seed(chosen.seed, ())
     name = chosen.name or re.sub("[^A-Za-z0-9_+() -]", "-", f"napari-rdpdenoise {codec.card.name}")[:128]

@@ -128,7 +128,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -
             "images alone cannot teach what is noise then: give raw images as the camera made them, or use "
             "finetune pairs or unpaired"
         )
-    keeps = settings.learns == "decoder" and codec.card.realism
+    keeps = settings.learns == "decoder" and codec.card.network.realism
     network = codec.card.network.model_copy(update={"realism": keeps})
     stage = adapt_stage(settings, prepared.rate) | {
         "decoder": "fidelity",
@@ -139,7 +139,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -
     data = InMemoryData(train, [SelfSource(train.sources[0], pairs)])
     judge = Judge(prepared.held_out, prepared.normalization, prepared.rate, "fidelity")
     figures, listed, remarks = _figures_of(judge), fingerprints(noisy=images), prepared.remarks
-    if codec.card.realism and not keeps:
+    if codec.card.network.realism and not keeps:
         why = f"with learns {settings.learns} it would be given latents that are new to it"
         remarks = (*remarks, f"the realism decoder is left out: {why}; learns decoder keeps it")
     return Plan("zeroshot", settings, train, data, "error", figures, listed, remarks, prepared.rate, judge)
@@ -173,8 +173,8 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
     stages = [{"kind": "all-rates", "steps": settings.steps, "warm_up": 20, "ema": 0.98, "final_rate": 0.1,
                "learning_rate": settings.learning_rate}]  # fmt: skip
     said: tuple[str, ...] = ()
-    realism = codec.card.realism and settings.realism_steps > 0
-    if codec.card.realism and not realism:
+    realism = codec.card.network.realism and settings.realism_steps > 0
+    if codec.card.network.realism and not realism:
         said = ("the realism decoder is left out: realism_steps is 0",)
     if realism and (why := _without_lpips()):
         realism, said = False, (f"the realism decoder is left out: {why}",)

@@ -24,6 +24,7 @@ from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import same_job, with_model_named, write_record
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
+from napari_rdpdenoise.stream.plan import decoders_of
 
 __all__ = ["finished_before", "load_codec", "model_line", "run", "said"]
 
@@ -60,7 +61,7 @@ def run(
             codec = load_codec(job.settings)
             yield said(model_line(codec))
         else:
-            codec.check_realism(job.settings.realism)
+            codec.check(decoders_of(job.settings), job.settings.realism)
         if identity is None and _is_array(job.input):
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
@@ -101,7 +102,7 @@ def load_codec(settings: RunSettings) -> Codec:
         ValueError: It cannot be used as the settings ask.
     """
     codec = shared_codec(settings.model, settings.device)
-    codec.check_realism(settings.realism)
+    codec.check(decoders_of(settings), settings.realism)
     return codec
 
 

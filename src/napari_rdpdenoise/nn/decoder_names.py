@@ -16,7 +16,7 @@ class DecoderMissing(ValueError):
         name: Name of the decoder.
         has: Names of those that there are.
         model: Who lacks it, as a subject of a sentence.
-        found: Realism that asked for the decoder; None where it was asked for by name.
+        found: Realism that asked for the realism decoder; None where it was asked for by name.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ def check_decoders(
     there = tuple(has)
     for name in names:
         if name not in there:
-            raise DecoderMissing(name, there, model, found)
+            raise DecoderMissing(name, there, model, found if name == REALISM else None)
 
 
 def on_path(realism: float) -> tuple[str, ...]:

@@ -22,9 +22,8 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
 from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
-from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.plan import Order, Plan
+from napari_rdpdenoise.stream.plan import Order, Plan, decoders_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
@@ -100,7 +99,7 @@ def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Cod
             f"sink: expected shape {source.shape}, that of the chosen channels and times, "
             f"found {sink.spec.shape}; make it with output_spec(source, settings)"
         )
-    codec.check_realism(settings.realism)
+    codec.check(decoders_of(settings), settings.realism)
 
 
 def _prepare(steps: Iterator[str | Plan]) -> Generator[Progress, None, Plan]:
@@ -139,8 +138,7 @@ class _Run:
         if tally.done:
             message = f"continuing: {tally.done} of {tally.total} tiles are done already"
             yield tally.progress(left_pixels, message)
-        names = on_path(self._settings.realism)
-        task = TileTask(self._source, plan, self._codec, self._cache, names)
+        task = TileTask(self._source, plan, self._codec, self._cache, decoders_of(self._settings))
         reader = ReadAhead(left, task.read)
         pending: list[Future[int]] = []
         with ThreadPoolExecutor(1, "write-behind") as writer:

@@ -12,6 +12,7 @@ from napari_rdpdenoise.codec.library import model_digest
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
 from napari_rdpdenoise.settings import RESULT, RunSettings
 from napari_rdpdenoise.stream.report import ChannelReport
@@ -68,6 +69,11 @@ class Plan:
             )
             for channel, plan in sorted(self.channels.items())
         )
+
+
+def decoders_of(settings: RunSettings) -> tuple[str, ...]:
+    """Names of the decoders that these settings need; the first one is shown at realism 0."""
+    return on_path(settings.realism)
 
 
 def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None = None) -> OutputSpec:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from napari_rdpdenoise.nn.decoder_names import PATH
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import ChannelPlans, Series
 from napari_rdpdenoise.ui.preview.viewport import Wish
@@ -79,11 +78,11 @@ class PairMaker:
         """
         from napari_rdpdenoise.codec import Decoded, plane_seed
         from napari_rdpdenoise.codec.device import device_turns
-        from napari_rdpdenoise.stream.plan import Plan, Work
+        from napari_rdpdenoise.stream.plan import Plan, Work, decoders_of
         from napari_rdpdenoise.stream.tile import TileTask
 
         cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate
-        names = tuple(name for name in PATH if name in codec.decoders)
+        names = tuple(n for n in decoders_of(series.settings.replace(realism=1.0)) if n in codec.decoders)
         task = TileTask(series.source, Plan((), {wish.channel: plan}, ()), codec, cache, names)
         turn = device_turns(codec.device).turn(give_up)
         work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))

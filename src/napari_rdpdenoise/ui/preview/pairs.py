@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.io.convert import to_output
-from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.tiles import Tile
 
 __all__ = ["Blender", "Pair", "PairKey", "PairStore"]
@@ -87,7 +86,7 @@ class Blender:
             DecoderMissing: If ``realism`` is above 0 and a pair has no realism decode.
         """
         with self._lock:
-            size = max((pair.decoded[FIDELITY].size for _, pair in held), default=0)
+            size = max((pair.decoded.first.size for _, pair in held), default=0)
             if self._scratch.size < size:
                 self._scratch = np.empty(size, np.float32)
             for tile, pair in held:

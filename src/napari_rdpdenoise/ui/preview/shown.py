@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.decoded import blend
-from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
+from napari_rdpdenoise.nn.decoder_names import REALISM
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
@@ -51,7 +51,7 @@ class Shown:
 
     def add(self, tile: Tile, pair: Pair) -> None:
         """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
-        self.fidelity[tile.core] = pair.decoded[FIDELITY]
+        self.fidelity[tile.core] = pair.decoded.first
         if self.realism is not None and REALISM in pair.decoded:
             self.realism[tile.core] = pair.decoded[REALISM]
         self.done[tile.core] = not pair.provisional
