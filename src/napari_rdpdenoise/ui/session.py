@@ -15,8 +15,8 @@ from napari_rdpdenoise.ui import state as transitions
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
 from napari_rdpdenoise.ui.preview.preview import Preview
 from napari_rdpdenoise.ui.preview.window import Subject, Window
+from napari_rdpdenoise.ui.run.as_text import Request
 from napari_rdpdenoise.ui.run.jobs import JobStream
-from napari_rdpdenoise.ui.run.recipes import Recipe
 from napari_rdpdenoise.ui.run.runs import Runs
 from napari_rdpdenoise.ui.state import PENDING, DockState, StateStore
 
@@ -202,13 +202,13 @@ class Session:
         """Stop the run after the tile in work; what is done is kept."""
         self.runs.cancel()
 
-    def recipe(self) -> Recipe:
+    def request(self) -> Request:
         """What is needed to do again what the dock is set to."""
         subject, job, settings = self.subject, self.runs.job, self.state.settings()
         mine = job is not None and subject is not None and job.input is subject.data
         if subject is not None and subject.path is None:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
-        return Recipe(
+        return Request(
             settings=settings,
             path=None if subject is None else subject.path,
             target=str(job.target) if job is not None and job.target and mine else None,

@@ -10,7 +10,7 @@ import pytest
 
 from napari_rdpdenoise.codec.card import read_card
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.run.recipes import Recipe
+from napari_rdpdenoise.ui.run.as_text import Request
 
 pytestmark = pytest.mark.display
 
@@ -23,12 +23,12 @@ class Desk:
     def __init__(self, qtbot, monkeypatch, keep=True):
         from napari_rdpdenoise.ui.qt.boxes import repeat as repeat_box
 
-        self.recipe = Recipe(SETTINGS, "/data/cells.tif", "/out/cells.ome.zarr", "cells")
+        self.request = Request(SETTINGS, "/data/cells.tif", "/out/cells.ome.zarr", "cells")
         self.applied, self.errors = [], []
         self.dialogs = repeat_box.QFileDialog
         self._qtbot, self._monkeypatch = qtbot, monkeypatch
         monkeypatch.setattr(repeat_box, "show_error", self.errors.append)
-        self.box = repeat_box.RepeatBox(lambda: self.recipe, self.applied.append)
+        self.box = repeat_box.RepeatBox(lambda: self.request, self.applied.append)
         if keep:
             qtbot.addWidget(self.box)
         self.box.show()
@@ -53,20 +53,20 @@ def clipboard():
 
 
 def test_python_and_command_go_to_the_clipboard(desk):
-    from napari_rdpdenoise.ui.run.recipes import as_command, as_python
+    from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
 
-    recipe = desk.recipe
+    request = desk.request
     desk.box._python.click()
-    assert clipboard() == as_python(SETTINGS, path=recipe.path, target=recipe.target, layer="cells")
+    assert clipboard() == as_python(Request(SETTINGS, request.path, request.target, "cells"))
     assert desk.box._told.text() == "Python text copied."
     desk.box._command.click()
-    assert clipboard() == as_command(SETTINGS, recipe.path, recipe.target)
+    assert clipboard() == as_command(Request(SETTINGS, request.path, request.target))
     assert desk.box._told.text() == "Command copied."
     assert desk.box._told.isVisible()
 
 
 def test_of_a_layer_in_memory_it_says_what_to_do(desk):
-    desk.recipe = Recipe(SETTINGS, layer="cells")
+    desk.request = Request(SETTINGS, layer="cells")
     desk.box._command.click()
     assert clipboard().startswith("# layer 'cells'")
     assert "saved first" in desk.box._told.text()
@@ -120,7 +120,7 @@ def test_a_file_that_is_no_job_is_refused_with_the_reason(desk, tmp_path, conten
 
 def test_a_job_of_another_model_of_the_name_is_refused(desk, tmp_path, tiny_model, tiny_realism_model):
     model = shutil.copytree(tiny_model, tmp_path / "cells-pairs")
-    desk.recipe = replace(desk.recipe, settings=SETTINGS.replace(model=str(model)))
+    desk.request = replace(desk.request, settings=SETTINGS.replace(model=str(model)))
     job = tmp_path / "mine.job.json"
     desk.answer("getSaveFileName", job)
     desk.box._save.click()

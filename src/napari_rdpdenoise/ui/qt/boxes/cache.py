@@ -24,14 +24,12 @@ _SHOWN = 34  # letters of the folder, so that its line fits into 320 px
 
 
 class _Found(NamedTuple):
-    """What a thread saw: the cache, bytes and tiles on disk, what clearing freed; or why it failed."""
+    """What a thread saw: bytes and tiles on disk, and what clearing freed."""
 
-    cache: LatentCache
-    disk_bytes: int = 0
-    tiles: int = 0
-    freed_bytes: int | None = None
+    disk_bytes: int
+    tiles: int
+    freed_bytes: int = 0
     freed_tiles: int = 0
-    error: OSError | None = None
 
 
 class CacheBox(QWidget):
@@ -65,11 +63,12 @@ class CacheBox(QWidget):
         column.addWidget(self._told)
         self._told.hide()
         self._clear.clicked.connect(self._ask)
-        self._show_place()
+        self._show_folder()
 
     def refresh(self) -> None:
         """Look at the cache again, and show its size when that is done."""
-        self._looking.ask(lambda: _look(self._cache), self._show_size)
+        # A folder that cannot be looked through shows no size
+        self._looking.ask(lambda: _look(self._cache), self._show_size, lambda error: None)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Bring the size up to date whenever the box is unfolded."""
@@ -88,27 +87,27 @@ class CacheBox(QWidget):
         )
         if answer == buttons.Yes:
             self._clear.setEnabled(False)
-            ask(self, lambda: _empty(self._cache), self._cleared)
+            ask(self, lambda: _empty(self._cache), self._tell_freed, self._cleared)
 
-    def _cleared(self, found: _Found) -> None:
+    def _tell_freed(self, found: _Found) -> None:
+        tiles = "1 tile" if found.freed_tiles == 1 else f"{found.freed_tiles} tiles"
+        left = f" {size_words(found.disk_bytes)} are in use and stay." if found.disk_bytes else ""
+        self._told.setText(f"Freed {size_words(found.freed_bytes)}, {tiles}.{left}")
+        self._told.show()
+
+    def _cleared(self, error: Exception | None) -> None:
         self._clear.setEnabled(True)
-        if found.error is not None:
+        if error is not None:
             show_error(
-                f"The cache could not be cleared: {describe(found.error)}; "
-                f"remove the files in {found.cache.folder} yourself"
+                f"The cache could not be cleared: {describe(error)}; "
+                f"remove the files in {self._cache.folder} yourself"
             )
-        elif found.freed_bytes is not None:
-            tiles = "1 tile" if found.freed_tiles == 1 else f"{found.freed_tiles} tiles"
-            left = f" {size_words(found.disk_bytes)} are in use and stay." if found.disk_bytes else ""
-            self._told.setText(f"Freed {size_words(found.freed_bytes)}, {tiles}.{left}")
-            self._told.show()
         self.refresh()
 
     def _show_size(self, found: _Found) -> None:
-        if found.error is None:
-            self._show_place(size_words(found.disk_bytes))
+        self._show_folder(size_words(found.disk_bytes))
 
-    def _show_place(self, size: str = "...") -> None:
+    def _show_folder(self, size: str = "...") -> None:
         folder = self._cache.folder
         if folder is None:
             text, tooltip = "Cache: in memory only", "Encoded tiles are kept until napari is closed."
@@ -139,22 +138,16 @@ def _short(folder: Path) -> str:
 
 
 def _look(cache: LatentCache) -> _Found:
-    try:
-        stats = cache.stats()
-    except OSError as error:
-        return _Found(cache, error=error)
-    return _Found(cache, stats.disk_bytes, stats.entries)
+    stats = cache.stats()
+    return _Found(stats.disk_bytes, stats.entries)
 
 
 def _empty(cache: LatentCache) -> _Found:
-    try:
-        before = _fresh(cache)
-        cache.clear()
-        after = cache.stats()
-    except OSError as error:
-        return _Found(cache, error=error)
-    freed = max(before.disk_bytes - after.disk_bytes, 0), max(before.tiles - after.entries, 0)
-    return _Found(cache, after.disk_bytes, after.entries, *freed)
+    before = _fresh(cache)
+    cache.clear()
+    after = _look(cache)
+    freed = before.disk_bytes - after.disk_bytes, before.tiles - after.tiles
+    return after._replace(freed_bytes=max(freed[0], 0), freed_tiles=max(freed[1], 0))
 
 
 def _fresh(cache: LatentCache) -> _Found:

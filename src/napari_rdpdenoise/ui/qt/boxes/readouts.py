@@ -22,7 +22,6 @@ from napari_rdpdenoise.metrics.download import (
 from napari_rdpdenoise.metrics.table import METRICS
 from napari_rdpdenoise.ui.compare.readouts import (
     NO_REFERENCE,
-    UNAVAILABLE,
     Readout,
     RealismPath,
     SeriesRow,
@@ -33,10 +32,10 @@ from napari_rdpdenoise.ui.compare.readouts import (
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, series_planes
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.background import Newest
+from napari_rdpdenoise.ui.qt.boxes.readout_table import ReadoutTable
 from napari_rdpdenoise.ui.qt.parts.consent import ask_consent
 from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, region_of, stack_of
-from napari_rdpdenoise.ui.qt.parts.number_table import NumberTable
 
 __all__ = ["ReadoutsBox"]
 
@@ -44,7 +43,6 @@ _MOVED = RealismPath((), "", "", "The view changed: measure the plane to see wha
 _OTHER = RealismPath((), "", "", "Another reference or region is chosen: measure again.")
 _WANTED = [network for network in NETWORKS if network.name in {metric.network for metric in METRICS}]
 _NEED_NETWORKS = {metric.name for metric in METRICS if metric.network}
-_OF = {"noisy": "Noisy", "fidelity": "Fidelity", "realism": "Realism", "result": "Result"}
 
 
 class ReadoutsBox(QWidget):
@@ -91,7 +89,7 @@ class ReadoutsBox(QWidget):
         self._plane, self._series = QPushButton("Measure plane"), QPushButton("Measure series")
         self._cancel, self._copy = QPushButton("Cancel"), QPushButton("Copy table")
         self._download = QPushButton("Download the metric networks...")
-        self._bar, self._table, self._status = QProgressBar(), NumberTable(), text_label()
+        self._bar, self._table, self._status = QProgressBar(), ReadoutTable(), text_label()
         named(
             self._reference,
             "Reference",
@@ -165,11 +163,10 @@ class ReadoutsBox(QWidget):
             self._fail(error)
             return
         folder = self._folder()
-        names = [name for key, name in _OF.items() if key != "realism" or shown.realism is not None]
         if clean is None:
-            self._table.start("Check", ["Found"])
+            self._table.start_checks()
         else:
-            self._table.start("", names)
+            self._table.start_plane(realism=shown.realism is not None)
         self._key = _key(shown)
         self._begin(lambda: measure_shown(shown, clean, noisy, folder, region))
 
@@ -188,7 +185,7 @@ class ReadoutsBox(QWidget):
             self._fail(error)
             return
         folder = self._folder()
-        self._table.start("Plane", [metric.title for metric in METRICS])
+        self._table.start_series()
         self._begin(lambda: measure_series(series_planes(result, clean, noisy), folder=folder, region=region))
 
     def cancel(self) -> None:
@@ -282,9 +279,12 @@ class ReadoutsBox(QWidget):
 
     def _show_item(self, item: Any) -> None:
         if isinstance(item, Readout):
-            self._put(item)
+            self._table.put_readout(item)
+            self._offer_download(item)
         elif isinstance(item, SeriesRow):
-            self._put_row(item)
+            self._table.put_row(item)
+            for readout in item.readouts:
+                self._offer_download(readout)
         elif isinstance(item, RealismPath):
             self.path_changed.emit(item)
         elif isinstance(item, Fetched):
@@ -292,31 +292,12 @@ class ReadoutsBox(QWidget):
         elif isinstance(item, str):
             self._say(item)
         elif isinstance(item, list):
-            self._table.start("Check", ["Found"])
+            self._table.start_checks()
             for readout in item:
-                self._put(readout)
+                self._table.put_readout(readout)
             self._say(NO_REFERENCE)
         else:
             self._missing = item
-
-    def _put(self, readout: Readout) -> None:
-        if readout.of:
-            missing = readout.value is None
-            across = missing and readout.of == "noisy"
-            self._table.put(readout.name, _OF[readout.of], readout.text, readout.why, across=across)
-        else:
-            mark = {True: "✓ ", False: "! ", None: ""}[readout.fine]
-            last = self._table.horizontalHeaderItem(self._table.columnCount() - 1).text()
-            words = readout.why if readout.text == UNAVAILABLE else readout.text
-            self._table.put(readout.name, last, mark + words)
-        self._offer_download(readout)
-
-    def _put_row(self, row: SeriesRow) -> None:
-        name = "mean" if row.index is None else ", ".join(map(str, row.index)) or "all"
-        for readout in row.readouts:
-            self._table.put(name, _short(readout.name), readout.text, readout.why)
-            self._offer_download(readout)
-        self._table.scrollToBottom()
 
     def _offer_download(self, readout: Readout) -> None:
         if readout.name in _NEED_NETWORKS and readout.value is None:
@@ -351,7 +332,3 @@ class ReadoutsBox(QWidget):
 def _key(shown: Shown) -> object:
     """What the numbers of a plane hold for, whatever the realism slider says."""
     return shown.layer, shown.index, shown.plan
-
-
-def _short(name: str) -> str:
-    return name.partition(",")[0]

@@ -17,7 +17,7 @@ from napari_rdpdenoise.jobs.batch import ending_of, stem
 from napari_rdpdenoise.jobs.job import short_name
 from napari_rdpdenoise.settings import RunSettings
 
-__all__ = ["Recipe", "as_command", "as_python"]
+__all__ = ["Request", "as_command", "as_python"]
 
 _PROGRAM = "napari-rdpdenoise"
 _PACKAGE = "napari_rdpdenoise"
@@ -26,8 +26,8 @@ _OF_FILES = {"overwrite", "output_format"}
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What the dock would denoise.
+class Request:
+    """What the dock would denoise, and how.
 
     Attributes:
         settings: How to denoise, with `axes` where the layer's differ from what its file or shape says.
@@ -42,46 +42,36 @@ class Recipe:
     layer: str | None = None
 
 
-def as_python(
-    settings: RunSettings, *, path: str | None = None, target: str | None = None, layer: str | None = None
-) -> str:
+def as_python(request: Request) -> str:
     """Python text that denoises the same.
 
-    Args:
-        settings: How to denoise.
-        path: File of the noisy image, or URL; None takes the layer's data from ``viewer``, as in napari's
-            console.
-        target: File of the result; None leaves it in ``result``.
-        layer: Name of the noisy layer.
+    Without a path it takes the layer's data from ``viewer``, as in napari's console; without a target it
+    leaves the result in ``result``.
 
     Raises:
-        ValueError: if neither a path nor a layer is given.
+        ValueError: If the request has neither a path nor a layer.
     """
-    image, before = _image(path, layer)
-    return (
-        _into_file(settings, image, before, target) if target else _in_memory(settings, image, before, path)
-    )
+    settings, target = request.settings, request.target
+    image, before = _image(request.path, request.layer)
+    if target:
+        return _into_file(settings, image, before, target)
+    return _in_memory(settings, image, before, request.path)
 
 
-def as_command(
-    settings: RunSettings, path: str | None, target: str | None = None, layer: str | None = None
-) -> str:
+def as_command(request: Request) -> str:
     """A command for the system's shell that denoises the same.
 
-    Args:
-        settings: How to denoise.
-        path: File of the noisy image, or URL; None for a layer in memory, and then a comment says that it has
-            to be saved first.
-        target: File of the result; None for one beside the input.
-        layer: Name of the noisy layer, for the comment.
+    Without a path a comment says that the layer has to be saved first; without a target the result goes
+    beside the input.
     """
-    source = path or "layer.tif"
-    words = [_PROGRAM, "denoise", *map(_operand, (source, target or _beside(source, settings)))]
+    settings, source = request.settings, request.path or "layer.tif"
+    words = [_PROGRAM, "denoise", *map(_operand, (source, request.target or _beside(source, settings)))]
     command = _quoted([*words, *_options(settings)])
-    if path:
+    if request.path:
         return command
     # repr keeps a name on the comment's line, whatever is in it
-    return f"# layer {layer or 'in memory'!r} is in memory only: save it first, here as {source}\n{command}"
+    layer = request.layer or "in memory"
+    return f"# layer {layer!r} is in memory only: save it first, here as {source}\n{command}"
 
 
 def _image(path: str | None, layer: str | None) -> tuple[str, list[str]]:
@@ -89,7 +79,7 @@ def _image(path: str | None, layer: str | None) -> tuple[str, list[str]]:
     if path:
         return repr(path), []
     if layer is None:
-        raise ValueError("recipe: expected an image layer or a file, found neither; choose a layer first")
+        raise ValueError("layer: expected an image layer or a file, found neither; choose a layer first")
     lines = [
         f"layer = viewer.layers[{layer!r}]  # viewer: as in napari's console",
         "image = layer.data[0] if layer.multiscale else layer.data",

@@ -21,7 +21,7 @@ from napari_rdpdenoise.cli import app
 from napari_rdpdenoise.cli.options import make_settings
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.run.recipes import as_command, as_python
+from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
 
 AWKWARD = [
     "two words.tif",
@@ -65,7 +65,7 @@ def parsed(words):
 @given(run_settings, st.sampled_from(AWKWARD))
 @effort(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_a_command_is_parsed_as_the_settings_it_was_made_of(settings, name):
-    program, verb, *words = shlex.split(as_command(settings, name, "out put/" + name))
+    program, verb, *words = shlex.split(as_command(Request(settings, name, "out put/" + name)))
     assert (program, verb) == ("napari-rdpdenoise", "denoise")
     inputs, out, found = parsed(words)
     assert [text.removeprefix("./") for text in inputs] == [name]
@@ -75,26 +75,26 @@ def test_a_command_is_parsed_as_the_settings_it_was_made_of(settings, name):
 @given(run_settings, st.sampled_from(AWKWARD))
 @effort(max_examples=60, deadline=None)
 def test_python_text_holds_the_settings_and_the_path(settings, name):
-    text = as_python(settings, path=name, target="o.ome.tif", layer="cells")
+    text = as_python(Request(settings, path=name, target="o.ome.tif", layer="cells"))
     call = text.splitlines()[-1]
     image, target, found = eval(call, {"denoise_file": lambda *files, **how: (*files, RunSettings(**how))})
     assert (image, target) == (name, "o.ome.tif")
     assert found == settings.replace(output_format=None)
-    compile(as_python(settings, path=name), "recipe", "exec")
-    compile(as_python(settings, layer=name), "recipe", "exec")
+    compile(as_python(Request(settings, path=name)), "recipe", "exec")
+    compile(as_python(Request(settings, layer=name)), "recipe", "exec")
 
 
 def test_defaults_are_not_written():
-    assert shlex.split(as_command(RunSettings(), "a.tif", "b.ome.tif")) == [
+    assert shlex.split(as_command(Request(RunSettings(), "a.tif", "b.ome.tif"))) == [
         "napari-rdpdenoise", "denoise", "a.tif", "b.ome.tif",
     ]  # fmt: skip
-    assert "denoise(open_image('a.tif'))" in as_python(RunSettings(), path="a.tif")
+    assert "denoise(open_image('a.tif'))" in as_python(Request(RunSettings(), path="a.tif"))
 
 
 @pytest.mark.parametrize("name", AWKWARD)
 def test_windows_programs_split_it_as_it_was_meant(monkeypatch, name):
     monkeypatch.setattr(sys, "platform", "win32")
-    command = as_command(RunSettings(), f"C:\\data\\{name}", "C:\\out\\r.ome.tif")
+    command = as_command(Request(RunSettings(), f"C:\\data\\{name}", "C:\\out\\r.ome.tif"))
     words = ["napari-rdpdenoise", "denoise", f"C:\\data\\{name}", "C:\\out\\r.ome.tif"]
     assert command == subprocess.list2cmdline(words)
 
@@ -110,13 +110,13 @@ def test_windows_programs_split_it_as_it_was_meant(monkeypatch, name):
     ],
 )
 def test_a_result_in_memory_goes_beside_its_input(path, form, expected):
-    words = shlex.split(as_command(RunSettings(output_format=form), path))
+    words = shlex.split(as_command(Request(RunSettings(output_format=form), path)))
     assert words[3] == expected
 
 
 @pytest.mark.parametrize("name", ["cells", "two\nlines; rm -rf ~", "it's"])
 def test_of_a_layer_in_memory_the_command_says_that_it_must_be_saved(name):
-    lines = as_command(RunSettings(), None, None, name).splitlines()
+    lines = as_command(Request(RunSettings(), None, None, name)).splitlines()
     assert len(lines) == 2
     assert lines[0].startswith("#")
     assert "save it first" in lines[0]
@@ -126,7 +126,7 @@ def test_of_a_layer_in_memory_the_command_says_that_it_must_be_saved(name):
 
 def test_nothing_to_denoise_is_refused():
     with pytest.raises(ValueError, match="choose a layer"):
-        as_python(RunSettings())
+        as_python(Request(RunSettings()))
 
 
 @pytest.fixture
@@ -158,12 +158,12 @@ def test_python_and_command_give_the_same_pixels(noisy, quick, tmp_path):
     )
     streamed, commanded = tmp_path / "by python.ome.zarr", tmp_path / "by command.ome.tif"
 
-    exec(as_python(quick, path=str(path), target=str(streamed)), {})
-    words = shlex.split(as_command(quick, str(path), str(commanded)))
+    exec(as_python(Request(quick, path=str(path), target=str(streamed))), {})
+    words = shlex.split(as_command(Request(quick, str(path), str(commanded))))
     answer = CliRunner().invoke(app, words[1:])
     assert answer.exit_code == 0, answer.stderr
     memory = {}
-    exec(as_python(quick, path=str(path)), memory)
+    exec(as_python(Request(quick, path=str(path))), memory)
 
     np.testing.assert_array_equal(read(streamed), expected)
     np.testing.assert_array_equal(read(commanded), expected)
@@ -181,7 +181,7 @@ def test_python_of_a_layer_in_memory(noisy, quick, multiscale):
         layers={"it's": layer}, add_image=lambda image, **look: added.append((image, look))
     )
     names = {"viewer": viewer}
-    exec(as_python(quick, layer="it's"), names)
+    exec(as_python(Request(quick, layer="it's")), names)
     chosen = {"model": quick.model, "device": "cpu", "rate": 1 / 3, "tile": 64, "halo": 64, "time": (1, 3)}
     np.testing.assert_array_equal(names["result"], denoise(stack, axes="TYX", **chosen))
     assert added[0][0] is names["result"]
