@@ -1,4 +1,4 @@
-"""The table of readouts: checks below each other, a plane's decodes beside each other, or a series row by row."""
+"""The table of readouts: checks, a plane's decodes beside each other, or a series row by row."""
 
 from __future__ import annotations
 

@@ -279,8 +279,7 @@ class ReadoutsBox(QWidget):
 
     def _show_item(self, item: Any) -> None:
         if isinstance(item, Readout):
-            self._table.put_readout(item)
-            self._offer_download(item)
+            self._put(item)
         elif isinstance(item, SeriesRow):
             self._table.put_row(item)
             for readout in item.readouts:
@@ -294,10 +293,14 @@ class ReadoutsBox(QWidget):
         elif isinstance(item, list):
             self._table.start_checks()
             for readout in item:
-                self._table.put_readout(readout)
+                self._put(readout)
             self._say(NO_REFERENCE)
         else:
             self._missing = item
+
+    def _put(self, readout: Readout) -> None:
+        self._table.put_readout(readout)
+        self._offer_download(readout)
 
     def _offer_download(self, readout: Readout) -> None:
         if readout.name in _NEED_NETWORKS and readout.value is None:
