@@ -57,7 +57,7 @@ step = st.tuples(st.sampled_from(["put", "get", "drop"]), st.integers(0, 5), st.
 def test_the_store_is_a_bounded_dictionary(steps, limit) -> None:
     store, known = PairStore(limit), {}
     for what, number, size in steps:
-        key = PairKey(f"look {number % 2}", (number,), TILES[number])
+        key = PairKey(f"series {number % 2}", (number,), TILES[number])
         if what == "put":
             known[key] = pair((1, size), size)
             store.put(key, known[key])
@@ -65,14 +65,14 @@ def test_the_store_is_a_bounded_dictionary(steps, limit) -> None:
         elif what == "get":
             assert store.get(key) in (None, known.get(key))
         else:
-            store.drop(lambda look, number=number: look == f"look {number % 2}")
-            known = {k: v for k, v in known.items() if k.look != key.look}
+            store.drop(lambda series, number=number: series == f"series {number % 2}")
+            known = {k: v for k, v in known.items() if k.series != key.series}
         held = [entry for k in known if (entry := store.get(k)) is not None]
         assert store.nbytes == sum(entry.nbytes for entry in held) <= limit
 
 
 def test_the_least_recently_used_pair_goes_first() -> None:
-    keys = [PairKey("look", (n,), TILES[0]) for n in range(3)]
+    keys = [PairKey("series", (n,), TILES[0]) for n in range(3)]
     store = PairStore(2 * pair().nbytes)
     store.put(keys[0], pair())
     store.put(keys[1], pair())
@@ -83,9 +83,9 @@ def test_the_least_recently_used_pair_goes_first() -> None:
 
 def test_a_plane_is_found_by_look_and_index() -> None:
     store = PairStore(10_000)
-    for look in ("a", "b"):
+    for series in ("a", "b"):
         for n in range(2):
-            store.put(PairKey(look, (n,), TILES[n]), pair(seed=n))
+            store.put(PairKey(series, (n,), TILES[n]), pair(seed=n))
     ((tile, _),) = store.of_plane("b", (1,))
     assert tile == TILES[1]
     assert store.of_plane("c", (1,)) == []

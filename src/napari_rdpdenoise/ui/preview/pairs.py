@@ -21,9 +21,9 @@ __all__ = ["Blender", "Pair", "PairKey", "PairStore"]
 
 @dataclass(frozen=True)
 class PairKey:
-    """Which pair: the look (layer and everything but realism that decides its pixels), plane and tile."""
+    """Which pair: the series (layer, and all settings that decide its pixels but realism), plane and tile."""
 
-    look: Hashable
+    series: Hashable
     index: tuple[int, ...]
     tile: Tile
 
@@ -130,13 +130,15 @@ class PairStore:
             with suppress(ValueError):  # above the whole budget
                 self._pairs[key] = pair
 
-    def of_plane(self, look: Hashable, index: tuple[int, ...]) -> list[tuple[Tile, Pair]]:
+    def of_plane(self, series: Hashable, index: tuple[int, ...]) -> list[tuple[Tile, Pair]]:
         """All pairs of one plane, the most recently used last."""
         with self._lock:
-            return [(k.tile, pair) for k, pair in self._pairs.items() if k.index == index and k.look == look]
+            return [
+                (k.tile, pair) for k, pair in self._pairs.items() if k.index == index and k.series == series
+            ]
 
     def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
-        """Forget all pairs of the looks that are not wanted."""
+        """Forget all pairs of the series that are not wanted."""
         with self._lock:
-            for key in [key for key in self._pairs if unwanted(key.look)]:
+            for key in [key for key in self._pairs if unwanted(key.series)]:
                 del self._pairs[key]
