@@ -1,4 +1,4 @@
-"""What the tests of the preview's engine share: views, an engine with a memory, a gate."""
+"""What the tests of the preview's engine share: views, a desk, a gate. They import it when they are asked."""
 
 from __future__ import annotations
 
@@ -6,19 +6,24 @@ import threading
 
 import pytest
 
-from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.tiles import plan_tiles
-from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView, Settled
-from napari_rdpdenoise.ui.preview.plans import Series
-from napari_rdpdenoise.ui.preview.viewport import Wish
-
-BASE = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
 PATIENCE = 60.0  # s, until a test that hangs is given up
 
 
-def _view(array, index=(0,), settings=BASE, axes=None, layer="cells", source=None):
+def _base():
+    from napari_rdpdenoise.settings import RunSettings
+
+    return RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
+
+
+def _view(array, index=(0,), settings=None, axes=None, layer="cells", source=None):
     """All tiles of one plane, row by row."""
+    from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.tiles import plan_tiles
+    from napari_rdpdenoise.ui.preview.engine import PreviewView
+    from napari_rdpdenoise.ui.preview.plans import Series
+    from napari_rdpdenoise.ui.preview.viewport import Wish
+
+    settings = settings or _base()
     source = source or open_image(array, axes)
     channel = index[source.metadata.axes.index("C")] if "C" in source.metadata.axes else 0
     tiles = plan_tiles(source.shape[-2:], settings.tile, settings.halo)
@@ -29,6 +34,9 @@ class Desk:
     """An engine with everything it said."""
 
     def __init__(self, codec, **options):
+        from napari_rdpdenoise.ui.preview.engine import PreviewEngine, Settled
+
+        self._settled = Settled
         self.tiles = []
         self.events = []
         self._news = threading.Condition()
@@ -50,7 +58,7 @@ class Desk:
     def show(self, target):
         """Aim, and wait until all is done; the tiles of this generation."""
         generation = self.engine.aim(target)
-        self.until(lambda: Settled(generation) in self.events)
+        self.until(lambda: self._settled(generation) in self.events)
         return [tile for tile in self.tiles if tile.generation == generation]
 
     def of(self, kind):
@@ -96,7 +104,7 @@ class Gate:
 @pytest.fixture
 def base():
     """Settings of small tiles on the CPU at a fixed rate."""
-    return BASE
+    return _base()
 
 
 @pytest.fixture
