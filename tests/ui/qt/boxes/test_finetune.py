@@ -307,7 +307,7 @@ def test_a_folder_that_is_there_already_is_told(desk):
     out = desk.box.form.out()
     (out / "training").mkdir(parents=True)
     (out / "training" / "run.json").write_text("{}")
-    desk.box.refresh()
+    desk.box.opened()
     assert "unfinished training" in desk.box.form.hint.text()
     desk.box.form.name.setText("other")
     assert not desk.box.form.hint.isVisible()
