@@ -347,6 +347,7 @@ def test_every_control_is_named(desk) -> None:
 # A real window
 
 
+@pytest.mark.slow
 def test_in_a_window(make_napari_viewer, qtbot) -> None:
     from qtpy.QtCore import Qt
 

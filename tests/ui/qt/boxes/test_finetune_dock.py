@@ -49,6 +49,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
     return viewer, made, ended
 
 
+@pytest.mark.slow
 def test_a_better_model_is_offered_and_used(open_dock, qtbot):
     _, dock, ended = open_dock
     box = dock.sections["finetune"]
