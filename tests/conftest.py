@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as effort
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 # Before numpy and torch are imported: the suite must not take a whole machine, in one process or in several.
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
+
+# How long an example takes says more about what else the machine does, another process of tests included.
+effort.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+effort.load_profile("any-machine")
 
 _SERVER = pytest.StashKey["subprocess.Popen | None"]()
 _QT_PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
