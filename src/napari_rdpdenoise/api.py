@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
 
+from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.jobs.job import Job, Outcome
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
 
 _CLIPPED_SHARE = 1e-3  # of all values; fewer clipped ones are not worth a warning

@@ -10,24 +10,23 @@ from collections.abc import Callable, Hashable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui import state as transitions
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
+from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.preview import Preview
+from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.preview.window import Subject, Window
 from napari_rdpdenoise.ui.run.as_text import Request
 from napari_rdpdenoise.ui.run.jobs import JobStream
-from napari_rdpdenoise.ui.run.runs import Runs
+from napari_rdpdenoise.ui.run.runs import Runs, Stream
 from napari_rdpdenoise.ui.state import PENDING, DockState, StateStore
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec.autorate import RateChoice
-    from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.stream.plan import ChannelPlan
-    from napari_rdpdenoise.ui.preview.canvas import Canvas
-    from napari_rdpdenoise.ui.preview.shown import Shown
-    from napari_rdpdenoise.ui.run.runs import Stream
 
 __all__ = ["Session"]
 

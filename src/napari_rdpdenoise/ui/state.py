@@ -6,12 +6,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from napari_rdpdenoise.settings import DECODED, RunSettings
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.stream import Progress, RunReport
+from napari_rdpdenoise.stream import Progress, RunReport
 
 __all__ = [
     "DockState",

@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.ui.layers.slicing import Sliced
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.preview.shown import Shown
 
 __all__ = ["Crop", "Difference", "Gap", "Toggle", "Which", "noise_limits", "spread_limits"]
 

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+import numpy as np
+from numpy.typing import NDArray
 
-    from napari_rdpdenoise.ui.layers.stacks import Stack
+from napari_rdpdenoise.ui.layers.stacks import Stack
 
 __all__ = ["Checked", "Crop", "Done", "Event", "Failed", "Kind", "Preparing", "Progress", "Task"]
 

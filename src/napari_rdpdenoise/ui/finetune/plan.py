@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_rdpdenoise.ui.finetune.events import Task
+from napari_rdpdenoise.ui.layers.stacks import Stack
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.finetune.plan import Plan
-    from napari_rdpdenoise.ui.layers.stacks import Stack
 
 __all__ = ["plain_images", "plan_task"]
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_rdpdenoise.ui.finetune.crop import CropRenderer
 from napari_rdpdenoise.ui.finetune.events import Checked, Done, Event, Failed, Preparing, Progress, Task
 from napari_rdpdenoise.ui.finetune.pace import Pace
 from napari_rdpdenoise.ui.finetune.plan import plan_task
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.finetune.run import FinetuneResult
     from napari_rdpdenoise.train.loop import TrainProgress
     from napari_rdpdenoise.train.trainer import Trainer
-    from napari_rdpdenoise.ui.finetune.crop import CropRenderer
 
 __all__ = ["events"]
 

@@ -17,19 +17,17 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from napari_rdpdenoise.files import PARTIAL_SUFFIX
+from napari_rdpdenoise.io import ImageSource, OutputSpec
+from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.io.units import unit_name
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.metadata import LENGTHS, TIMES, layer_metadata
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.io import ImageSource, OutputSpec
-    from napari_rdpdenoise.io.arrays import ArraySource
 
 __all__ = ["LayerData", "napari_get_reader", "read_image", "write_ome_tiff", "write_ome_zarr"]
 

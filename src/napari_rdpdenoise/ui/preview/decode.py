@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import ChannelPlans, Series
 from napari_rdpdenoise.ui.preview.viewport import Wish
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
-    from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.stream.plan import ChannelPlan
 
 __all__ = ["PairMaker"]
 

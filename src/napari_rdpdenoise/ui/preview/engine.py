@@ -21,19 +21,18 @@ from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.plan import ChannelPlan
+from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.preview.decode import PairMaker
-from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, PreviewView, Settled, TileReady
+from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, PreviewView, Settled, TileReady
 from napari_rdpdenoise.ui.preview.pairs import Blender, Pair, PairKey, PairStore
 from napari_rdpdenoise.ui.preview.plans import SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
-    from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.stream.plan import ChannelPlan
-    from napari_rdpdenoise.tiles import Tile
-    from napari_rdpdenoise.ui.preview.events import Event
 
 __all__ = ["ChannelReady", "Failed", "PreviewEngine", "PreviewView", "Settled", "TileReady"]
 

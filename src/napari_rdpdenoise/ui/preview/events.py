@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from napari_rdpdenoise.stream.plan import ChannelPlan
-
-    Event: TypeAlias = "ChannelReady | Failed | Settled"
-
-__all__ = ["ChannelReady", "Failed", "PreviewView", "Settled", "TileReady"]
+__all__ = ["ChannelReady", "Event", "Failed", "PreviewView", "Settled", "TileReady"]
 
 
 @dataclass(frozen=True)
@@ -75,3 +69,6 @@ class Settled:
     """All wishes of a generation were dealt with."""
 
     generation: int
+
+
+Event: TypeAlias = ChannelReady | Failed | Settled

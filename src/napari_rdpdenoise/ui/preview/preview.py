@@ -13,7 +13,9 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.nn.decoder_names import REALISM
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
 from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, Settled, TileReady
@@ -25,9 +27,7 @@ from napari_rdpdenoise.ui.preview.window import Subject, Window, open_subject, w
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec.autorate import RateChoice
-    from napari_rdpdenoise.stream.plan import ChannelPlan
 
 __all__ = ["Preview"]
 

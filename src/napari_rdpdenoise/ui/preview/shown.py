@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.nn.decoder_names import REALISM
+from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.stream.plan import ChannelPlan
+from napari_rdpdenoise.tiles import Tile
+from napari_rdpdenoise.ui.preview.pairs import Pair
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
-    from napari_rdpdenoise.noise import NoiseModel
-    from napari_rdpdenoise.stream.plan import ChannelPlan
-    from napari_rdpdenoise.tiles import Tile
-    from napari_rdpdenoise.ui.preview.pairs import Pair
 
 __all__ = ["Shown", "assemble", "noise_words", "outcome_words"]
 

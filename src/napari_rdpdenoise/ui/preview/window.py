@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
+from napari_rdpdenoise.io import ImageSource
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.viewport import LayerView
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.io import ImageSource
 
 __all__ = ["Subject", "Window", "open_subject", "why_no_canvas"]
 

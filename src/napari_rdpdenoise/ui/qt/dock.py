@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import napari
 from qtpy.QtCore import QEvent, QTimer
@@ -20,11 +20,9 @@ from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import realism_note
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.run.runs import Stream
-    from napari_rdpdenoise.ui.session import Session
-    from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.run.runs import Stream
+from napari_rdpdenoise.ui.session import Session
+from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["FOLDED", "DenoiseDock"]
 
@@ -150,7 +148,7 @@ class DenoiseDock(QWidget):
         column = QVBoxLayout(inside)
         for name, section in self.sections.items():
             if section.title:
-                self._folds[name] = Fold(section.title, [section], section.opened)
+                self._folds[name] = Fold(section.title, section, section.opened)
             column.addWidget(self._folds.get(name, section))
         column.addStretch()
         scroll = QScrollArea()

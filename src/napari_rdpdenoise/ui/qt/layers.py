@@ -12,33 +12,43 @@ from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 
-__all__ = ["OURS", "is_ours", "look_of", "position_of", "subject_of", "view_of"]
+__all__ = ["OURS", "full_data", "is_ours", "look_of", "made_of", "position_of", "subject_of", "view_of"]
 
 OURS = "napari-rdpdenoise"
 """Key of our entry in the metadata of layers that the dock made."""
 _HELPERS = ("preview", "split", "residual", "gap")
+_POSITION = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+_DISPLAY = ("rgb", "colormap", "contrast_limits", "gamma", "blending", "interpolation2d")
+
+
+def made_of(layer: napari.layers.Layer) -> dict[str, Any]:
+    """Our entry in a layer's metadata; empty for layers that are not ours."""
+    made = layer.metadata.get(OURS)
+    return made if isinstance(made, dict) else {}
 
 
 def is_ours(layer: napari.layers.Layer) -> bool:
     """Whether the dock made this layer as an aid, so that it is not offered for denoising."""
-    made = layer.metadata.get(OURS)
-    return isinstance(made, dict) and made.get("role") in _HELPERS
+    return made_of(layer).get("role") in _HELPERS
+
+
+def full_data(layer: napari.layers.Layer) -> Any:
+    """The array of a layer, of its full resolution."""
+    return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
 def subject_of(layer: napari.layers.Image, key: Hashable) -> Subject:
     """The layer as the session takes it.
 
     Raises:
-        ValueError: if its axes are not known.
+        ValueError: If its axes are not known.
     """
     axes = layer_axes(layer.ndim, layer.axis_labels, rgb=layer.rgb)
-    data = layer.data[0] if layer.multiscale else layer.data
     path = layer.source.path if layer.source is not None else None
     units = tuple(str(unit) for unit in layer.units)
-    made = layer.metadata.get(OURS)
-    names = tuple(map(str, made.get("channel_names", ()))) if isinstance(made, dict) else ()
+    names = tuple(map(str, made_of(layer).get("channel_names", ())))
     scale = tuple(float(step) for step in layer.scale)
-    return Subject(layer.name, key, data, axes, path, scale, units, names)
+    return Subject(layer.name, key, full_data(layer), axes, path, scale, units, names)
 
 
 def view_of(
@@ -77,25 +87,9 @@ def _corners(layer: napari.layers.Image, displayed: tuple[int, ...]) -> Any:
 
 def position_of(layer: napari.layers.Image) -> dict[str, Any]:
     """Place, units and axes: what every layer of ours shares with its source."""
-    return {
-        "scale": layer.scale,
-        "translate": layer.translate,
-        "rotate": layer.rotate,
-        "shear": layer.shear,
-        "affine": layer.affine,
-        "units": layer.units,
-        "axis_labels": layer.axis_labels,
-    }
+    return {name: getattr(layer, name) for name in _POSITION}
 
 
 def look_of(layer: napari.layers.Image) -> dict[str, Any]:
     """`position_of`, and the display."""
-    return {
-        **position_of(layer),
-        "rgb": layer.rgb,
-        "colormap": layer.colormap,
-        "contrast_limits": layer.contrast_limits,
-        "gamma": layer.gamma,
-        "blending": layer.blending,
-        "interpolation2d": layer.interpolation2d,
-    }
+    return {name: getattr(layer, name) for name in _POSITION + _DISPLAY}

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
+from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.cache import LatentCache
-    from napari_rdpdenoise.jobs.job import Job, Opened
-    from napari_rdpdenoise.stream import Progress, RunReport
+from napari_rdpdenoise.stream import Progress, RunReport
 
 __all__ = ["Finished", "JobStream", "limits_of", "realism_note"]
 

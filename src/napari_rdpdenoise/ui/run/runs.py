@@ -9,22 +9,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeAlias
 
 from napari_rdpdenoise.jobs.job import Job, Opened
+from napari_rdpdenoise.stream import Progress
 from napari_rdpdenoise.ui import state as transitions
 from napari_rdpdenoise.ui.run.jobs import Finished
 from napari_rdpdenoise.ui.state import StateStore
 
-if TYPE_CHECKING:
-    from typing import TypeAlias
-
-    from napari_rdpdenoise.stream import Progress
-
-    Event: TypeAlias = "Opened | Progress | Finished | Failed | Cancelled"
-    Stream: TypeAlias = Callable[[Job], Generator[Opened | Progress, None, Finished]]
-
-__all__ = ["Cancelled", "Failed", "Runs"]
+__all__ = ["Cancelled", "Event", "Failed", "Runs", "Stream"]
 
 
 @dataclass(frozen=True)
@@ -44,6 +37,10 @@ class Cancelled:
     """
 
     data: Any = None
+
+
+Event: TypeAlias = Opened | Progress | Finished | Failed | Cancelled
+Stream: TypeAlias = Callable[[Job], Generator[Opened | Progress, None, Finished]]
 
 
 class Runs:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QVBoxLayout
 
 from napari_rdpdenoise.ui.qt.boxes.cache import CacheBox
+from napari_rdpdenoise.ui.qt.parts.controls import stack
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.parts.settings_form import SettingsForm
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.qt.window import NapariWindow
-    from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.qt.window import NapariWindow
+from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["AdvancedBox", "section"]
 
@@ -31,10 +27,7 @@ class AdvancedBox(Section):
     def __init__(self, form: SettingsForm, cache: CacheBox) -> None:
         super().__init__()
         self.form, self.cache = form, cache
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(form)
-        column.addWidget(cache)
+        stack(self, form, cache)
 
     def show_state(self, state: DockState) -> None:
         """Show the settings; a run locks them."""

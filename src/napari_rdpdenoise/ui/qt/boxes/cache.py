@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QHBoxLayout, QMessageBox, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
 
+from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.ui.qt.background import Newest, ask
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
 from napari_rdpdenoise.ui.state import describe
-
-if TYPE_CHECKING:
-    from qtpy.QtGui import QShowEvent
-
-    from napari_rdpdenoise.cache import LatentCache
 
 __all__ = ["CacheBox", "size_words"]
 
@@ -54,13 +51,7 @@ class CacheBox(QWidget):
             "Remove all encoded tiles, those of earlier sessions too. Results are not touched; images are "
             "encoded again when they are needed.",
         )
-        row = QHBoxLayout()
-        row.addWidget(self._size, stretch=1)
-        row.addWidget(self._clear)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(row)
-        column.addWidget(self._told)
+        stack(self, row(self._size, self._clear, wide=self._size), self._told)
         self._told.hide()
         self._clear.clicked.connect(self._ask)
         self._show_folder()

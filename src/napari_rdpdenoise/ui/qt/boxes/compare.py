@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import napari
 from napari.layers import Image, Layer
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import Qt
 from qtpy.QtGui import QCloseEvent, QShowEvent
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout
 from superqt import QLabeledSlider
+from superqt.utils import signals_blocked
 
+from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.boxes.compare_layers import GapLayer, Overlay, ResidualLayer, SplitLayer
 from napari_rdpdenoise.ui.qt.boxes.compare_toggle import NO_REALISM, ToggleRow
 from napari_rdpdenoise.ui.qt.boxes.compare_words import Teller
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.qt.parts.section import Section
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.preview.shown import Shown
-    from napari_rdpdenoise.ui.qt.window import NapariWindow
+from napari_rdpdenoise.ui.qt.window import NapariWindow
 
 __all__ = ["CompareBox", "section"]
 
@@ -65,18 +64,13 @@ class CompareBox(Section):
             (self._gap, self._gap_on),
         )
         self._words, self._teller = text_label(), Teller(self)
-        self._timer, self._words_timer = self._clock(_REFRESH_MS), self._clock(_WORDS_MS)
+        self._timer = single_shot(self, _REFRESH_MS, self._update)
+        self._words_timer = single_shot(self, _WORDS_MS, self._ask)
         self._build()
         self._listen()
         self.refresh()
 
     # What is in it
-
-    def _clock(self, pause: int) -> QTimer:
-        timer = QTimer(self)
-        timer.setSingleShot(True)
-        timer.setInterval(pause)
-        return timer
 
     def _build(self) -> None:
         self._divider.setRange(0, 100)
@@ -90,22 +84,15 @@ class CompareBox(Section):
             "Add a layer of what was removed, noisy - result: it should look like noise, without structure.",
         )
         named(self._words, "Residual checks", "What was removed, compared with the noise that is expected.")
-        split, layers, column = QHBoxLayout(), QHBoxLayout(), QVBoxLayout(self)
-        split.addWidget(self._split_on)
-        split.addWidget(self._divider, stretch=1)
+        split = row(self._split_on, self._divider, wide=self._divider)
+        layers = QHBoxLayout()
         layers.addWidget(self._residual_on)
         layers.addWidget(self._gap_on)
         layers.addStretch()
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._toggle)
-        column.addLayout(split)
-        column.addLayout(layers)
-        column.addWidget(self._words)
+        stack(self, self._toggle, split, layers, self._words)
         self._enable(None, None)
 
     def _listen(self) -> None:
-        self._timer.timeout.connect(self._update)
-        self._words_timer.timeout.connect(self._ask)
         self._teller.told.connect(self._words.setText)
         self._divider.valueChanged.connect(self._split.move_divider)
         for _, box in self._overlays:
@@ -235,6 +222,5 @@ def section(window: NapariWindow) -> CompareBox:
 
 def _uncheck(box: QCheckBox) -> None:
     """Without the consequences that a click has."""
-    blocked = box.blockSignals(True)
-    box.setChecked(False)
-    box.blockSignals(blocked)
+    with signals_blocked(box):
+        box.setChecked(False)

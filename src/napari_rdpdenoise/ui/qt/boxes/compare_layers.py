@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import napari
 import numpy as np
@@ -10,10 +10,8 @@ from napari.layers import Image
 
 from napari_rdpdenoise.ui.compare.arrays import Crop, Difference, Gap, noise_limits, spread_limits
 from napari_rdpdenoise.ui.layers.axes import layer_axes
-from napari_rdpdenoise.ui.qt.layers import OURS, position_of
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.qt.layers import OURS, full_data, position_of
 
 __all__ = ["GapLayer", "Overlay", "ResidualLayer", "SplitLayer"]
 
@@ -99,7 +97,7 @@ class SplitLayer(Overlay):
         look = {name: getattr(result, name) for name in _LOOK}
         if self.layer is None or self.noisy is not noisy:
             self._cut = axis, stop = self._where(noisy, percent)
-            layer = self._put(noisy, Crop(_full_data(noisy), axis, max(stop, 1)), above=result, **look)
+            layer = self._put(noisy, Crop(full_data(noisy), axis, max(stop, 1)), above=result, **look)
             if stop == 0:
                 layer.visible = False
             return
@@ -117,7 +115,7 @@ class SplitLayer(Overlay):
             return
         self._cut = axis, stop = cut
         if stop > 0:
-            self.layer.data = Crop(_full_data(self.noisy), axis, stop)
+            self.layer.data = Crop(full_data(self.noisy), axis, stop)
         if self.layer.visible != (stop > 0):  # setting it slices the layer again, even to what it was
             self.layer.visible = stop > 0
 
@@ -125,7 +123,7 @@ class SplitLayer(Overlay):
         """Axis of the layer that is displayed from left to right, and how many of its pixels are noisy."""
         dims = self._viewer.dims
         axis = max(dims.displayed[-1] - (dims.ndim - noisy.ndim), 0)
-        return axis, round(_full_data(noisy).shape[axis] * percent / 100)
+        return axis, round(full_data(noisy).shape[axis] * percent / 100)
 
 
 class _SignedLayer(Overlay):
@@ -189,7 +187,7 @@ class ResidualLayer(_SignedLayer):
         Raises:
             ValueError: if the result has another shape than the noisy layer.
         """
-        pair = _full_data(noisy), _full_data(result)
+        pair = full_data(noisy), full_data(result)
         made = None if self.layer is None else self.layer.data
         if self.layer is None or self.noisy is not noisy or not isinstance(made, Difference):
             self._put_signed(noisy, Difference(*pair))
@@ -219,12 +217,7 @@ class GapLayer(_SignedLayer):
             made.show(shown)
             self._show_again()
         else:
-            gap = Gap(_full_data(noisy).shape, layer_axes(noisy.ndim, noisy.axis_labels, rgb=False))
+            gap = Gap(full_data(noisy).shape, layer_axes(noisy.ndim, noisy.axis_labels, rgb=False))
             gap.show(shown)
             self._put_signed(noisy, gap)
         self._set_contrast(shown)
-
-
-def _full_data(layer: Image) -> Any:
-    """The array of a layer, of its full resolution."""
-    return layer.data[0] if layer.multiscale else layer.data

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qtpy.QtCore import QObject, Signal
 
 from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.metrics.words import judge_residual
+from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.background import ask
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.preview.shown import Shown
 
 __all__ = ["Teller", "in_words"]
 

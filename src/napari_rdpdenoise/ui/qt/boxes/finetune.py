@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
 
 import napari
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QTimer, Signal
-from qtpy.QtWidgets import QHBoxLayout, QProgressBar, QPushButton, QVBoxLayout
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QProgressBar, QPushButton
 
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.finetune.curves import Curves
@@ -18,12 +17,10 @@ from napari_rdpdenoise.ui.finetune.words import KEPT, checked_words, done_words,
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
 from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CurvePlots
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.qt.window import NapariWindow
-    from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.qt.window import NapariWindow
+from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["FineTuneBox", "section"]
 
@@ -85,11 +82,10 @@ class FineTuneBox(Section):
             "Use this model",
             "Choose the new model above; the preview follows. Only where it is better on held-out images.",
         )
-        self._redraw = QTimer(self)
-        self._redraw.setSingleShot(True)
-        self._redraw.setInterval(_REDRAW_MS)
-        self._redraw.timeout.connect(lambda: self.plots.set_curves(self._curves))
-        self._arrange()
+        self._redraw = single_shot(self, _REDRAW_MS, lambda: self.plots.set_curves(self._curves))
+        buttons = row(self.start, self.pause, self.cancel, wide=self.start)
+        seen = self.bar, self.status, self.crop, self.plots, self.report, self.use, self.notes
+        stack(self, self.form, buttons, *seen)
         self.start.clicked.connect(self.begin)
         self.pause.clicked.connect(self._pause_or_go_on)
         self.cancel.clicked.connect(self.stop)
@@ -227,18 +223,6 @@ class FineTuneBox(Section):
         for label in (self.status, self.notes, self.report):
             label.setVisible(bool(label.text()))
         self.plots.setVisible(busy or bool(self._curves.shown))
-
-    def _arrange(self) -> None:
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.start, stretch=1)
-        buttons.addWidget(self.pause)
-        buttons.addWidget(self.cancel)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.form)
-        column.addLayout(buttons)
-        for part in (self.bar, self.status, self.crop, self.plots, self.report, self.use, self.notes):
-            column.addWidget(part)
 
 
 def section(window: NapariWindow) -> FineTuneBox:

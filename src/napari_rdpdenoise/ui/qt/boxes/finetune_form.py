@@ -12,12 +12,10 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
     QPushButton,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -26,7 +24,7 @@ from napari_rdpdenoise.files import models_folder
 from napari_rdpdenoise.ui.finetune.events import Kind, Task
 from napari_rdpdenoise.ui.finetune.words import KINDS, folder_hint, model_name
 from napari_rdpdenoise.ui.qt.boxes.finetune_sources import SourceChoice
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import stack_of
 
 __all__ = ["FineTuneForm"]
@@ -183,11 +181,6 @@ class FineTuneForm(QWidget):
 
     def _arrange(self) -> None:
         self._others_title, self._partner_title = QLabel("References"), QLabel("Partners are")
-        names, budget = QHBoxLayout(), QHBoxLayout()
-        names.addWidget(self.name, stretch=1)
-        names.addWidget(self.folder)
-        budget.addWidget(self.amount, stretch=1)
-        budget.addWidget(self.unit)
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("Learn from", self.kind)
@@ -195,12 +188,9 @@ class FineTuneForm(QWidget):
         form.addRow("Noisy", self.noisy)
         form.addRow(self._others_title, self.others)
         form.addRow(self._partner_title, self.partner)
-        form.addRow("Name", names)
-        form.addRow("At most", budget)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(form)
-        column.addWidget(self.hint)
+        form.addRow("Name", row(self.name, self.folder, wide=self.name))
+        form.addRow("At most", row(self.amount, self.unit, wide=self.amount))
+        stack(self, form, self.hint)
 
     def _listen(self) -> None:
         self.kind.currentIndexChanged.connect(lambda _index: self.refresh())

@@ -7,10 +7,10 @@ from typing import Any
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_rdpdenoise.ui.layers.stacks import Stack
-from napari_rdpdenoise.ui.qt.parts.controls import named
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, stack_of
 
 __all__ = ["SourceChoice"]
@@ -50,10 +50,7 @@ class SourceChoice(QWidget):
         self.browse = named(
             QPushButton("Folder…"), f"{title}: folder", "Take all TIFF and PNG images of a folder instead."
         )
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.addWidget(self.layers, stretch=1)
-        row.addWidget(self.browse)
+        stack(self, row(self.layers, self.browse, wide=self.layers))
         self.layers.currentIndexChanged.connect(lambda _index: self.changed.emit())
         self.browse.clicked.connect(self._browse)
 

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from napari.layers import Image
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout
+from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel
 
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
 from napari_rdpdenoise.ui.qt.layers import is_ours
-from napari_rdpdenoise.ui.qt.parts.controls import named, show_value, text_label, unit_slider
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, show_value, stack, text_label, unit_slider
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.qt.parts.section import Section
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.qt.window import NapariWindow
-    from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.qt.window import NapariWindow
+from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["ImageBox", "section"]
 
@@ -63,23 +59,16 @@ class ImageBox(Section):
         self._listen()
 
     def _arrange(self) -> None:
-        rate = QHBoxLayout()
-        rate.addWidget(self.auto)
-        rate.addWidget(self.rate, stretch=1)
         form = QFormLayout()
         form.addRow("&Image", self.layers)
         form.addRow(self.facts)
         form.addRow("&Model", self.model)
         title = QLabel("&Rate")
         title.setBuddy(self.rate)
-        form.addRow(title, rate)
+        form.addRow(title, row(self.auto, self.rate, wide=self.rate))
         form.addRow(self.outcome)
         form.addRow("R&ealism", self.realism)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(form)
-        column.addWidget(self.preview)
-        column.addWidget(self.preview_line)
+        stack(self, form, self.preview, self.preview_line)
 
     def _listen(self) -> None:
         window = self._window

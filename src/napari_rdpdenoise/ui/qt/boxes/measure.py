@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from qtpy.QtWidgets import QVBoxLayout
-
 from napari_rdpdenoise.ui.qt.boxes.readouts import ReadoutsBox
+from napari_rdpdenoise.ui.qt.parts.controls import stack
 from napari_rdpdenoise.ui.qt.parts.plots import PathPlot, RatePlot
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.preferences import backbone_folder, preferences
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.qt.window import NapariWindow
-    from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.qt.window import NapariWindow
+from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["MeasureBox", "section"]
 
@@ -38,10 +33,7 @@ class MeasureBox(Section):
         )
         self.rates, self.path = RatePlot(), PathPlot()
         self.readouts.path_changed.connect(self.path.set_path)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        for part in (self.readouts, self.rates, self.path):
-            column.addWidget(part)
+        stack(self, self.readouts, self.rates, self.path)
 
     def show_state(self, state: DockState) -> None:
         """Follow the realism slider."""

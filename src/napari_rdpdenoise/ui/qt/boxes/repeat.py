@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QPushButton, QVBoxLayout
+from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QPushButton
 
+from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.qt.background import ask
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
+from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
 from napari_rdpdenoise.ui.state import describe
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.ui.qt.window import NapariWindow
 
 __all__ = ["RepeatBox", "section"]
 
@@ -53,10 +50,7 @@ class RepeatBox(Section):
         grid = QGridLayout()
         for number, button in enumerate((self._python, self._command, self._save, self._load)):
             grid.addWidget(button, *divmod(number, 2))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(grid)
-        column.addWidget(self._told)
+        stack(self, grid, self._told)
         self._python.clicked.connect(lambda: self._copy(as_python, "Python text"))
         self._command.clicked.connect(lambda: self._copy(as_command, "Command"))
         self._save.clicked.connect(self._save_job)

@@ -3,37 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import napari
 import numpy as np
 from napari.utils import progress
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtWidgets import (
-    QComboBox,
-    QFileDialog,
-    QFormLayout,
-    QHBoxLayout,
-    QMessageBox,
-    QProgressBar,
-    QPushButton,
-    QVBoxLayout,
-)
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QProgressBar, QPushButton
 
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
+from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.layers.axes import axes_note
-from napari_rdpdenoise.ui.qt.layers import OURS, look_of
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
+from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import Finished, limits_of
-from napari_rdpdenoise.ui.run.runs import Cancelled, Failed
-from napari_rdpdenoise.ui.state import describe
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.jobs.job import Job
-    from napari_rdpdenoise.ui.qt.window import NapariWindow
-    from napari_rdpdenoise.ui.run.runs import Event
-    from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed
+from napari_rdpdenoise.ui.state import DockState, describe
 
 __all__ = ["RunBox", "section"]
 
@@ -70,22 +57,12 @@ class RunBox(Section):
         )
         self.bar = named(QProgressBar(), "Progress", "Tiles done.")
         self.status = named(text_label(), "Status", "")
-        self._arrange()
-        self.denoise.clicked.connect(self._start)
-        self.stop.clicked.connect(window.session.cancel)
-
-    def _arrange(self) -> None:
         form = QFormLayout()
         form.addRow("Save to", self.target)
-        buttons = QHBoxLayout()
-        buttons.addWidget(self.denoise, stretch=1)
-        buttons.addWidget(self.stop)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(form)
-        column.addLayout(buttons)
-        column.addWidget(self.bar)
-        column.addWidget(self.status)
+        buttons = row(self.denoise, self.stop, wide=self.denoise)
+        stack(self, form, buttons, self.bar, self.status)
+        self.denoise.clicked.connect(self._start)
+        self.stop.clicked.connect(window.session.cancel)
 
     def show_state(self, state: DockState) -> None:
         """Show where the run stands."""
@@ -101,14 +78,13 @@ class RunBox(Section):
         self._show_task(state)
 
     def run(self, target: Path | None = None, *, overwrite: bool = False) -> None:
-        """Start a run of the chosen layer, as `Session.run` does.
+        """Start a run of the chosen layer; raises as `Session.run` does.
 
         Raises:
-            RuntimeError: if no layer is chosen or a run is under way.
-            ValueError: if the target is a file that a layer of the viewer is read from.
+            ValueError: If the target is a file that a layer of the viewer is read from.
         """
         if target is not None:
-            self._check(Path(target))
+            self._check(target)
         layer = self._window.layer
         if layer is not None:
             self._look = _result_look(layer)
@@ -165,22 +141,13 @@ class RunBox(Section):
             show_error(describe(error))
 
     def _check(self, target: Path) -> None:
-        """Refuse what the image, or any other layer, is read from.
-
-        Raises:
-            ValueError: saying whose file it is.
-        """
+        """Raise a ValueError for a file that the image, or any other layer, is read from."""
         subject = self._window.session.subject
         if subject is not None:
             refuse_overwriting(target, files_behind(subject.data, subject.path))
         for layer in self._viewer.layers:
-            made = layer.metadata.get(OURS)
-            paths = [
-                layer.source.path if layer.source else None,
-                made.get("path") if isinstance(made, dict) else None,
-            ]
-            data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-            files = {file for path in paths for file in files_behind(data, path)}
+            paths = layer.source.path if layer.source else None, made_of(layer).get("path")
+            files = {file for path in paths for file in files_behind(full_data(layer), path)}
             refuse_overwriting(target, sorted(files), f"the layer {layer.name}")
 
     def _may_replace(self, path: Path) -> bool:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TypeVar
 
-from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QLabel, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtCore import QObject, Qt, QTimer
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider
+from superqt.utils import signals_blocked
 
-__all__ = ["Fold", "named", "show_value", "text_label", "unit_slider"]
+__all__ = ["Fold", "named", "row", "show_value", "single_shot", "stack", "text_label", "unit_slider"]
 
 W = TypeVar("W", bound=QWidget)
 
@@ -34,9 +35,8 @@ def unit_slider() -> QLabeledDoubleSlider:
 
 def show_value(slider: QLabeledDoubleSlider, value: float) -> None:
     """Move a slider without telling so: it may stand at what was found, not at what was set."""
-    blocked = slider.blockSignals(True)
-    slider.setValue(value)
-    slider.blockSignals(blocked)
+    with signals_blocked(slider):
+        slider.setValue(value)
 
 
 def text_label(text: str = "") -> QLabel:
@@ -47,20 +47,46 @@ def text_label(text: str = "") -> QLabel:
     return label
 
 
+def stack(box: QWidget, *parts: QWidget | QLayout) -> None:
+    """Lay parts below each other into a widget, from edge to edge."""
+    column = QVBoxLayout(box)
+    column.setContentsMargins(0, 0, 0, 0)
+    for part in parts:
+        if isinstance(part, QLayout):
+            column.addLayout(part)
+        else:
+            column.addWidget(part)
+
+
+def row(*parts: QWidget, wide: QWidget) -> QHBoxLayout:
+    """Parts beside each other, of which one takes the room that is left."""
+    line = QHBoxLayout()
+    for part in parts:
+        line.addWidget(part, stretch=int(part is wide))
+    return line
+
+
+def single_shot(owner: QObject, wait_ms: int, call: Callable[[], object]) -> QTimer:
+    """A timer that calls once, each time that it is started."""
+    timer = QTimer(owner)
+    timer.setSingleShot(True)
+    timer.setInterval(wait_ms)
+    timer.timeout.connect(call)
+    return timer
+
+
 class Fold(QWidget):
     """A heading that shows or hides what is below it.
 
     Not superqt's QCollapsible: that keeps the height it was opened with, and cuts off text that grows.
 
     Args:
-        title: of the heading; with & before the letter of its key.
-        parts: what is below.
-        opened: called when it is unfolded.
+        title: Heading, with & before the letter of its key.
+        part: Widget below it.
+        opened: Function that is called when it is unfolded.
     """
 
-    def __init__(
-        self, title: str, parts: Sequence[QWidget], opened: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, title: str, part: QWidget, opened: Callable[[], None]) -> None:
         super().__init__()
         self._opened = opened
         self._head, self._body = QToolButton(), QWidget()
@@ -72,13 +98,9 @@ class Fold(QWidget):
         named(self._head, plain, f"Show or hide: {plain.lower()}.")
         inside = QVBoxLayout(self._body)
         inside.setContentsMargins(8, 4, 0, 8)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(0)
-        column.addWidget(self._head)
-        column.addWidget(self._body)
-        for part in parts:
-            inside.addWidget(part)
+        inside.addWidget(part)
+        stack(self, self._head, self._body)
+        self.layout().setSpacing(0)
         self._head.toggled.connect(self._show)
         self._show(False)
 

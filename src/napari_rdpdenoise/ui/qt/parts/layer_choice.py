@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Layer, Shapes
 from qtpy.QtWidgets import QComboBox
+from superqt.utils import signals_blocked
 
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, box_of
 from napari_rdpdenoise.ui.qt.background import alive
+from napari_rdpdenoise.ui.qt.layers import full_data
 
 __all__ = ["LayerChoice", "region_of", "stack_of"]
 
@@ -49,8 +51,8 @@ class LayerChoice(QComboBox):
 
     def choose(self, layer: Layer | None) -> None:
         """Choose a layer that is offered; anything else is none."""
-        found = [n for n in range(self.count()) if layer is not None and self.itemData(n) == layer]
-        self.setCurrentIndex(found[0] if found else 0)
+        found = (n for n in range(self.count()) if layer is not None and self.itemData(n) == layer)
+        self.setCurrentIndex(next(found, 0))
 
     @property
     def offered(self) -> list[Layer]:
@@ -63,18 +65,17 @@ class LayerChoice(QComboBox):
         if not alive(self):  # the viewer does not know that Qt has deleted the widget
             return
         chosen, number = self.layer, self.currentIndex()
-        blocked = self.blockSignals(True)
-        self.clear()
-        if self._none is not None:
-            self.addItem(self._none, None)
-        for layer in self._layers:
-            if isinstance(layer, self._kind) and not self._leave_out(layer):
-                self.addItem(layer.name, layer)
-        if self._none is None and chosen not in self.offered:
-            self.setCurrentIndex(max(0, min(number, self.count() - 1)))  # the one that takes its place
-        else:
-            self.choose(chosen)
-        self.blockSignals(blocked)
+        with signals_blocked(self):
+            self.clear()
+            if self._none is not None:
+                self.addItem(self._none, None)
+            for layer in self._layers:
+                if isinstance(layer, self._kind) and not self._leave_out(layer):
+                    self.addItem(layer.name, layer)
+            if self._none is None and chosen not in self.offered:
+                self.setCurrentIndex(max(0, min(number, self.count() - 1)))  # the one that takes its place
+            else:
+                self.choose(chosen)
         if (self.layer is None) != (chosen is None):
             self.currentIndexChanged.emit(self.currentIndex())
 
@@ -90,8 +91,7 @@ def stack_of(layer: Image) -> Stack:
             f"{layer.name}: expected one intensity per pixel, found colours (RGB); "
             "split the layer into its channels and choose one"
         )
-    data = layer.data[0] if layer.multiscale else layer.data
-    return Stack(layer.name, data, layer_axes(layer.ndim, layer.axis_labels, rgb=False))
+    return Stack(layer.name, full_data(layer), layer_axes(layer.ndim, layer.axis_labels, rgb=False))
 
 
 def region_of(shapes: Shapes, image: Image) -> Box:

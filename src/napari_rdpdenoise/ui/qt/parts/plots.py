@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from qtpy.QtCore import QEvent, Qt
 from qtpy.QtGui import QColor, QPalette, QShowEvent
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
+from napari_rdpdenoise.ui.compare.readouts import RealismPath
 from napari_rdpdenoise.ui.qt.background import Newest
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, stack, text_label
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
-    from napari_rdpdenoise.ui.compare.readouts import RealismPath
 
 __all__ = ["PathPlot", "Plot", "RatePlot", "quiet_plot"]
 
@@ -49,9 +49,7 @@ class Plot(QWidget):
         self._empty = empty
         self._missing = ""
         self._label = text_label()
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self._label)
+        stack(self, self._label)
         named(self, name, empty)
         self._label.setAccessibleName(f"{name} in words")
         self._say()

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from qtpy.QtWidgets import QWidget
 
-if TYPE_CHECKING:
-    from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["Section"]
 

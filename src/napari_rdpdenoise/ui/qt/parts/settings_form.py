@@ -10,6 +10,7 @@ from typing import Any, get_args
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLineEdit, QSpinBox, QWidget
+from superqt.utils import signals_blocked
 
 from napari_rdpdenoise.fields import (
     Decides,
@@ -141,9 +142,8 @@ def _quietly(widget: QWidget, set_value: Callable[[Any], None]) -> Callable[[Any
     """The same without the signals of the widget."""
 
     def show(value: Any) -> None:
-        blocked = widget.blockSignals(True)
-        set_value(value)
-        widget.blockSignals(blocked)
+        with signals_blocked(widget):
+            set_value(value)
 
     return show
 
