@@ -38,7 +38,7 @@ class FakeWindow:
         self.calls.put(call)
 
     def view(self):
-        subject = self.session.subject
+        subject = self.session.view.subject
         shape = subject.data.shape
         corners = self.corners or ((0,) * len(shape), tuple(n - 1 for n in shape))
         return LayerView(
@@ -337,7 +337,7 @@ def test_random_use_ends_with_the_right_picture(make_session, movie, run, tiny_r
             window.point = (int(rng.integers(3)), 0, 0)
             session.preview()
         elif what == 4:
-            session.forget(which)
+            session.view.forget(which)
             session.choose(None)
         elif not window.calls.empty():
             window.calls.get()()
@@ -399,9 +399,9 @@ def test_a_set_rate_is_still_told_what_it_removes(make_session, movie):
     window.work(lambda: "expected noise" in session.state.outcome)
     session.rate = 0.0
     session.preview()
-    window.work(lambda: session.plan is not None)
-    assert session.plan.choice is None
-    assert session.choice is not None
+    window.work(lambda: session.view.plan is not None)
+    assert session.view.plan.choice is None
+    assert session.view.choice is not None
     assert "expected noise" in session.state.outcome
 
 

@@ -6,17 +6,15 @@ All methods belong to the viewer's thread and return at once. Scripts use the sa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui import state as transitions
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
-from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.preview import Preview
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.preview.window import Subject, Window
@@ -24,9 +22,6 @@ from napari_rdpdenoise.ui.run.as_text import Request
 from napari_rdpdenoise.ui.run.jobs import JobStream
 from napari_rdpdenoise.ui.run.runs import Runs, Stream
 from napari_rdpdenoise.ui.state import PENDING, DockState, StateStore
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.codec.autorate import RateChoice
 
 __all__ = ["Session"]
 
@@ -42,6 +37,7 @@ class Session:
         load: Function that gives the codec of a model and a device; None for the process's shared ones.
 
     Attributes:
+        view: Preview of the chosen layer.
         runs: Runs of jobs.
     """
 
@@ -56,7 +52,7 @@ class Session:
     ) -> None:
         self._window = window
         self._store = StateStore(on_change)
-        self._preview = Preview(window, self._store, cache, load)
+        self.view = Preview(window, self._store, cache, load)
         self.runs = Runs(self._store, stream or JobStream(cache))
         self._closed = False
 
@@ -118,7 +114,7 @@ class Session:
     def _follow(self, before: DockState) -> None:
         """Show what a change of the state asks for."""
         now = self.state
-        self._preview.follow(before, now)
+        self.view.follow(before, now)
         if now.model != before.model:
             self._store.edit(realism_note=PENDING)
             self._window.ask_realism()
@@ -130,49 +126,17 @@ class Session:
 
     # The preview, see there
 
-    @property
-    def subject(self) -> Subject | None:
-        """The chosen layer."""
-        return self._preview.subject
-
-    @property
-    def canvas(self) -> Canvas | None:
-        """The array of the preview layer."""
-        return self._preview.canvas
-
-    @property
-    def plan(self) -> ChannelPlan | None:
-        """Noise, normalisation and rate of the channel in view; None while they are not known."""
-        return self._preview.plan
-
-    @property
-    def choice(self) -> RateChoice | None:
-        """What the search of the rate has found for the channel in view, also where another is set."""
-        return self._preview.choice
-
     def choose(self, subject: Subject | None) -> None:
-        """Take another layer, or the same with other content; the preview follows.
-
-        Raises:
-            TypeError, ValueError: If it cannot be read; no layer is chosen then.
-        """
-        self._preview.choose(subject)
-
-    def forget(self, key: Hashable) -> None:
-        """Let go of everything of a layer that was deleted or whose pixels were replaced."""
-        self._preview.forget(key)
+        """Take another layer, or the same with other content; raises as `Preview.choose`."""
+        self.view.choose(subject)
 
     def preview(self) -> None:
         """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
-        self._preview.look()
+        self.view.look()
 
     def shown(self) -> Shown | None:
         """What is shown at the moment, as arrays; None while there is no preview."""
-        return self._preview.shown()
-
-    def warm_up(self) -> None:
-        """Load the model before it is needed."""
-        self._preview.warm_up()
+        return self.view.shown()
 
     # Runs
 
@@ -189,7 +153,7 @@ class Session:
         self._window.start(self.runs.start(lambda: self._job_to(target, overwrite)))
 
     def _job_to(self, target: str | Path | None, overwrite: bool) -> Job:
-        subject = self.subject
+        subject = self.view.subject
         assert subject is not None  # or it could not start
         known = layer_metadata(
             subject.axes, subject.scale, subject.units, subject.name, subject.channel_names
@@ -203,7 +167,7 @@ class Session:
 
     def request(self) -> Request:
         """What is needed to do again what the dock is set to."""
-        subject, job, settings = self.subject, self.runs.job, self.state.settings()
+        subject, job, settings = self.view.subject, self.runs.job, self.state.settings()
         mine = job is not None and subject is not None and job.input is subject.data
         if subject is not None and subject.path is None:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
@@ -217,7 +181,7 @@ class Session:
     @property
     def unsettled(self) -> bool:
         """Whether a run or a part of the preview is still to come."""
-        return self.state.busy or self._preview.unsettled
+        return self.state.busy or self.view.unsettled
 
     def close(self, patience_s: float | None = 0.3) -> None:
         """Stop the run and the preview.
@@ -228,4 +192,4 @@ class Session:
         if not self._closed:
             self._closed = True
             self.runs.cancel()
-            self._preview.close(patience_s)
+            self.view.close(patience_s)

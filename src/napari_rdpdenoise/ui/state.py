@@ -42,25 +42,25 @@ class DockState:
     """Everything that the dock shows.
 
     Attributes:
-        layer: name of the image layer to denoise; None while no image layer is open.
-        facts: what is known of it: axes, size, noise, device; one line.
-        model: name of a model, shipped or the user's own, or path of a model folder.
-        auto_rate: whether the rate is chosen from the measured noise.
-        rate: position on the model's rate curve when it is not, 0 (fewest bits) to 1.
-        found_rate: the rate that was chosen automatically for what is in view; None while it is not known.
-        realism: 0 (lowest error) to 1 (most natural texture).
-        realism_note: why realism cannot be chosen, shown as tooltip; None when it can.
-        outcome: bits per pixel, and found against expected residual, of what is in view; one line.
-        preview: whether what is in view is denoised at once.
-        preview_note: why it is not, or not all of it; or what went wrong.
-        shown: visible tiles that are denoised.
-        wished: visible tiles.
-        base: all other settings: those of the group "advanced", and those that no control stands for, as a
-            job file gave them.
-        phase: where the run stands.
-        done: tiles finished in this run.
-        total: tiles of this run; 0 while it is not known.
-        status: one line for the reader.
+        layer: Name of the image layer to denoise; None while no image layer is open.
+        facts: Line on what is known of it: axes, size, noise, device.
+        model: Name of a model, shipped or the user's own, or path of a model folder.
+        auto_rate: Whether the rate is chosen from the measured noise.
+        rate: Position on the model's rate curve when it is not, 0 (fewest bits) to 1.
+        found_rate: Rate that was chosen automatically for what is in view; None while it is not known.
+        realism: Realism, 0 (lowest error) to 1 (most natural texture).
+        realism_note: Reason why realism cannot be chosen, shown as tooltip; None when it can.
+        outcome: Line on bits per pixel, and found against expected residual, of what is in view.
+        preview: Whether what is in view is denoised at once.
+        preview_note: Reason why it is not, or not all of it; or what went wrong.
+        shown: Number of visible tiles that are denoised.
+        wished: Number of visible tiles.
+        base: Other settings: those of the group "advanced", and those that no control stands for, as a job
+            file gave them.
+        phase: Phase of the run.
+        done: Number of tiles finished in this run.
+        total: Number of tiles of this run; 0 while it is not known.
+        status: Line for the reader.
     """
 
     layer: str | None = None
@@ -172,9 +172,8 @@ def started(state: DockState) -> DockState:
 
 def progressed(state: DockState, progress: Progress) -> DockState:
     """Return the state after one report; a wish to cancel stays visible."""
-    done, total = progress.done, progress.total
     status = state.status if state.phase is Phase.CANCELLING else _progress_line(progress)
-    return replace(state, done=done, total=total, status=status)
+    return replace(state, done=progress.done, total=progress.total, status=status)
 
 
 def cancelling(state: DockState) -> DockState:
@@ -205,11 +204,10 @@ def finished(state: DockState, report: RunReport) -> DockState:
 
 def with_settings(state: DockState, settings: RunSettings) -> DockState:
     """Return the state whose controls stand for these settings, as of a job file."""
-    auto = settings.rate == "auto"
     return replace(
         state,
         model=settings.model,
-        auto_rate=auto,
+        auto_rate=settings.rate == "auto",
         rate=state.rate if isinstance(settings.rate, str) else settings.rate,
         realism=settings.realism,
         # a layer has its own axes, and the dock asks where the result goes

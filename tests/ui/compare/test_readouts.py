@@ -14,12 +14,12 @@ from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.ui.compare.readouts import (
-    UNAVAILABLE,
     measure,
     measure_series,
     measured_box,
     path,
 )
+from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE
 from napari_rdpdenoise.ui.preview.shown import Shown
 
 NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=5.0)

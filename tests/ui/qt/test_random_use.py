@@ -128,7 +128,9 @@ def _whole(dock):
     def holds():
         shown = dock.session.shown()
         return (
-            shown is not None and not dock.session.unsettled and dock.session.canvas.done(shown.index).all()
+            shown is not None
+            and not dock.session.unsettled
+            and dock.session.view.canvas.done(shown.index).all()
         )
 
     return holds
@@ -136,7 +138,7 @@ def _whole(dock):
 
 def _run(layer, dock, codec):
     """What a run gives with the settings that the dock shows."""
-    settings = dock.session.state.settings().replace(axes=dock.session.subject.axes, dtype="float32")
+    settings = dock.session.state.settings().replace(axes=dock.session.view.subject.axes, dtype="float32")
     source = open_image(layer.data, settings.axes)
     sink = ArraySink(output_spec(source, settings, codec))
     for _ in denoise_stream(source, sink, settings, codec=codec):

@@ -28,9 +28,7 @@ from napari_rdpdenoise.ui.preview.shown import Shown
 
 __all__ = [
     "NO_REFERENCE",
-    "UNAVAILABLE",
     "PathPoint",
-    "Readout",
     "RealismPath",
     "SeriesRow",
     "check_shown",
@@ -143,9 +141,8 @@ def measure_series(
                 f"{plane.reference.shape} at plane {plane.where}; choose another layer"
             )
         images = {"result": np.asarray(plane.result[part])}
-        rows.append(
-            SeriesRow(plane.where, tuple(compare(images, plane.reference[part], noisy[part], folder)))
-        )
+        found = tuple(compare(images, plane.reference[part], noisy[part], folder))
+        rows.append(SeriesRow(plane.where, found))
         yield rows[-1]
     if not rows:
         raise ValueError(
@@ -166,13 +163,7 @@ def path(
 
     With a reference: PSNR on y, and LPIPS on x, or the strength of the added texture where LPIPS cannot be
     had. Without one: the distance from the fidelity decode, in noise standard deviations, over the slider.
-
-    Args:
-        shown: Plane that is shown.
-        reference: Reference, as for `measure`.
-        folder: Folder, as for `measure`.
-        steps: Points from 0 to 1, at least 2.
-        region: Region, as for `measure`.
+    Takes what `measure` takes, and the number of points from 0 to 1, at least 2.
 
     Raises:
         ValueError: As `measure`, or for fewer than 2 steps.
@@ -197,12 +188,7 @@ def measure_shown(
 ) -> Iterator[str | Readout | RealismPath]:
     """All that "Measure plane" shows: where it is measured, in words, the numbers, and the realism path.
 
-    Args:
-        shown: Plane that is shown.
-        clean: Reference, read in here; None for none.
-        noisy: Stack that the plane is of.
-        folder: Folder, as for `measure`.
-        region: Region, as for `measure`.
+    Takes what `measure` takes, and the reference as a stack that is read in here, beside the noisy one.
 
     Raises:
         ValueError: As `measure`, or if the reference does not fit.
@@ -224,16 +210,13 @@ def check_shown(shown: Shown, region: Box | None) -> Iterator[list[Readout] | Re
 
 
 def _texture_path(shown: Shown, box: Box, alphas: Sequence[float]) -> RealismPath:
-    names = "realism", "texture, s.d."
     share = _texture(shown, box)
-    if not math.isfinite(share):
-        return RealismPath((), *names, "The noise is not known yet.")
-    points = tuple(PathPoint(alpha, alpha, alpha * share) for alpha in alphas)
-    return RealismPath(
-        points,
-        *names,
-        "Without a reference: how far realism moves away from fidelity, in noise standard deviations.",
-    )
+    points: tuple[PathPoint, ...] = ()
+    note = "The noise is not known yet."
+    if math.isfinite(share):
+        points = tuple(PathPoint(alpha, alpha, alpha * share) for alpha in alphas)
+        note = "Without a reference: how far realism moves away from fidelity, in noise standard deviations."
+    return RealismPath(points, "realism", "texture, s.d.", note)
 
 
 def _reference_path(

@@ -57,15 +57,15 @@ class PreviewEngine:
     Callbacks come from that thread, must be quick, and may call `aim`; what they raise is logged.
 
     Args:
-        on_tile: called for every tile of the current generation; a generation may end meanwhile, so compare
+        on_tile: Function for every tile of the current generation; a generation may end meanwhile, so compare
             ``generation`` with the engine's where it matters.
-        on_event: called with everything else.
-        cache: of latents, shared with runs; None for none.
-        pair_bytes: budget for decoded tiles, bytes; a megapixel with both decodes takes 8 MB.
-        load: gives the codec of a model and a device; None for the process's shared ones.
+        on_event: Function for everything else.
+        cache: Cache of latents, shared with runs; None for none.
+        pair_bytes: Budget for decoded tiles, bytes; a megapixel with both decodes takes 8 MB.
+        load: Function that gives the codec of a model and a device; None for the process's shared ones.
 
     Raises:
-        ValueError: if the budget is negative.
+        ValueError: If the budget is negative.
     """
 
     def __init__(
@@ -114,7 +114,6 @@ class PreviewEngine:
             self._target = None if view is None else _Target(generation, view)
             self._todo = deque(view.wishes if view is not None else ())
             self._start()
-            self._wake.notify_all()
         if before is not None and view is not None:
             old, new = before.view.series.key, view.series.key
             if old.layer == new.layer and old != new:
@@ -123,11 +122,8 @@ class PreviewEngine:
 
     def warm_up(self, settings: RunSettings) -> None:
         """Load the model before it is needed; a failure is told when it is."""
-        with self._wake:
-            self._check_open()
-            self._chores.append(lambda: self._warm_up(settings))
-            self._start()
-            self._wake.notify_all()
+        self._check_open()
+        self._do_soon(lambda: self._warm_up(settings))
 
     def forget(self, layer: Hashable) -> None:
         """Drop everything of a layer that was deleted or whose pixels have changed; rest if it is in view."""
@@ -137,23 +133,20 @@ class PreviewEngine:
         if target is not None and target.view.series.layer == layer:
             self.aim(None)
         self._drop_pairs(layer)
-        with self._wake:
-            self._chores.append(lambda: self._forget(layer))  # once more, after the tile in work
-            self._start()
-            self._wake.notify_all()
+        self._do_soon(lambda: self._forget(layer))  # once more, after the tile in work
 
     def blend_view(self, realism: float, out: NDArray[Any]) -> tuple[Tile, ...]:
         """Write the blend of all decoded tiles of the plane in view; calls no network.
 
         Args:
-            realism: 0 to 1.
-            out: the whole plane (height, width), float32 for speed, or any supported dtype.
+            realism: Realism, 0 to 1.
+            out: Whole plane (height, width), float32 for speed, or any supported dtype.
 
         Returns:
-            The tiles that were written.
+            Tiles that were written.
 
         Raises:
-            ValueError: if ``realism`` is above 0 with a model without a realism decoder.
+            DecoderMissing: If ``realism`` is above 0 with a model without a realism decoder.
         """
         held = self.held_view()
         self._blender.blend(held, realism, out)
@@ -174,7 +167,7 @@ class PreviewEngine:
         """End the thread after the tile in work, and let go of everything; may be repeated.
 
         Args:
-            patience_s: how long to wait for the thread; None until it has ended.
+            patience_s: Seconds to wait for the thread; None until it has ended.
         """
         with self._wake:
             self._closed = True
@@ -197,10 +190,17 @@ class PreviewEngine:
         if self._closed:
             raise RuntimeError("the preview engine was closed; make a new one")
 
+    def _do_soon(self, chore: Callable[[], None]) -> None:
+        with self._wake:
+            self._chores.append(chore)
+            self._start()
+
     def _start(self) -> None:
+        """Have the thread look what there is to do; with the lock held."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="preview", daemon=True)
             self._thread.start()
+        self._wake.notify_all()
 
     def _work(self) -> None:
         while (task := self._next()) is not None:
@@ -281,8 +281,8 @@ class PreviewEngine:
 
     def _deliver(self, target: _Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
         if not self._is_stale(target):
-            layer = target.view.series.layer
-            self._tell(self._on_tile, TileReady(target.generation, layer, wish, pair, cached))
+            ready = TileReady(target.generation, target.view.series.layer, wish, pair, cached)
+            self._tell(self._on_tile, ready)
 
     def _announce(self, target: _Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
         """After the channel's first tile, because its checks take a while."""
@@ -290,8 +290,7 @@ class PreviewEngine:
         if self._closed or plans.was_told(series, channel):
             return
         messages = plans.doubts(series, channel, plan, codec)
-        event = ChannelReady(target.generation, series.key, channel, plan, messages)
-        self._tell(self._on_event, event)
+        self._tell(self._on_event, ChannelReady(target.generation, series.key, channel, plan, messages))
 
     def _watch(self, target: _Target, channel: int, codec: Codec) -> Callable[[], None]:
         """For the search of the rate: lets runs go first, and ends when nobody wants the rate any more."""

@@ -40,6 +40,10 @@ class Preview:
         store: Holder of the state that is shown.
         cache: Cache of latents, shared with runs; None for none.
         load: Function that gives the codec of a model and a device; None for the process's shared ones.
+
+    Attributes:
+        subject: Chosen layer; None for none.
+        canvas: Array of the preview layer; None for none.
     """
 
     def __init__(
@@ -56,9 +60,9 @@ class Preview:
             cache=cache,
             load=load,
         )
-        self._subject: Subject | None = None
+        self.subject: Subject | None = None
         self._source: Any = None
-        self._canvas: Canvas | None = None
+        self.canvas: Canvas | None = None
         self._aimed: tuple[Any, ...] | None = None
         self._sight = Sight()
         self._plans: dict[tuple[SeriesKey, int], ChannelReady] = {}
@@ -68,16 +72,6 @@ class Preview:
         self._device: str | None = None  # once it was used
         self._settled = False  # whether all wishes of the last aim were dealt with
         self._closed = False
-
-    @property
-    def subject(self) -> Subject | None:
-        """The chosen layer."""
-        return self._subject
-
-    @property
-    def canvas(self) -> Canvas | None:
-        """The array of the preview layer."""
-        return self._canvas
 
     @property
     def plan(self) -> ChannelPlan | None:
@@ -90,7 +84,7 @@ class Preview:
     def choice(self) -> RateChoice | None:
         """What the search of the rate has found for the channel in view, also where another is set."""
         wishes = self._sight.wishes
-        if not wishes or self._subject is None:
+        if not wishes or self.subject is None:
             return None
         return self._choices.get((self._series_key().automatic, wishes[0].channel))
 
@@ -98,22 +92,21 @@ class Preview:
         """Take another layer, or the same with other content; the preview follows.
 
         Raises:
-            TypeError, ValueError: if it cannot be read; no layer is chosen then.
+            TypeError, ValueError: If it cannot be read; no layer is chosen then.
         """
-        before = self._subject
+        before = self.subject
         self._store.edit(status=self._store.state.status if self._store.state.busy else "")
         if before is not None and subject is not None and before.key == subject.key:
-            self._subject = subject  # another name
+            self.subject = subject  # another name
             self._store.edit(layer=subject.name)
             return
-        self._subject = self._source = self._canvas = None
+        self.subject = self._source = self.canvas = None
         self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
         self._store.edit(layer=None, facts="", outcome="", found_rate=None)
         self._store.edit(preview_note="", shown=0, wished=0)
-        source = None if subject is None else open_subject(subject)
-        self._subject, self._source = subject, source
         if subject is not None:
+            self._source, self.subject = open_subject(subject), subject
             self._store.edit(layer=subject.name, facts=subject.facts)
         self._set_canvas()
         self.look()
@@ -121,22 +114,21 @@ class Preview:
     def forget(self, key: Hashable) -> None:
         """Let go of everything of a layer that was deleted or whose pixels were replaced."""
         self._engine.forget(key)
-        for known in [known for known in self._plans if known[0].layer == key]:
-            del self._plans[known]
+        self._plans = {known: told for known, told in self._plans.items() if known[0].layer != key}
 
     def look(self) -> None:
         """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
         if self._closed:
             return
-        view = self._window.view() if self._canvas is not None and self._store.state.preview else None
-        if view is None or self._subject is None:
+        view = self._window.view() if self.canvas is not None and self._store.state.preview else None
+        if view is None or self.subject is None:
             self._rest()
             return
         settings = self._store.state.settings()
         plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
         tile = preview_tile((plane[0], plane[1]), settings.tile)
         sight = look_at(view, tile, settings.halo)
-        series = Series(self._subject.key, self._source, settings)
+        series = Series(self.subject.key, self._source, settings)
         aim = (series.key, sight.wishes)
         moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
         if self._aimed is not None and aim == self._aimed:
@@ -150,7 +142,7 @@ class Preview:
 
     def shown(self) -> Shown | None:
         """What is shown at the moment, as arrays; None while there is no preview."""
-        canvas, subject = self._canvas, self._subject
+        canvas, subject = self.canvas, self.subject
         held = [] if self._closed else self._engine.held_view()
         if canvas is None or subject is None or not held or self._aimed is None:
             return None
@@ -184,8 +176,8 @@ class Preview:
             self.look()
         if now.preview_settings() != before.preview_settings():
             self._aimed = self._device = None
-            if self._canvas is not None:
-                self._canvas.restart()
+            if self.canvas is not None:
+                self.canvas.restart()
             self._store.edit(outcome="", found_rate=None)
             self._window.look_again()
 
@@ -201,7 +193,7 @@ class Preview:
     # Inside
 
     def _add_tile(self, tile: TileReady) -> None:
-        canvas = self._canvas
+        canvas = self.canvas
         if self._closed or canvas is None or tile.generation != self._engine.generation:
             return
         index = tile.wish.index
@@ -234,7 +226,7 @@ class Preview:
 
     def _blend(self) -> None:
         """Show another realism; planes that were seen before have the former one, and are done no more."""
-        canvas = self._canvas
+        canvas = self.canvas
         if canvas is None or not self._sight.wishes:
             return
         index, held = self._sight.wishes[0].index, self._engine.held_view()
@@ -249,14 +241,14 @@ class Preview:
         return self._store.state.shown_realism if all(REALISM in pair.decoded for _, pair in held) else 0.0
 
     def _set_canvas(self) -> None:
-        subject = self._subject
-        self._canvas = None
+        subject = self.subject
+        self.canvas = None
         if subject is not None and self._store.state.preview:
             if note := why_no_canvas(subject):
                 self._store.edit(preview_note=note)
             else:
-                self._canvas = Canvas(subject.data, subject.axes, "float32")
-        self._window.show_canvas(self._canvas)
+                self.canvas = Canvas(subject.data, subject.axes, "float32")
+        self._window.show_canvas(self.canvas)
 
     def _rest(self) -> None:
         if self._aimed is not None:
@@ -265,11 +257,11 @@ class Preview:
             self._store.edit(shown=0, wished=0)
 
     def _series_key(self) -> SeriesKey:
-        assert self._subject is not None
-        return Series(self._subject.key, self._source, self._store.state.settings()).key
+        assert self.subject is not None
+        return Series(self.subject.key, self._source, self._store.state.settings()).key
 
     def _told(self, channel: int) -> ChannelReady | None:
-        return None if self._subject is None else self._plans.get((self._series_key(), channel))
+        return None if self.subject is None else self._plans.get((self._series_key(), channel))
 
     def _note(self, sight: Sight) -> str:
         """Why there is no preview, or what to know of the channel in view."""
@@ -277,7 +269,7 @@ class Preview:
         return " ".join(([sight.note] if sight.note else []) + list(told.messages if told else ()))
 
     def _count(self) -> None:
-        sight, canvas = self._sight, self._canvas
+        sight, canvas = self._sight, self.canvas
         if canvas is None or not sight.wishes:
             return
         visible = sight.wishes[: sight.visible]
@@ -286,11 +278,11 @@ class Preview:
 
     def _describe(self) -> None:
         """Noise, bits and residual of what is in view, in words."""
-        if self._subject is not None:
+        if self.subject is not None:
             plan, held = self.plan, self._engine.held_view()
             self._store.edit(
                 facts="; ".join(
-                    part for part in (self._subject.facts, noise_words(plan), self._where()) if part
+                    part for part in (self.subject.facts, noise_words(plan), self._where()) if part
                 ),
                 outcome=outcome_words(plan, [pair.bpp for _, pair in held], self.choice),
                 found_rate=None if plan is None else plan.rate,

@@ -163,7 +163,7 @@ class DenoiseDock(QWidget):
     def _warm_up(self) -> None:
         if self._closed:
             return
-        self.session.warm_up()
+        self.session.view.warm_up()
         self._window.ask_realism()
         self._image.model.fill()
 

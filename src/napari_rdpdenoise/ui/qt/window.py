@@ -109,7 +109,7 @@ class NapariWindow(QObject):
     def look_afresh(self) -> None:
         """Preview everything anew: nothing that was made of the layer holds any more."""
         if self.layer is not None:
-            self.session.forget(self._key)
+            self.session.view.forget(self._key)
             self._keys[self.layer] = next(self._numbers)
             self._choose_layer()
 
@@ -276,7 +276,7 @@ class NapariWindow(QObject):
         elif self._covered and self.layer is not None and _is_result(event.value, self.layer.name):
             self.reveal()
         elif event.value is self.layer:
-            self.session.forget(self._key)
+            self.session.view.forget(self._key)
             self._watch(None)
             self._choose_layer()
 

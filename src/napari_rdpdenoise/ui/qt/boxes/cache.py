@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from napari.utils.notifications import show_error
 from qtpy.QtGui import QShowEvent
-from qtpy.QtWidgets import QMessageBox, QPushButton, QWidget
+from qtpy.QtWidgets import QMessageBox, QWidget
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.ui.qt.background import Newest, ask
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
 from napari_rdpdenoise.ui.state import describe
 
@@ -33,8 +33,8 @@ class CacheBox(QWidget):
     """Shows and empties a cache. Folders are looked through in a thread.
 
     Args:
-        cache: shared by preview and runs; None for the one that the preferences describe.
-        limit_bytes: what its files may take; None for the limit of the preferences.
+        cache: Cache that preview and runs share; None for the one that the preferences describe.
+        limit_bytes: Bytes that its files may take; None for the limit of the preferences.
     """
 
     def __init__(self, cache: LatentCache | None, limit_bytes: int | None = None) -> None:
@@ -45,11 +45,11 @@ class CacheBox(QWidget):
         self._looking = Newest(self)
         self._size = named(text_label("Cache: looking."), "Cache", "")
         self._told = named(text_label(), "Cache cleared", "What was freed.")
-        self._clear = named(
-            QPushButton("Clear..."),
-            "Clear cache",
+        self._clear = button(
+            "Clear...",
             "Remove all encoded tiles, those of earlier sessions too. Results are not touched; images are "
             "encoded again when they are needed.",
+            "Clear cache",
         )
         stack(self, row(self._size, self._clear, wide=self._size), self._told)
         self._told.hide()

@@ -34,11 +34,11 @@ class CompareBox(Section):
     """Compare the noisy layer with its result. `refresh` is called whenever anything has changed.
 
     Args:
-        viewer: that holds the layers.
-        noisy_layer: the chosen layer, or None.
-        result_layer: its result, or None.
-        shown: the plane that is shown, or None.
-        set_realism: moves the realism slider, 0 to 1.
+        viewer: Viewer that holds the layers.
+        noisy_layer: Function that tells the chosen layer, or None.
+        result_layer: Function that tells its result, or None.
+        shown: Function that tells the plane that is shown, or None.
+        set_realism: Function that moves the realism slider, 0 to 1.
     """
 
     title = "&Compare"

@@ -23,9 +23,9 @@ class Overlay:
     """One layer of ours that belongs to a noisy layer: none or one at a time.
 
     Args:
-        viewer: that takes the layer.
-        role: what it is for, in its metadata, so that it is not offered as an input.
-        suffix: of its name, after the noisy layer's.
+        viewer: Viewer that takes the layer.
+        role: Word for what it is, in its metadata, so that it is not offered as an input.
+        suffix: End of its name, after the noisy layer's.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, role: str, suffix: str) -> None:
@@ -52,14 +52,7 @@ class Overlay:
         return True
 
     def _put(self, noisy: Image, data: Any, above: Image | None = None, **look: Any) -> Image:
-        """Add a layer in the place of the noisy one, instead of any that was there; the selection stays.
-
-        Args:
-            noisy: the layer it belongs to.
-            data: what it shows, of the noisy layer's axes.
-            above: the layer it lies just above; None for on top of all.
-            look: other properties of an image layer, such as its colormap.
-        """
+        """Add a layer in the place of the noisy one, just above another or on top; the selection stays."""
         self.remove()
         layers = self._viewer.layers
         layer = Image(
@@ -90,16 +83,15 @@ class SplitLayer(Overlay):
         """Make the layer, or give it the result's look, so that both sides read alike.
 
         Args:
-            noisy: the layer that is shown left of the divider.
-            result: the layer that it covers there.
-            percent: of the width, 0 to 100.
+            noisy: Layer that is shown left of the divider.
+            result: Layer that it covers there.
+            percent: Percent of the width, 0 to 100.
         """
         look = {name: getattr(result, name) for name in _LOOK}
         if self.layer is None or self.noisy is not noisy:
             self._cut = axis, stop = self._where(noisy, percent)
             layer = self._put(noisy, Crop(full_data(noisy), axis, max(stop, 1)), above=result, **look)
-            if stop == 0:
-                layer.visible = False
+            layer.visible = stop > 0
             return
         for name, value in look.items():
             if not np.array_equal(getattr(self.layer, name), value):
@@ -185,7 +177,7 @@ class ResidualLayer(_SignedLayer):
         """Make the layer, or show what the result has become.
 
         Raises:
-            ValueError: if the result has another shape than the noisy layer.
+            ValueError: If the result has another shape than the noisy layer.
         """
         pair = full_data(noisy), full_data(result)
         made = None if self.layer is None else self.layer.data
@@ -210,7 +202,7 @@ class GapLayer(_SignedLayer):
         """Make the layer, or show another plane.
 
         Raises:
-            ValueError: if the layer's axes are not known, or the plane is none of them.
+            ValueError: If the layer's axes are not known, or the plane is none of them.
         """
         made = None if self.layer is None else self.layer.data
         if self.noisy is noisy and isinstance(made, Gap):

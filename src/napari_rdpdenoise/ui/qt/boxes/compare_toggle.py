@@ -30,10 +30,8 @@ class ToggleRow(QWidget):
     """Four buttons of which one is down.
 
     Args:
-        noisy_layer: the chosen layer, or None.
-        result_layer: its result, or None.
-        set_realism: moves the realism slider, 0 to 1.
-        links: of the box, for the key.
+        noisy_layer, result_layer, set_realism: As `CompareBox` takes them.
+        links: Links of the box, for the key.
     """
 
     def __init__(
@@ -121,8 +119,8 @@ class ToggleRow(QWidget):
         """Offer what there is.
 
         Args:
-            usable: whether there is a layer to compare.
-            realism: whether the model has a realism decoder.
+            usable: Whether there is a layer to compare.
+            realism: Whether the model has a realism decoder.
         """
         for which, button in self._buttons.items():
             lacking = which is Which.REALISM and not realism

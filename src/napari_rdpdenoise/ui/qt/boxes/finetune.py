@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar, QPushButton
+from qtpy.QtWidgets import QProgressBar
 
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.finetune.curves import Curves
@@ -17,7 +17,7 @@ from napari_rdpdenoise.ui.finetune.words import KEPT, checked_words, done_words,
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
 from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CurvePlots
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, single_shot, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.state import DockState
@@ -32,15 +32,13 @@ class FineTuneBox(Section):
     """Form, buttons, curves, a held-out picture, and the report.
 
     Args:
-        viewer: whose layers are offered.
-        image: tells the layer that the dock denoises; None for none.
-        model: tells the model to start from.
-        device: tells the device.
-        stream: does the work; for tests.
+        viewer: Viewer whose layers are offered.
+        image, model, device: As `FineTuneForm` takes them.
+        stream: Function that does the work; for tests.
 
     Attributes:
-        tuned: signal with the folder of a new model that is better.
-        used: signal with the folder of the model that shall be used.
+        tuned: Signal with the folder of a new model that is better.
+        used: Signal with the folder of the model that shall be used.
     """
 
     title = "&Fine-tune"
@@ -63,22 +61,15 @@ class FineTuneBox(Section):
         self._made: str | None = None  # folder of the better model
         self._curves = Curves()
         self.form = FineTuneForm(viewer.layers, image, model, device)
-        self.start = named(
-            QPushButton("Start &training"),
-            "Start training",
-            "Check the images, then train in the background.",
-        )
-        self.pause = named(
-            QPushButton("Pause"), "Pause training", "Hold the training after the step in work, or go on."
-        )
-        self.cancel = named(QPushButton("Cancel"), "Cancel training", f"Stop after the step in work. {KEPT}")
+        self.start = button("Start &training", "Check the images, then train in the background.")
+        self.pause = button("Pause", "Hold the training after the step in work, or go on.", "Pause training")
+        self.cancel = button("Cancel", f"Stop after the step in work. {KEPT}", "Cancel training")
         self.bar = named(QProgressBar(), "Training progress", "Steps done.")
         self.status = named(text_label(), "Training status", "")
         self.notes = named(text_label(), "About the images", "")
         self.plots, self.crop = CurvePlots(), CropView()
         self.report = named(text_label(), "Report of the training", "")
-        self.use = named(
-            QPushButton("Use this model"),
+        self.use = button(
             "Use this model",
             "Choose the new model above; the preview follows. Only where it is better on held-out images.",
         )
@@ -120,8 +111,7 @@ class FineTuneBox(Section):
             self.status.setText(str(error))
             self._show_buttons()
             return
-        self._made, self._paused = None, False
-        self._curves = Curves()
+        self._made, self._paused, self._curves = None, False, Curves()
         self.plots.set_curves(self._curves)
         self.crop.hide()
         for label in (self.notes, self.report):

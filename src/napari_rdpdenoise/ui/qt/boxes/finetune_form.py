@@ -14,7 +14,6 @@ from qtpy.QtWidgets import (
     QFormLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QSpinBox,
     QWidget,
 )
@@ -24,7 +23,7 @@ from napari_rdpdenoise.files import models_folder
 from napari_rdpdenoise.ui.finetune.events import Kind, Task
 from napari_rdpdenoise.ui.finetune.words import KINDS, folder_hint, model_name
 from napari_rdpdenoise.ui.qt.boxes.finetune_sources import SourceChoice
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import stack_of
 
 __all__ = ["FineTuneForm"]
@@ -45,13 +44,13 @@ class FineTuneForm(QWidget):
     """The controls of a fine-tuning.
 
     Args:
-        layers: the viewer's list of layers.
-        image: tells the layer that the dock denoises; None for none.
-        model: tells the model to start from.
-        device: tells the device.
+        layers: List of the viewer's layers.
+        image: Function that tells the layer that the dock denoises; None for none.
+        model: Function that tells the model to start from.
+        device: Function that tells the device.
 
     Attributes:
-        changed: signal: something was chosen.
+        changed: Signal: something was chosen.
     """
 
     changed = Signal()
@@ -88,10 +87,10 @@ class FineTuneForm(QWidget):
             "Name",
             "Name of the new model, and of its folder. The shipped models are never changed.",
         )
-        self.folder = named(
-            QPushButton("Folder…"),
-            "Folder of the new model",
+        self.folder = button(
+            "Folder…",
             "Write it into another folder than that of your models, where napari finds it again.",
+            "Folder of the new model",
         )
         self.amount = named(
             QSpinBox(), "Budget", "How long to train at most; it ends earlier where nothing gets better."

@@ -7,37 +7,27 @@ from typing import Any
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_rdpdenoise.ui.layers.stacks import Stack
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, stack_of
 
 __all__ = ["SourceChoice"]
-
-
-class _Layers(LayerChoice):
-    """Layers, and first what is chosen without one."""
-
-    def set_none(self, text: str) -> None:
-        """Call it by another name, and choose it."""
-        self._none = text
-        self.choose(None)
-        self.follow()
 
 
 class SourceChoice(QWidget):
     """A list of image layers and a button for a folder.
 
     Args:
-        layers: the viewer's list of layers.
-        title: what is chosen, for screen readers.
-        tooltip: what it is for.
-        none: what stands there as long as nothing is chosen.
+        layers: List of the viewer's layers.
+        title: Name of what is chosen, for screen readers.
+        tooltip: Words on what it is for.
+        none: Text that stands there as long as nothing is chosen.
 
     Attributes:
-        changed: signal: something else is chosen.
-        folder: that was chosen; None for a layer or nothing.
+        changed: Signal: something else is chosen.
+        folder: Folder that was chosen; None for a layer or nothing.
     """
 
     changed = Signal()
@@ -46,10 +36,9 @@ class SourceChoice(QWidget):
         super().__init__()
         self.folder: Path | None = None
         self._title = title
-        self.layers = named(_Layers(layers, Image, none), title, tooltip)
-        self.browse = named(
-            QPushButton("Folder…"), f"{title}: folder", "Take all TIFF and PNG images of a folder instead."
-        )
+        self.layers = named(LayerChoice(layers, Image, none), title, tooltip)
+        take = "Take all TIFF and PNG images of a folder instead."
+        self.browse = button("Folder…", take, f"{title}: folder")
         stack(self, row(self.layers, self.browse, wide=self.layers))
         self.layers.currentIndexChanged.connect(lambda _index: self.changed.emit())
         self.browse.clicked.connect(self._browse)

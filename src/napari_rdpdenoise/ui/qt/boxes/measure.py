@@ -24,7 +24,7 @@ class MeasureBox(Section):
 
     def __init__(self, window: NapariWindow) -> None:
         super().__init__()
-        self._session = window.session
+        self._view = window.session.view
         self.readouts = ReadoutsBox(
             window.viewer,
             window.session.shown,
@@ -41,8 +41,8 @@ class MeasureBox(Section):
 
     def settled(self) -> None:
         """Show the curve of the channel in view, and check the plane anew."""
-        plan = self._session.plan
-        self.rates.set_choice(self._session.choice, None if plan is None else plan.rate)
+        plan = self._view.plan
+        self.rates.set_choice(self._view.choice, None if plan is None else plan.rate)
         self.readouts.refresh()
 
     def shut(self) -> None:

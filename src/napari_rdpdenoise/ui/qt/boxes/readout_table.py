@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from napari_rdpdenoise.metrics.table import METRICS
-from napari_rdpdenoise.ui.compare.readouts import UNAVAILABLE, Readout, SeriesRow
+from napari_rdpdenoise.ui.compare.readouts import SeriesRow
+from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE, Readout
 from napari_rdpdenoise.ui.qt.parts.number_table import NumberTable
 
 __all__ = ["ReadoutTable"]

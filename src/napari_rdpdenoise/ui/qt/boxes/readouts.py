@@ -8,7 +8,7 @@ from typing import Any
 
 from napari.layers import Image, Layer, Shapes
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QGridLayout, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QFormLayout, QGridLayout, QProgressBar, QWidget
 
 from napari_rdpdenoise.metrics.download import (
     NETWORKS,
@@ -22,19 +22,19 @@ from napari_rdpdenoise.metrics.download import (
 from napari_rdpdenoise.metrics.table import METRICS
 from napari_rdpdenoise.ui.compare.readouts import (
     NO_REFERENCE,
-    Readout,
     RealismPath,
     SeriesRow,
     check_shown,
     measure_series,
     measure_shown,
 )
+from napari_rdpdenoise.ui.compare.scores import Readout
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, series_planes
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.readout_table import ReadoutTable
 from napari_rdpdenoise.ui.qt.parts.consent import ask_consent
-from napari_rdpdenoise.ui.qt.parts.controls import named, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, region_of, stack_of
 
 __all__ = ["ReadoutsBox"]
@@ -49,12 +49,12 @@ class ReadoutsBox(QWidget):
     """Measures what the dock shows, or a result layer plane by plane, in a thread.
 
     Args:
-        viewer: whose layers are offered as reference and region.
-        shown: tells the plane that is shown; None for nothing.
-        result_layer: tells the layer that holds the result; None for none.
-        networks: tells the folder of the metric networks; None for the usual places.
-        ask: asks the user to agree to a text; for tests.
-        opener: opens an address; for tests.
+        viewer: Viewer whose layers are offered as reference and region.
+        shown: Function that tells the plane that is shown; None for nothing.
+        result_layer: Function that tells the layer that holds the result; None for none.
+        networks: Function that tells the folder of the metric networks; None for the usual places.
+        ask: Function that asks the user to agree to a text; for tests.
+        opener: Function that opens an address; for tests.
     """
 
     path_changed = Signal(object)
@@ -67,12 +67,12 @@ class ReadoutsBox(QWidget):
         result_layer: Callable[[], Layer | None],
         networks: Callable[[], Path | None],
         *,
-        ask: Callable[[QWidget, str], bool] | None = None,
+        ask: Callable[[QWidget, str], bool] = ask_consent,
         opener: Opener | None = None,
     ) -> None:
         super().__init__()
         self._viewer, self._shown, self._result, self._folder = viewer, shown, result_layer, networks
-        self._ask, self._opener = ask or ask_consent, opener
+        self._ask, self._opener = ask, opener
         self._work = Newest(self)
         self._asked = False  # whether the work under way was asked for; the checks then wait
         self._missing: tuple[Network, ...] = ()
@@ -84,30 +84,30 @@ class ReadoutsBox(QWidget):
 
     def _build(self) -> None:
         layers = self._viewer.layers
-        self._reference = LayerChoice(layers, Image, "None", lambda layer: layer is self._result())
-        self._region = LayerChoice(layers, Shapes, "Whole plane")
-        self._plane, self._series = QPushButton("Measure plane"), QPushButton("Measure series")
-        self._cancel, self._copy = QPushButton("Cancel"), QPushButton("Copy table")
-        self._download = QPushButton("Download the metric networks...")
-        self._bar, self._table, self._status = QProgressBar(), ReadoutTable(), text_label()
-        named(
-            self._reference,
+        self._reference = named(
+            LayerChoice(layers, Image, "None", lambda layer: layer is self._result()),
             "Reference",
             "A clean image of the same field: one plane, or as many as the noisy layer. Its scale is fitted.",
         )
-        named(self._region, "Region", "Measure within the first rectangle of a shapes layer only.")
-        named(self._plane, "Measure plane", "Measure what is denoised of the plane that is shown.")
-        named(self._series, "Measure series", "Measure every plane of the result layer that is done.")
-        named(self._cancel, "Cancel measuring", "Stop after the number in work; what is there stays.")
-        named(self._copy, "Copy table", "Copy the table as tab-separated text (also Ctrl+C in the table).")
-        named(
-            self._download,
-            "Download the metric networks",
+        self._region = named(
+            LayerChoice(layers, Shapes, "Whole plane"),
+            "Region",
+            "Measure within the first rectangle of a shapes layer only.",
+        )
+        self._plane = button("Measure plane", "Measure what is denoised of the plane that is shown.")
+        self._series = button("Measure series", "Measure every plane of the result layer that is done.")
+        self._cancel = button(
+            "Cancel", "Stop after the number in work; what is there stays.", "Cancel measuring"
+        )
+        self._copy = button("Copy table", "Copy the table as tab-separated text (also Ctrl+C in the table).")
+        self._download = button(
+            "Download the metric networks...",
             "LPIPS and DISTS need published networks. You are asked first: address, size, licence, place. "
             "A folder that holds them can be named in the preferences instead.",
         )
-        named(self._bar, "Measuring", "How far the measurement or the download is.")
-        named(self._table, "Readouts", "The numbers, as they come in.")
+        self._bar = named(QProgressBar(), "Measuring", "How far the measurement or the download is.")
+        self._table = named(ReadoutTable(), "Readouts", "The numbers, as they come in.")
+        self._status = text_label()
         self._arrange()
         for choice in (self._reference, self._region):
             choice.currentIndexChanged.connect(self._other_choice)
@@ -122,14 +122,9 @@ class ReadoutsBox(QWidget):
         form.addRow("Reference", self._reference)
         form.addRow("Region", self._region)
         buttons = QGridLayout()
-        for number, button in enumerate((self._plane, self._series, self._cancel, self._copy)):
-            buttons.addWidget(button, *divmod(number, 2))
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(form)
-        column.addLayout(buttons)
-        for widget in (self._bar, self._table, self._status, self._download):
-            column.addWidget(widget)
+        for number, part in enumerate((self._plane, self._series, self._cancel, self._copy)):
+            buttons.addWidget(part, *divmod(number, 2))
+        stack(self, form, buttons, self._bar, self._table, self._status, self._download)
         self._download.hide()
 
     # What the user and the dock do
@@ -178,8 +173,8 @@ class ReadoutsBox(QWidget):
                 raise ValueError("series: expected a result layer and a reference, choose or make them first")
             result, clean = stack_of(layer), stack_of(reference)
             shown = self._shown()
-            source = self._noisy_layer(shown) if shown is not None else None
-            region = self._box(shown) if shown is not None else None
+            source = None if shown is None else self._noisy_layer(shown)
+            region = None if shown is None else self._box(shown)
             noisy = None if source is None else stack_of(source)
         except ValueError as error:
             self._fail(error)
@@ -224,11 +219,7 @@ class ReadoutsBox(QWidget):
     # What is measured
 
     def _now(self) -> tuple[Shown, Stack]:
-        """The plane that is shown, and the noisy stack it is of.
-
-        Raises:
-            ValueError: if there is none, or it is not shown as planes.
-        """
+        """The plane that is shown, and the noisy stack it is of; a ValueError says why there is none."""
         shown = self._shown()
         if self._viewer.dims.ndisplay != 2:
             raise ValueError(
@@ -264,8 +255,8 @@ class ReadoutsBox(QWidget):
         self._asked, self._fetches = True, fetches
         self._bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
         self._bar.show()
-        for button in (self._plane, self._series, self._download):
-            button.setEnabled(False)
+        for part in (self._plane, self._series, self._download):
+            part.setEnabled(False)
         self._cancel.setEnabled(True)
         self._work.start(work, self._show_item, self._ended)
 
@@ -282,8 +273,7 @@ class ReadoutsBox(QWidget):
             self._put(item)
         elif isinstance(item, SeriesRow):
             self._table.put_row(item)
-            for readout in item.readouts:
-                self._offer_download(readout)
+            self._offer_download(*item.readouts)
         elif isinstance(item, RealismPath):
             self.path_changed.emit(item)
         elif isinstance(item, Fetched):
@@ -302,8 +292,8 @@ class ReadoutsBox(QWidget):
         self._table.put_readout(readout)
         self._offer_download(readout)
 
-    def _offer_download(self, readout: Readout) -> None:
-        if readout.name in _NEED_NETWORKS and readout.value is None:
+    def _offer_download(self, *readouts: Readout) -> None:
+        if any(readout.name in _NEED_NETWORKS and readout.value is None for readout in readouts):
             self._download.show()
 
     def _progress(self, fetched: Fetched) -> None:

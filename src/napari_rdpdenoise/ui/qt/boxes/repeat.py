@@ -6,11 +6,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QPushButton
+from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout
 
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.qt.background import ask
-from napari_rdpdenoise.ui.qt.parts.controls import named, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
@@ -34,40 +34,31 @@ class RepeatBox(Section):
     def __init__(self, request: Callable[[], Request], apply: Callable[[RunSettings], None]) -> None:
         super().__init__()
         self._request, self._apply = request, apply
-        self._python = _button(
+        self._python = button(
             "Copy as Python", "Copy Python text that denoises the same with these settings."
         )
-        self._command = _button("Copy as command", "Copy a command line that denoises the same.")
-        self._save = _button(
+        self._command = button("Copy as command", "Copy a command line that denoises the same.")
+        self._save = button(
             "Save job...", "Save these settings to a file that dock and command line load again."
         )
-        self._load = _button(
+        self._load = button(
             "Load job...",
             "Take the settings from a job file, a saved one or the RESULT.job.json beside a result.",
         )
         self._told = named(text_label(), "Repeat", "What was copied, saved or loaded.")
         self._told.hide()
         grid = QGridLayout()
-        for number, button in enumerate((self._python, self._command, self._save, self._load)):
-            grid.addWidget(button, *divmod(number, 2))
+        for number, part in enumerate((self._python, self._command, self._save, self._load)):
+            grid.addWidget(part, *divmod(number, 2))
         stack(self, grid, self._told)
         self._python.clicked.connect(lambda: self._copy(as_python, "Python text"))
         self._command.clicked.connect(lambda: self._copy(as_command, "Command"))
         self._save.clicked.connect(self._save_job)
         self._load.clicked.connect(self._load_job)
 
-    def _now(self) -> Request | None:
-        try:
-            return self._request()
-        except ValueError as error:
-            show_error(describe(error))
-            return None
-
     def _copy(self, written: Callable[[Request], str], what: str) -> None:
-        request = self._now()
-        if request is None:
-            return
         try:
+            request = self._request()
             text = written(request)
         except ValueError as error:
             show_error(describe(error))
@@ -77,8 +68,10 @@ class RepeatBox(Section):
         self._tell(f"{what} copied{note}.")
 
     def _save_job(self) -> None:
-        request = self._now()
-        if request is None:
+        try:
+            request = self._request()
+        except ValueError as error:
+            show_error(describe(error))
             return
         name, _ = QFileDialog.getSaveFileName(self, "Save job", _suggested(request), _FILTER)
         if not name:
@@ -91,8 +84,12 @@ class RepeatBox(Section):
                     f"job: expected a new name, found a file at {path}; choose it itself to replace it"
                 )
                 return
-        saved = lambda _: self._tell(f"Job saved as {path.name}.", str(path))  # noqa: E731
-        ask(self, lambda: _write(path, request), saved, _teller("The job could not be saved"))
+        ask(
+            self,
+            lambda: _write(path, request),
+            lambda _: self._tell(f"Job saved as {path.name}.", str(path)),
+            _teller("The job could not be saved"),
+        )
 
     def _load_job(self) -> None:
         name, _ = QFileDialog.getOpenFileName(self, "Load job", "", _FILTER)
@@ -117,10 +114,6 @@ class RepeatBox(Section):
 def section(window: NapariWindow) -> RepeatBox:
     """The section of a dock."""
     return RepeatBox(window.session.request, window.session.take_settings)
-
-
-def _button(text: str, tooltip: str) -> QPushButton:
-    return named(QPushButton(text), text.removesuffix("..."), tooltip)
 
 
 def _suggested(request: Request) -> str:

@@ -9,13 +9,13 @@ import napari
 import numpy as np
 from napari.utils import progress
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QProgressBar, QPushButton
+from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QProgressBar
 
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import Finished, limits_of
@@ -47,14 +47,11 @@ class RunBox(Section):
             "A layer in memory, or a file that is written tile by tile and then opened.",
         )
         self.target.addItems([_MEMORY, _ZARR, _TIFF])
-        self.denoise = named(
-            QPushButton("&Denoise stack"),
-            "Denoise stack",
+        self.denoise = button(
+            "&Denoise stack",
             "Denoise all planes of the layer, or the channels and times chosen under Advanced.",
         )
-        self.stop = named(
-            QPushButton("Ca&ncel"), "Cancel", "Stop after the tile in work; what is done is kept."
-        )
+        self.stop = button("Ca&ncel", "Stop after the tile in work; what is done is kept.")
         self.bar = named(QProgressBar(), "Progress", "Tiles done.")
         self.status = named(text_label(), "Status", "")
         form = QFormLayout()
@@ -142,7 +139,7 @@ class RunBox(Section):
 
     def _check(self, target: Path) -> None:
         """Raise a ValueError for a file that the image, or any other layer, is read from."""
-        subject = self._window.session.subject
+        subject = self._window.session.view.subject
         if subject is not None:
             refuse_overwriting(target, files_behind(subject.data, subject.path))
         for layer in self._viewer.layers:
@@ -187,8 +184,7 @@ class RunBox(Section):
             made["path"] = str(job.target)
         if names := _channel_names(job):
             made["channel_names"] = names
-        several = isinstance(data, list)
-        name = f"{job.name} {suffix}"
+        several, name = isinstance(data, list), f"{job.name} {suffix}"
         self._viewer.add_image(data, name=name, multiscale=several, metadata={OURS: made}, **look)
         self._window.cover()
 

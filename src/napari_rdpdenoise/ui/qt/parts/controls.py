@@ -6,11 +6,30 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from qtpy.QtCore import QObject, Qt, QTimer
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QLayout, QSizePolicy, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QLayout,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QLabeledDoubleSlider
 from superqt.utils import signals_blocked
 
-__all__ = ["Fold", "named", "row", "show_value", "single_shot", "stack", "text_label", "unit_slider"]
+__all__ = [
+    "Fold",
+    "button",
+    "named",
+    "row",
+    "show_value",
+    "single_shot",
+    "stack",
+    "text_label",
+    "unit_slider",
+]
 
 W = TypeVar("W", bound=QWidget)
 
@@ -22,6 +41,11 @@ def named(widget: W, name: str, tooltip: str) -> W:
         part.setAccessibleDescription(tooltip)
         part.setToolTip(tooltip)
     return widget
+
+
+def button(text: str, tooltip: str, name: str = "") -> QPushButton:
+    """A button, and what it does; its name for screen readers is its text, where that says enough."""
+    return named(QPushButton(text), name or text.replace("&", "").removesuffix("..."), tooltip)
 
 
 def unit_slider() -> QLabeledDoubleSlider:

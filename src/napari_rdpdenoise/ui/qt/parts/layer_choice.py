@@ -60,6 +60,12 @@ class LayerChoice(QComboBox):
         found = (self.itemData(number) for number in range(self.count()))
         return [layer for layer in found if layer is not None]
 
+    def set_none(self, text: str) -> None:
+        """Give no layer another name, and choose it."""
+        self._none = text
+        self.choose(None)
+        self.follow()
+
     def follow(self, event: object = None) -> None:
         """List the viewer's layers anew and keep the choice, if it is still there."""
         if not alive(self):  # the viewer does not know that Qt has deleted the widget

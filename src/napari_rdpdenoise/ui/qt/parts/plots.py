@@ -35,8 +35,8 @@ class Plot(QWidget):
     """A plot with its numbers in words below it.
 
     Args:
-        name: for screen readers.
-        empty: what it says while there is nothing to plot.
+        name: Name for screen readers.
+        empty: Text while there is nothing to plot.
     """
 
     def __init__(self, name: str, empty: str) -> None:
@@ -63,7 +63,7 @@ class Plot(QWidget):
         if hasattr(loaded, "PlotWidget"):  # not while another plot's thread is in the middle of importing it
             self._build(loaded)
         else:
-            self._loader.ask(_load, self._build, self._loaded)
+            self._loader.ask(lambda: import_module("pyqtgraph"), self._build, self._loaded)
 
     def changeEvent(self, event: QEvent) -> None:
         """Follow the theme."""
@@ -86,14 +86,7 @@ class Plot(QWidget):
         self._draw()
 
     def _dots(self, shape: str, size: int, *, filled: bool = True, line: bool = False) -> Any:
-        """Add points that are set later: items live as long as the plot, Qt may still paint removed ones.
-
-        Args:
-            shape: as pyqtgraph names it.
-            size: of a point, px.
-            filled: whether it is a surface, else an outline.
-            line: whether a line joins the points.
-        """
+        """Add points of a shape and size in px, set later: Qt may still paint items that were removed."""
         item = self._plot.plot([], [], pen=None, symbol=shape, symbolSize=size)
         self._styles.append((item, filled, line))
         return item
@@ -129,9 +122,7 @@ class Plot(QWidget):
         """Text and ground of the theme: a style sheet colours the palette of the label, not of its parent."""
         self._label.ensurePolished()
         palette = self._label.palette()
-        text = palette.color(QPalette.ColorRole.WindowText)
-        ground = palette.color(QPalette.ColorRole.Window)
-        return text, ground
+        return palette.color(QPalette.ColorRole.WindowText), palette.color(QPalette.ColorRole.Window)
 
     def _make(self) -> None:
         """Add what is drawn, without data."""
@@ -281,13 +272,13 @@ class PathPlot(Plot):
         if not path.points:
             return path.note
         first, last = path.points[0], path.points[-1]
-        words = f"{_upper(path.y_name)} against {path.x_name}: ■ fidelity {first.y:.2f} at {first.x:.3g}"
+        words = f"{path.y_name} against {path.x_name}: ■ fidelity {first.y:.2f} at {first.x:.3g}"
         if last.alpha == 1:
             words += f", ▲ realism {last.y:.2f} at {last.x:.3g}"
         if self._alpha <= last.alpha:
             x, y = self._here(path)
             words += f", ○ slider at {self._alpha:.2f}: {y:.2f} at {x:.3g}"
-        return f"{words}. {path.note}".strip()
+        return f"{words[:1].upper()}{words[1:]}. {path.note}".strip()
 
 
 def quiet_plot(pyqtgraph: Any, parent: QWidget, height: int) -> Any:
@@ -305,13 +296,5 @@ def quiet_plot(pyqtgraph: Any, parent: QWidget, height: int) -> Any:
     return plot
 
 
-def _load() -> Any:
-    return import_module("pyqtgraph")
-
-
 def _columns(path: RealismPath) -> Any:
     return np.array([(point.alpha, point.x, point.y) for point in path.points]).T
-
-
-def _upper(text: str) -> str:
-    return text[:1].upper() + text[1:]
