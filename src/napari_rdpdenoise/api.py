@@ -91,9 +91,7 @@ def denoise(
     # a model by name is loaded again where a block is computed, one in hand has to travel there
     codec = None if isinstance(model, str | Path) else model
     if isinstance(image, np.ndarray):
-        outcome = _run(Job(image, None, settings), codec, cache)
-        _warn(outcome)
-        return outcome.data
+        return _run(Job(image, None, settings), codec, cache).data
     from napari_rdpdenoise.lazy import denoise_lazy
 
     source = _open(image, axes)
@@ -143,9 +141,7 @@ def denoise_file(
     """
     chosen = _settings(FileOptions, model, settings)
     codec = None if isinstance(model, str | Path) else model
-    outcome = _run(Job(image, Path(output), chosen), codec, cache)
-    _warn(outcome)
-    return outcome
+    return _run(Job(image, Path(output), chosen), codec, cache)
 
 
 def _settings(known: type, model: str | Path | Codec, options: Any, **given: Any) -> RunSettings:
@@ -180,6 +176,7 @@ def _open(image: Any, axes: str | None) -> ImageSource:
 
 
 def _run(job: Job, codec: Codec | None, cache: LatentCache | None) -> Outcome:
+    """Run to the end, and warn the caller of the caller of what is doubtful."""
     from napari_rdpdenoise.jobs.runner import run
 
     running = run(job, codec=codec, cache=cache)
@@ -187,11 +184,8 @@ def _run(job: Job, codec: Codec | None, cache: LatentCache | None) -> Outcome:
         try:
             next(running)
         except StopIteration as end:
-            return end.value
-
-
-def _warn(outcome: Outcome) -> None:
-    """Warn the caller of the caller of what is doubtful."""
+            outcome: Outcome = end.value
+            break
     report, spec = outcome.report, outcome.spec
     messages = list(report.messages)
     if report.clipped > _CLIPPED_SHARE * math.prod(spec.shape):
@@ -200,3 +194,4 @@ def _warn(outcome: Outcome) -> None:
         )
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=3)
+    return outcome

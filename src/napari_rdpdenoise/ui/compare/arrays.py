@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.ui.layers.slicing import Sliced
+from napari_rdpdenoise.ui.layers.slicing import Sliced, SlicedPlanes
 from napari_rdpdenoise.ui.preview.shown import Shown
 
 __all__ = ["Crop", "Difference", "Gap", "Toggle", "Which", "noise_limits", "spread_limits"]
@@ -94,7 +94,7 @@ class Crop(Sliced):
         return np.asarray(self._array[(*full[: self._axis], part, *full[self._axis + 1 :])])
 
 
-class Gap(Sliced):
+class Gap(SlicedPlanes):
     """Texture that the data do not determine: realism - fidelity of the shown plane, float32 raw counts.
 
     0 where it is not done, and in all other planes.
@@ -102,18 +102,15 @@ class Gap(Sliced):
     Args:
         shape: Shape of the layer, pixels.
         axes: Axes of the layer, one upper-case letter each, with Y and X.
+
+    Attributes:
+        plane: Plane that was shown last, (height, width).
     """
 
     def __init__(self, shape: tuple[int, ...], axes: str) -> None:
-        self.shape, self.dtype = tuple(shape), np.dtype(np.float32)
-        self._y, self._x = axes.index("Y"), axes.index("X")
+        super().__init__(shape, axes, np.dtype(np.float32))
+        self.plane = np.zeros((shape[self._y], shape[self._x]), np.float32)
         self._index: tuple[int, ...] | None = None
-        self._plane = np.zeros((shape[self._y], shape[self._x]), np.float32)
-
-    @property
-    def plane(self) -> NDArray[np.float32]:
-        """The shown plane, (height, width)."""
-        return self._plane
 
     def show(self, shown: Shown | None) -> bool:
         """Take over what is shown; returns whether there is a gap to show.
@@ -124,33 +121,20 @@ class Gap(Sliced):
         if shown is None or shown.realism is None:
             self._index = None
             return False
-        if shown.fidelity.shape != self._plane.shape:
+        if shown.fidelity.shape != self.plane.shape:
             raise ValueError(
-                f"shown: expected a plane of {self._plane.shape} pixels, found {shown.fidelity.shape}; "
+                f"shown: expected a plane of {self.plane.shape} pixels, found {shown.fidelity.shape}; "
                 "make a new gap for another layer"
             )
         plane = np.subtract(shown.realism, shown.fidelity, dtype=np.float32)
         plane[~(shown.done & np.isfinite(plane))] = 0
-        self._plane, self._index = plane, shown.index
+        self.plane, self._index = plane, shown.index
         return True
 
     def _read(self, full: tuple[Any, ...]) -> NDArray[np.float32]:
-        target: list[Any] = []
-        lengths: list[int] = []
-        index = iter(self._index or ())
-        hit = self._index is not None
-        for axis, (part, size) in enumerate(zip(full, self.shape, strict=True)):
-            taken = range(size)[part] if isinstance(part, slice) else (part,)
-            inside = axis in (self._y, self._x)
-            place = None if inside else next(index, None)
-            hit = hit and (inside or place in taken)
-            if isinstance(part, slice):  # integers have no axis in what is read
-                lengths.append(len(taken))
-                target.append(slice(None) if place is None or not hit else taken.index(place))
-        out = np.zeros(lengths, np.float32)
-        if hit:
-            part = self._plane[full[self._y], full[self._x]]
-            out[tuple(target)] = part.T if self._x < self._y else part
+        out = np.zeros(self._read_shape(full), np.float32)
+        if self._index is not None:
+            self._overlay(out, full, self._index, self.plane)
         return out
 
 

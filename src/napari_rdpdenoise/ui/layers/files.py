@@ -27,14 +27,13 @@ from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.io.units import unit_name
 from napari_rdpdenoise.ui.layers.axes import layer_axes
-from napari_rdpdenoise.ui.layers.metadata import LENGTHS, TIMES, layer_metadata
+from napari_rdpdenoise.ui.layers.metadata import LENGTHS, OURS, TIMES, layer_metadata
 
 __all__ = ["LayerData", "napari_get_reader", "read_image", "write_ome_tiff", "write_ome_zarr"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 """Data, keyword arguments and kind of a layer, as napari's readers return them."""
 
-_OURS = "napari-rdpdenoise"  # key of our entry in the metadata of layers
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _TIFF_ENDINGS = (".ome.tif", ".ome.tiff")
 _SAMPLED = 1024  # px, edge of what is looked at for the contrast, per plane
@@ -58,12 +57,12 @@ def read_image(path: str) -> list[LayerData]:
     """Open a file as one lazy image layer; several resolutions become a multiscale layer.
 
     Args:
-        path: of an OME-TIFF, OME-Zarr image or zarr array.
+        path: Path of an OME-TIFF, OME-Zarr image or zarr array.
 
     Raises:
-        FileNotFoundError: there is nothing at the path.
-        ValueError: it is not one image.
-        TypeError: its samples are of a kind that holds no image, such as masks and 64-bit labels.
+        FileNotFoundError: If there is nothing at the path.
+        ValueError: If it is not one image.
+        TypeError: If its samples are of a kind that holds no image, such as masks and 64-bit labels.
     """
     try:
         levels = open_levels(path)
@@ -76,7 +75,9 @@ def read_image(path: str) -> list[LayerData]:
     rgb = "S" in axes and source.shape[axes.index("S")] in (3, 4)
     options: dict[str, Any] = {"name": known.name or Path(path).stem, "rgb": rgb}
     if rgb:
-        arrays = [_colours_last(array, axes.index("S")) for array in arrays]
+        import dask.array as da
+
+        arrays = [da.moveaxis(array, axes.index("S"), -1) for array in arrays]
         axes = axes.replace("S", "")
     else:
         options["contrast_limits"] = _contrast(levels[-1])
@@ -85,16 +86,10 @@ def read_image(path: str) -> list[LayerData]:
         "scale": tuple(float(known.scale.get(axis, 1.0)) for axis in axes),
         "units": tuple(unit if unit in LENGTHS | TIMES else "pixel" for unit in units),
         "axis_labels": tuple((axes if "C" in axes else axes.replace("S", "C")).lower()),
-        "metadata": {_OURS: {"channel_names": known.channel_names}} if known.channel_names else {},
+        "metadata": {OURS: {"channel_names": known.channel_names}} if known.channel_names else {},
         "multiscale": len(arrays) > 1,
     }
     return [(arrays if len(arrays) > 1 else arrays[0], options, "image")]
-
-
-def _colours_last(array: Any, axis: int) -> Any:
-    import dask.array as da
-
-    return da.moveaxis(array, axis, -1)
 
 
 def _contrast(level: ImageSource) -> tuple[float, float]:
@@ -215,8 +210,6 @@ def _check_place(target: Path, data: Any) -> None:
 
 
 def _as_source(data: Any, name: str, meta: Mapping[str, Any]) -> ArraySource:
-    from napari_rdpdenoise.io.arrays import ArraySource
-
     ndim = len(data.shape)
     units = meta.get("units") or (None,) * ndim
     axes = _axes(name, tuple(meta.get("axis_labels") or ("",) * ndim), units)
@@ -269,7 +262,7 @@ def _is_neutral(transform: Any) -> bool:
 
 
 def _ours(meta: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = (meta.get("metadata") or {}).get(_OURS)
+    found = (meta.get("metadata") or {}).get(OURS)
     return found if isinstance(found, Mapping) else {}
 
 

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from napari_rdpdenoise.io.source import ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 
-__all__ = ["LENGTHS", "TIMES", "layer_metadata"]
+__all__ = ["LENGTHS", "OURS", "TIMES", "layer_metadata"]
+
+OURS = "napari-rdpdenoise"
+"""Key of our entry in the metadata of layers that we made."""
 
 _PREFIXES = (
     "", "yocto", "zepto", "atto", "femto", "pico", "nano", "micro", "milli", "centi", "deci", "hecto", "kilo",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sliced", "full_key"]
+__all__ = ["Sliced", "SlicedPlanes", "full_key"]
 
 
 class Sliced(ABC):
@@ -50,6 +50,45 @@ class Sliced(ABC):
         """The whole array in memory."""
         whole = self[...]
         return whole if dtype is None else whole.astype(dtype, copy=False)
+
+
+class SlicedPlanes(Sliced):
+    """Such an array with axes Y and X, of which single planes (height, width) are known.
+
+    Args:
+        shape: Shape, pixels per axis.
+        axes: Axes, one upper-case letter each, with Y and X.
+        dtype: Type of every slice.
+    """
+
+    def __init__(self, shape: Sequence[int], axes: str, dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype = tuple(int(size) for size in shape), dtype
+        self._y, self._x = axes.index("Y"), axes.index("X")
+        self._leading = [axis for axis, letter in enumerate(axes) if letter not in "YX"]
+
+    def _read_shape(self, full: tuple[Any, ...]) -> tuple[int, ...]:
+        """Shape of what a full key takes: integers have no axis in it."""
+        parts = zip(self.shape, full, strict=True)
+        return tuple(len(range(size)[part]) for size, part in parts if isinstance(part, slice))
+
+    def _part(self, plane: NDArray[Any], full: tuple[Any, ...]) -> NDArray[Any]:
+        """What a full key takes of one plane (height, width), in the order of the axes."""
+        part = plane[full[self._y], full[self._x]]
+        return part.T if self._x < self._y else part
+
+    def _overlay(
+        self, out: NDArray[Any], full: tuple[Any, ...], index: tuple[int, ...], plane: NDArray[Any]
+    ) -> None:
+        """Put a plane (height, width) where the result of a full key shows it, if it does."""
+        places = dict(zip(self._leading, index, strict=True))
+        target: list[Any] = []
+        for axis, part in enumerate(full):
+            taken = range(self.shape[axis])[part] if isinstance(part, slice) else (part,)
+            if axis in places and places[axis] not in taken:
+                return
+            if isinstance(part, slice):
+                target.append(taken.index(places[axis]) if axis in places else slice(None))
+        out[tuple(target)] = self._part(plane, full)
 
 
 def full_key(key: Any, shape: Sequence[int]) -> tuple[Any, ...]:

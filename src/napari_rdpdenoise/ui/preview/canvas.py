@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.io.source import check_axes, check_dtype
 from napari_rdpdenoise.tiles import GRID, Tile
-from napari_rdpdenoise.ui.layers.slicing import Sliced, full_key
+from napari_rdpdenoise.ui.layers.slicing import SlicedPlanes, full_key
 
 __all__ = ["Canvas"]
 
@@ -30,31 +30,28 @@ class _Plane:
     done: NDArray[np.bool_]  # per block of the grid, on which all cores lie
 
 
-class Canvas(Sliced):
+class Canvas(SlicedPlanes):
     """Array of the noisy layer's axes and shape; previewed tiles are written into it.
 
     ``index`` below is one number per axis beside Y and X, in the layer's order; a plane is (height, width).
 
     Args:
-        data: the noisy layer's full-resolution array (NumPy, dask, zarr).
-        axes: one upper-case letter per axis, such as "TYX".
-        dtype: of the result; None for that of the data.
-        memory_bytes: budget for planes beside the one in use.
+        data: Full-resolution array of the noisy layer (NumPy, dask, zarr).
+        axes: Axes, one upper-case letter each, such as "TYX".
+        dtype: Type of the result; None for that of the data.
+        memory_bytes: Budget for planes beside the one in use.
 
     Raises:
-        ValueError: if the axes do not fit.
-        TypeError: if a dtype is not supported.
+        ValueError: If the axes do not fit.
+        TypeError: If a dtype is not supported.
     """
 
     def __init__(
         self, data: Any, axes: str, dtype: np.dtype | str | None = None, memory_bytes: int = GIB
     ) -> None:
-        self.shape = tuple(int(size) for size in data.shape)
-        self._axes = check_axes(axes, len(self.shape))
-        self.dtype = check_dtype(data.dtype if dtype is None else dtype)
+        kind = check_dtype(data.dtype if dtype is None else dtype)
+        super().__init__(data.shape, check_axes(axes, len(data.shape)), kind)
         self._data, self._budget = data, memory_bytes
-        self._leading = [axis for axis, letter in enumerate(self._axes) if letter not in "YX"]
-        self._y, self._x = self._axes.index("Y"), self._axes.index("X")
         self._planes: OrderedDict[tuple[int, ...], _Plane] = OrderedDict()
         self._lock = threading.RLock()
 
@@ -103,12 +100,7 @@ class Canvas(Sliced):
     def done_at(self, key: Any) -> NDArray[np.bool_]:
         """Which pixels hold the result: bool, of the shape of ``self[key]``."""
         full = full_key(key, self.shape)
-        lengths = (
-            len(range(size)[part])
-            for size, part in zip(self.shape, full, strict=True)
-            if isinstance(part, slice)
-        )
-        out = np.zeros(tuple(lengths), np.bool_)
+        out = np.zeros(self._read_shape(full), np.bool_)
         with self._lock:
             held = list(self._planes)
         for index in held:
@@ -153,25 +145,6 @@ class Canvas(Sliced):
         pixels = (pixels.T if self._x < self._y else pixels).astype(self.dtype, order="C")
         blocks = tuple(-(-self.shape[axis] // GRID) for axis in (self._y, self._x))
         return _Plane(pixels, np.zeros(blocks, np.bool_))
-
-    def _part(self, plane: NDArray[Any], full: tuple[Any, ...]) -> NDArray[Any]:
-        """What a full key takes of one plane (height, width), in the layer's order of axes."""
-        part = plane[full[self._y], full[self._x]]
-        return part.T if self._x < self._y else part
-
-    def _overlay(
-        self, out: NDArray[Any], full: tuple[Any, ...], index: tuple[int, ...], plane: NDArray[Any]
-    ) -> None:
-        """Put a plane (height, width) where the result of a full key shows it, if it does."""
-        target: list[Any] = []
-        for axis, part in enumerate(full):
-            here = axis in self._leading
-            taken = range(self.shape[axis])[part] if isinstance(part, slice) else (part,)
-            if here and index[self._leading.index(axis)] not in taken:
-                return
-            if isinstance(part, slice):  # integers have no axis in the result
-                target.append(taken.index(index[self._leading.index(axis)]) if here else slice(None))
-        out[tuple(target)] = self._part(plane, full)
 
 
 def _blocks(start: int, stop: int) -> slice:

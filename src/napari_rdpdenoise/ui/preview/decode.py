@@ -6,8 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec.decoded import Decoded
+from napari_rdpdenoise.nn.decoders.place import plane_seed
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.plan import ChannelPlan
+from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work, decoders_of
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import ChannelPlans, Series
 from napari_rdpdenoise.ui.preview.viewport import Wish
@@ -22,8 +24,8 @@ class PairMaker:
     """Reads, encodes and decodes single tiles as a run would.
 
     Args:
-        cache: of latents and of choices of the rate, shared with runs; None for none.
-        load: gives the codec of a model and a device; None for the process's shared ones.
+        cache: Cache of latents and of choices of the rate, shared with runs; None for none.
+        load: Function that gives the codec of a model and a device; None for the process's shared ones.
     """
 
     def __init__(self, cache: LatentCache | None, load: Callable[[str, str], Codec] | None) -> None:
@@ -66,19 +68,17 @@ class PairMaker:
         """Denoise one tile with both decoders.
 
         Args:
-            series: what it is a part of.
-            wish: plane, channel and tile.
-            plan: of the channel.
-            codec: loaded model.
-            give_up: asked while the device computes something else, whether to stop waiting.
-            provisional: whether the plan's rate is not the final one.
+            series: Series that it is a part of.
+            wish: Plane, channel and tile.
+            plan: Plan of the channel.
+            codec: Loaded model.
+            give_up: Function that tells, while the device computes something else, whether to stop waiting.
+            provisional: Whether the plan's rate is not the final one.
 
         Raises:
-            GivenUp: if ``give_up`` said so.
+            GivenUp: If ``give_up`` said so.
         """
-        from napari_rdpdenoise.codec import Decoded, plane_seed
         from napari_rdpdenoise.codec.device import device_turns
-        from napari_rdpdenoise.stream.plan import Plan, Work, decoders_of
         from napari_rdpdenoise.stream.tile import TileTask
 
         cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate
@@ -88,10 +88,9 @@ class PairMaker:
         work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
         item, decoded = task.do(work, turn)
         place = wish.tile.core_in_outer
+        images = {name: image[place].copy() for name, image in decoded.items()}  # no views: the halo goes
         return Pair(
-            Decoded(
-                {name: image[place].copy() for name, image in decoded.items()}
-            ),  # no views: the halo goes
+            Decoded(images),
             None if item.missing is None else item.missing[place].copy(),
             float("nan") if item.latents is None else item.latents.bpp,
             provisional,

@@ -9,13 +9,12 @@ import napari
 import numpy as np
 
 from napari_rdpdenoise.ui.layers.axes import layer_axes
+from napari_rdpdenoise.ui.layers.metadata import OURS
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 
 __all__ = ["OURS", "full_data", "is_ours", "look_of", "made_of", "position_of", "subject_of", "view_of"]
 
-OURS = "napari-rdpdenoise"
-"""Key of our entry in the metadata of layers that the dock made."""
 _HELPERS = ("preview", "split", "residual", "gap")
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _DISPLAY = ("rgb", "colormap", "contrast_limits", "gamma", "blending", "interpolation2d")

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 from napari.utils.notifications import show_error
 from qtpy.QtGui import QShowEvent
 from qtpy.QtWidgets import QMessageBox, QWidget
 
-from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.cache import CacheStats, LatentCache
 from napari_rdpdenoise.ui.qt.background import Newest, ask
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
@@ -18,15 +17,6 @@ from napari_rdpdenoise.ui.state import describe
 __all__ = ["CacheBox", "size_words"]
 
 _SHOWN = 34  # letters of the folder, so that its line fits into 320 px
-
-
-class _Found(NamedTuple):
-    """What a thread saw: bytes and tiles on disk, and what clearing freed."""
-
-    disk_bytes: int
-    tiles: int
-    freed_bytes: int = 0
-    freed_tiles: int = 0
 
 
 class CacheBox(QWidget):
@@ -59,7 +49,7 @@ class CacheBox(QWidget):
     def refresh(self) -> None:
         """Look at the cache again, and show its size when that is done."""
         # A folder that cannot be looked through shows no size
-        self._looking.ask(lambda: _look(self._cache), self._show_size, lambda error: None)
+        self._looking.ask(self._cache.stats, self._show_size, lambda error: None)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Bring the size up to date whenever the box is unfolded."""
@@ -80,10 +70,13 @@ class CacheBox(QWidget):
             self._clear.setEnabled(False)
             ask(self, lambda: _empty(self._cache), self._tell_freed, self._cleared)
 
-    def _tell_freed(self, found: _Found) -> None:
-        tiles = "1 tile" if found.freed_tiles == 1 else f"{found.freed_tiles} tiles"
-        left = f" {size_words(found.disk_bytes)} are in use and stay." if found.disk_bytes else ""
-        self._told.setText(f"Freed {size_words(found.freed_bytes)}, {tiles}.{left}")
+    def _tell_freed(self, found: tuple[CacheStats, CacheStats]) -> None:
+        before, after = found
+        count = max(before.entries - after.entries, 0)
+        tiles = "1 tile" if count == 1 else f"{count} tiles"
+        left = f" {size_words(after.disk_bytes)} are in use and stay." if after.disk_bytes else ""
+        freed = size_words(max(before.disk_bytes - after.disk_bytes, 0))
+        self._told.setText(f"Freed {freed}, {tiles}.{left}")
         self._told.show()
 
     def _cleared(self, error: Exception | None) -> None:
@@ -95,7 +88,7 @@ class CacheBox(QWidget):
             )
         self.refresh()
 
-    def _show_size(self, found: _Found) -> None:
+    def _show_size(self, found: CacheStats) -> None:
         self._show_folder(size_words(found.disk_bytes))
 
     def _show_folder(self, size: str = "...") -> None:
@@ -128,21 +121,9 @@ def _short(folder: Path) -> str:
     return text if len(text) <= _SHOWN else "..." + text[3 - _SHOWN :]
 
 
-def _look(cache: LatentCache) -> _Found:
-    stats = cache.stats()
-    return _Found(stats.disk_bytes, stats.entries)
-
-
-def _empty(cache: LatentCache) -> _Found:
-    before = _fresh(cache)
+def _empty(cache: LatentCache) -> tuple[CacheStats, CacheStats]:
+    """Sizes before and after; before as they are now, as others may have written since it last looked."""
+    fresh = cache if cache.folder is None else LatentCache(memory_bytes=0, folder=cache.folder)
+    before = fresh.stats()
     cache.clear()
-    after = _look(cache)
-    freed = before.disk_bytes - after.disk_bytes, before.tiles - after.tiles
-    return after._replace(freed_bytes=max(freed[0], 0), freed_tiles=max(freed[1], 0))
-
-
-def _fresh(cache: LatentCache) -> _Found:
-    """Sizes as they are now: other processes may have written since ``cache`` last looked."""
-    from napari_rdpdenoise.cache import LatentCache
-
-    return _look(LatentCache(memory_bytes=0, folder=cache.folder) if cache.folder is not None else cache)
+    return before, cache.stats()
