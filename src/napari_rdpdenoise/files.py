@@ -82,6 +82,11 @@ def atomic(path: Path | str) -> Iterator[Path]:
         raise
 
 
+def is_zarr(folder: Path) -> bool:
+    """Whether a folder is a zarr array or group."""
+    return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
+
+
 def remove(path: Path) -> None:
     """Remove a file or folder if it is there."""
     if path.is_dir() and not path.is_symlink():

@@ -6,10 +6,14 @@ result block by block and can go on after an interruption. tifffile, zarr and da
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.io.convert import to_output
 from napari_rdpdenoise.io.sink import open_sink
@@ -23,9 +27,6 @@ from napari_rdpdenoise.io.source import (
     planes,
 )
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
-
-if TYPE_CHECKING:
-    import os
 
 __all__ = [
     "ArraySink",
@@ -43,8 +44,8 @@ __all__ = [
     "to_output",
 ]
 
+_ZARR_ZIPS = (".zarr.zip", ".ozx")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-_ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 
 
 def open_image(source: str | os.PathLike[str] | Any, axes: str | None = None) -> ImageSource:
@@ -61,7 +62,7 @@ def open_image(source: str | os.PathLike[str] | Any, axes: str | None = None) ->
         ValueError: If it is no image of a known kind, is empty or 1-D, or the axes do not fit.
         TypeError: If the kind of object or the dtype (boolean, complex, 64-bit integer) is not supported.
     """
-    if isinstance(source, str | Path) or hasattr(source, "__fspath__"):
+    if isinstance(source, str | os.PathLike):
         return _open_path(source, axes)
     if isinstance(source, ImageSource):
         if axes is not None and axes.upper() != source.metadata.axes:
@@ -74,8 +75,6 @@ def open_image(source: str | os.PathLike[str] | Any, axes: str | None = None) ->
 
 
 def _open_array(array: Any, axes: str | None) -> ImageSource:
-    import numpy as np
-
     from napari_rdpdenoise.io.arrays import ArraySource
 
     zarr, dask_array = sys.modules.get("zarr"), sys.modules.get("dask.array")
@@ -96,7 +95,7 @@ def _open_path(source: Any, axes: str | None) -> ImageSource:
     path = Path(source)
     if "://" not in text and not path.exists():
         raise FileNotFoundError(f"image: expected a file or folder, found nothing at {text}; check the path")
-    if "://" in text or _is_zarr(path):
+    if "://" in text or is_zarr(path) or (path.is_file() and path.name.lower().endswith(_ZARR_ZIPS)):
         from napari_rdpdenoise.io.ome_zarr import open_zarr
 
         return open_zarr(source, axes)
@@ -108,8 +107,6 @@ def _open_path(source: Any, axes: str | None) -> ImageSource:
 
             return TiffSource(path, axes)
         if magic == b"\x93NUMPY":
-            import numpy as np
-
             from napari_rdpdenoise.io.arrays import ArraySource
 
             return ArraySource(np.load(path, mmap_mode="r"), axes, ImageMetadata(axes or "", name=path.stem))
@@ -117,9 +114,3 @@ def _open_path(source: Any, axes: str | None) -> ImageSource:
         f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy, found another kind at {text}; "
         "convert it to OME-TIFF or OME-Zarr first"
     )
-
-
-def _is_zarr(path: Path) -> bool:
-    if path.is_dir():
-        return any((path / name).exists() for name in _ZARR_FILES)
-    return path.name.lower().endswith((".zarr.zip", ".ozx"))

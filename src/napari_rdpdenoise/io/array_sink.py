@@ -9,12 +9,7 @@ from napari_rdpdenoise.io.spec import OutputSpec
 
 
 class ArraySink:
-    """A NumPy array as output.
-
-    Attributes:
-        spec: What it holds.
-        array: The result, canonical axes, zero where nothing was written.
-    """
+    """A NumPy array as output: canonical axes, zero where nothing was written."""
 
     def __init__(self, spec: OutputSpec) -> None:
         self.spec = spec

@@ -48,16 +48,7 @@ class ArraySource:
         given = axes or (metadata.axes if metadata else None) or default_axes(shape, self.dtype)
         self._layout = Layout(check_axes(given, len(shape)), shape)
         self.shape = self._layout.shape
-        known = metadata or ImageMetadata(axes=given)
-        kept = self._layout.axes
-        channels = next((size for a, size in zip(kept, self.shape, strict=True) if a in "CS"), None)
-        self.metadata = ImageMetadata(
-            axes=kept,
-            scale={axis: step for axis, step in known.scale.items() if axis in kept},
-            units={axis: unit for axis, unit in known.units.items() if axis in kept},
-            channel_names=known.channel_names if len(known.channel_names) == channels else (),
-            name=known.name,
-        )
+        self.metadata = (metadata or ImageMetadata(given)).fitted(self._layout.axes, self.shape)
         self._array = array
         self._identity = identity
 

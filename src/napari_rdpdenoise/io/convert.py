@@ -8,11 +8,7 @@ from napari_rdpdenoise.io.source import check_dtype
 
 
 def to_output(block: np.ndarray, dtype: np.dtype | str) -> tuple[np.ndarray, int]:
-    """Round (integers) and clip values to the range of a dtype.
-
-    Args:
-        block: Raw counts, any shape, floating.
-        dtype: Output dtype, one of the supported ones.
+    """Round (integers) and clip raw counts, floating and of any shape, to the range of a supported dtype.
 
     Returns:
         The block in that dtype, and how many values were clipped or not a number (these become 0).

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from napari_rdpdenoise.io import ImageSource
-
-__all__ = ["lazy_source", "open_levels"]
+from napari_rdpdenoise.io import ImageSource, open_image
 
 _CHUNK = 1024  # px, of what is read at once
 
@@ -16,9 +13,7 @@ _CHUNK = 1024  # px, of what is read at once
 def lazy_source(source: ImageSource, name: str) -> Any:
     """An open image as a dask array of its canonical axes; it stays open for as long as the array lives.
 
-    Args:
-        source: Open image.
-        name: Name of its content: arrays of one name share what dask keeps of them.
+    Arrays of one ``name`` share what dask keeps of them, so it has to stand for the content.
     """
     import dask.array as da
 
@@ -29,11 +24,8 @@ def lazy_source(source: ImageSource, name: str) -> Any:
 def open_levels(path: str) -> list[ImageSource]:
     """Open an image file with its lower resolutions, finest first; only OME-Zarr has several.
 
-    Raises:
-        FileNotFoundError, TypeError, ValueError: As `open_image` does.
+    Raises as `open_image` does.
     """
-    from napari_rdpdenoise.io import open_image
-
     source = open_image(path)
     return [source, *_coarser(path, source)]
 
@@ -42,8 +34,6 @@ def _coarser(path: str, source: ImageSource) -> list[ImageSource]:
     if Path(path).is_file():
         return []
     import zarr
-
-    from napari_rdpdenoise.io import open_image
 
     group: Any = zarr.open(store=path, mode="r")
     found = _multiscale(group)

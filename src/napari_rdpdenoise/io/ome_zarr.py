@@ -24,9 +24,8 @@ _STATED_FILES = 20_000
 def open_zarr(location: str | Path | Any, axes: str | None = None) -> ArraySource:
     """Open an OME-Zarr image, a plain zarr array, or a group that holds exactly one array.
 
-    Args:
-        location: Folder, zip file, URL, or an open ``zarr.Array`` or ``zarr.Group``.
-        axes: Axes of the array as stored, None to take those of the file.
+    It lies in a folder, zip file or URL, or is an open ``zarr.Array`` or ``zarr.Group``; axes are those as
+    stored, None takes those of the file.
 
     Raises:
         FileNotFoundError: If there is nothing at the location.

@@ -14,19 +14,13 @@ import numpy as np
 
 from napari_rdpdenoise.files import PARTIAL_SUFFIX
 
-__all__ = ["file_identity", "files_behind", "refuse_overwriting"]
-
 
 def refuse_overwriting(target: Path, inputs: Iterable[Path], whose: str = "the image to denoise") -> None:
     """Refuse a target that would be written over what is being read.
 
-    Args:
-        target: File or folder of the result.
-        inputs: Files and folders that something is read from.
-        whose: Name of what is read from them, for the refusal.
-
     Raises:
-        ValueError: If the target or its unfinished form is one of them, lies in one, or holds one.
+        ValueError: If the target or its unfinished form is one of the files or folders of ``inputs``, lies
+            in one, or holds one. The message says ``whose`` these are.
     """
     written = (target, target.with_name(target.name + PARTIAL_SUFFIX))  # the second is cleared at the start
     for path in inputs:
@@ -48,11 +42,10 @@ def _overlap(one: Path, other: Path) -> bool:
 
 
 def files_behind(data: Any, path: str | None = None) -> list[Path]:
-    """Files and folders that an array is read from, as far as they are known.
+    """Files and folders that an array of any kind is read from, as far as they are known.
 
-    Args:
-        data: Array of any kind; a mapped file and a zarr in a folder or zip tell where they lie.
-        path: Path that it is said to be read from; addresses such as https://... are passed over.
+    A mapped file and a zarr in a folder or zip tell where they lie; ``path`` is what it is said to be read
+    from, where addresses such as https://... are passed over.
     """
     found = [Path(path)] if path and "://" not in path else []
     mapped, store = _mapped(data), _store_path(data)
@@ -64,14 +57,11 @@ def files_behind(data: Any, path: str | None = None) -> list[Path]:
 
 
 def file_identity(data: Any) -> str | None:
-    """Name the content of an array by the state of its file, without reading it.
+    """Name the content of an array of any kind by the state of its file, without reading it.
 
-    Args:
-        data: Array of any kind; a file that is mapped to be read only and a zarr in a folder or zip have one.
-
-    Returns:
-        Text that another content does not have; None where there is no such text. An array in memory has
-        none, whatever file it came from: it may have been changed since.
+    A file that is mapped to be read only and a zarr in a folder or zip have such a text, which another
+    content does not have. None for all else. An array in memory has none, whatever file it came from: it may
+    have been changed since.
     """
     mapped, store = _mapped(data), _store_path(data)
     if mapped is not None and mapped.mode == "r":

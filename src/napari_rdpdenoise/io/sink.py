@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from napari_rdpdenoise.files import locked
+from napari_rdpdenoise.files import is_zarr, locked
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
-
-if TYPE_CHECKING:
-    import os
-
-    from napari_rdpdenoise.io.staging import Staging
+from napari_rdpdenoise.io.staging import Staging
 
 _ZARR_ENDINGS = (".zarr",)
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf")
@@ -57,11 +53,7 @@ def _new_sink(ending: str, target: Path, spec: OutputSpec) -> Staging:
 
 
 def check_free(target: Path, overwrite: bool) -> None:
-    """Refuse a place where there is something that is not to be replaced.
-
-    Args:
-        target: File or folder of an output.
-        overwrite: Whether a finished image may be replaced.
+    """Refuse a place of an output where there is something that is not to be replaced.
 
     Raises:
         FileExistsError: If there is a finished output and ``overwrite`` is false, or a folder of other files.
@@ -73,8 +65,7 @@ def check_free(target: Path, overwrite: bool) -> None:
             f"output: expected no file, found a finished one at {target}; "
             "choose another path or allow replacing it with overwrite (--overwrite)"
         )
-    is_zarr = any((target / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))
-    if target.is_dir() and not is_zarr and any(target.iterdir()):
+    if target.is_dir() and not is_zarr(target) and any(target.iterdir()):
         raise FileExistsError(
             f"output: expected a zarr to replace, found another folder with files at {target}; "
             "choose another path or remove it yourself"

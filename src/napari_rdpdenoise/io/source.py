@@ -9,14 +9,13 @@ an index and two slices name a block of one plane, the only thing that is ever r
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import product
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 Index = tuple[int, ...]
 
@@ -44,6 +43,18 @@ class ImageMetadata:
     units: Mapping[str, str] = field(default_factory=dict)
     channel_names: tuple[str, ...] = ()
     name: str = ""
+
+    def fitted(self, axes: str, shape: Sequence[int]) -> ImageMetadata:
+        """The same for canonical axes and their sizes, without what belongs to others."""
+        channels = channel_axis(axes)
+        named = channels is not None and len(self.channel_names) == shape[channels]
+        return replace(
+            self,
+            axes=axes,
+            scale={axis: step for axis, step in self.scale.items() if axis in axes},
+            units={axis: unit for axis, unit in self.units.items() if axis in axes},
+            channel_names=self.channel_names if named else (),
+        )
 
 
 @runtime_checkable
@@ -151,12 +162,7 @@ def check_dtype(dtype: np.dtype | str) -> np.dtype:
 
 @dataclass(frozen=True)
 class Layout:
-    """How an array as stored (any order of axes) maps to the canonical order.
-
-    Attributes:
-        stored_axes: Axes in stored order, e.g. ``"YXS"``.
-        stored_shape: Sizes in stored order.
-    """
+    """How an array as stored, in any order of axes such as ``"YXS"``, maps to the canonical order."""
 
     stored_axes: str
     stored_shape: tuple[int, ...]
@@ -212,10 +218,7 @@ def planes(
 ) -> list[Index]:
     """Indices of the planes of a source, last leading axis fastest.
 
-    Args:
-        source: The image.
-        channels: Positions on the channel axis to keep, None for all.
-        time: Half-open range on the time axis, None for all.
+    ``channels`` are the positions on the channel axis to keep, ``time`` is a half-open range; None for all.
 
     Raises:
         ValueError: If a channel or the time range is not in the image.
@@ -280,7 +283,5 @@ class SelectedSource:
 
     def fingerprint(self) -> str:
         """Identity of the source and of the selection."""
-        import hashlib
-
         parts = (self._source.fingerprint(), *(str(list(choice)) for choice in self._choices))
         return hashlib.blake2b("|".join(parts).encode(), digest_size=16).hexdigest()

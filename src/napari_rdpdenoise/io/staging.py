@@ -42,14 +42,9 @@ def chunk_edge(tile: int) -> int:
 def create_array(
     group: Any, name: str, layout: StoredLayout, spec: OutputSpec, plane: tuple[int, int]
 ) -> Any:
-    """Create one resolution: chunks of at most 512 pixels, one shard per plane, or per tile of larger planes.
+    """Create one resolution in a zarr group, with ``plane`` as rows and columns; one of the name is replaced.
 
-    Args:
-        group: The zarr group.
-        name: Name in the group, replaced if it exists.
-        layout: Stored axes and leading sizes.
-        spec: dtype and edge of the tiles.
-        plane: Rows and columns of this resolution.
+    Chunks are at most 512 pixels, shards a plane or, of larger planes, a tile.
     """
     from zarr.codecs import BloscCodec, BloscShuffle
 

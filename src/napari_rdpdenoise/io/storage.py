@@ -47,12 +47,9 @@ class StoredLayout:
 
 
 def store_layout(spec: OutputSpec, *, time_channel_depth: bool) -> StoredLayout:
-    """Lay an output down.
+    """Lay an output down, with the axes T, C and Z in this order (OME-Zarr demands it) or in their own.
 
-    Args:
-        spec: The output.
-        time_channel_depth: Order the stored axes T, C, Z (OME-Zarr demands it) instead of keeping theirs.
-            Then also a lone axis other than C and S keeps its own letter.
+    With the former a lone axis other than C and S keeps its own letter.
     """
     leading, sizes = spec.axes[:-2], spec.shape[:-2]
     channel_like = tuple(i for i, axis in enumerate(leading) if axis not in "TZ")

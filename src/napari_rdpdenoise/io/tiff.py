@@ -22,7 +22,6 @@ from napari_rdpdenoise.io.source import (
     ImageMetadata,
     Index,
     Layout,
-    channel_axis,
     check_axes,
     check_dtype,
     check_shape,
@@ -106,18 +105,9 @@ class TiffSource:
     def _describe(self) -> ImageMetadata:
         from napari_rdpdenoise.io.tiff_metadata import read_calibration
 
-        scale, units, names = read_calibration(self._tif)
-        axes = self._layout.axes
-        channels = channel_axis(axes)
-        if channels is None or len(names) != self.shape[channels]:
-            names = ()
-        return ImageMetadata(
-            axes=axes,
-            scale={axis: step for axis, step in scale.items() if axis in axes},
-            units={axis: unit for axis, unit in units.items() if axis in axes},
-            channel_names=names,
-            name=re.sub(r"\.ome$", "", self._path.stem, flags=re.IGNORECASE),
-        )
+        name = re.sub(r"\.ome$", "", self._path.stem, flags=re.IGNORECASE)
+        known = ImageMetadata(self._layout.axes, *read_calibration(self._tif), name)
+        return known.fitted(self._layout.axes, self.shape)
 
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block of one plane: shape ``(rows, columns)``, raw counts in the file's dtype."""

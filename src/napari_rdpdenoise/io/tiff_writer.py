@@ -16,33 +16,13 @@ from napari_rdpdenoise.files import remove
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import Staging, sync
 from napari_rdpdenoise.io.storage import store_layout
+from napari_rdpdenoise.io.units import unit_symbol
 
-_OME_UNITS = {
-    "micrometer": "µm",
-    "nanometer": "nm",
-    "millimeter": "mm",
-    "centimeter": "cm",
-    "meter": "m",
-    "picometer": "pm",
-    "angstrom": "Å",
-    "inch": "in",
-    "second": "s",
-    "millisecond": "ms",
-    "microsecond": "µs",
-    "nanosecond": "ns",
-    "minute": "min",
-    "hour": "h",
-    "day": "d",
-}
 _CLASSIC_TIFF_BYTES = 2**32 - 2**26
 
 
 class TiffSink(Staging):
-    """An OME-TIFF that appears at its path when finished.
-
-    Args:
-        target: Path of the file.
-        spec: What it holds; axes other than T and Z are stored as channels.
+    """An OME-TIFF that appears at its path when finished; axes other than T and Z are stored as channels.
 
     Raises:
         ValueError: If the dtype is float16, which OME-TIFF does not have.
@@ -63,7 +43,9 @@ class TiffSink(Staging):
 
         staged = self.folder / "image.ome.tif"
         remove(staged)
-        rows, columns = (self._tile_edge(size) for size in self.array.chunks[-2:])
+        rows, columns = (
+            -(-chunk // 16) * 16 for chunk in self.array.chunks[-2:]
+        )  # TIFF wants multiples of 16
         raw_bytes = int(np.prod(self.layout.shape, dtype=np.int64)) * self.spec.dtype.itemsize
         with tifffile.TiffWriter(staged, bigtiff=raw_bytes > _CLASSIC_TIFF_BYTES, ome=True) as tif:
             tif.write(
@@ -79,11 +61,6 @@ class TiffSink(Staging):
             )
         sync(staged)
         return staged
-
-    @staticmethod
-    def _tile_edge(chunk: int) -> int:
-        """Edge of the TIFF's tiles: the chunk's, brought up to the multiple of 16 that TIFF demands."""
-        return -(-chunk // 16) * 16
 
     def _tiles(self, rows: int, columns: int) -> Iterator[np.ndarray]:
         height, width = self.layout.shape[-2:]
@@ -109,8 +86,8 @@ class TiffSink(Staging):
             if axis in known.scale:
                 found[f"PhysicalSize{axis}"] = float(known.scale[axis])
                 # without a unit OME-XML means micrometres, so say that they are not
-                found[f"PhysicalSize{axis}Unit"] = _OME_UNITS.get(known.units.get(axis, ""), "pixel")
-        time_unit = _OME_UNITS.get(known.units.get("T", ""))
+                found[f"PhysicalSize{axis}Unit"] = unit_symbol(known.units.get(axis)) or "pixel"
+        time_unit = unit_symbol(known.units.get("T"))
         if "T" in known.scale and time_unit:
             found["TimeIncrement"] = float(known.scale["T"])
             found["TimeIncrementUnit"] = time_unit

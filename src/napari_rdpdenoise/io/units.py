@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_UNITS = {
+_UNITS = {  # the symbol of OME first
     "micrometer": ("µm", "μm", "um", "\\u00b5m", "micron", "microns", "micrometre", "micrometers"),
     "nanometer": ("nm", "nanometre", "nanometers"),
     "millimeter": ("mm", "millimetre", "millimeters"),
@@ -20,6 +20,11 @@ _UNITS = {
     "day": ("d", "days"),
 }
 _UNIT_NAMES = {alias: name for name, aliases in _UNITS.items() for alias in (name, *aliases)}
+
+
+def unit_symbol(name: str | None) -> str | None:
+    """Symbol that OME-XML has for a UDUNITS name (``"micrometer"`` gives ``"µm"``); None for other names."""
+    return _UNITS[name][0] if name in _UNITS else None
 
 
 def unit_name(text: str | None) -> str | None:

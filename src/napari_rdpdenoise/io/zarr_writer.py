@@ -21,9 +21,7 @@ _AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "sp
 class ZarrSink(Staging):
     """An OME-Zarr 0.5 image that appears at its path when finished.
 
-    Args:
-        target: Path of the OME-Zarr folder.
-        spec: What it holds; axes are stored in the order T, C (or another), Z, Y, X.
+    Axes are stored in the order T, C (or another), Z, Y, X.
     """
 
     def __init__(self, target: Path, spec: OutputSpec) -> None:
@@ -37,12 +35,8 @@ class ZarrSink(Staging):
         levels = [self.array]
         while max(levels[-1].shape[-2:]) > MAX_CHUNK:
             levels.append(self._halve(group, str(len(levels)), levels[-1]))
-        group.update_attributes(
-            {
-                "ome": self._ome_attributes(levels),
-                "napari_rdpdenoise": {"job": _json_or_text(self.spec.job)},
-            }
-        )
+        job = {"job": _json_or_text(self.spec.job)}
+        group.update_attributes({"ome": self._ome_attributes(levels), "napari_rdpdenoise": job})
         sync(self.image / "zarr.json")
         return self.image
 
@@ -110,25 +104,17 @@ class ZarrSink(Staging):
             window = {"min": float(low[number]), "max": float(high[number])}
             if not np.isfinite(list(window.values())).all():
                 window = {"min": 0.0, "max": 1.0}
-            channels.append(
-                {
-                    **({"label": names[number]} if names else {}),
-                    "color": colors[number % len(colors)],
-                    "active": True,
-                    "window": {**window, "start": window["min"], "end": window["max"]},
-                }
-            )
+            channel = {"label": names[number]} if names else {}
+            window |= {"start": window["min"], "end": window["max"]}
+            color = colors[number % len(colors)]
+            channels.append({**channel, "color": color, "active": True, "window": window})
         return channels
 
 
 def mean_2x2(plane: np.ndarray) -> np.ndarray:
-    """Mean of 2x2 pixels, of those that exist at an odd edge; integers are rounded to the nearest.
+    """Mean of 2x2 pixels of a plane, of those that exist at an odd edge: half its size, the same dtype.
 
-    Args:
-        plane: Shape ``(rows, columns)``.
-
-    Returns:
-        Shape ``((rows + 1) // 2, (columns + 1) // 2)``, the same dtype.
+    Sizes are rounded up, integers to the nearest.
     """
     odd = [(0, size % 2) for size in plane.shape]
     # repeating the edge gives the mean of the pixels that exist

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX, is_zarr
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
 from napari_rdpdenoise.settings import RunSettings
 
@@ -15,10 +16,6 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.stream import Progress
-
-__all__ = ["Ended", "Plan", "Started", "ending_of", "is_file_name", "plan_jobs", "run_batch", "stem"]
-
-from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX
 
 Format = Literal["ome-zarr", "ome-tiff"]
 
@@ -40,13 +37,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Started:
-    """A job of a batch begins.
-
-    Attributes:
-        job: The job.
-        number: Its number in the batch, from 1.
-        total: Jobs of the batch.
-    """
+    """A job of a batch begins: the job, its number in the batch from 1, and how many there are."""
 
     job: Job
     number: int
@@ -57,10 +48,7 @@ class Started:
 class Ended:
     """A job of a batch is over.
 
-    Attributes:
-        job: The job.
-        outcome: What came of it; None where it failed, or an earlier batch had done the same.
-        error: Why it failed; None where it did not.
+    There is no outcome where it failed, or an earlier batch had done the same; ``error`` is why it failed.
     """
 
     job: Job
@@ -71,16 +59,11 @@ class Ended:
 def run_batch(
     jobs: Sequence[Job], *, codec: Codec | None = None, cache: LatentCache | None = None
 ) -> Generator[Started | Opened | Progress | Ended, None, tuple[Ended, ...]]:
-    """Run jobs one after the other, with one model; the failed ones are the return value.
+    """Run jobs of one model and device one after the other; the failed ones are the return value.
 
     A failure ends its job only. A job that an earlier batch has finished with the same input, settings and
-    model is not done again, unless its settings let it be replaced. Closing the generator stops as in
-    `runner.run`.
-
-    Args:
-        jobs: Jobs of one model and device.
-        codec: Loaded model; None takes the process's shared one of the first job's settings.
-        cache: Cache of encoded tiles; None for none.
+    model is not done again, unless its settings let it be replaced. Codec, cache and closing the generator
+    are as in `runner.run`.
 
     Raises:
         FileNotFoundError: There is no such model.
@@ -200,12 +183,8 @@ def _check_targets(pairs: Sequence[tuple[str, Path]]) -> None:
     for source, _ in pairs:
         found = Path(source).resolve()
         for place, (_, target) in taken.items():
-            if place == found or place in found.parents or (found in place.parents and _is_image(found)):
+            if place == found or place in found.parents or (found in place.parents and is_zarr(found)):
                 raise ValueError(
                     f"OUT: expected a result beside the inputs, found that {target} holds or lies in "
                     f"the input {source}; give another name or folder"
                 )
-
-
-def _is_image(folder: Path) -> bool:
-    return any((folder / name).exists() for name in ("zarr.json", ".zgroup", ".zarray"))

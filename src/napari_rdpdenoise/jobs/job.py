@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.settings import RunSettings
     from napari_rdpdenoise.stream import RunReport
 
-__all__ = ["Job", "Opened", "Outcome", "short_name"]
-
 
 @dataclass(frozen=True)
 class Job:
@@ -59,9 +57,8 @@ class Job:
 class Opened:
     """Input and output of a job are open, and the first tile comes next.
 
-    Attributes:
-        data: Array that the run fills in, in the order of axes of the job's array, 0 where nothing came yet;
-            None where the result is a file.
+    ``data`` is the array that the run fills in, in the order of axes of the job's array, 0 where nothing came
+    yet; None where the result is a file.
     """
 
     data: NDArray[Any] | None

@@ -37,17 +37,6 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.stream.report import RunReport
 
-__all__ = [
-    "JobFile",
-    "read_job",
-    "read_settings",
-    "record_path",
-    "same_job",
-    "with_model_named",
-    "write_job",
-    "write_record",
-]
-
 _ENDING = ".job.json"
 _SETTINGS = "settings"
 # A record takes a few hundred bytes per channel; what is far larger is another file, chosen by mistake.
@@ -56,13 +45,7 @@ _LARGEST = 16 * 1024**2
 
 @dataclass(frozen=True)
 class JobFile:
-    """What a job file says.
-
-    Attributes:
-        settings: How to denoise.
-        input: Path or URL of the noisy image; None if the file names none.
-        result: Path of the result; None if the file names none.
-    """
+    """What a job file says: settings, path or URL of the noisy image, path of the result; None for none."""
 
     settings: RunSettings
     input: str | None
@@ -75,16 +58,7 @@ def record_path(target: Path) -> Path:
 
 
 def write_record(job: Job, *, codec: Codec, spec: OutputSpec, report: RunReport) -> Path:
-    """Write the job file beside a finished result.
-
-    Args:
-        job: Job with a file as its target.
-        codec: Model that denoised.
-        spec: What the result holds.
-        report: What the run found.
-
-    Returns:
-        Path of the job file.
+    """Write the job file beside the finished result of a job; its path.
 
     Raises:
         OSError: If it cannot be written.
@@ -105,16 +79,10 @@ def write_record(job: Job, *, codec: Codec, spec: OutputSpec, report: RunReport)
 def write_job(
     path: Path, settings: RunSettings, source: str | None = None, target: str | None = None
 ) -> Path:
-    """Write a job file without a run.
+    """Write a job file without a run, and return its path; a file that exists is replaced.
 
-    Args:
-        path: Path of the job file; one that exists is replaced.
-        settings: How to denoise.
-        source: Path or URL of the noisy image; None, or what is no file, for an image in memory.
-        target: Path of the result; None where none was chosen.
-
-    Returns:
-        The path.
+    ``source`` is path or URL of the noisy image; None, or what is no file, for an image in memory. ``target``
+    is None where no place of the result was chosen.
 
     Raises:
         FileNotFoundError: If there is no such model.
@@ -171,9 +139,7 @@ def read_job(path: Path, model: str | None = None) -> JobFile:
 def with_model_named(settings: RunSettings, card: ModelCard) -> RunSettings:
     """Settings with the name that their model has in the library here, however it was given.
 
-    Args:
-        settings: Settings of a run.
-        card: Card of the model that they gave; one that is found by no name keeps what was given.
+    A card of a model that is found by no name keeps what was given.
     """
     from napari_rdpdenoise.codec.library import find
 
@@ -200,12 +166,7 @@ def _how(settings: RunSettings, card: ModelCard) -> dict[str, Any]:
 
 
 def _check_model(model: str, named: Any, path: Path) -> None:
-    """Refuse a file whose model is another one here, or is not here; one without a digest takes any.
-
-    Raises:
-        FileNotFoundError: If there is no such model.
-        ValueError: If its digest is another, or is none.
-    """
+    """Refuse a file whose model is another one here, or is not here; one without a digest takes any."""
     digest = named.get("sha256") if isinstance(named, dict) else None
     if digest is None:
         return

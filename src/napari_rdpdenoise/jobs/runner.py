@@ -26,8 +26,6 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
 from napari_rdpdenoise.stream.plan import decoders_of
 
-__all__ = ["finished_before", "load_codec", "model_line", "run", "said"]
-
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
 
@@ -37,12 +35,8 @@ def run(
     """Denoise one image, yielding progress; what came of it is the return value.
 
     Closing the generator stops within a batch of tiles; what is done stays beside the target, and the same
-    job goes on there later. A result in a file appears when it is complete, its job file after it.
-
-    Args:
-        job: Image, target and settings.
-        codec: Loaded model; None takes the process's shared one of the settings' model and device.
-        cache: Cache of encoded tiles; None for none.
+    job goes on there later. A result in a file appears when it is complete, its job file after it. Without a
+    codec it is the process's shared one of the settings' model and device; ``cache`` is of encoded tiles.
 
     Raises:
         FileNotFoundError: There is no such input or model.
@@ -81,12 +75,7 @@ def run(
 def finished_before(job: Job, codec: Codec) -> bool:
     """Whether the target holds the result of the same input, settings and model already.
 
-    Args:
-        job: Job that would be done.
-        codec: Model that would do it.
-
-    Raises:
-        FileNotFoundError, TypeError, ValueError: As `run` does, if the input cannot be opened.
+    Raises as `run` does, if the input cannot be opened.
     """
     if job.target is None or not job.target.exists():
         return False
