@@ -83,12 +83,7 @@ def test_mean_background_and_residual(judged, scene):
     assert plain["residual"] == pytest.approx(1, abs=0.1)
 
 
-@pytest.mark.parametrize("measure", ["patches", "features"])
-def test_texture_knows_the_references_from_blurred_ones(judged, measure, request, monkeypatch):
-    if measure == "features":
-        monkeypatch.setenv("RDPDENOISE_BACKBONES", str(request.getfixturevalue("data_folder") / "weights"))
-    else:
-        monkeypatch.setattr("napari_rdpdenoise.finetune.texture._lpips", lambda: None)
+def test_texture_knows_the_references_from_blurred_ones(judged):
     clean = 1000 + 400 * ndimage.gaussian_filter(np.random.default_rng(5).standard_normal((256, 256)), 1.5)
     references = [clean[::-1, ::-1].astype(np.float32)]
 

@@ -10,16 +10,6 @@ import math
 
 import numpy as np
 
-__all__ = [
-    "error_loss",
-    "exposed_loss",
-    "fidelity_loss",
-    "pairs_score",
-    "pairs_words",
-    "side_effects",
-    "size_of_error",
-]
-
 Figures = dict[str, float]
 
 _LEAST_ERROR = 0.01  # noise variances; smaller errors cannot be estimated
@@ -73,13 +63,7 @@ def pairs_words(before: Figures, after: Figures) -> str:
 
 
 def side_effects(before: Figures, after: Figures, *, of_texture: bool) -> list[str]:
-    """What else changed, one sentence each.
-
-    Args:
-        before: Figures of the network that the run started from.
-        after: Figures of the best network.
-        of_texture: Whether texture decides, so that the estimated error is a side effect.
-    """
+    """What else changed, one sentence each; ``of_texture`` makes the estimated error one of these."""
     words = []
     if "error" in after and of_texture:
         words.append(f"estimated error against the truth: {error_loss(before, after):+.2f} dB of PSNR lost")

@@ -118,12 +118,7 @@ class Guard:
     ) -> None:
         """Take a row, and the weights if they are the best so far; a killed run's later rows are dropped.
 
-        Args:
-            step: Number of steps done.
-            figures: Figures of the network, by name.
-            values: Values of the training step, by name.
-            network: Network whose weights are kept if they are the best.
-            blocks: Estimated errors by block, noise variances; empty if they are not known.
+        ``figures``, ``values`` and ``blocks`` are as in `Row`; no blocks where they are not known.
         """
         self.rows = [row for row in self.rows if row.step < step]
         self.rows.append(Row(step, figures, values, list(blocks)))
@@ -154,8 +149,7 @@ class Guard:
         last, trained = self.rows[-1], [row for row in self.rows if row.step]
         if not trained:
             return None
-        numbers = [*last.figures.values(), *last.values.values()]
-        if not all(map(math.isfinite, numbers)):
+        if not all(map(math.isfinite, [*last.figures.values(), *last.values.values()])):
             return "training diverged: a figure is not a finite number"
         if reason := self._diverged(trained):
             return reason
@@ -261,8 +255,7 @@ class Guard:
             share = f"{-100 * self._gain(best):+.0f} %"
             change = f"{_NAMES[self.goal]} {start:.4g} before, {self._score(best):.4g} after ({share})"
             least = f"{100 * size:.0f} %"
-        doubt = self._doubt(best)
-        if doubt:
+        if doubt := self._doubt(best):
             change = f"{change}, give or take {100 * doubt:.0f} %"
         if better:
             return f"the fine-tuned model is better on held-out data: {change}"

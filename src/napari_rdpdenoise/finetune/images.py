@@ -45,7 +45,9 @@ class Planes:
 
     def fingerprints(self) -> tuple[str, ...]:
         """One per plane: shape, type and content as 16 hexadecimal digits."""
-        return tuple(_fingerprint(plane) for plane in self.planes)
+        heads = (f"{plane.shape} {plane.dtype.str} ".encode() for plane in self.planes)
+        whole = (head + np.ascontiguousarray(p).tobytes() for head, p in zip(heads, self.planes, strict=True))
+        return tuple(hashlib.sha256(content).hexdigest()[:16] for content in whole)
 
 
 def take_planes(images: Any, name: str, *, thin: bool = True) -> Planes:
@@ -78,12 +80,8 @@ def take_planes(images: Any, name: str, *, thin: bool = True) -> Planes:
 def refuse_constant(images: Planes, name: str) -> None:
     """Refuse planes of one value, from which nothing can be learned.
 
-    Args:
-        images: Planes to check.
-        name: Name of the argument, for the error.
-
     Raises:
-        ValueError: If there is such a plane; the message names the first.
+        ValueError: If there is such a plane; the message names the first, and ``name`` as the argument.
     """
     whole = [filled(plane) for plane in images.planes]
     flat = [k for k, plane in enumerate(whole) if plane.min() == plane.max()]
@@ -141,8 +139,3 @@ def _thinned(found: list[UnreadPlane]) -> list[UnreadPlane]:
         if most == 1 or sum(place.pixels for place in kept) <= MOST_PIXELS:
             return kept
         most -= 1
-
-
-def _fingerprint(plane: NDArray[Any]) -> str:
-    head = f"{plane.shape} {plane.dtype.str} ".encode()
-    return hashlib.sha256(head + np.ascontiguousarray(plane).tobytes()).hexdigest()[:16]

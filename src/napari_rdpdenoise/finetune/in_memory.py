@@ -26,10 +26,7 @@ from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 class PairSource(KnownTargetSource):
     """Kinds "pairs", "noisy" and "identity" of images in memory.
 
-    Args:
-        settings: Settings of the source.
-        pairs: Images with their targets.
-        again: Second exposures, which are the targets then (Noise2Noise); None: the pairs' clean images.
+    Targets are the second exposures ``again``, if they are given (Noise2Noise), else the pairs' clean images.
     """
 
     def __init__(
@@ -55,26 +52,17 @@ class PairSource(KnownTargetSource):
 
 
 class SelfSource(PairSource):
-    """Kind "self": the target is the image itself.
-
-    Args:
-        settings: Settings of the source.
-        pairs: Images with what the model to start from makes of them.
-    """
+    """Kind "self": the target is the image itself; its pair is what the model to start from makes of it."""
 
     def __init__(self, settings: SourceSettings, pairs: Sequence[Pair]) -> None:
         super().__init__(settings, pairs, [pair.noisy for pair in pairs])
 
 
 class InMemoryData(TrainingData):
-    """Training data of sources in memory, with what is held out.
+    """Training data of sources in memory, one for each of the settings', with what is held out.
 
-    Args:
-        settings: Settings of the run.
-        sources: Sources, one for each of the settings'.
-        held_out: Held-out pairs with a known truth.
-        references: Clean images for a critic.
-        simulated: Source of exposures with known truth, beside the others; None: there are none.
+    ``held_out`` are pairs with a known truth, ``references`` clean images for a critic, ``simulated`` is a
+    source of exposures with known truth, beside the others.
     """
 
     def __init__(
@@ -135,15 +123,7 @@ class InMemoryData(TrainingData):
 def denoised_pairs(
     planes: Sequence[NDArray[Any]], noise: NoiseModel, normalization: Normalization, codec: Codec, rate: float
 ) -> list[Pair]:
-    """Planes with what a codec makes of them, at realism 0.
-
-    Args:
-        planes: Noisy planes (rows, columns), counts.
-        noise: Noise of all of them.
-        normalization: Normalisation of all of them.
-        codec: Codec that denoises.
-        rate: Rate of the codec, 0 to 1.
-    """
+    """Noisy planes (rows, columns), counts, with what a codec makes of them at a rate and realism 0."""
     out = []
     for plane in planes:
         image = codec.decode(codec.encode([plane], normalization, rate))[0][FIDELITY]

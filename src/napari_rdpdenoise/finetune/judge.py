@@ -149,16 +149,15 @@ def _block_means(errors: NDArray) -> list[float]:
 
 def _background(difference: NDArray, fidelity: NDArray) -> float:
     rows, columns = (n // _BLOCK * _BLOCK for n in difference.shape)
-    blocks = [
+    texture, spread = (
         part[:rows, :columns]
         .reshape(rows // _BLOCK, _BLOCK, -1, _BLOCK)
         .swapaxes(1, 2)
         .reshape(-1, _BLOCK**2)
         for part in (difference, fidelity)
-    ]
-    spread = blocks[1].std(1)
-    flat = spread <= np.percentile(spread, _FLAT)
-    return float(np.sqrt(np.mean(np.square(blocks[0][flat]))))
+    )
+    flat = spread.std(1) <= np.percentile(spread.std(1), _FLAT)
+    return float(np.sqrt(np.mean(np.square(texture[flat]))))
 
 
 def _displayed(image: NDArray, span: tuple[float, float]) -> NDArray[np.float32]:

@@ -21,15 +21,12 @@ _KINDS = {
 
 
 def refuse_folder(folder: Path) -> None:
-    """Refuse a folder that must not be written to.
-
-    Args:
-        folder: Folder of the new model; it need not exist.
+    """Refuse the folder of a new model, which need not exist, where it must not be written to.
 
     Raises:
         ValueError: If it is a shipped model's, or holds a model that no fine-tuning made.
     """
-    if _is_shipped(folder):
+    if any(folder.resolve().is_relative_to(root) for root in (MODELS_FOLDER, MODELS_FOLDER.resolve())):
         raise ValueError(
             f"out: expected a folder of your own, found a shipped model's at {folder}; choose another"
         )
@@ -41,11 +38,7 @@ def refuse_folder(folder: Path) -> None:
 
 
 def claim_folder(training: Path, plan: Plan) -> None:
-    """Mark a folder as a run's by what decides its result, or find that it is marked so.
-
-    Args:
-        training: Folder ``training`` of the run.
-        plan: Plan of the run.
+    """Mark the folder ``training`` of a run by what decides its result, or find that it is marked so.
 
     Raises:
         ValueError: If it is another run's.
@@ -72,15 +65,7 @@ def claim_folder(training: Path, plan: Plan) -> None:
 
 
 def write_model(folder: Path, weights: Path, plan: Plan, verdict: Verdict, log: TrainingLog) -> None:
-    """Write ``model.safetensors`` and ``card.yaml``; the card last, since it names the weights' digest.
-
-    Args:
-        folder: Folder of the model.
-        weights: File of the weights.
-        plan: Plan of the run that made them.
-        verdict: Comparison with the model that the run started from.
-        log: Log of the run.
-    """
+    """Write ``model.safetensors`` and ``card.yaml``; the card last, since it names the weights' digest."""
     with atomic(folder / "model.safetensors") as fresh:
         shutil.copyfile(weights, fresh)
     start = find(plan.settings.model).card
@@ -112,9 +97,3 @@ def write_model(folder: Path, weights: Path, plan: Plan, verdict: Verdict, log: 
 
 def _rounded(figures: dict[str, float]) -> dict[str, float]:
     return {name: float(f"{value:.4g}") for name, value in figures.items()}
-
-
-def _is_shipped(folder: Path) -> bool:
-    """Whether a folder is, or lies in, the folder of the shipped models."""
-    where = folder.resolve()
-    return any(root == where or root in where.parents for root in (MODELS_FOLDER, MODELS_FOLDER.resolve()))

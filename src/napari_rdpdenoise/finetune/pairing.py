@@ -40,14 +40,7 @@ class MatchedPair:
 
 
 def match_pairs(noisy: Planes, partners: Planes) -> tuple[list[MatchedPair], tuple[str, ...]]:
-    """Match every noisy image with its partner, by order.
-
-    Args:
-        noisy: Noisy images.
-        partners: Partners, as many and in the same order.
-
-    Returns:
-        The pairs, and remarks for the user.
+    """Match every noisy image with its partner, by order: the pairs, and remarks for the user.
 
     Raises:
         ValueError: If the numbers differ, or a pair is none; the message names it.
@@ -70,10 +63,7 @@ def match_pairs(noisy: Planes, partners: Planes) -> tuple[list[MatchedPair], tup
 def match(noisy: NDArray[Any], partner: NDArray[Any], name: str) -> MatchedPair:
     """Align one pair by whole pixels (interpolation would smooth the noise), and bring it to one scale.
 
-    Args:
-        noisy: Noisy image (rows, columns), counts.
-        partner: Image of the same place and shape.
-        name: Name of the pair, for errors.
+    Both show one place, (rows, columns) in counts of any scale; ``name`` is the pair's in errors.
 
     Raises:
         ValueError: If the shapes differ, or the two do not show the same.

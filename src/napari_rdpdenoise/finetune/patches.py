@@ -27,6 +27,7 @@ from torch.optim import Adam
 
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.settings import PatchSettings
+from napari_rdpdenoise.nn.patch_codec import PATCH, PatchCodec
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
 from napari_rdpdenoise.train.loop import TrainProgress
 
@@ -37,6 +38,7 @@ _FOLLOW = 0.5  # k of the module's head
 _WINDOW = 40  # px, edge of the windows in which the residual is measured
 _WINDOWS = 6
 _CHUNK = 8192  # patches at once
+_LEAST = 16  # px
 
 
 @dataclass(frozen=True)
@@ -59,14 +61,8 @@ class Scale:
 
     @classmethod
     def fit(cls, plane: NDArray, noise: NoiseModel, domain: str) -> Scale:
-        """Fit the scale to a plane.
-
-        Args:
-            plane: Plane (rows, columns), counts.
-            noise: Noise of the plane.
-            domain: Domain of the values: "stabilised" or "counts".
-        """
-        values = stabilize(plane, noise) if domain == "stabilised" else np.asarray(plane, np.float64)
+        """Fit the scale to a plane (rows, columns), counts, of that noise; ``domain`` as above."""
+        values = _in_domain(plane, noise, domain)
         low, high = (float(v) for v in np.percentile(values, [0.1, 99.9]))
         span = max(high - low, 1e-6)
         variance = 1.0 if domain == "stabilised" else float(np.mean(noise.variance(plane)))
@@ -74,9 +70,7 @@ class Scale:
 
     def forward(self, plane: NDArray) -> NDArray[np.float32]:
         """Counts to values."""
-        values = (
-            stabilize(plane, self.noise) if self.domain == "stabilised" else np.asarray(plane, np.float64)
-        )
+        values = _in_domain(plane, self.noise, self.domain)
         return np.asarray((values - self.low) / self.span, dtype=np.float32)
 
     def inverse(self, values: NDArray) -> NDArray[np.float32]:
@@ -88,12 +82,9 @@ class Scale:
 class PatchTrainer:
     """Trains a patch codec on one plane; a generator, as the trainer is.
 
-    Args:
-        plane: Plane (rows, columns) of finite counts, at least 16 px each way.
-        settings: Settings of the training.
-        folder: Folder of ``checkpoint.pt``; one of the same image and settings is continued. None keeps none.
-        noise: Noise of the plane; None estimates it.
-        device: Name of the device of torch.
+    The plane (rows, columns) has finite counts and at least 16 px each way; its noise is estimated where it
+    is not given. ``folder`` gets ``checkpoint.pt``, and one of the same image and settings there is
+    continued.
 
     Raises:
         ValueError: If the plane is not as described.
@@ -107,14 +98,12 @@ class PatchTrainer:
         noise: NoiseModel | None = None,
         device: str = "cpu",
     ) -> None:
-        from napari_rdpdenoise.nn.patch_codec import PATCH, PatchCodec
-
-        check_plane(plane)
+        _check_plane(plane)
         settings = settings or PatchSettings()
         self.settings, self.folder, self.device = settings, folder, device
         self.scale = Scale.fit(plane, noise or estimate_noise([plane]), settings.domain)
         values = self.scale.forward(plane)
-        self._patch, self._image = PATCH, torch.from_numpy(values)
+        self._image = torch.from_numpy(values)
         self._identity = hashlib.sha256(values.tobytes()).hexdigest()
         torch.manual_seed(settings.seed)
         self.codec = PatchCodec(settings.kind, settings.latents, settings.width).to(device)
@@ -171,7 +160,7 @@ class PatchTrainer:
         self.codec.train()
         out = self.codec(patches)
         error = (out.image - patches).square().mean()
-        bpp = out.bits.mean() / self._patch**2
+        bpp = out.bits.mean() / PATCH**2
         loss = 255**2 * error + self.tradeoff * bpp
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()
@@ -184,9 +173,9 @@ class PatchTrainer:
         return loss.item(), error.item() / self.scale.sigma**2, bpp.item()
 
     def _draw(self, count: int) -> Tensor:
-        height, width = (n - self._patch + 1 for n in self._image.shape)
+        height, width = (n - PATCH + 1 for n in self._image.shape)
         y, x = torch.randint(height, (count, 1, 1)), torch.randint(width, (count, 1, 1))
-        inside = torch.arange(self._patch)
+        inside = torch.arange(PATCH)
         return self._image[y + inside[:, None], x + inside][:, None]
 
     def _follow(self) -> None:
@@ -204,18 +193,16 @@ class PatchTrainer:
     def _averaged(self, image: Tensor, stride: int) -> Tensor:
         """Every patch decoded from its rounded latents, averaged where they overlap."""
         self.codec.eval()
-        size, (height, width) = self._patch, image.shape
+        height, width = image.shape
         total, count = torch.zeros(height, width), torch.zeros(height, width)
-        rows, columns = (_starts(n, size, stride) for n in image.shape)
-        inside = torch.arange(size)
+        rows, columns = (_starts(n, stride) for n in image.shape)
+        inside = torch.arange(PATCH)
         block = max(1, _CHUNK // len(columns))
         with torch.inference_mode():
             for first in range(0, len(rows), block):
-                y = (
-                    rows[first : first + block].repeat_interleave(len(columns))[:, None, None]
-                    + inside[:, None]
-                )
-                x = columns.repeat(len(rows[first : first + block]))[:, None, None] + inside
+                some = rows[first : first + block]
+                y = some.repeat_interleave(len(columns))[:, None, None] + inside[:, None]
+                x = columns.repeat(len(some))[:, None, None] + inside
                 place = y * width + x
                 decoded = self.codec(image[y, x][:, None].to(self.device)).image[:, 0].cpu()
                 total.view(-1).index_add_(0, place.flatten(), decoded.flatten())
@@ -235,14 +222,10 @@ class PatchTrainer:
         assert self.checkpoint is not None
         state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
         kept = PatchSettings.model_validate_json(state["settings"])
-        if kept.model_copy(update=self.settings.model_dump(include={"stride", "steps"})) != self.settings:
-            raise ValueError(
-                f"out: {self.checkpoint} was made with other settings; give another folder or delete it"
-            )
-        if state["identity"] != self._identity:
-            raise ValueError(
-                f"out: {self.checkpoint} was made from another image; give another folder or delete it"
-            )
+        kept = kept.model_copy(update=self.settings.model_dump(include={"stride", "steps"}))
+        if kept != self.settings or state["identity"] != self._identity:
+            made = "with other settings" if kept != self.settings else "from another image"
+            raise ValueError(f"out: {self.checkpoint} was made {made}; give another folder or delete it")
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.step, self.tradeoff, self.residual = (state[n] for n in ("step", "tradeoff", "residual"))
@@ -251,15 +234,15 @@ class PatchTrainer:
         return {"codec": self.codec, "optimizer": self._optimizer, "quantiles": self._quantiles}
 
 
-def check_plane(plane: NDArray[Any], least: int = 16) -> None:
-    """Refuse what cannot be learned from.
+def _in_domain(plane: NDArray, noise: NoiseModel, domain: str) -> NDArray[np.floating]:
+    return stabilize(plane, noise) if domain == "stabilised" else np.asarray(plane, np.float64)
 
-    Raises:
-        ValueError: If it is not 2-D, too small, not finite or flat.
-    """
-    if plane.ndim != 2 or min(plane.shape) < least:
+
+def _check_plane(plane: NDArray[Any]) -> None:
+    """Refuse what is not 2-D, too small, not finite or flat."""
+    if plane.ndim != 2 or min(plane.shape) < _LEAST:
         raise ValueError(
-            f"image: expected a plane of at least {least} px each way, found the shape {plane.shape}; "
+            f"image: expected a plane of at least {_LEAST} px each way, found the shape {plane.shape}; "
             "give one plane, or a larger part of it"
         )
     if not np.isfinite(plane).all():
@@ -268,9 +251,9 @@ def check_plane(plane: NDArray[Any], least: int = 16) -> None:
         raise ValueError(f"image: expected structure, found {plane.min()} in every pixel; give another one")
 
 
-def _starts(length: int, size: int, stride: int) -> Tensor:
+def _starts(length: int, stride: int) -> Tensor:
     """Places of the patches along an edge; the last one ends with it."""
-    return torch.tensor(sorted({*range(0, length - size + 1, stride), length - size}))
+    return torch.tensor(sorted({*range(0, length - PATCH + 1, stride), length - PATCH}))
 
 
 def _windows(shape: tuple[int, ...], seed: int) -> list[tuple[int, int]]:

@@ -23,8 +23,7 @@ from napari_rdpdenoise.finetune.split import cut_parts, hold_out
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
-from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
-from napari_rdpdenoise.train.validation import validate
+from napari_rdpdenoise.train.settings import AdaptStage, SourceSettings, TrainSettings
 from napari_rdpdenoise.train.weights import with_realism, without_realism
 
 _RATE_WINDOW = 512  # px of a plane that the rate is chosen on
@@ -60,22 +59,13 @@ class Plan:
     rate: float
     judge: Judge | None = None
 
-    def start_figures(self, network: RdpNetwork) -> dict[str, float]:
-        """Figures of the network that the run starts from."""
-        return self.figures(network, validate(network, self.data.validation()))
-
 
 @dataclass(frozen=True)
 class PreparedImages:
-    """The noisy images of a run.
+    """The noisy images of a run: planes, or rows of planes, to learn from and held out, counts.
 
-    Attributes:
-        learned: Planes (or rows of planes) to learn from, counts.
-        held_out: Planes (or rows of planes) that are held out, counts.
-        noise: Noise of all of them.
-        normalization: Normalisation of all of them.
-        rate: Rate that matches the noise, 0 to 1.
-        remarks: Sentences on what was noticed.
+    Noise and normalisation are those of all of them, the rate, 0 to 1, is the one that matches the noise, and
+    remarks are sentences on what was noticed.
     """
 
     learned: list[NDArray]
@@ -105,23 +95,14 @@ def prepare(images: Planes, settings: FinetuneSettings, codec: Codec) -> Prepare
         ValueError: If an image is too small to be split.
     """
     planes, split = [filled(plane) for plane in images.planes], hold_out(images, settings.seed)
-    return measure(
-        images, settings, codec, cut_parts(planes, split.learned), cut_parts(planes, split.held_out)
-    )
+    parts = (cut_parts(planes, side) for side in (split.learned, split.held_out))
+    return measure(images, settings, codec, *parts)
 
 
 def measure(
     images: Planes, settings: FinetuneSettings, codec: Codec, learned: list[NDArray], held_out: list[NDArray]
 ) -> PreparedImages:
-    """Measure noise, normalisation and rate of images that are split already.
-
-    Args:
-        images: All noisy images.
-        settings: Settings of the run.
-        codec: Model to start from.
-        learned: Parts of the images to learn from, counts.
-        held_out: Parts of the images that are held out, counts.
-    """
+    """Measure noise, normalisation and rate of noisy images, whose split (planes in counts) is given."""
     planes = [filled(plane) for plane in images.planes]
     noise = estimate_noise(planes)
     normalization = fit_normalization(planes, noise)
@@ -137,11 +118,10 @@ def measure(
     return PreparedImages(learned, held_out, noise, normalization, rate, tuple(remarks))
 
 
-def adapt_stage(settings: FinetuneSettings, rate: float) -> dict[str, Any]:
-    """Fields of an `AdaptStage` that follow from the settings of every run without pairs."""
-    return {
-        "kind": "adapt", "steps": settings.steps, "learning_rate": settings.learning_rate, "rate": rate
-    }  # fmt: skip
+def adapt_stage(settings: FinetuneSettings, rate: float, decoder: str) -> dict[str, Any]:
+    """Fields of an `AdaptStage` of a decoder: those that the settings of a run without pairs have too."""
+    given = settings.model_dump(include=set(AdaptStage.model_fields))
+    return given | {"kind": "adapt", "rate": rate, "decoder": decoder}
 
 
 def train_settings(
@@ -151,15 +131,7 @@ def train_settings(
     sources: Sequence[SourceSettings],
     stages: Sequence[dict[str, Any]],
 ) -> TrainSettings:
-    """Settings of the trainer.
-
-    Args:
-        settings: Settings of the run.
-        codec: Model to start from.
-        network: Shape of the new network.
-        sources: Settings of the sources of training images.
-        stages: Fields of the stages' settings.
-    """
+    """Settings of the trainer for the new network, from those of the run and the fields of its stages."""
     return TrainSettings(
         name=f"{codec.card.name}-tuned",
         network=network,

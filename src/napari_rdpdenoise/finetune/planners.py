@@ -39,18 +39,9 @@ from napari_rdpdenoise.train.settings import SourceSettings, TrainSettings
 _MIXED = 4.0  # pairs to one clean image, strategies CN and Cn.8
 _SIMILAR = 0.8  # least MS-SSIM of a crop, strategy Cn.8
 
-_TEXTURE: Goal = "texture"
-_LPIPS: Goal = "lpips"
-
 
 def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, device: str = "cpu") -> Plan:
-    """Plan for noisy images and clean ones of other places.
-
-    Args:
-        noisy: Images as `take_planes` takes them.
-        references: Clean images of other places, in the same ways.
-        settings: Settings of the run.
-        device: Name of the device of torch.
+    """Plan for noisy images and clean ones of other places, given as `run.finetune_unpaired` takes them.
 
     Raises:
         ValueError: If no reference is of use, or the images cannot be split.
@@ -72,30 +63,28 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     data = InMemoryData(
         train, [SelfSource(source, pairs)], (), learned, SimulatedSource(source, learned, pairs)
     )
-    remarks = (*prepared.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks)
+    remarks = [*prepared.remarks, *(f"left out: {reason}" for reason in report.refused), *report.remarks]
     judge = Judge(prepared.held_out, prepared.normalization, prepared.rate, "realism", unseen if why else ())
-    figures, goal = _figures_of(judge), _TEXTURE
+    figures = _figures_of(judge)
     if kept is None:
-        remarks = (
-            *remarks,
-            f"the held-out score is of references that it also learns from: there are only {len(learned)}",
-        )
+        few = f"there are only {len(learned)}"
+        remarks.append(f"the held-out score is of references that it also learns from: {few}")
     if why:
-        remarks = (*remarks, f"no simulated exposures, and textures are compared roughly: {why}")
+        remarks.append(f"no simulated exposures, and textures are compared roughly: {why}")
     else:
         exposures = SimulatedSource(source, unseen, held_out)
         figures = _figures_of(judge, SimulatedJudge(exposures, prepared.normalization, prepared.rate))
-        goal = _LPIPS
+    goal: Goal = "texture" if why else "lpips"
     listed = fingerprints(noisy=images, references=clean)
-    return Plan("unpaired", settings, train, data, goal, figures, listed, remarks, prepared.rate, judge)
+    return Plan(
+        "unpaired", settings, train, data, goal, figures, listed, tuple(remarks), prepared.rate, judge
+    )
 
 
 def _train_unpaired(
     settings: UnpairedSettings, codec: Codec, rate: float, *, without_lpips: bool
 ) -> TrainSettings:
-    taken = {"form", "perception", "critic_steps", "critic_alone", "gradient_penalty", "target"}
-    taken |= {"simulated", "pattern"}
-    stage = adapt_stage(settings, rate) | {"decoder": "realism", **settings.model_dump(include=taken)}
+    stage = adapt_stage(settings, rate, "realism")
     if settings.encoder == "trained":  # its fidelity decoder is no fixed measure
         stage |= {"learns": "all", "simulated": 0.0}
         stage["target"] = "recorrupted" if settings.target == "decoded" else settings.target
@@ -107,12 +96,7 @@ def _train_unpaired(
 
 
 def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -> Plan:
-    """Plan for noisy images alone.
-
-    Args:
-        noisy: Images as `take_planes` takes them.
-        settings: Settings of the run.
-        device: Name of the device of torch.
+    """Plan for noisy images alone, given as `run.finetune_zeroshot` takes them.
 
     Raises:
         ValueError: If the images are constant or cannot be split, or neighbouring pixels share their noise:
@@ -130,10 +114,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -
         )
     keeps = settings.learns == "decoder" and codec.card.network.realism
     network = codec.card.network.model_copy(update={"realism": keeps})
-    stage = adapt_stage(settings, prepared.rate) | {
-        "decoder": "fidelity",
-        **settings.model_dump(include={"learns", "target", "price"}),
-    }
+    stage = adapt_stage(settings, prepared.rate, "fidelity")
     train = train_settings(settings, codec, network, [SourceSettings(kind="self", folder="noisy")], [stage])
     pairs = denoised_pairs(prepared.learned, prepared.noise, prepared.normalization, codec, prepared.rate)
     data = InMemoryData(train, [SelfSource(train.sources[0], pairs)])
@@ -146,13 +127,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -
 
 
 def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str = "cpu") -> Plan:
-    """Plan for noisy images with partners.
-
-    Args:
-        noisy: Images as `take_planes` takes them.
-        partners: Images of the same places, in the same order.
-        settings: Settings of the run.
-        device: Name of the device of torch.
+    """Plan for noisy images with partners, given as `run.finetune_pairs` takes them.
 
     Raises:
         ValueError: If two images are no pair, or the strategy needs clean partners and they are noisy.

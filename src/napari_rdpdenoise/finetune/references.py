@@ -48,13 +48,7 @@ class PlaneStatistics:
 
 @dataclass(frozen=True)
 class ReferenceReport:
-    """Result of the check.
-
-    Attributes:
-        usable: Numbers of the references that are of use.
-        refused: Names of the others, each with the reason.
-        remarks: Sentences for the user.
-    """
+    """Numbers of the references that are of use, names of the others with the reason, and remarks."""
 
     usable: tuple[int, ...]
     refused: tuple[str, ...]
@@ -91,12 +85,7 @@ def _noise_after_blur() -> tuple[float, float]:
 
 
 def check_references(references: Planes, noisy: Planes, crop_size: int) -> ReferenceReport:
-    """Compare references with the noisy stack.
-
-    Args:
-        references: Clean images of other places.
-        noisy: Noisy images.
-        crop_size: Edge of the crops that are learned from, px.
+    """Compare clean images of other places with the noisy stack; ``crop_size`` is the edge of a crop, px.
 
     Raises:
         ValueError: If no reference is of use; the message gives each reason.
@@ -161,10 +150,8 @@ def _remarks(image: PlaneStatistics, noisy: PlaneStatistics) -> list[str]:
 class ReferenceCrops:
     """Random crops of references as displayed: 0..1 between each image's black and white point.
 
-    Args:
-        planes: Planes (rows, columns), counts.
-        size: Edge of the crops, px.
-        seed: Seed that, with the step, decides what is drawn.
+    Planes are (rows, columns), counts, ``size`` is the edge of a crop in px; seed and step decide what is
+    drawn.
     """
 
     def __init__(self, planes: list[NDArray[Any]], size: int, seed: int) -> None:
@@ -182,9 +169,14 @@ class ReferenceCrops:
         (patch,) = random_crop([self._planes[number]], self._size, rng)
         low, white = self._ranges[number]
         floor = float(rng.random()) * max(low, 0.0)
-        shown = np.clip((patch - floor) / max(white - floor, 1e-3), 0, 1)
-        shown = np.rot90(shown, int(rng.integers(4)))
-        return np.ascontiguousarray(shown[:, ::-1] if rng.integers(2) else shown, dtype=np.float32)
+        shown = turned(np.clip((patch - floor) / max(white - floor, 1e-3), 0, 1), rng)
+        return np.ascontiguousarray(shown, dtype=np.float32)
+
+
+def turned(patch: NDArray[Any], rng: np.random.Generator) -> NDArray[Any]:
+    """A crop (2-D) in one of its eight orientations, by chance."""
+    patch = np.rot90(patch, int(rng.integers(4)))
+    return patch[:, ::-1] if rng.integers(2) else patch
 
 
 def display_range(plane: NDArray[Any]) -> tuple[float, float]:

@@ -33,16 +33,6 @@ from napari_rdpdenoise.train.log import TrainingLog, draw_curves
 from napari_rdpdenoise.train.loop import TrainProgress
 from napari_rdpdenoise.train.trainer import Trainer
 
-__all__ = [
-    "FinetuneResult",
-    "finetune_pairs",
-    "finetune_patches",
-    "finetune_unpaired",
-    "finetune_zeroshot",
-    "run_patches",
-    "run_plan",
-]
-
 
 @dataclass(frozen=True)
 class FinetuneResult:
@@ -99,18 +89,11 @@ def finetune_pairs(
 ) -> FinetuneResult:
     """Fine-tune a model to noisy images with clean or noisy partners of the same places, in the same order.
 
-    Args:
-        noisy: Array, path of an image or a folder, or a list of these; one channel, raw counts.
-        partners: Images of the same places, given in the same ways; as many as the noisy ones.
-        out: Folder of the new model; the same call again goes on where an earlier one ended.
-        device: Name of the device: "auto", "cpu", "cuda" or "mps".
-        **settings: Fields of `PairsSettings`.
-
-    Returns:
-        What to denoise with, and the report on it.
+    ``partners`` are given in the same ways as ``noisy`` and as many, ``settings`` are fields of
+    `PairsSettings`. All else is as in `finetune_unpaired`.
 
     Raises:
-        ValueError: If a setting is out of range, two images are no pair, or the folder is another run's.
+        ValueError: As there, and if two images are no pair.
     """
     where = choose_device(device)
     return _drain(run_plan(plan_pairs(noisy, partners, PairsSettings(**settings), where), out, where))
@@ -121,18 +104,10 @@ def finetune_zeroshot(
 ) -> FinetuneResult:
     """Fine-tune a model to noisy images alone.
 
-    Args:
-        noisy: Array, path of an image or a folder, or a list of these; one channel, raw counts.
-        out: Folder of the new model; the same call again goes on where an earlier one ended.
-        device: Name of the device: "auto", "cpu", "cuda" or "mps".
-        **settings: Fields of `ZeroShotSettings`.
-
-    Returns:
-        What to denoise with, and the report on it.
+    ``settings`` are fields of `ZeroShotSettings`, all else is as in `finetune_unpaired`.
 
     Raises:
-        ValueError: If a setting is out of range, neighbouring pixels share their noise, or the folder is
-            another run's.
+        ValueError: As there, and if neighbouring pixels share their noise.
     """
     where = choose_device(device)
     return _drain(run_plan(plan_zeroshot(noisy, ZeroShotSettings(**settings), where), out, where))
@@ -143,18 +118,14 @@ def finetune_patches(
 ) -> NDArray[np.float32]:
     """Denoise one plane with a small codec of its patches, trained on that plane from nothing (slow).
 
-    Args:
-        noisy: Array or path of an image of one plane; raw counts.
-        out: Folder of the training's state; the same call again goes on where an earlier one ended.
-        device: Name of the device: "auto", "cpu", "cuda" or "mps".
-        **settings: Fields of `PatchSettings`.
+    ``noisy`` is one plane, ``out`` takes the state of the training alone, and ``settings`` are fields of
+    `PatchSettings`. All else is as in `finetune_unpaired`.
 
     Returns:
-        The denoised plane (height, width) in counts; it is not written to ``out``.
+        The denoised plane (height, width), counts.
 
     Raises:
-        ValueError: If a setting is out of range, there is more than one plane, or the folder is another
-            run's.
+        ValueError: As there, and if there is more than one plane.
     """
     return _drain(run_patches(noisy, out, PatchSettings(**settings), choose_device(device)))
 
@@ -168,15 +139,8 @@ def run_plan(
 ) -> Generator[TrainProgress, None, FinetuneResult]:
     """Train, compare and write the model, yielding progress; closing the generator stops and saves.
 
-    Args:
-        plan: Plan of the run.
-        out: Folder of the new model.
-        device: Name of the device of torch.
-        report_every: Number of steps between two reports.
-        started: Function that is given the trainer and the last stage's guard, to watch them meanwhile.
-
-    Returns:
-        What to denoise with, and the report on it.
+    ``started`` is given the trainer and the last stage's guard, to watch them meanwhile. What to denoise
+    with, and the report on it, are the return value.
 
     Raises:
         InUseError: If another training has the folder.
@@ -204,16 +168,7 @@ def run_plan(
 def run_patches(
     noisy: Any, out: str | Path, settings: PatchSettings, device: str = "cpu"
 ) -> Generator[TrainProgress, None, NDArray[np.float32]]:
-    """Train a patch codec on one plane, yielding progress.
-
-    Args:
-        noisy: Array or path of an image of one plane; raw counts.
-        out: Folder of the training's state.
-        settings: Settings of the training.
-        device: Name of the device of torch.
-
-    Returns:
-        The denoised plane (height, width) in counts.
+    """Train a patch codec on one plane, yielding progress; the denoised plane, counts, is the return value.
 
     Raises:
         InUseError: If another training has the folder.

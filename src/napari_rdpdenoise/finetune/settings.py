@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from napari_rdpdenoise.settings import Rate
 
@@ -12,12 +12,12 @@ _FASTEST = 0.1  # with Adam, a tenth of a weight of 1 per step
 _HEAVIEST = 1000.0  # beside terms that are about 1
 
 Strategy = Literal["N", "CN", "Cn.8", "UD"]
+Weight = Annotated[float, Field(ge=0, le=_HEAVIEST)]
+Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of everything random")]
 
 
-class FinetuneSettings(BaseModel):
+class FinetuneSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Settings that all three ways have."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     model: str = Field(
         "default", min_length=1, description="model to start from: a shipped one's name or a folder"
@@ -29,7 +29,7 @@ class FinetuneSettings(BaseModel):
     validate_every: int = Field(50, ge=1, description="steps between two validations on held-out data")
     patience: int = Field(6, ge=1, description="validations without a better one after which the run ends")
     rate: Rate = Field("auto", description="rate that matches the noise, 0 to 1; auto measures it")
-    seed: int = Field(0, ge=0, lt=2**32, description="seed of everything random")
+    seed: Seed = 0
     threads: int | None = Field(None, ge=1, description="CPU threads; None leaves torch's choice")
 
 
@@ -53,25 +53,19 @@ class UnpairedSettings(FinetuneSettings):
         "the fidelity decode, which asks for the same without the noise. With encoder trained: recorrupted",
     )
     form: Literal["mse", "rmse"] = Field("mse", description="form of the distortion; rmse as in OTDenoising")
-    simulated: float = Field(
+    simulated: Weight = Field(
         8.0,
-        ge=0,
-        le=_HEAVIEST,
         description="weight of LPIPS on simulated exposures of the references; 0 as published, and where "
         "AlexNet is not on this machine or the encoder learns",
     )
-    pattern: float = Field(
-        4.0, ge=0, le=_HEAVIEST, description="weight against texture that repeats every 4 or 8 px"
-    )
+    pattern: Weight = Field(4.0, description="weight against texture that repeats every 4 or 8 px")
     grain: int = Field(
         8, ge=0, le=64, description="channels of random numbers that a realism decoder without any is given"
     )
     perception: float = Field(0.02, gt=0, le=10, description="weight of the critic; 0.02 as published")
     critic_steps: int = Field(5, ge=1, description="critic steps per decoder step")
     critic_alone: int = Field(20, ge=0, description="steps of the critic before the decoder learns from it")
-    gradient_penalty: float = Field(
-        10.0, ge=0, le=_HEAVIEST, description="weight of the critic's gradient penalty"
-    )
+    gradient_penalty: Weight = Field(10.0, description="weight of the critic's gradient penalty")
 
 
 class PairsSettings(FinetuneSettings):
@@ -121,10 +115,8 @@ class ZeroShotSettings(FinetuneSettings):
     validate_every: int = Field(150, ge=1, description="steps between two validations on held-out data")
 
 
-class PatchSettings(BaseModel):
+class PatchSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Settings of a patch codec's training on one image."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     kind: Literal["conv", "mlp"] = Field("conv", description="layers of the codec, see nn.patch_codec")
     latents: int = Field(16, ge=1, description="numbers per patch")
@@ -146,4 +138,4 @@ class PatchSettings(BaseModel):
     )
     stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
     check_every: int = Field(50, ge=1, description="steps between two measurements of the residual")
-    seed: int = Field(0, ge=0, lt=2**32, description="seed of everything random")
+    seed: Seed = 0

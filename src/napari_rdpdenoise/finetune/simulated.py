@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec.network_input import through
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.finetune.images import filled
-from napari_rdpdenoise.finetune.references import display_range
+from napari_rdpdenoise.finetune.references import display_range, turned
 from napari_rdpdenoise.metrics import lpips
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, PATH, REALISM
 from napari_rdpdenoise.nn.network import RdpNetwork
@@ -33,12 +33,9 @@ _WINDOWS, _EDGE = 6, 256  # number of exposures that networks are compared on; p
 
 
 class SimulatedSource(Source):
-    """Exposures of references as the camera of ``pairs`` would take them.
+    """Exposures of references (2-D, counts of any scale) as the camera of ``pairs`` would take them.
 
-    Args:
-        settings: Settings of the source.
-        references: Clean planes, 2-D, counts of any scale.
-        pairs: Noisy planes with their denoised ones, counts; one noise model and scale for all.
+    These are noisy planes with their denoised ones, counts; one noise model and scale for all.
     """
 
     def __init__(
@@ -50,10 +47,9 @@ class SimulatedSource(Source):
         self._wanted = [display_range(pair.clean) for pair in pairs]
         self._noise, self._scale = pairs[0].noise, pairs[0].scale
         self._removed = [_removed(pair) for pair in pairs]
-        kinds = [pair.noisy.dtype for pair in pairs]
-        self._top = (
-            float(max(np.iinfo(str(k)).max for k in kinds)) if all(k.kind in "ui" for k in kinds) else None
-        )
+        kinds = {pair.noisy.dtype for pair in pairs}
+        whole = all(kind.kind in "ui" for kind in kinds)
+        self._top = float(max(np.iinfo(str(kind)).max for kind in kinds)) if whole else None
 
     def __len__(self) -> int:
         return len(self._references)
@@ -85,8 +81,7 @@ class SimulatedSource(Source):
         """What was removed from a random place of a noisy plane, in standard deviations of its noise."""
         removed = self._removed[int(rng.integers(len(self._removed)))]
         (patch,) = random_crop([removed], size, rng)
-        patch = np.rot90(patch, int(rng.integers(4)))
-        return patch[:, ::-1] if rng.integers(2) else patch
+        return turned(patch, rng)
 
 
 def _removed(pair: Pair) -> NDArray[np.float32]:
@@ -97,11 +92,8 @@ def _removed(pair: Pair) -> NDArray[np.float32]:
 class SimulatedJudge:
     """A network's realism decode against the truth, on simulated exposures that are always the same.
 
-    Args:
-        source: Source of references that were not learned from, where there are enough, with noise and
-            brightness of held-out noisy planes.
-        normalization: Normalisation of the noisy images.
-        rate: Rate at which networks are compared, 0 to 1.
+    The source has references that were not learned from, where there are enough, with noise and brightness of
+    held-out noisy planes. Networks are compared at one rate, 0 to 1.
     """
 
     def __init__(self, source: SimulatedSource, normalization: Normalization, rate: float) -> None:
@@ -126,8 +118,5 @@ class SimulatedJudge:
             counts, clean = normalization.inverse(image), exposure.clean
             distances.append(lpips(counts, clean))
             errors.append(np.mean(np.square(counts - clean)) / np.mean(normalization.noise.variance(clean)))
-        return {
-            "lpips": float(np.mean(distances)),
-            "exposed": float(np.mean(errors)),
-            "lattice": float(np.mean(repeated)),
-        }
+        found = {"lpips": distances, "exposed": errors, "lattice": repeated}
+        return {name: float(np.mean(values)) for name, values in found.items()}

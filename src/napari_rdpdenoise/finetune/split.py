@@ -47,11 +47,7 @@ def cut_parts(planes: Sequence[NDArray[Any]], parts: Sequence[Part]) -> list[NDA
 
 
 def hold_out(images: Planes, seed: int) -> Split:
-    """Hold out one of five groups of planes, or else the last quarter of rows of each.
-
-    Args:
-        images: Planes to split.
-        seed: Seed of the draw.
+    """Hold out one of five groups of planes, drawn by a seed, or else the last quarter of rows of each.
 
     Raises:
         ValueError: If an image is too small to be split.
@@ -66,16 +62,7 @@ def hold_out_pairs(
     """Hold out one of five groups of matched pairs, or else the last quarter of rows of each.
 
     Rows are counted in the partner: noisy images that share one may be shifted against it by different
-    amounts.
-
-    Args:
-        noisy: Noisy images as they were given.
-        partners: Partners as they were given.
-        matched: Pairs of them, on one grid.
-        seed: Seed of the draw.
-
-    Returns:
-        Pairs to learn from, and held-out pairs.
+    amounts. ``matched`` are the pairs of both on one grid; the result is those to learn from, and the others.
 
     Raises:
         ValueError: If an image is too small to be split.
@@ -84,35 +71,28 @@ def hold_out_pairs(
     groups = group_numbers(chain(a, b) for a, b in both)
     rows = [round(pair.shift[0]) for pair in matched]
     split = _by_groups(groups, _SHARE, seed) or _by_rows_or_raise([p.shape[0] for p in partners.planes], rows)
-    parts = [[cut_parts([getattr(pair, name) for pair in matched], side) for name in ("noisy", "partner")]
-             for side in (split.learned, split.held_out)]  # fmt: skip
-    learned, held_out = ([MatchedPair(a, b, (0.0, 0.0), 1.0) for a, b in zip(*p, strict=True)] for p in parts)
+    learned, held_out = (
+        [MatchedPair(matched[k].noisy[r], matched[k].partner[r], (0.0, 0.0), 1.0) for k, r in side]
+        for side in (split.learned, split.held_out)
+    )
     return learned, held_out
 
 
 def hold_out_references(
     images: Planes, usable: Sequence[int], crop: int, seed: int
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]] | None]:
-    """Hold out one of three groups of references, or else the last quarter of rows of each.
+    """Hold out one of three groups of the usable references, or else the last quarter of rows of each.
 
-    Args:
-        images: All references.
-        usable: Numbers of those that are of use.
-        crop: Edge of the crops that are learned from, px.
-        seed: Seed of the draw.
-
-    Returns:
-        References to learn from, and held-out ones; None if they are too few and too small.
+    References to learn from, by crops of an edge in px, and held-out ones; None if they are too few and
+    small.
     """
     labels = list(_labels(images))
     planes = [images.planes[k] for k in usable]
     split = _by_groups(group_numbers(labels[k] for k in usable), _OF_REFERENCES, seed)
     if split is None:
         split = _by_rows([p.shape[0] for p in planes], least=crop)
-        whole = [_range(plane) for plane in planes]
-        kept = (
-            [(k, r) for k, r in split.held_out if _range(planes[k][r]) >= _DULL * whole[k]] if split else []
-        )
+        strips = split.held_out if split else ()
+        kept = [(k, rows) for k, rows in strips if _range(planes[k][rows]) >= _DULL * _range(planes[k])]
         if split is None or not kept:
             return planes, None
         split = Split(split.learned, tuple(kept))
@@ -178,19 +158,17 @@ def _by_groups(groups: Sequence[int], share: int, seed: int) -> Split | None:
             count += int(sizes[k])
     if not held:
         return None
-    sides = [
-        [(k, slice(None)) for k, g in enumerate(groups) if (g in held) == side] for side in (False, True)
-    ]
-    return Split(tuple(sides[0]), tuple(sides[1]))
+    learned, out = (
+        tuple((k, slice(None)) for k, g in enumerate(groups) if (g in held) is side) for side in (False, True)
+    )
+    return Split(learned, out)
 
 
 def _by_rows(heights: Sequence[int], shifts: Sequence[int] = (), least: int = _LEAST) -> Split | None:
-    """Hold the last rows of each out.
+    """Hold the last rows of each out; None if fewer than ``least`` are left to learn from.
 
-    Args:
-        heights: Heights of planes, before they were cut to what they share with a partner.
-        shifts: Rows by which each partner's content lies further up; none are shifted without.
-        least: Rows that must be left to learn from.
+    Heights are those of planes before they were cut to what they share with a partner, whose content lies
+    ``shifts`` rows further up.
     """
     most = max((abs(s) for s in shifts), default=0)
     learned, held_out = [], []

@@ -8,19 +8,14 @@ from napari_rdpdenoise.finetune.guard import Guard
 from napari_rdpdenoise.finetune.plan import Plan, start_network
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.loop import Loop, stage_name
+from napari_rdpdenoise.train.validation import validate
 
 
 class StageGuards:
     """Oversees a trainer with a guard for each stage, and keeps them in files.
 
-    The last stage's is in ``training`` itself, the others' in their stages' folders.
-
-    Args:
-        plan: Plan of the run.
-        training: Folder ``training`` of the run.
-
-    Attributes:
-        last: Guard of the last stage, which compares with the start and decides.
+    That of the last stage, which compares with the start and decides, is ``last`` and lies in the folder
+    ``training`` of the run itself, the others' in their stages' folders.
     """
 
     def __init__(self, plan: Plan, training: Path) -> None:
@@ -31,25 +26,19 @@ class StageGuards:
         self.last = self._guards[-1]
 
     def begin(self, device: str) -> None:
-        """Take the figures of the model to start from, unless an earlier run has.
-
-        Args:
-            device: Name of the device of torch.
-        """
+        """Take the figures of the model to start from, on a torch device, unless an earlier run has."""
         if not self.last.rows:
             network = start_network(self._plan, device)
-            figures = self._plan.start_figures(network) | self._fidelity(network)
-            self.last.begin(figures, self._blocks)
+            scores = validate(network, self._plan.data.validation())
+            self.last.begin(self._plan.figures(network, scores) | self._fidelity(network), self._blocks)
         start = self.last.rows[0].figures
         for guard in self._guards[:-1]:  # their networks have no realism decoder to be judged by
             guard.begin({n: v for n, v in start.items() if "realism" not in n and "lpips" not in n})
 
     def judge(self, loop: Loop, scores: dict[str, float], values: dict[str, float]) -> dict[str, float]:
         """Take the figures of a validation; the scores to report."""
-        figures = self._plan.figures(loop.average, scores)
-        blocks = self._blocks
-        figures = figures | self._fidelity(loop.average)
-        self._guards[loop.number].add(loop.step, figures, values, loop.average, blocks)
+        figures = self._plan.figures(loop.average, scores) | self._fidelity(loop.average)
+        self._guards[loop.number].add(loop.step, figures, values, loop.average, self._blocks)
         if self._plan.goal == "pairs":
             return scores
         return {f"held-out {name}@{self._plan.rate:g}": value for name, value in figures.items()}

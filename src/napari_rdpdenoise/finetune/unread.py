@@ -11,11 +11,10 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io import planes as plane_indices
 from napari_rdpdenoise.train.data.images import image_files
-
-__all__ = ["OpenFile", "UnreadPlane", "find_planes"]
 
 
 @dataclass(frozen=True)
@@ -62,12 +61,9 @@ class OpenFile:
 
 
 def find_planes(images: Any, name: str, files: OpenFile) -> Iterator[UnreadPlane]:
-    """Every plane of what a user gives, of which only shapes are read.
+    """Every plane of an array, an image, a folder of images, or a list of these; only shapes are read.
 
-    Args:
-        images: Array, path of an image or of a folder of images, or list of these.
-        name: Name of the argument, for messages.
-        files: Opener of the files.
+    ``name`` is the argument's in messages, ``files`` opens the files.
 
     Raises:
         FileNotFoundError: If a path does not exist or a folder holds no image.
@@ -75,7 +71,7 @@ def find_planes(images: Any, name: str, files: OpenFile) -> Iterator[UnreadPlane
     """
     if isinstance(images, str | Path):
         path = Path(images)
-        folder = path.is_dir() and not _is_zarr(path)
+        folder = path.is_dir() and not is_zarr(path)
         for file in image_files(path) if folder else [path]:
             yield from _of_file(file, files)
     elif isinstance(images, Sequence):
@@ -140,11 +136,7 @@ def _png_shape(path: Path) -> tuple[int, ...]:
 
 
 def _grey(path: Path) -> NDArray[Any]:
-    """The one channel of a PNG, without alpha; of a grey image that was saved as RGB, one of the three.
-
-    Raises:
-        ValueError: If it has colours.
-    """
+    """The one channel of a PNG, without alpha; of a grey image that was saved as RGB, one of the three."""
     from skimage.io import imread
 
     image = np.asarray(imread(path))
@@ -170,7 +162,3 @@ def _is_colour(path: Path) -> bool:
             return page.photometric == tifffile.PHOTOMETRIC.RGB and interleaved
     except tifffile.TiffFileError:
         return False  # whoever opens it says what is wrong
-
-
-def _is_zarr(path: Path) -> bool:
-    return any((path / name).exists() for name in ("zarr.json", ".zarray", ".zgroup", ".zattrs"))
