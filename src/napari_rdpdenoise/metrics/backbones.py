@@ -82,7 +82,9 @@ def load_backbone(name: str, folder: str | Path | None = None) -> Tensors:
         ValueError: The name is unknown.
         MetricUnavailable: No file found, or one whose content is not the published one.
     """
-    known = _known(name)
+    if name not in BACKBONES:
+        raise ValueError(f"name must be one of {', '.join(BACKBONES)}, found {name!r}")
+    known = BACKBONES[name]
     for path in (p / f for p in _places(folder) for f in (known.bare, known.checkpoint)):
         if path.is_file() and (path.name == known.checkpoint or known.tensors_sha256):
             return _read(path, known)
@@ -107,12 +109,6 @@ def tensor_digest(tensors: Tensors) -> str:
         total.update(str(tensors[key].shape).encode())
         total.update(np.ascontiguousarray(tensors[key], dtype="<f4").tobytes())
     return total.hexdigest()
-
-
-def _known(name: str) -> Backbone:
-    if name not in BACKBONES:
-        raise ValueError(f"name must be one of {', '.join(BACKBONES)}, found {name!r}")
-    return BACKBONES[name]
 
 
 def _places(folder: str | Path | None) -> Iterator[Path]:
@@ -154,11 +150,7 @@ def _from_checkpoint(path: Path) -> Tensors:
 
 
 def check_file(path: Path, known: Backbone) -> None:
-    """Refuse a checkpoint that is not the published one.
-
-    Raises:
-        MetricUnavailable: If its digest is another.
-    """
+    """Refuse a checkpoint that is not the published one: raises `MetricUnavailable`."""
     with path.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if not found.startswith(known.checkpoint_sha256):

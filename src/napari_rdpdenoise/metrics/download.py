@@ -13,8 +13,6 @@ from napari_rdpdenoise.files import BACKBONES_VARIABLE, atomic, backbones_folder
 from napari_rdpdenoise.metrics.backbones import BACKBONES, SOURCE, check_file, load_backbone
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
-__all__ = ["LICENCE", "NETWORKS", "Fetched", "Network", "consent_text", "fetch_networks", "missing_networks"]
-
 LICENCE = (
     "published by torchvision (code: BSD-3-Clause); its authors say that the terms of the training images, "
     "here ImageNet (non-commercial research and education), may apply to the weights, and that whether you "
@@ -67,21 +65,17 @@ Opener = Callable[[str], Any]  # a context manager of a binary file with `header
 
 
 def missing_networks(folder: Path | None, wanted: Sequence[Network] = NETWORKS) -> tuple[Network, ...]:
-    """The networks that are not here, or not the published ones; slow, since it reads what is here.
+    """The networks that are not in a folder (None: in none of the usual places), or not the published ones.
 
-    Args:
-        folder: Only place to look; None looks in the usual places.
-        wanted: Networks to look for.
+    Slow, since it reads what is here.
     """
-
-    def absent(network: Network) -> bool:
+    missing = []
+    for network in wanted:
         try:
             load_backbone(network.name, folder)
         except MetricUnavailable:
-            return True
-        return False
-
-    return tuple(network for network in wanted if absent(network))
+            missing.append(network)
+    return tuple(missing)
 
 
 def consent_text(networks: Sequence[Network], folder: Path | None) -> str:
@@ -97,12 +91,7 @@ def consent_text(networks: Sequence[Network], folder: Path | None) -> str:
 def fetch_networks(
     networks: Sequence[Network], folder: Path | None, opener: Opener | None = None
 ) -> Iterator[Fetched]:
-    """Fetch networks, check that they are the published ones, and keep them; nothing partial is kept.
-
-    Args:
-        networks: Networks to fetch.
-        folder: Folder to keep them in; None is the user's folder for them.
-        opener: Function that opens an address; None is the network.
+    """Fetch networks into a folder (None: the user's for them), and keep those that are whole and published.
 
     Raises:
         MetricUnavailable: What arrived is not the published file; it is not kept.

@@ -1,8 +1,9 @@
 """Pixel-wise agreement with a clean image: PSNR, SSIM, MicroSSIM, and the line that puts two scales together.
 
 Symbols: ``image`` is what is judged, ``reference`` the clean image, both in the same counts and of one shape
-``(..., Y, X)``; ``data_range`` the largest meaningful difference, in counts. A stack is scored as the mean
-over its planes, except PSNR, which takes the mean squared error over everything it is given.
+``(..., Y, X)``; ``data_range`` the largest meaningful difference, in counts, above 0. A stack is scored as
+the mean over its planes, except PSNR, which takes the mean squared error over everything it is given, of any
+shape.
 
 Sources: SSIM, Wang et al., IEEE TIP 2004, with the 11 px Gaussian window of that paper (sigma 1.5 px,
 population covariance). MicroSSIM, Ashesh et al., arXiv:2408.08747: background (3 % percentile) taken from
@@ -73,14 +74,8 @@ class _Moments:
 def affine_match(reference: ArrayLike, target: ArrayLike) -> Array:
     """Map a reference onto another image's scale by the least-squares line ``target = a * reference + b``.
 
-    Public image sets are often contrast-stretched one by one; the line undoes that before scoring.
-
-    Args:
-        reference: Clean image, any shape.
-        target: Image whose scale is wanted (the noisy one), same shape.
-
-    Returns:
-        ``a * reference + b``, float64, same shape. A flat reference becomes the target's mean.
+    Public image sets are often contrast-stretched one by one; the line undoes that before scoring. A flat
+    reference becomes the target's mean. The result is float64 of the shape that both have.
 
     Raises:
         ValueError: Shapes differ, or an image is empty.
@@ -93,22 +88,12 @@ def affine_match(reference: ArrayLike, target: ArrayLike) -> Array:
 
 
 def data_range(reference: ArrayLike, dtype: DTypeLike) -> float:
-    """Range of the tables: 255 for 8-bit images, else the reference's own maximum (counts).
-
-    Args:
-        reference: Clean image on the noisy image's scale, any shape.
-        dtype: Number type of the noisy image.
-    """
+    """Range of the tables: 255 for 8-bit noisy images, else the maximum of the reference on their scale."""
     return 255.0 if np.dtype(dtype) == np.uint8 else float(np.max(reference))
 
 
 def psnr(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:
     """Peak signal-to-noise ratio, in dB; infinite for equal images.
-
-    Args:
-        image: Image that is judged, any shape, counts.
-        reference: Clean image, same shape and scale.
-        data_range: Largest meaningful difference, counts, > 0.
 
     Raises:
         ValueError: Shapes differ, an image is empty, or ``data_range`` is not above 0.
@@ -122,20 +107,14 @@ def psnr(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:
 def ssim(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:
     """Structural similarity, mean over pixels and planes; 1 for equal images.
 
-    Args:
-        image: Image that is judged, ``(..., Y, X)``, counts.
-        reference: Clean image, same shape and scale.
-        data_range: Largest meaningful difference, counts, > 0.
-
     Raises:
         ValueError: Shapes differ, fewer than two axes, or ``data_range`` is not above 0.
         MetricUnavailable: A plane is smaller than the window (11 px).
     """
     img, ref = _pair(image, reference)
     _check_range(data_range)
-    return float(
-        np.mean([_moments(x, y, data_range).similarity().mean() for y, x in _planes(img, ref, "SSIM")])
-    )
+    found = [_moments(x, y, data_range).similarity().mean() for y, x in _planes(img, ref, "SSIM")]
+    return float(np.mean(found))
 
 
 def microssim(image: ArrayLike, reference: ArrayLike) -> float:
@@ -145,10 +124,6 @@ def microssim(image: ArrayLike, reference: ArrayLike) -> float:
     covariance is the sample's, as in the authors' package (``microssim`` 0.0.2). One difference: the package
     fits the factor under another window (7 px, uniform) than it scores with; here the factor maximises the
     very figure that is returned, as the paper defines it. Ours is never lower, and within 0.003.
-
-    Args:
-        image: Image that is judged, ``(..., Y, X)``, any positive scale.
-        reference: Clean image, same shape.
 
     Raises:
         ValueError: Shapes differ or fewer than two axes.
@@ -170,15 +145,10 @@ def microssim(image: ArrayLike, reference: ArrayLike) -> float:
 
 
 def score(image: ArrayLike, reference: ArrayLike, noisy: ArrayLike) -> FidelityScore:
-    """Score one result by the protocol of this project's tables.
+    """Score one result, in the noisy image's counts, by the protocol of this project's tables.
 
-    The clean image is mapped onto the noisy one's scale (``affine_match``), the range is 255 for 8-bit input
-    and the mapped clean image's maximum otherwise (``data_range``).
-
-    Args:
-        image: Denoised image, ``(..., Y, X)``, noisy image's counts.
-        reference: Clean image, same shape, any linear scale.
-        noisy: Noisy image in its own dtype, same shape.
+    The clean image, of any linear scale, is mapped onto the noisy one's (``affine_match``), the range is 255
+    for 8-bit input and the mapped clean image's maximum otherwise (``data_range``).
     """
     raw = np.asarray(noisy)
     matched = affine_match(reference, raw)

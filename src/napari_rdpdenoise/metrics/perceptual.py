@@ -22,8 +22,6 @@ from torch.nn import functional
 from napari_rdpdenoise.metrics.backbones import Tensors, load_backbone
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
 
-__all__ = ["DistsNet", "LpipsNet", "MetricUnavailable", "dists", "load_dists", "load_lpips", "lpips"]
-
 _SMALLEST = 32  # px; below it the networks' last layers are empty
 _WHITE_PERCENTILE = 99.9
 _NETWORKS = {"alex": "alexnet", "squeeze": "squeezenet1_1"}
@@ -85,11 +83,9 @@ class LpipsNet(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        """Distance of each pair, shape (N,), >= 0; differentiable.
+        """Distance of each pair, (N,), >= 0; differentiable.
 
-        Args:
-            image: (N, 1 or 3, H, W), float, 0..1, H and W at least 32 px.
-            reference: Clean image, the same shape.
+        Both are (N, 1 or 3, H, W), float, 0..1, H and W at least 32 px.
         """
         _check(image, reference)
         total = image.new_zeros(image.shape[0])
@@ -98,10 +94,6 @@ class LpipsNet(nn.Module):
             distance = functional.conv2d((_unit(a) - _unit(b)) ** 2, self.get_buffer(f"head{k}"))
             total = total + distance.mean(dim=(1, 2, 3))
         return total
-
-    def unit_features(self, image: Tensor) -> list[Tensor]:
-        """Features of each layer, of length 1 at every position; ``image`` as in :meth:`forward`."""
-        return [_unit(a) for a in self.layers(self._prepare(image))]
 
     def _prepare(self, x: Tensor) -> Tensor:
         return (2 * x.expand(-1, 3, -1, -1) - 1 - self.shift) / self.scale
@@ -125,12 +117,7 @@ class DistsNet(nn.Module):
             self.register_buffer(name, torch.tensor(values).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, image: Tensor, reference: Tensor) -> Tensor:
-        """Distance of each pair, shape (N,), about 0..1; differentiable.
-
-        Args:
-            image: (N, 1 or 3, H, W), float, 0..1, H and W at least 32 px.
-            reference: Clean image, the same shape.
-        """
+        """Distance of each pair, as `LpipsNet.forward` takes them: (N,), about 0..1; differentiable."""
         _check(image, reference)
         first, second = list(self._features(image)), list(self._features(reference))
         sizes = [a.shape[1] for a in first]
@@ -188,41 +175,24 @@ def lpips(
 ) -> float:
     """LPIPS by the protocol of this project's tables, mean over planes; 0 for equal images.
 
-    Both images are divided by the reference's 99.9th percentile (of the whole stack) and clipped to 0..1.
-
-    Args:
-        image: Image that is judged, ``(..., Y, X)``, counts.
-        reference: Clean image, same shape and scale.
-        net: "alex" or "squeeze".
-        folder: Folder of the network; None looks in the usual places.
-        device: Name of a torch device.
+    Both images, ``(..., Y, X)`` in counts, are divided by the reference's 99.9th percentile (of the whole
+    stack) and clipped to 0..1. Network, folder and device are as `load_lpips` takes them.
 
     Raises:
         ValueError: Shapes differ, fewer than two axes, or an unknown ``net``.
         MetricUnavailable: Weights are missing, planes are below 32 px, or the reference is dark throughout.
     """
-    return _mean_over_planes(lambda: _kept_lpips(net, _text(folder), device), image, reference, device)
+    return _mean_over_planes(lambda: _kept_lpips(net, folder, device), image, reference, device)
 
 
 def dists(
     image: ArrayLike, reference: ArrayLike, *, folder: str | Path | None = None, device: str = "cpu"
 ) -> float:
     """DISTS over the same scaling as ``lpips``; arguments and errors as there."""
-    return _mean_over_planes(lambda: _kept_dists(_text(folder), device), image, reference, device)
+    return _mean_over_planes(lambda: _kept_dists(folder, device), image, reference, device)
 
 
-@lru_cache(maxsize=4)
-def _kept_lpips(net: str, folder: str | None, device: str) -> LpipsNet:
-    return load_lpips(net, folder, device)
-
-
-@lru_cache(maxsize=2)
-def _kept_dists(folder: str | None, device: str) -> DistsNet:
-    return load_dists(folder, device)
-
-
-def _text(folder: str | Path | None) -> str | None:
-    return None if folder is None else str(folder)
+_kept_lpips, _kept_dists = lru_cache(maxsize=4)(load_lpips), lru_cache(maxsize=2)(load_dists)
 
 
 def _mean_over_planes(

@@ -15,8 +15,6 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.metrics.fidelity import microssim, psnr, ssim
 
-__all__ = ["LPIPS", "METRICS", "PSNR", "REASONS", "Metric"]
-
 REASONS = (RuntimeError, ImportError, ValueError, OSError, MemoryError)
 """What a metric raises where it cannot be had: no network, no package, no structure, no memory."""
 
@@ -96,11 +94,7 @@ METRICS = (
 
 
 def _check_memory(pixels: int, each: int) -> None:
-    """Refuse a network that would fill the memory.
-
-    Raises:
-        MemoryError: If less is free than it takes.
-    """
+    """Refuse a network that would fill the memory."""
     import psutil
 
     free, need = psutil.virtual_memory().available, pixels * each

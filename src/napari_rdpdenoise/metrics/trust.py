@@ -38,12 +38,9 @@ class ResidualReport:
 
 
 def check_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> ResidualReport:
-    """Judge a denoised image or stack from its residual alone.
+    """Judge a denoised image or stack (..., Y, X) from its residual alone.
 
-    Args:
-        noisy: Raw counts in the camera's own dtype, ``(..., Y, X)``.
-        denoised: Raw counts, same shape.
-        noise: Noise model of the channel.
+    Both are raw counts of one channel, the noisy one in the camera's own dtype.
 
     Raises:
         ValueError: Shapes differ, fewer than two axes, or no pixel at all.
@@ -72,14 +69,8 @@ def texture_share(
 ) -> float:
     """Strength of the texture that realism adds: rms of the difference over the noise's, 0 for none.
 
-    Args:
-        fidelity: Decode of lowest error, raw counts.
-        realism: Decode of most natural texture, same shape.
-        noise: Noise model of the channel.
-        amount: Position of the realism slider, 0 to 1.
-
-    Returns:
-        A ratio; NaN for no finite pixel.
+    Both decodes are raw counts of one shape, ``amount`` is the position of the realism slider, 0 to 1. The
+    ratio is NaN where no pixel is finite.
 
     Raises:
         ValueError: Shapes differ.

@@ -11,8 +11,6 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 
-__all__ = ["Check", "Verdict", "judge_residual"]
-
 RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
 CORRELATED = 0.05
 MEAN_OFF = 0.5  # percent, the promise of this package
@@ -56,11 +54,9 @@ def judge_residual(
 ) -> Verdict:
     """Check what was removed from an image or stack, without any clean one.
 
-    Args:
-        noisy: Raw counts in the camera's own dtype, one channel, (..., Y, X).
-        result: Raw counts, same shape.
-        noise: Noise model of the channel; None measures it on ``noisy``.
-        done: Pixels where ``result`` is the result, same shape; None for everywhere.
+    Both are raw counts of one channel (..., Y, X), the noisy one in the camera's own dtype, whose noise is
+    measured where it is not given. ``done``, of the same shape, is where ``result`` is the result; None for
+    everywhere.
 
     Raises:
         ValueError: If the shapes differ or there is no pixel.
@@ -106,9 +102,8 @@ def _structure(report: ResidualReport) -> Check:
     value = report.signal_correlation
     fine = abs(value) <= CORRELATED
     meaning = "does not follow the image" if fine else "follows the image: contrast was changed"
-    return Check(
-        "structure", value, f"Correlation with the result {value:+.2f}: the residual {meaning}.", fine
-    )
+    text = f"Correlation with the result {value:+.2f}: the residual {meaning}."
+    return Check("structure", value, text, fine)
 
 
 def _mean(report: ResidualReport) -> Check:
