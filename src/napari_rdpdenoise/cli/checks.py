@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
+from tempfile import TemporaryFile
 from types import ModuleType
 from typing import Literal
 
@@ -29,7 +30,6 @@ _PAIR = (
     "install torch and torchvision from one place, for example "
     "pip install --force-reinstall torch torchvision --index-url https://download.pytorch.org/whl/cpu"
 )
-_PROBE_BYTES = 16
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def all_checks() -> Iterator[Check]:
     yield from check_packages()
     yield check_pair(_version("torch"), _version("torchvision"), _torch_wanted_by_torchvision())
     yield check_codec_import()
-    yield from _with_torch(check_devices)
+    yield from _check_torch()
     yield check_viewer()
     yield check_display(sys.platform, os.environ)
     yield check_cache()
@@ -75,12 +75,9 @@ def check_packages() -> Iterator[Check]:
 
 
 def check_pair(torch: str | None, torchvision: str | None, wanted: str | None) -> Check:
-    """Whether torch and torchvision were made for each other.
+    """Whether torch and torchvision were made for each other, by their versions, such as ``"2.6.0+cpu"``.
 
-    Args:
-        torch: Installed version, such as ``"2.6.0+cpu"``.
-        torchvision: Installed version.
-        wanted: Version of torch that this torchvision was built for, None if it does not say.
+    ``wanted`` is the version of torch that this torchvision was built for, None if it does not say.
     """
     name = "torch with torchvision"
     if torch is None or torchvision is None:
@@ -123,9 +120,8 @@ def check_devices(torch: ModuleType) -> Iterator[Check]:
         remedy = "for its speed install the CUDA build of torch and torchvision, see https://pytorch.org"
         yield Check("cuda", "note", "there is an NVIDIA driver, but torch is a CPU-only build", remedy)
     elif shutil.which("nvidia-smi"):
-        remedy = (
-            f"update the NVIDIA driver, or install a torch built for an older CUDA than {torch.version.cuda}"
-        )
+        older = f"install a torch built for an older CUDA than {torch.version.cuda}"
+        remedy = f"update the NVIDIA driver, or {older}"
         yield Check("cuda", "note", "there is an NVIDIA driver, but torch cannot use it", remedy)
     else:
         yield Check("cuda", "ok", "no NVIDIA GPU; the CPU is used")
@@ -135,19 +131,12 @@ def check_devices(torch: ModuleType) -> Iterator[Check]:
 
 def check_viewer() -> Check:
     """Whether napari and a Qt binding are there; only the dock needs them."""
-    version = _version("napari")
+    version, remedy = _version("napari"), "only the viewer needs it: pip install"
     if version is None:
-        return Check(
-            "napari",
-            "note",
-            "not installed",
-            "only the viewer needs it: pip install 'napari-rdpdenoise[all]'",
-        )
+        return Check("napari", "note", "not installed", f"{remedy} 'napari-rdpdenoise[all]'")
     binding = next((name for name in _BINDINGS if find_spec(name) is not None), None)
     if binding is None:
-        return Check(
-            "napari", "note", f"{version}, no Qt binding", "only the viewer needs it: pip install PyQt6"
-        )
+        return Check("napari", "note", f"{version}, no Qt binding", f"{remedy} PyQt6")
     return Check("napari", "ok", f"{version} with {binding}")
 
 
@@ -173,18 +162,13 @@ def check_cache() -> Check:
     remedy = "denoising works without it; to have it set RDPDENOISE_CACHE to a folder you can write to"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / f"doctor-{os.getpid()}.tmp"
-        probe.write_bytes(bytes(_PROBE_BYTES))
-        probe.unlink()
+        with TemporaryFile(dir=folder) as probe:
+            probe.write(b"probe")
     except OSError as error:
         return Check("cache", "note", f"{folder} cannot be written to ({error})", remedy)
     stats = LatentCache().stats()
-    free = shutil.disk_usage(folder).free / 2**30
-    return Check(
-        "cache",
-        "ok",
-        f"{folder}: {stats.entries} tiles, {stats.disk_bytes / 2**20:.1f} MiB; {free:.0f} GiB free",
-    )
+    kept, free = stats.disk_bytes / 2**20, shutil.disk_usage(folder).free / 2**30
+    return Check("cache", "ok", f"{folder}: {stats.entries} tiles, {kept:.1f} MiB; {free:.0f} GiB free")
 
 
 def check_networks() -> Iterator[Check]:
@@ -229,13 +213,13 @@ def check_models() -> Iterator[Check]:
             yield Check(f"model {model.name}", "ok", "loads")
 
 
-def _with_torch(check: Callable[[ModuleType], Iterator[Check]]) -> Iterator[Check]:
+def _check_torch() -> Iterator[Check]:
     try:
         import torch
     except Exception as error:
         yield Check("torch", "broken", f"{type(error).__name__}: {error}", _PAIR)
         return
-    yield from check(torch)
+    yield from check_devices(torch)
 
 
 def _version(name: str) -> str | None:

@@ -7,6 +7,7 @@ import traceback
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import typer
@@ -34,11 +35,11 @@ stdout = Console(highlight=False)
 stderr = Console(stderr=True, highlight=False)
 
 
+@dataclass
 class CommandState:
     """How far a command has come; decides whether an error is wrong use or a failure."""
 
-    def __init__(self) -> None:
-        self.working = False
+    working: bool = False
 
 
 def say(text: str) -> None:

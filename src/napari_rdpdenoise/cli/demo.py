@@ -9,9 +9,10 @@ import typer
 from rich.table import Table
 
 from napari_rdpdenoise.cli.console import guarded, result, say, stdout
-from napari_rdpdenoise.cli.options import make_settings, with_settings
+from napari_rdpdenoise.cli.options import make_settings, with_fields
 from napari_rdpdenoise.cli.progress import follow
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 NAME = "simulated-timelapse"
 
 
-@with_settings("model", "rate", "realism", "device")
+@with_fields(RunSettings, "model", "rate", "realism", "device")
 def demo(
     given: dict[str, Any],
     out: Annotated[
@@ -37,21 +38,20 @@ def demo(
     with guarded() as command:
         settings = make_settings(given).replace(overwrite=True)
         say("simulating a time-lapse of living cells")
+        from napari_rdpdenoise.cli.images import read_all
         from napari_rdpdenoise.cli.picture import side_by_side
         from napari_rdpdenoise.jobs.runner import load_codec, model_line, run
         from napari_rdpdenoise.samples import simulate_timelapse
 
         sample = simulate_timelapse()
         noisy, target = (out / f"{NAME}.{kind}.ome.zarr" for kind in ("noisy", "denoised"))
-        codec = load_codec(
-            settings
-        )  # one that cannot be loaded is wrong use, found before anything is written
+        codec = load_codec(settings)  # wrong use, where there is none, is found before anything is written
         say(model_line(codec))
         command.working = True
         _write_noisy(noisy, sample)
         # without a cache, which would make the speed look better than it is
         report = follow(run(Job(noisy, target, settings), codec=codec), noisy.name).report
-        denoised = _read(target)
+        denoised = read_all(target).values
         picture = out / f"{NAME}.png"
         side_by_side(picture, sample, denoised)
         _show_figures(sample, denoised, report)
@@ -74,12 +74,6 @@ def _write_noisy(path: Path, sample: SimulatedSample) -> None:
     for index in np.ndindex(*sample.noisy.shape[:-2]):
         sink.write(index, slice(0, height), slice(0, width), sample.noisy[index])
     sink.finish()
-
-
-def _read(path: Path) -> np.ndarray:
-    from napari_rdpdenoise.cli.images import read_all
-
-    return read_all(path).values
 
 
 def _show_figures(sample: SimulatedSample, denoised: np.ndarray, report: RunReport) -> None:

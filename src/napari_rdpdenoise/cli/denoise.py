@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, stderr
-from napari_rdpdenoise.cli.options import make_settings, with_settings, written
+from napari_rdpdenoise.cli.options import make_settings, with_fields, written
 from napari_rdpdenoise.cli.progress import follow
 from napari_rdpdenoise.jobs.batch import Ended, is_file_name, plan_jobs, run_batch
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.jobs.record import JobFile
-    from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.jobs.record import JobFile, read_job
+from napari_rdpdenoise.settings import RunSettings
 
 
-@dataclass(frozen=True)
-class _Order:
-    """What the command line and its job file ask for together."""
-
-    inputs: list[str]
-    out: str
-    settings: RunSettings
-
-
-@with_settings()
+@with_fields(RunSettings)
 def denoise(
     given: dict[str, Any],
     context: typer.Context,
@@ -61,8 +50,8 @@ def denoise(
     given again. RESULT.job.json beside each result holds all settings; `--job` takes them from there.
     """
     with guarded() as command:
-        order = _order(inputs or [], out, job, {name: given[name] for name in written(context) & set(given)})
-        plan = plan_jobs(order.inputs, order.out, order.settings)
+        named = {name: given[name] for name in written(context) & set(given)}
+        plan = plan_jobs(*_order(inputs or [], out, job, named))
         from napari_rdpdenoise.cache import LatentCache
         from napari_rdpdenoise.jobs.runner import run
 
@@ -75,34 +64,24 @@ def denoise(
         result(str(only.target))
 
 
-def _order(inputs: list[str], out: str | None, job: Path | None, given: dict[str, Any]) -> _Order:
-    """Put command line and job file together.
-
-    Args:
-        inputs: Inputs of the command line.
-        out: Result of the command line; the parser puts a single argument here.
-        job: Job file.
-        given: Settings that the command line names.
-
-    Raises:
-        FileNotFoundError, ValueError: if something is missing or not as expected.
-    """
+def _order(
+    inputs: list[str], out: str | None, job: Path | None, given: dict[str, Any]
+) -> tuple[list[str], str, RunSettings]:
+    """Command line and job file together, for `plan_jobs`; the parser takes a single argument for ``out``."""
     if job is None:
         if not inputs or out is None:
             raise ValueError("INPUTS, OUT: expected at least one input and where its result goes")
-        return _Order(inputs, out, make_settings(given))
-    from napari_rdpdenoise.jobs.record import read_job
-
+        return inputs, out, make_settings(given)
     file = read_job(job, given.get("model"))
     # the permission to replace one result is not one to replace others
     settings = make_settings({"overwrite": False, **given}, file.settings)
     if out is None:
-        return _Order(*_places_of(file, job), settings)
+        return *_places_of(file, job), settings
     if not inputs:
         raise ValueError(f"INPUTS, OUT: expected both or, with --job, neither, found {out!r} alone")
     if "output_format" not in given and is_file_name(out):
         settings = settings.replace(output_format=None)  # the ending of a result that is named here decides
-    return _Order(inputs, out, settings)
+    return inputs, out, settings
 
 
 def _places_of(file: JobFile, job: Path) -> tuple[list[str], str]:
@@ -123,12 +102,6 @@ def _tell_failures(failed: tuple[Ended, ...], total: int) -> None:
     table = Table("input", "what happened", title=title, title_justify="left")
     for ended in failed:
         told = "" if ended.error is None else message_of(ended.error)
-        table.add_row(*(_plain(text) for text in (str(ended.job.input), told)))
+        table.add_row(*(Text(text, overflow="fold") for text in (str(ended.job.input), told)))
     stderr.print(table)
     raise typer.Exit(FAILED)
-
-
-def _plain(text: str) -> Any:
-    from rich.text import Text
-
-    return Text(text, overflow="fold")

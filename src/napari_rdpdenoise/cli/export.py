@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from napari_rdpdenoise.cli.console import guarded, result, say
-from napari_rdpdenoise.cli.options import describe, with_fields
+from napari_rdpdenoise.cli.options import validated, with_fields
 from napari_rdpdenoise.export.settings import ExportSettings
 from napari_rdpdenoise.settings import RunSettings
 
@@ -34,13 +34,8 @@ def export(
     Other programs run it without this one: raw counts in, denoised counts out. It appears when BioImage.IO's
     own tool has tested it. Needs the extra: `pip install 'napari-rdpdenoise[bioimageio]'`.
     """
-    from pydantic import ValidationError
-
     with guarded() as command:
-        try:
-            settings = ExportSettings.model_validate(given)
-        except ValidationError as error:
-            raise ValueError(describe(error).replace("Value error, ", "")) from error
+        settings = validated(ExportSettings, given)
         from napari_rdpdenoise.export.package import export_bioimageio
 
         say("packing, and testing with BioImage.IO's tool")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import closing
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel
 
 from napari_rdpdenoise.cli.console import CommandState, guarded, result, say
-from napari_rdpdenoise.cli.options import describe, with_fields
+from napari_rdpdenoise.cli.options import validated, with_fields
 from napari_rdpdenoise.cli.progress import bar, duration
 from napari_rdpdenoise.finetune.settings import (
     PairsSettings,
@@ -23,7 +22,6 @@ from napari_rdpdenoise.finetune.settings import (
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.finetune.plan import Plan
     from napari_rdpdenoise.train.loop import TrainProgress
 
 finetune_app = typer.Typer(
@@ -51,14 +49,7 @@ def unpaired(
     device: _Device = "auto",
 ) -> None:
     """Learn the texture of clean images of the same kind of specimen, taken anywhere else."""
-    with guarded() as command:
-        _check_out(out)
-        settings = _settings(UnpairedSettings, given)
-        from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.finetune.planners import plan_unpaired
-
-        where = choose_device(device)
-        _run(plan_unpaired(noisy, references, settings, where), out, where, command)
+    _tune("unpaired", UnpairedSettings, given, (noisy, references), out, device)
 
 
 @finetune_app.command()
@@ -73,28 +64,14 @@ def pairs(
     device: _Device = "auto",
 ) -> None:
     """Learn from pairs of images of the same places, whose registration and intensities are checked."""
-    with guarded() as command:
-        _check_out(out)
-        settings = _settings(PairsSettings, given)
-        from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.finetune.planners import plan_pairs
-
-        where = choose_device(device)
-        _run(plan_pairs(noisy, partners, settings, where), out, where, command)
+    _tune("pairs", PairsSettings, given, (noisy, partners), out, device)
 
 
 @finetune_app.command()
 @with_fields(ZeroShotSettings)
 def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
     """Learn from noisy images alone, starting from a trained model."""
-    with guarded() as command:
-        _check_out(out)
-        settings = _settings(ZeroShotSettings, given)
-        from napari_rdpdenoise.codec import choose_device
-        from napari_rdpdenoise.finetune.planners import plan_zeroshot
-
-        where = choose_device(device)
-        _run(plan_zeroshot(noisy, settings, where), out, where, command)
+    _tune("zeroshot", ZeroShotSettings, given, (noisy,), out, device)
 
 
 @finetune_app.command()
@@ -103,7 +80,7 @@ def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "
     """Learn from one noisy plane and no model at all (slow); OUT/denoised.tif is the result, no model."""
     with guarded() as command:
         _check_out(out)
-        settings = _settings(PatchSettings, given)
+        settings = validated(PatchSettings, given)
         import tifffile
 
         from napari_rdpdenoise.codec import choose_device
@@ -133,13 +110,10 @@ def _pixel_size(noisy: Path) -> dict[str, Any]:
     from napari_rdpdenoise.io import open_image
 
     try:
-        source = open_image(noisy)
+        with closing(open_image(noisy)) as source:
+            known = source.metadata
     except (ValueError, OSError):  # a folder that holds one image, or a PNG
         return {}
-    try:
-        known = source.metadata
-    finally:
-        source.close()
     found: dict[str, Any] = {}
     for axis in "XY":
         if known.units.get(axis) == "micrometer" and axis in known.scale:
@@ -147,26 +121,28 @@ def _pixel_size(noisy: Path) -> dict[str, Any]:
     return found
 
 
-def _settings(model: type[BaseModel], given: dict[str, Any]) -> Any:
-    values = {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise ValueError(describe(error)) from error
+def _tune(
+    kind: str, model: type[BaseModel], given: dict[str, Any], images: tuple[Path, ...], out: Path, device: str
+) -> None:
+    """Plan, train and report; the engine is loaded once the settings are known to be right."""
+    with guarded() as command:
+        _check_out(out)
+        settings = validated(model, given)
+        from napari_rdpdenoise.codec import choose_device
+        from napari_rdpdenoise.finetune import planners
+        from napari_rdpdenoise.finetune.run import run_plan
 
-
-def _run(plan: Plan, out: Path, device: str, command: CommandState) -> None:
-    from napari_rdpdenoise.finetune.run import run_plan
-
-    for remark in plan.remarks:
-        say(remark)
-    stages = ", ".join(f"{part.kind} {part.steps} steps" for part in plan.train.stages)
-    say(f"{plan.kind} on {device}, rate that matches the noise {plan.rate:g}: {stages}")
-    steps = sum(part.steps for part in plan.train.stages)
-    found = _follow(run_plan(plan, out, device), steps, plan.kind, command)
-    for line in found.findings:
-        say(line)
-    result(found.model)
+        where = choose_device(device)
+        plan = getattr(planners, f"plan_{kind}")(*images, settings, where)
+        for remark in plan.remarks:
+            say(remark)
+        stages = ", ".join(f"{part.kind} {part.steps} steps" for part in plan.train.stages)
+        say(f"{plan.kind} on {where}, rate that matches the noise {plan.rate:g}: {stages}")
+        steps = sum(part.steps for part in plan.train.stages)
+        found = _follow(run_plan(plan, out, where), steps, plan.kind, command)
+        for line in found.findings:
+            say(line)
+        result(found.model)
 
 
 def _follow(

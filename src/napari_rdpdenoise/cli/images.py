@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,8 +32,7 @@ def read_all(path: Path | str) -> WholeImage:
 
     from napari_rdpdenoise.io import open_image, planes
 
-    source = open_image(path)
-    try:
+    with closing(open_image(path)) as source:
         needed = int(np.prod(source.shape, dtype=np.int64)) * (source.dtype.itemsize + 8)
         if needed > 0.8 * psutil.virtual_memory().available:
             raise MemoryError(
@@ -42,23 +42,13 @@ def read_all(path: Path | str) -> WholeImage:
         for index in planes(source):
             values[index] = source.read(index, slice(0, source.shape[-2]), slice(0, source.shape[-1]))
         return WholeImage(values, source.metadata.axes)
-    finally:
-        source.close()
 
 
 def match_axes(image: WholeImage, reference: WholeImage, name: str) -> np.ndarray:
-    """Bring an image into the order of axes of a reference; axes of length 1 do not count.
-
-    Args:
-        image: Image that is reordered.
-        reference: Image that gives the order.
-        name: Name of the image, for the error.
-
-    Returns:
-        Values of the reference's shape without its axes of length 1.
+    """Values in the order of axes of a reference, and of its shape; axes of length 1 do not count.
 
     Raises:
-        ValueError: If the two do not hold the same axes and sizes.
+        ValueError: If the two do not hold the same axes and sizes; ``name`` is the image's in the message.
     """
     found, wanted = squeeze(image), squeeze(reference)
     if found.axes != wanted.axes and sorted(found.axes) == sorted(wanted.axes):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -126,8 +127,7 @@ def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
     before, after = squeeze(raw), match_axes(read_all(image), raw, "RESULT")
     command.working = True
     axis = before.axes.find("C")
-    source = open_image(noisy)
-    try:
+    with closing(open_image(noisy)) as source:
         has_channels = channel_axis(source.metadata.axes) is not None
         for number in range(1 if axis < 0 else before.values.shape[axis]):
             noise = estimate_noise(sample_windows(source, number if has_channels else None))
@@ -138,8 +138,6 @@ def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
                 found = f"{'✓' if check.fine else '!'} {check.text}"
                 table.add_row(Text(check.name, no_wrap=True), Text(found, overflow="fold"))
             stdout.print(table)
-    finally:
-        source.close()
 
 
 def _show_scores(

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from enum import Enum
 from functools import wraps
 from types import NoneType
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 import typer
 from pydantic import BaseModel, ValidationError
@@ -17,6 +17,7 @@ from napari_rdpdenoise.fields import choices_of, flag_of, marks_of
 from napari_rdpdenoise.settings import RunSettings
 
 Command = Callable[..., None]
+Model = TypeVar("Model", bound=BaseModel)
 
 # What a command line writes in another way than Python: type and placeholder.
 _WRITTEN: dict[str, tuple[Any, str]] = {
@@ -31,16 +32,11 @@ def flag(field: str) -> str:
     return flag_of(RunSettings, field)
 
 
-def with_settings(*fields: str) -> Callable[[Command], Command]:
-    """Give a command the options of some fields of `RunSettings`, all of them if none is named.
-
-    The command takes their values by field name as its first argument, for `make_settings`.
-    """
-    return with_fields(RunSettings, *fields)
-
-
 def with_fields(model: type[BaseModel], *fields: str) -> Callable[[Command], Command]:
-    """Give a command the options of some fields of any settings, as `with_settings` does."""
+    """Give a command the options of some fields of any settings, all of them if none is named.
+
+    The command takes their values by field name as its first argument, for `make_settings` or `validated`.
+    """
     chosen = fields or tuple(model.model_fields)
 
     def decorate(command: Command) -> Command:
@@ -67,16 +63,12 @@ def written(context: typer.Context) -> set[str]:
 
 
 def make_settings(given: dict[str, Any], base: RunSettings | None = None) -> RunSettings:
-    """Validated settings from option values by field name.
-
-    Args:
-        given: Value by field, as typer has it.
-        base: Settings with the fields that are not given; None for the defaults.
+    """Settings of a run from option values by field name, as typer has them; others are those of ``base``.
 
     Raises:
         ValueError: If an option is not as described; the message names each.
     """
-    values = {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
+    values = _plain(given)
     if values.get("time") is not None:
         values["time"] = parse_range(values["time"])
     if "channels" in values:
@@ -87,6 +79,18 @@ def make_settings(given: dict[str, Any], base: RunSettings | None = None) -> Run
         return (base or RunSettings()).replace(**values)
     except ValidationError as error:
         raise ValueError(describe(error)) from None
+
+
+def validated(model: type[Model], given: dict[str, Any]) -> Model:
+    """Settings of any kind from option values by field name; raises as `make_settings` does."""
+    try:
+        return model.model_validate(_plain(given))
+    except ValidationError as error:
+        raise ValueError(describe(error)) from error
+
+
+def _plain(given: dict[str, Any]) -> dict[str, Any]:
+    return {name: value.value if isinstance(value, Enum) else value for name, value in given.items()}
 
 
 def parse_range(text: str) -> tuple[int, int]:
@@ -111,23 +115,20 @@ def describe(error: ValidationError) -> str:
     """One line per setting that was refused: the option, what was expected, what was found, what it means."""
     lines = []
     for item in error.errors():
-        place = ".".join(str(part) for part in item["loc"])
-        field = RunSettings.model_fields.get(str(item["loc"][0])) if item["loc"] else None
-        if error.title != RunSettings.__name__ or field is None:
-            lines.append(f"{place}: {item['msg']}, found {item['input']!r}")
+        name, message = str(next(iter(item["loc"]), "")), item["msg"].removeprefix("Value error, ")
+        field = RunSettings.model_fields.get(name) if error.title == RunSettings.__name__ else None
+        if field is None:
+            lines.append(f"{'.'.join(map(str, item['loc']))}: {message}, found {item['input']!r}")
         elif item["type"] == "value_error":
-            lines.append(f"{flag(str(item['loc'][0]))}: {item['msg'].removeprefix('Value error, ')}")
+            lines.append(f"{flag(name)}: {message}")
         else:
-            name = flag(str(item["loc"][0]))
-            lines.append(f"{name}: {item['msg']}, found {item['input']!r}; {field.description}")
+            lines.append(f"{flag(name)}: {message}, found {item['input']!r}; {field.description}")
     return "\n".join(lines)
 
 
 def _parameter(model: type[BaseModel], name: str) -> inspect.Parameter:
     field = model.model_fields[name]
-    annotation, metavar = _WRITTEN.get(name, (None, None))
-    if annotation is None:
-        annotation = _simple(name, field)
+    annotation, metavar = _WRITTEN.get(name) or (_simple(name, field), None)
     default = field.default
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         default = annotation(default)

@@ -21,13 +21,7 @@ _BACKGROUND, _INK = 24, 235
 
 
 def side_by_side(path: Path, sample: SimulatedSample, denoised: np.ndarray) -> None:
-    """Write the picture of the middle time point as PNG; it appears complete.
-
-    Args:
-        path: Path of the PNG.
-        sample: Noisy images and truth, TCYX.
-        denoised: Counts, same shape.
-    """
+    """Write the picture of the middle time point as PNG, which appears whole; both are counts, TCYX."""
     t = sample.noisy.shape[0] // 2
     rows = []
     for c, channel in enumerate(sample.channel_names):

@@ -41,10 +41,8 @@ def follow(
 ) -> Answer:
     """Run a job or a batch of them to its end, tell what happens, and return its value.
 
-    Args:
-        running: Generator of `jobs.runner.run` or `jobs.batch.run_batch`; an interruption closes it cleanly.
-        name: Name of a single job's image.
-        command: State of the command; from the first opened output on it works.
+    An interruption closes ``running``, the generator of `jobs.runner.run` or `jobs.batch.run_batch`, cleanly.
+    From the first opened output on ``command`` works. ``name`` is that of a single job's image.
     """
     display = _Display(name, command or CommandState())
     with closing(running), closing(display):
@@ -62,12 +60,7 @@ def follow(
 
 
 class _Display:
-    """A bar that vanishes when done, and lines of text.
-
-    Args:
-        name: Name of the image, for the lines.
-        command: State of the command.
-    """
+    """A bar that vanishes when done, and lines of text about the image of a name."""
 
     def __init__(self, name: str, command: CommandState) -> None:
         self._command = command
@@ -168,12 +161,7 @@ def duration(seconds: float) -> str:
 
 
 def summary(report: stream.RunReport, dtype: str) -> list[str]:
-    """What a finished run has to tell, line by line.
-
-    Args:
-        report: Report of the run.
-        dtype: Number type of the output, for the clipped values.
-    """
+    """What a finished run with an output of that type has to tell, line by line."""
     lines = []
     for channel in report.channels:
         noise = channel.noise

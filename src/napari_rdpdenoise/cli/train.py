@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import ValidationError
 
 from napari_rdpdenoise.cli.console import CommandState, guarded, result, say
 from napari_rdpdenoise.cli.options import describe, flag
@@ -61,8 +63,6 @@ def train(
 
 
 def _settings(config: Path, steps: int | None, threads: int | None) -> TrainSettings:
-    from pydantic import ValidationError
-
     from napari_rdpdenoise.train.settings import TrainSettings, load_settings
 
     try:
@@ -77,8 +77,6 @@ def _settings(config: Path, steps: int | None, threads: int | None) -> TrainSett
 
 
 def _run(trainer: Trainer, log: Any, command: CommandState) -> None:
-    from contextlib import closing
-
     with closing(trainer.run()) as running, bar("steps") as progress:
         total = sum(part.steps for part in trainer.settings.stages)
         task = progress.add_task(trainer.settings.name, total=total, state="")
