@@ -23,8 +23,6 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["VERSION", "BitstreamError", "CodedTile", "TileHeader", "pack", "unpack"]
-
 VERSION = 1
 """Version of the layout that `pack` writes and `unpack` reads."""
 
@@ -32,6 +30,7 @@ _MAGIC = b"RDPD"
 _DIGEST_BYTES = 16
 _RATE = struct.Struct("<f")
 _NUMBERS = struct.Struct("<f5d")
+_FLOATS = ("rate", "gain", "offset", "read_noise", "center", "scale")  # in this order
 _CRC = struct.Struct("<I")
 # Five bytes hold 35 bits, more than any tile needs; without a limit altered bytes could make huge integers.
 _VARINT_BYTES = 5
@@ -72,8 +71,7 @@ class TileHeader:
     def __post_init__(self) -> None:
         """Check the numbers and round the rate."""
         for name in ("height", "width"):
-            size = getattr(self, name)
-            if not 1 <= size < 2**32:
+            if not 1 <= (size := getattr(self, name)) < 2**32:
                 raise ValueError(
                     f"{name} must be 1 or more pixels, got {size}; pass the shape of the coded tile"
                 )
@@ -81,9 +79,8 @@ class TileHeader:
             raise ValueError(
                 f"rate must be a number from 0 to 1, got {self.rate}; resolve 'auto' before coding"
             )
-        for name in ("gain", "offset", "read_noise", "center", "scale"):
-            number = getattr(self, name)
-            if not math.isfinite(number):
+        for name in _FLOATS[1:]:
+            if not math.isfinite(number := getattr(self, name)):
                 raise ValueError(
                     f"{name} must be finite, got {number}; check the noise estimate of the image"
                 )
@@ -108,9 +105,6 @@ class CodedTile:
 def pack(tile: CodedTile) -> bytes:
     """Return the bytes of a coded tile.
 
-    Args:
-        tile: Tile to write.
-
     Raises:
         ValueError: If the model digest is not 16 bytes long.
     """
@@ -119,24 +113,18 @@ def pack(tile: CodedTile) -> bytes:
             f"model_digest must be {_DIGEST_BYTES} bytes, got {len(tile.model_digest)}; use codec.digest"
         )
     header = tile.header
-    numbers = _NUMBERS.pack(
-        header.rate, header.gain, header.offset, header.read_noise, header.center, header.scale
-    )
+    numbers = _NUMBERS.pack(*(getattr(header, name) for name in _FLOATS))
     lengths = _varints([header.height, header.width, len(tile.payloads), *map(len, tile.payloads)])
     body = b"".join([_MAGIC, bytes([VERSION]), tile.model_digest, numbers, lengths, *tile.payloads])
     return body + _CRC.pack(zlib.crc32(body))
 
 
 def unpack(data: bytes, model_digest: bytes | None = None) -> CodedTile:
-    """Return the coded tile that `pack` wrote.
-
-    Args:
-        data: Bytes of one tile, all of them, nothing before or after.
-        model_digest: 16 bytes of the model at hand; None accepts the tile of any model.
+    """Return the coded tile that `pack` wrote; ``data`` are all its bytes, with nothing before or after.
 
     Raises:
-        BitstreamError: If the bytes are foreign, of a newer version, cut short, followed by others,
-            altered, or made by another model. Each has its own message.
+        BitstreamError: If the bytes are foreign, of a newer version, cut short, followed by others, altered
+            or made by another model than that of the digest, if one is given. Each has its own message.
     """
     data = bytes(data)
     _check_origin(data)

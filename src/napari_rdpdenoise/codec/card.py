@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.trained_range import TrainedRange
@@ -18,10 +18,8 @@ from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
 
 
-class ModelCard(BaseModel):
+class ModelCard(BaseModel, frozen=True, extra="forbid"):
     """The ``card.yaml`` of a model folder."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     description: str
@@ -65,10 +63,7 @@ def read_card(folder: Path) -> ModelCard:
 def write_card(folder: Path, training: Mapping[str, Any], **fields: Any) -> ModelCard:
     """Write the card of the weights that lie in a folder, with their digest, today's date and the software.
 
-    Args:
-        folder: Folder of the model, with ``model.safetensors``.
-        training: Data, settings, steps and hours of the training, as plain values.
-        **fields: Other fields of `ModelCard`.
+    ``training`` are data, settings, steps and hours as plain values, ``fields`` the others of `ModelCard`.
 
     Raises:
         FileNotFoundError: If there are no weights.

@@ -52,10 +52,7 @@ class Turns:
 
     @contextmanager
     def turn(self, give_up: Callable[[], bool] | None = None) -> Iterator[None]:
-        """Compute inside this context.
-
-        Args:
-            give_up: Function asked while waiting, whether to stop waiting; None waits as long as it takes.
+        """Compute inside this context; ``give_up`` is asked while waiting, None waits as long as it takes.
 
         Raises:
             GivenUp: If ``give_up`` said so.
@@ -84,14 +81,7 @@ class Turns:
                 self._changed.notify_all()
 
     def wait_for_runs(self, give_up: Callable[[], bool]) -> None:
-        """Return when no run is under way.
-
-        Args:
-            give_up: Function asked while waiting, whether to stop waiting.
-
-        Raises:
-            GivenUp: If ``give_up`` said so.
-        """
+        """Return when no run is under way; ``give_up`` and `GivenUp` as in `turn`."""
         with self._changed:
             while self._runs:
                 if give_up():

@@ -24,11 +24,11 @@ class Latents:
 
     Attributes:
         symbols: Integers of each kind that the network makes, int16 (channels, rows, columns) each.
-        means: block means in steps of ``MEAN_STEP`` normalised units, int32 (blocks down, blocks across).
-        shape: height and width of the tile, px.
-        rate: position on the gain curve, [0, 1].
-        normalization: raw counts <-> network units.
-        bits: what the tile takes when entropy-coded, container included, as the entropy model estimates it.
+        means: Block means in steps of ``MEAN_STEP`` normalised units, int32 (blocks down, blocks across).
+        shape: Height and width of the tile, px.
+        rate: Position on the gain curve, [0, 1].
+        normalization: Map between raw counts and network units.
+        bits: Bits of the tile when entropy-coded, container included, as the entropy model estimates them.
     """
 
     symbols: tuple[NDArray[np.int16], ...]

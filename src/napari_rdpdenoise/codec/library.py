@@ -15,16 +15,6 @@ from typing import Literal
 from napari_rdpdenoise.codec.card import ModelCard, read_card
 from napari_rdpdenoise.files import models_folder
 
-__all__ = [
-    "ListedModel",
-    "UnusableModel",
-    "find",
-    "list_models",
-    "model_digest",
-    "model_folder",
-    "unusable_models",
-]
-
 DEFAULT = "default"
 DEFAULT_MODEL = "fluo-light"
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
@@ -65,13 +55,7 @@ class ListedModel:
 
 @dataclass(frozen=True)
 class UnusableModel:
-    """A folder among the models that cannot be used.
-
-    Attributes:
-        name: Name of the folder.
-        where: "shipped" or "yours".
-        reason: What is wrong with it, in words.
-    """
+    """A folder of that name among the models, shipped or yours, that cannot be used; the reason in words."""
 
     name: str
     where: Where

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import torch
+from safetensors.torch import load
 from torch import Tensor
 
 from napari_rdpdenoise.codec.codec import Codec
@@ -28,11 +29,8 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
         FileNotFoundError: If there is no such model.
         ValueError: If the device is not available, or the weights are not those the card describes.
     """
-    from safetensors.torch import load
-
     model = find(name)
-    card = model.card
-    weights = model.folder / "model.safetensors"
+    card, weights = model.card, model.folder / "model.safetensors"
     data = weights.read_bytes()
     found = hashlib.sha256(data).hexdigest()
     if found != card.sha256:
@@ -88,17 +86,13 @@ def choose_device(device: str) -> str:
     Raises:
         ValueError: If it is not available; the message names what is.
     """
-    available = {
-        "cuda": torch.cuda.is_available(),
-        "mps": torch.backends.mps.is_available(),
-        "cpu": True,
-    }
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    available = [name for name, found in there.items() if found]
     if device == "auto":
-        return next(name for name, there in available.items() if there)
-    if not available.get(device, False):
-        have = ", ".join(name for name, there in available.items() if there)
+        return available[0]
+    if device not in available:
         raise ValueError(
-            f"device: {device!r} is not available here, found {have}; "
+            f"device: {device!r} is not available here, found {', '.join(available)}; "
             "use auto (--device auto on the command line, Device under Advanced)"
         )
     return device

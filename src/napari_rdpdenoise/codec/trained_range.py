@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel, stabilize
@@ -35,10 +35,8 @@ _NOISE_ENDS = 6.18  # standard deviations between these percentiles of a Gaussia
 _LEAST = 1024  # px; fewer have no ends
 
 
-class TrainedRange(BaseModel):
+class TrainedRange(BaseModel, frozen=True, extra="forbid"):
     """Light and noise of a model's training images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     photons: tuple[float, float] = Field(description="photo-electrons at the bright end, least and most")
     read_electrons: tuple[float, float] = Field(description="read noise, photo-electrons rms")
@@ -61,10 +59,7 @@ class TrainedRange(BaseModel):
 def outside(trained: TrainedRange, planes: Sequence[NDArray[Any]], noise: NoiseModel) -> str | None:
     """What to tell the user of an image whose light the model was not trained on; None if it was.
 
-    Args:
-        trained: Range of the model's training.
-        planes: 2-D sample of one channel, raw counts; missing values may be NaN.
-        noise: Estimate of their noise.
+    ``planes`` are a 2-D sample of one channel, raw counts, where missing values may be NaN.
     """
     values = [_filled(stabilize(plane, noise)) for plane in planes]
     if sum(t.size for t in values) < _LEAST or all(t.min() == t.max() for t in values):

@@ -154,12 +154,7 @@ class Means(nn.Module):
 
 
 class Grain(nn.Module):
-    """The numbers of `nn.grain.grain` for a plane's corner; int64 wraps as uint64 does.
-
-    Args:
-        channels: Number of independent values per position, 0 for none.
-        seed: Seed of the plane, 64 bits.
-    """
+    """The numbers of `nn.grain.grain` for a plane's corner, of a 64-bit seed; int64 wraps as uint64 does."""
 
     def __init__(self, channels: int, seed: int) -> None:
         super().__init__()

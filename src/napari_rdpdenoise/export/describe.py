@@ -16,39 +16,25 @@ from napari_rdpdenoise.export.module import Fixed
 from napari_rdpdenoise.tiles import GRID, HALO
 
 LEAST = 2 * HALO + GRID  # px
-CITE = (
-    (
-        "Minnen, Balle and Toderici, Joint autoregressive and hierarchical priors for learned image "
-        "compression, NeurIPS 2018 (the entropy model)",
-        "10.48550/arXiv.1809.02736",
-    ),
-    (
-        "Cui et al., G-VAE: a continuously variable rate deep image compression framework, 2020 (the rates)",
-        "10.48550/arXiv.2003.02012",
-    ),
-    (
-        "Makitalo and Foi, Optimal inversion of the generalized Anscombe transformation for Poisson-Gaussian "
-        "noise, IEEE TIP 2013 (the units)",
-        "10.1109/TIP.2012.2202675",
-    ),
-    (
-        "Freirich, Michaeli and Meir, A theory of the distortion-perception tradeoff in Wasserstein space, "
-        "NeurIPS 2021 (realism between 0 and 1)",
-        "10.48550/arXiv.2107.02555",
-    ),
-)
+CITE = {
+    "10.48550/arXiv.1809.02736": "Minnen, Balle and Toderici, Joint autoregressive and hierarchical priors "
+    "for learned image compression, NeurIPS 2018 (the entropy model)",
+    "10.48550/arXiv.2003.02012": "Cui et al., G-VAE: a continuously variable rate deep image compression "
+    "framework, 2020 (the rates)",
+    "10.1109/TIP.2012.2202675": "Makitalo and Foi, Optimal inversion of the generalized Anscombe "
+    "transformation for Poisson-Gaussian noise, IEEE TIP 2013 (the units)",
+    "10.48550/arXiv.2107.02555": "Freirich, Michaeli and Meir, A theory of the distortion-perception "
+    "tradeoff in Wasserstein space, NeurIPS 2021 (realism between 0 and 1)",
+}
+"""What is cited, by DOI."""
 
 
 @dataclass(frozen=True)
 class Story:
-    """What a package says of itself.
+    """What a package says of itself, by its name, the model's card and the values that are fixed in it.
 
-    Attributes:
-        name: Name of the package.
-        card: Card of the model.
-        fixed: Values that the module uses at every run.
-        measured: Whether the sample's noise line was measured, rather than given.
-        remarks: Sentences on what was noticed about the sample.
+    ``measured`` is whether the sample's noise line was measured, rather than given; ``remarks`` are sentences
+    on what was noticed about the sample.
     """
 
     name: str
@@ -149,6 +135,6 @@ def cover(before: NDArray[np.float32], after: NDArray[np.float32], path: Path) -
 
 
 def _yaml(values: dict[str, Any]) -> str:
-    return (
-        yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100) if values else "not stated\n"
-    )
+    if not values:
+        return "not stated\n"
+    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=100)

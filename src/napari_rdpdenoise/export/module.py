@@ -46,9 +46,7 @@ class Fixed:
 def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
     """The module as a TorchScript archive; it takes float32 counts (b, 1, h, w) of any size.
 
-    Args:
-        network: Network on the CPU, with its weights loaded; its decoders are used as they are: give a copy.
-        fixed: Rate, realism and units.
+    The network is on the CPU, with its weights loaded; its decoders are used as they are: give a copy.
     """
     network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     grain = Grain(network.config.grain_channels if fixed.realism > 0 else 0, fixed.seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tempfile
 import warnings
+from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, load_model, plane_seed
 from napari_rdpdenoise.codec.library import model_folder
@@ -24,8 +26,6 @@ from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.settings import RunSettings
-
-__all__ = ["export_bioimageio"]
 
 # The older spec hands pydantic an argument that the newer one refuses.
 _STRICT_PYDANTIC, _FIXED_SPEC = (2, 14), (0, 5, 14)
@@ -63,7 +63,7 @@ def export_bioimageio(
     chosen, target = ExportSettings(**settings), _target(Path(out), overwrite)
     codec = load_model(model, "cpu")
     story = _story(codec, chosen, sample)
-    network = build_network(codec.card.network, _tensors(model))
+    network = build_network(codec.card.network, load_file(model_folder(model) / "model.safetensors"))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as name:
         folder = Path(name)
         (folder / "weights.pt").write_bytes(torchscript(network, story.fixed))
@@ -102,11 +102,10 @@ def _target(out: Path, overwrite: bool) -> Path:
         raise IsADirectoryError(f"out: expected a file, found a folder at {out}; choose another name")
     if out.exists() and not overwrite:
         raise FileExistsError(f"out: {out} exists; choose another name, or overwrite it (--overwrite)")
-    if not out.resolve().parent.is_dir():
-        raise FileNotFoundError(
-            f"out: expected a folder at {out.resolve().parent}, found none; make it first"
-        )
-    return out.resolve()
+    target = out.resolve()
+    if not target.parent.is_dir():
+        raise FileNotFoundError(f"out: expected a folder at {target.parent}, found none; make it first")
+    return target
 
 
 def _story(codec: Codec, chosen: ExportSettings, sample: Any) -> Story:
@@ -136,8 +135,7 @@ def _measured(
     """Normalisation, rate and remarks of a run over the sample."""
     from napari_rdpdenoise.stream.prepare import doubts, measure_channel, plan_channel, sample_windows
 
-    source = open_image(sample, chosen.axes)
-    try:
+    with closing(open_image(sample, chosen.axes)) as source:
         axis = channel_axis(source.metadata.axes)
         count = 1 if axis is None else source.shape[axis]
         if chosen.channel >= count:
@@ -149,14 +147,6 @@ def _measured(
         normalization = measure_channel(windows) if noise is None else fit_normalization(windows, noise)
         plan = plan_channel(windows, normalization, RunSettings(rate=chosen.rate), codec, None)
         return normalization, plan.rate, tuple(doubts(windows, plan, codec))
-    finally:
-        source.close()
-
-
-def _tensors(model: str | Path) -> dict[str, torch.Tensor]:
-    from safetensors.torch import load_file
-
-    return load_file(model_folder(model) / "model.safetensors")
 
 
 def _write_parts(folder: Path, story: Story) -> None:

@@ -21,9 +21,9 @@ from napari_rdpdenoise.export.describe import CITE, LEAST, Story
 from napari_rdpdenoise.tiles import GRID, HALO
 
 _TOLERANCE = 0.05  # noise standard deviations that the test output may be off
-_MISMATCHED = (
-    1000  # pixels of a million that may be off by more: another device may round a latent up, not down
-)
+# Pixels of a million that may be off by more: another device may round a latent up, not down.
+_MISMATCHED = 1000
+_TAGS = ("denoising", "image-restoration", "compression", "fluorescence-light-microscopy", "2d", "pytorch")
 _OTHERS = "the napari-rdpdenoise developers"
 
 
@@ -64,18 +64,11 @@ def _description(folder: Path, story: Story, authors: list[str]) -> v0_5.ModelDe
         name=story.name,
         description=story.description(),
         authors=[v0_5.Author(name=name) for name in authors],
-        cite=[v0_5.CiteEntry(text=text, doi=doi) for text, doi in CITE],
+        cite=[v0_5.CiteEntry(text=text, doi=doi) for doi, text in CITE.items()],
         license=_licence(folder, story),
         documentation={"source": "README.md"},
         covers=[{"source": "cover.png"}],
-        tags=[
-            "denoising",
-            "image-restoration",
-            "compression",
-            "fluorescence-light-microscopy",
-            "2d",
-            "pytorch",
-        ],
+        tags=list(_TAGS),
         inputs=[_tensor(v0_5.InputTensorDescr, "raw", [batch, channel, *space])],
         outputs=[_tensor(v0_5.OutputTensorDescr, "denoised", [batch, channel, *cropped])],
         timestamp=datetime.now(UTC),

@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, Field, field_validator
 
 
-class ExportSettings(BaseModel):
+class ExportSettings(BaseModel, frozen=True, extra="forbid"):
     """How a model is packed for BioImage.IO."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     rate: Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"] = Field(
         "auto", description="0 strongest denoising, 1 weakest; auto chooses on the sample, for good"

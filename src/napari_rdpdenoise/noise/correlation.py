@@ -31,11 +31,9 @@ _STRONGEST = 30.0  # largest factor on the variance that is believed
 
 @dataclass(frozen=True)
 class Correlation:
-    """Shared noise.
+    """Shared noise: width of the Gaussian blur that white noise would have gone through, px, and a factor.
 
-    Attributes:
-        sigma: Width of the Gaussian blur that white noise would have gone through, px.
-        factor: Noise variance over what the finest scale shows, above 1.
+    The factor, above 1, is the noise variance over what the finest scale shows.
     """
 
     sigma: float
@@ -45,9 +43,7 @@ class Correlation:
 def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Correlation | None:
     """Correlation of the noise of 2-D planes, raw counts; None if white or not told from structure.
 
-    Args:
-        planes: Planes of one channel, (height, width).
-        noise: Estimate that takes the noise as white.
+    ``noise`` is an estimate that takes it as white.
     """
     energies = [_energies(stabilize(plane, noise).astype(np.float64)) for plane in planes]
     fine, middle, coarse = (np.concatenate(parts) for parts in zip(*energies, strict=True))
@@ -67,20 +63,20 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
     return None if structured or factor > _STRONGEST else Correlation(sigma, factor)
 
 
-def _energies(t: NDArray[np.float64]) -> tuple[NDArray, NDArray, NDArray]:
+def _energies(t: NDArray[np.float64]) -> list[NDArray]:
     """Mean square second difference per block at scales 1, 2 and 4; 1 for white noise of variance 1."""
-    parts = []
+    parts: list[NDArray] = []
     rows, columns = (n // _BLOCK * _BLOCK for n in t.shape)
     image = np.where(np.isfinite(t), t, np.nan)[:rows, :columns]  # infinities would warn in every sum
+    if image.size == 0:
+        return [np.empty(0)] * 3
     for scale in (1, 2, 4):
-        if image.size == 0:
-            return np.empty(0), np.empty(0), np.empty(0)
         high = ndimage.convolve1d(ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1) / 6.0
         edge = _BLOCK // scale
         blocks = np.square(high * scale).reshape(high.shape[0] // edge, edge, high.shape[1] // edge, edge)
         parts.append(blocks.mean((1, 3)).ravel())
         image = image.reshape(image.shape[0] // 2, 2, image.shape[1] // 2, 2).mean((1, 3))
-    return parts[0], parts[1], parts[2]
+    return parts
 
 
 @lru_cache(maxsize=1)

@@ -32,7 +32,7 @@ def shares_noise(noise: NoiseModel) -> bool:
 
 
 def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) -> NoiseModel:
-    """Fit the variance line to a sample of one channel's planes.
+    """Fit the variance line to a sample of one channel's planes; the noise model is in counts.
 
     A second-difference filter removes structure; in bins of equal local mean its trimmed variance is the
     noise variance; a robust line through the bins gives gain and intercept. Clipped pixels are left out.
@@ -42,9 +42,6 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     Args:
         planes: Arrays (rows, columns) of one channel, raw counts, any real dtype; NaN is left out.
         max_pixels: Number of pixels that are used at most; larger samples are thinned by whole windows.
-
-    Returns:
-        The noise model, in counts.
 
     Raises:
         ValueError: If ``planes`` is empty or holds an array that is not 2-D.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,11 +18,7 @@ _LICENCE = "not stated: the licences of the training images decide"
 
 
 class TrainingLog:
-    """One line of JSON per report, kept over interruptions.
-
-    Args:
-        path: Path of the log; what an earlier run wrote there is continued.
-    """
+    """One line of JSON per report, kept over interruptions: what an earlier run wrote is continued."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -69,10 +66,8 @@ class TrainingLog:
             return []
         entries = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
-            try:
+            with suppress(ValueError):  # cut off by an interruption
                 entries.append(json.loads(line))
-            except ValueError:  # cut off by an interruption
-                continue
         return entries
 
 
@@ -88,13 +83,7 @@ def steps_kept(training: Path) -> dict[str, int]:
 
 
 def write_training_card(folder: Path, trainer: Trainer, log: TrainingLog) -> None:
-    """Write ``card.yaml`` for the weights in ``folder``; what a person wrote into an earlier card is kept.
-
-    Args:
-        folder: Folder with ``model.safetensors``.
-        trainer: Trainer that made them.
-        log: Log of all its runs.
-    """
+    """Write ``card.yaml`` for the weights in ``folder``; what a person wrote into an earlier card is kept."""
     from napari_rdpdenoise.codec.card import write_card
     from napari_rdpdenoise.codec.trained_range import TrainedRange
 

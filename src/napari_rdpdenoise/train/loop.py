@@ -117,20 +117,20 @@ class Loop(ABC):
         if self.checkpoint.is_file():
             self.load()
         held_out = self.data.validation()
-        start, taken = time.monotonic(), _Means()
+        start, rows = time.monotonic(), []
         batches = self.data.batches(self.step, self.number)
         try:
             ended = self._ended()
             while self.step < self.stage.steps and not ended:
-                taken.add(self._step(next(batches)))
+                rows.append(self._step(next(batches)))
                 due = self.step % self.settings.validate_every == 0 or self.step == self.stage.steps
                 if self.step % report_every == 0 or due:
-                    scores = self._scores(held_out, taken.last) if due else {}
+                    scores = self._scores(held_out, rows[-1]) if due else {}
                     if due:
                         self.save()
-                    seconds = time.monotonic() - start
+                    seconds, values, rows = time.monotonic() - start, _means(rows), []
                     yield TrainProgress(
-                        self.folder.name, self.step, self.stage.steps, taken.take(), seconds, scores
+                        self.folder.name, self.step, self.stage.steps, values, seconds, scores
                     )
                     start = time.monotonic() - seconds  # who holds a report, holds the training up
                     ended = due and self._ended()
@@ -194,23 +194,8 @@ class Loop(ABC):
         return values
 
 
-class _Means:
-    """Means of reported values since they were last taken."""
-
-    def __init__(self) -> None:
-        self._rows: list[dict[str, float]] = []
-
-    def add(self, row: dict[str, float]) -> None:
-        self._rows.append(row)
-
-    @property
-    def last(self) -> dict[str, float]:
-        """The last row."""
-        return self._rows[-1]
-
-    def take(self) -> dict[str, float]:
-        rows, self._rows = self._rows, []
-        return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: float(np.mean([row[name] for row in rows])) for name in rows[0]}
 
 
 def stage_name(number: int, stage: Stage) -> str:

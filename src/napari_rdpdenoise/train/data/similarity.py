@@ -17,12 +17,9 @@ _LEAST = {5: 176, 4: 99, 3: 44}  # px that so many scales need in torchmetrics: 
 
 
 def ms_ssim(image: NDArray, reference: NDArray, span: tuple[float, float]) -> float:
-    """MS-SSIM, 0 to 1, of two images of one shape (2-D, at least 11 px) between a dark and a bright end.
+    """MS-SSIM, 0 to 1, of an image with a reference, counts of one shape (2-D, at least 11 px).
 
-    Args:
-        image: Image that is compared, counts.
-        reference: Image that it is compared with, counts.
-        span: Counts that stand for 0 and 1; values beyond them are not clipped.
+    ``span`` are the counts that stand for 0 and 1; values beyond them are not clipped.
     """
     # here, because its import takes seconds and most runs do without
     from torchmetrics.functional.image import multiscale_structural_similarity_index_measure

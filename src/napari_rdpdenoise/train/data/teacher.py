@@ -17,10 +17,7 @@ class Teacher:
     """A trained model as denoiser: rate 1, realism 0, whole planes on the CPU.
 
     A plane is not tiled: measured, that takes 0.1 GB of memory per megapixel, and training images are small.
-
-    Args:
-        name: Name of a model of the library, or of a model's folder relative to ``root``.
-        root: Data folder.
+    It is a model of the library, or one in a folder relative to ``root``.
 
     Raises:
         FileNotFoundError: If there is no such model.

@@ -22,9 +22,7 @@ def repetition(gap: Tensor) -> Tensor:
     """Excess of the correlation at one period over that one pixel sooner and later, beyond chance: (b,).
 
     Mean over periods, directions and areas; 0 for a texture without a lattice, about 1 for a lattice alone.
-
-    Args:
-        gap: Difference realism - fidelity (b, 1, h, w) in any unit, at least 64 px each way.
+    ``gap`` is the difference realism - fidelity (b, 1, h, w) in any unit, at least 64 px each way.
     """
     fine = gap - nn.functional.avg_pool2d(gap, _COARSE, 1, _COARSE // 2, count_include_pad=False)
     power = _near(fine.square().detach())
