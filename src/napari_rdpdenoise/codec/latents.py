@@ -8,6 +8,7 @@ import zlib
 from dataclasses import dataclass
 
 import numpy as np
+from numcodecs import Blosc
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
@@ -50,7 +51,8 @@ class Latents:
         head = _HEAD.pack(*self.means.shape, *self.shape, *numbers, len(self.symbols))
         sizes = b"".join(_SIZE.pack(*part.shape) for part in self.symbols)
         body = b"".join(part.tobytes() for part in self.symbols) + self.means.tobytes()
-        return head + sizes + _compress(body)
+        # byte shuffle: the upper bytes of int16 symbols are nearly all equal
+        return head + sizes + Blosc("zstd", 3, Blosc.SHUFFLE).encode(np.frombuffer(body, np.int16))
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Latents:
@@ -58,7 +60,7 @@ class Latents:
         rows, columns, height, width, *numbers, count = _HEAD.unpack_from(data)
         rate, gain, offset, read_noise, center, scale, bits = numbers
         body_at = _HEAD.size + count * _SIZE.size
-        body, symbols, at = _decompress(data[body_at:]), [], 0
+        body, symbols, at = bytes(Blosc().decode(data[body_at:])), [], 0
         for size in _SIZE.iter_unpack(data[_HEAD.size : body_at]):
             symbols.append(np.frombuffer(body, np.int16, math.prod(size), at).reshape(size))
             at += symbols[-1].nbytes
@@ -95,16 +97,3 @@ def unpack_means(data: bytes, shape: tuple[int, int]) -> NDArray[np.int32]:
     zigzag = np.ascontiguousarray(planes.reshape(4, -1).T).view("<u4").reshape(shape).astype(np.uint32)
     steps = (zigzag >> 1).astype(np.int32) ^ -(zigzag & 1).astype(np.int32)
     return np.cumsum(steps, axis=1).astype(np.int32)
-
-
-def _compress(body: bytes) -> bytes:
-    from numcodecs import Blosc
-
-    # byte shuffle: the upper bytes of int16 symbols are nearly all equal
-    return Blosc("zstd", 3, Blosc.SHUFFLE).encode(np.frombuffer(body, np.int16))
-
-
-def _decompress(data: bytes) -> bytes:
-    from numcodecs import Blosc
-
-    return bytes(Blosc().decode(data))

@@ -128,9 +128,8 @@ class Guard:
                 save_file(network_tensors(network), fresh)
         self._write()
         if best:  # only now that no row asks for them
-            for old in self.folder.glob("best-*.safetensors"):
-                if old != self._weights(step):
-                    old.unlink()
+            for old in set(self.folder.glob("best-*.safetensors")) - {self._weights(step)}:
+                old.unlink()
 
     @property
     def best(self) -> Row:

@@ -69,7 +69,11 @@ def take_planes(images: Any, name: str, *, thin: bool = True) -> Planes:
         if not found:
             raise ValueError(f"{name}: expected at least one image, found none")
         for place in found:
-            _check_shape(place, name)
+            if min(place.shape) < _LEAST:
+                raise ValueError(
+                    f"{name}: expected planes of at least {_LEAST} px each way, found {place.shape} in "
+                    f"{place.where}; give larger images, with Y and X as the last two axes"
+                )
         kept = _thinned(found) if thin else found
         _check_pixels(kept, name, thin=thin)
         planes = tuple(_read(place, name) for place in kept)
@@ -98,14 +102,6 @@ def filled(plane: NDArray[Any]) -> NDArray[Any]:
     if plane.dtype.kind != "f" or np.isfinite(plane).all():
         return plane
     return np.where(np.isfinite(plane), plane, np.nanmedian(np.where(np.isfinite(plane), plane, np.nan)))
-
-
-def _check_shape(place: UnreadPlane, name: str) -> None:
-    if min(place.shape) < _LEAST:
-        raise ValueError(
-            f"{name}: expected planes of at least {_LEAST} px each way, found {place.shape} in "
-            f"{place.where}; give larger images, with Y and X as the last two axes"
-        )
 
 
 def _check_pixels(kept: Sequence[UnreadPlane], name: str, *, thin: bool) -> None:

@@ -29,7 +29,5 @@ def to_output(block: np.ndarray, dtype: np.dtype | str) -> tuple[np.ndarray, int
     outside = ~((values >= limits.min) & (values <= limits.max))  # also true for NaN
     clipped = int(np.count_nonzero(outside))
     if clipped:
-        values = np.clip(
-            np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf), limits.min, limits.max
-        )
+        values = np.clip(np.where(np.isnan(values), 0.0, values), limits.min, limits.max)
     return values.astype(target), clipped

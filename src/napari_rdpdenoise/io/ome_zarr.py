@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.io.arrays import ArraySource
-from napari_rdpdenoise.io.source import ImageMetadata, channel_axis
+from napari_rdpdenoise.io.source import ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 
 _SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
@@ -72,8 +72,7 @@ def _image_of_group(group: Any, name: str) -> tuple[Any, ImageMetadata]:
     ome = attributes.get("ome", attributes)
     if "multiscales" in ome:
         multiscale = ome["multiscales"][0]
-        array = group[multiscale["datasets"][0]["path"]]
-        return array, _ome_metadata(multiscale, ome.get("omero", {}), array, name)
+        return group[multiscale["datasets"][0]["path"]], _ome_metadata(multiscale, ome.get("omero", {}), name)
     if "plate" in ome or "well" in ome:
         fields = ", ".join(itertools.islice(sorted(_members(group)), 4))
         raise ValueError(
@@ -95,7 +94,7 @@ def _members(group: Any) -> dict[str, str]:
     return {key: type(member).__name__ for key, member in group.members()}
 
 
-def _ome_metadata(multiscale: Mapping[str, Any], omero: Any, array: Any, name: str) -> ImageMetadata:
+def _ome_metadata(multiscale: Mapping[str, Any], omero: Any, name: str) -> ImageMetadata:
     declared = multiscale.get("axes") or list("tczyx")  # versions 0.1 and 0.2: always these five
     entries = [{"name": axis} if isinstance(axis, str) else axis for axis in declared]
     axes = _letters(entries)
@@ -110,13 +109,11 @@ def _ome_metadata(multiscale: Mapping[str, Any], omero: Any, array: Any, name: s
         a: step for a, step in zip(axes, steps, strict=True) if (step != 1 or units[a]) and a not in "CS"
     }
     labels = [str(channel.get("label", "")) for channel in omero.get("channels", ())]
-    channels = channel_axis(axes)
-    named = channels is not None and len(labels) == array.shape[channels] and any(labels)
     return ImageMetadata(
         axes=axes,
         scale=scale,
         units={letter: unit for letter, unit in units.items() if unit},
-        channel_names=tuple(labels) if named else (),
+        channel_names=tuple(labels) if any(labels) else (),
         name=str(multiscale.get("name") or name).strip("/") or name,
     )
 

@@ -68,17 +68,10 @@ def create_array(
 
 
 class Staging(ABC):
-    """Collects the blocks of one output; base of the file sinks.
+    """Collects the blocks of one output, laid down in stored axes; base of the file sinks.
 
-    ``finish``, ``abort`` and ``discard`` end it: afterwards another may write to the target.
-
-    Args:
-        target: Where the finished output is to appear.
-        spec: What it holds.
-        layout: Axes as stored.
-
-    Attributes:
-        held: Lock of the target, given back when the output ends.
+    ``finish``, ``abort`` and ``discard`` end it: afterwards another may write to the target, whose lock,
+    ``held``, they give back.
     """
 
     def __init__(self, target: Path, spec: OutputSpec, layout: StoredLayout) -> None:

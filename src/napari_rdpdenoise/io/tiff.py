@@ -166,9 +166,8 @@ def _whole_shape(series: Any) -> tuple[str, tuple[int, ...]]:
 
 def _kept(axes: str, whole: tuple[int, ...]) -> tuple[int, ...]:
     """Positions of the dimensions that are not of length 1 or are Y or X."""
-    return tuple(
-        i for i, (axis, size) in enumerate(zip(axes, whole, strict=True)) if size > 1 or axis in "YX"
-    )
+    places = enumerate(zip(axes, whole, strict=True))
+    return tuple(i for i, (axis, size) in places if size > 1 or axis in "YX")
 
 
 def _name_unknown(found: str, count: int, name: str) -> str:

@@ -88,17 +88,14 @@ def run_batch(
 
 
 def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = None) -> Plan:
-    """Pair every input with its result.
+    """Pair every input (path, URL or glob) with its result: ``out``, or a file of its stem in that folder.
 
-    Args:
-        inputs: Paths, URLs or globs.
-        out: File of the result, or a folder for results named after the inputs' stems.
-        settings: How to denoise; their format of the results follows, if it is None, the ending of ``out`` or
-            the family of each input. None for the defaults.
+    Where the settings have no format of the results, it is that of the ending of ``out``, or of the family of
+    each input.
 
     Raises:
-        FileNotFoundError: if an input or a glob's match does not exist.
-        ValueError: if the result's name is not understood, two inputs would give one result, or a result
+        FileNotFoundError: If an input or a glob's match does not exist.
+        ValueError: If the result's name is not understood, two inputs would give one result, or a result
             would replace an input.
     """
     settings = settings or RunSettings()
