@@ -110,7 +110,7 @@ def test_clipping_is_told(tiny_codec):
     image = np.random.default_rng(5).integers(0, 6, (128, 128), np.uint8)
     image[:, 60:] += 250  # an untrained model cannot follow the edge, and the local means are kept
     with pytest.warns(UserWarning, match=r"values did not fit uint8 and were clipped; dtype='float32'"):
-        denoise(image, model=tiny_codec, **FAST)
+        denoise(image, model=tiny_codec, structure="none", **FAST)
 
 
 def test_doubtful_noise_is_told_in_both_ways(tiny_codec):
@@ -140,7 +140,12 @@ def test_doubtful_noise_is_told_in_both_ways(tiny_codec):
         (np.ones((8, 8)), {"realism": 0.5}, ValueError, "realism: model .* has no realism decoder"),
         (np.ones((8, 8)), {"tile": 100}, ValueError, "tile"),
         (np.ones((8, 8)), {"model": "no-such"}, FileNotFoundError, "model: no model 'no-such'"),
-        (np.ones((8, 8)), {"overwrite": True}, TypeError, "expected options among tile, .* found overwrite"),
+        (
+            np.ones((8, 8)),
+            {"overwrite": True},
+            TypeError,
+            "expected options among structure, .* found overwrite",
+        ),
         (np.ones((8, 8)), {"channels": (1,)}, ValueError, "channels: expected different numbers from 0 to 0"),
     ],
 )
@@ -188,7 +193,7 @@ class TestFile:
         image = np.random.default_rng(5).integers(0, 6, (128, 128), np.uint8)
         image[:, 60:] += 250
         with pytest.warns(UserWarning, match="values did not fit uint8") as told:
-            denoise_file(image, tmp_path / "o.ome.tif", model=tiny_codec, **FAST)
+            denoise_file(image, tmp_path / "o.ome.tif", model=tiny_codec, structure="none", **FAST)
         assert {warning.filename for warning in told} == {__file__}
 
     @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ _CLIPPED_SHARE = 1e-3  # of all values; fewer clipped ones are not worth a warni
 class Options(TypedDict, total=False):
     """Further fields of ``RunSettings`` that ``denoise`` takes; described and checked there."""
 
+    structure: Literal["auto", "none"]
     tile: int
     halo: int
     batch: int | None
@@ -72,7 +73,7 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: tile, halo, batch, dtype, channels, time and seed, as in ``RunSettings``.
+        **options: structure, tile, halo, batch, dtype, channels, time and seed, as in ``RunSettings``.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -121,8 +122,8 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **settings: rate, realism, axes, device, tile, halo, batch, dtype, channels, time, seed and overwrite,
-            as in ``RunSettings``.
+        **settings: rate, realism, axes, device, structure, tile, halo, batch, dtype, channels, time,
+            seed and overwrite, as in ``RunSettings``.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the

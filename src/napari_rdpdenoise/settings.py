@@ -66,6 +66,12 @@ class RunSettings(Marked):
         title="Realism",
         description="0 for the lowest error, 1 for the most natural texture.",
     )
+    structure: Annotated[Literal["auto", "none"], Marks(Decides.DECODES, "advanced", 6)] = Field(
+        default="auto",
+        title="Structure",
+        description="Structure that the model would remove as noise is taken from the input: 'auto' where "
+        "that lessens the estimated error, or 'none'.",
+    )
     axes: Annotated[str | None, Marks(Decides.DECODES)] = Field(
         default=None,
         title="Axes",

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.codec import Normalization
-from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate
+from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate, estimate_errors
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.noise import NoiseModel
 
@@ -59,7 +59,7 @@ def test_a_residual_that_keeps_falling_takes_the_last_rate(tile):
 def test_tiles_are_pooled_by_their_pixels(tile):
     codec = FakeCodec(np.zeros((1, 1)), [0.5, 0.2, 0.05, 0.05, 0.05])
     assert choose_rate(codec, [tile, tile[:50]], NORM, RATES5).rate == 0.5
-    assert codec.calls == 2
+    assert codec.calls == 4  # of each tile: its residual, and its estimated error
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ def test_a_real_codec_gives_a_choice_that_survives_json(tiny_codec, tile):
     choice = choose_rate(tiny_codec, [tile[:64, :64]], NORM)
     assert choice.rate in RATES
     assert RateChoice.from_json(choice.to_json()) == choice
-    assert tiny_codec.encoder_calls == 1
+    assert tiny_codec.encoder_calls == 2
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,52 @@ def test_a_flat_image_is_called_flat() -> None:
     assert "weaker than estimated" in str(_doubt(found=0.5, expected=1.0))
     assert "stronger than estimated" in str(_doubt(found=2.0, expected=1.0))
     assert _doubt(found=1.1, expected=1.0) is None
+
+
+def shared(norm):
+    notes = ("neighbouring pixels share their noise (as after a blur of 0.8 px)",)
+    return Normalization(NoiseModel(0.0, 0.0, 1.0, notes), norm.center, norm.scale)
+
+
+def test_the_least_error_wins_over_the_smallest_residual(tile):
+    """A codec that copies noise has a small residual and a large error."""
+
+    class Copies(FakeCodec):
+        def sweep(self, tile, normalization, rates):
+            u = normalization.forward(tile)
+            yield np.zeros_like(u), 0.1
+            yield 0.5 * u, 0.2
+
+    choice = choose_rate(Copies(np.zeros(tile.shape), []), [tile], NORM, (0.0, 1.0))
+    assert choice.rate == 0.0
+    assert choice.error == pytest.approx(0.0, abs=0.03)
+    # by the residual alone, which is all there is where neighbours share their noise, it would have won
+    blind = choose_rate(Copies(np.zeros(tile.shape), []), [tile], shared(NORM), (0.0, 1.0))
+    assert blind.rate == 1.0
+    assert blind.error is None
+    assert not blind.structure
+
+
+class Smooths(FakeCodec):
+    """Decodes a flat image whatever it is given."""
+
+    def sweep(self, tile, normalization, rates):
+        for _ in rates:
+            yield np.full(tile.shape, normalization.forward(tile).mean(), np.float32), 0.1
+
+
+def test_structure_goes_back_where_a_texture_was_smoothed(tile):
+    rows, columns = np.indices(tile.shape)
+    texture = 3 * np.where((rows // 2 + columns // 2) % 2, 1.0, -1.0)
+    codec = Smooths(None, [])
+    assert choose_rate(codec, [tile + texture], NORM, (0.0, 1.0)).structure
+    assert not choose_rate(codec, [tile + texture], NORM, (0.0, 1.0), structure=False).structure
+    assert not choose_rate(codec, [tile], NORM, (0.0, 1.0)).structure
+
+
+@pytest.mark.parametrize("error", [0.02, 0.2, 0.8])
+def test_the_estimated_error_is_the_true_one(tile, error):
+    """Of an error that no residual can show, in variances of the noise that the codec was given."""
+    errors = estimate_errors(FakeCodec(np.zeros(tile.shape), [error]), [tile], NORM, (0.5,))
+    assert errors is not None
+    assert errors.bare[0] == pytest.approx(error, abs=0.02)

@@ -8,7 +8,7 @@ import pytest
 
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream import ChannelReport, RunReport
-from napari_rdpdenoise.stream.report import Tally
+from napari_rdpdenoise.stream.report import Tally, error_words
 
 
 def test_before_the_first_tile_nothing_is_known():
@@ -36,3 +36,17 @@ def test_the_rate_of_a_run_is_the_mean_of_its_channels():
     noise = NoiseModel(1.0, 0.0, 1.0)
     channels = tuple(ChannelReport(c, noise, rate, None, None) for c, rate in enumerate((0.2, 0.6)))
     assert RunReport(channels, 0.1, 0, 1, 0, 1, 1.0, 1.0, (), None).rate == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("error", "structure", "words"),
+    [
+        (0.1, False, "expected error 10 dB below the noise"),
+        (0.1, True, "expected error 10 dB below the noise, some structure taken from the input"),
+        (2.0, False, "expected error 3 dB above the noise"),
+        (None, True, "some structure taken from the input"),
+        (-0.05, False, ""),
+    ],
+)
+def test_what_is_expected_is_said_in_words(error, structure, words):
+    assert error_words(error, structure) == words

@@ -306,6 +306,7 @@ def test_settings_of_a_job_file_move_all_controls(make_session):
 def test_another_seed_of_a_job_file_is_previewed_as_it_is_run(make_session, movie, run, tiny_realism_codec):
     session, window = make_session()
     session.realism = 1.0
+    session.edit_settings(structure="none")  # an untrained model's decodes would be replaced by the input
     stack = movie()
     session.choose(subject(stack))
     window.work(done(session))

@@ -162,6 +162,8 @@ def duration(seconds: float) -> str:
 
 def summary(report: stream.RunReport, dtype: str) -> list[str]:
     """What a finished run with an output of that type has to tell, line by line."""
+    from napari_rdpdenoise.stream.report import error_words
+
     lines = []
     for channel in report.channels:
         noise = channel.noise
@@ -174,6 +176,8 @@ def summary(report: stream.RunReport, dtype: str) -> list[str]:
                 f", residual {channel.found_residual:.3f} found, {channel.expected_residual:.3f} expected "
                 "(noise variances)"
             )
+        if expected := error_words(channel.error, channel.structure):
+            line += f", {expected}"
         lines.append(line)
     bits = f"{report.bpp:.3f} bpp" if math.isfinite(report.bpp) else "nothing left to do"
     lines.append(

@@ -1,10 +1,14 @@
-"""The rate that the measured noise asks for, without any clean image.
+"""The choices that are made without any clean image: the rate, and whether structure goes back.
 
-A codec trained noisy-to-clean denoises in its encoder. With growing rate its residual, the mean of
-``(t_y - t_x)**2`` in the stabilised domain where the noise has variance 1, falls and then settles near
-the noise variance instead of crossing it. So the answer is the smallest rate beyond which the residual no
-longer falls. Rates are compared pixel by pixel on the same tiles: the noise is common to both, so a
-tenth of a percent of its variance shows.
+Both rest on one estimate of the error (`metrics.risk`): the codec is given the stabilised image with noise
+of half its strength added, and its answer is compared with an image whose noise it cannot know. Settings
+are compared on the same pixels, so that a few thousandths of the noise variance show; the smallest rate
+within `TOLERANCE` of the least error is taken.
+
+Where neighbouring pixels share their noise that estimate is blind: a codec could copy the noise. Then the
+residual decides. A codec trained noisy-to-clean denoises in its encoder, so with growing rate the residual,
+the mean of ``(t_y - t_x)**2``, falls and settles near the noise variance instead of crossing it; the
+smallest rate beyond which it no longer falls is taken, and no structure goes back.
 """
 
 from __future__ import annotations
@@ -17,16 +21,36 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.codec import Codec, Normalization
+from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.normalization import UNIT
-from napari_rdpdenoise.noise import stabilized_variance
+from napari_rdpdenoise.codec.structure import structure_share, with_structure
+from napari_rdpdenoise.metrics.risk import recorrupt
+from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance
 
-RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 11), 2))
+RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 6), 2))
 # Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth
-# more residual is a few percent more error, 0.1 dB.
+# more is a few percent more error, 0.1 dB.
 TOLERANCE = 0.001
 _BLANK = 0.01  # share of the expected residual below which nothing at all was removed
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
+
+
+@dataclass(frozen=True)
+class Errors:
+    """Estimated errors of the fidelity decode by rate, in noise variances.
+
+    Attributes:
+        bare: Errors of the decode as it is.
+        filled: Errors with the structure that the residual holds.
+    """
+
+    bare: NDArray[np.float64]
+    filled: NDArray[np.float64]
+
+    @property
+    def structure(self) -> bool:
+        """Whether structure from the residual lessens the error."""
+        return bool(self.filled.min() < self.bare.min() - TOLERANCE / 2)
 
 
 @dataclass(frozen=True)
@@ -34,12 +58,14 @@ class RateChoice:
     """An automatically chosen rate and what it rests on.
 
     Attributes:
-        rate: Chosen rate, [0, 1].
+        rate: Choice, [0, 1].
         bpp: Bits per pixel on the sample tiles at that rate.
         expected: Residual if exactly the noise is removed, noise variances (1 but for very dim images).
         found: Residual at the chosen rate, noise variances.
-        curve: (rate, residual, bpp) of every rate tried.
+        curve: Rate, residual and bpp of every rate tried.
         message: What the user should know, or None.
+        structure: Whether structure that the residual holds goes back into the image.
+        error: Estimated squared error of the result in noise variances; None where it cannot be known.
     """
 
     rate: float
@@ -48,6 +74,8 @@ class RateChoice:
     found: float
     curve: tuple[tuple[float, float, float], ...]
     message: str | None
+    structure: bool = False
+    error: float | None = None
 
     def to_json(self) -> bytes:
         """The choice as JSON."""
@@ -66,15 +94,17 @@ def choose_rate(
     normalization: Normalization,
     rates: Sequence[float] = RATES,
     between: Callable[[], None] = lambda: None,
+    structure: bool = True,
 ) -> RateChoice:
-    """Choose the smallest rate beyond which the residual no longer falls.
+    """Choose the smallest rate of hardly more than the least error, and whether structure goes back.
 
     Args:
         codec: Codec that will be used.
-        tiles: Blocks of raw counts of one channel, 2-D, a few.
+        tiles: A few 2-D blocks of raw counts of one channel, finite.
         normalization: Normalisation of that channel.
         rates: Candidates in ascending order.
         between: Function called after each decode; it may raise to give up the choice.
+        structure: Whether structure may go back.
 
     Raises:
         ValueError: If there is no tile, or fewer than two rates or not in ascending order.
@@ -85,6 +115,62 @@ def choose_rate(
         )
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"rates: expected ascending numbers from 0 to 1, found {tuple(rates)}")
+    residual, bpp, expected = _residuals(codec, tiles, normalization, rates, between)
+    errors = estimate_errors(codec, tiles, normalization, rates, between)
+    filled = structure and errors is not None and errors.structure
+    judged = residual if errors is None else errors.filled if filled else errors.bare
+    place = int(np.argmax(judged <= judged.min() + TOLERANCE))
+    found = float(residual[place])
+    curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
+    return RateChoice(
+        float(rates[place]),
+        float(bpp[place]),
+        expected,
+        found,
+        curve,
+        _doubt(found, expected),
+        filled,
+        None if errors is None else float(judged[place]),
+    )
+
+
+def estimate_errors(
+    codec: Codec,
+    tiles: Sequence[NDArray[np.generic]],
+    normalization: Normalization,
+    rates: Sequence[float],
+    between: Callable[[], None] = lambda: None,
+) -> Errors | None:
+    """Errors of the fidelity decode on some tiles; arguments as for `choose_rate`.
+
+    Returns:
+        Errors by rate; None where neighbouring pixels share their noise, and nobody can know.
+    """
+    if shares_noise(normalization.noise):
+        return None
+    bare, filled = np.zeros(len(rates)), np.zeros(len(rates))
+    pixels = sum(tile.size for tile in tiles)
+    for number, tile in enumerate(tiles):
+        pair = recorrupt(stabilize(tile, normalization.noise), seed=number)
+        noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)))
+        units = fit_normalization([pair.seen], noise)
+        for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates)):
+            between()
+            decoded = units.inverse(image)
+            share = structure_share(pair.seen, decoded, noise)
+            bare[place] += tile.size / pixels * pair.risk(decoded)
+            filled[place] += tile.size / pixels * pair.risk(with_structure(decoded, pair.seen, share))
+    return Errors(bare, filled)
+
+
+def _residuals(
+    codec: Codec,
+    tiles: Sequence[NDArray[np.generic]],
+    normalization: Normalization,
+    rates: Sequence[float],
+    between: Callable[[], None],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
+    """Residuals in noise variances and bpp, by rate; the residual that would be exactly the noise."""
     residual, bpp, pixels, expected = np.zeros(len(rates)), np.zeros(len(rates)), 0, 0.0
     to_noise = UNIT / normalization.scale
     for tile in tiles:
@@ -95,13 +181,7 @@ def choose_rate(
             bpp[place] += bits * tile.size
         expected += float(stabilized_variance(normalization.inverse(image), normalization.noise).sum())
         pixels += tile.size
-    residual, bpp, expected = residual / pixels, bpp / pixels, expected / pixels
-    best = residual.min()
-    settled = residual <= best + TOLERANCE
-    place = int(np.argmax(settled))
-    found = float(residual[place])
-    curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
-    return RateChoice(float(rates[place]), float(bpp[place]), expected, found, curve, _doubt(found, expected))
+    return residual / pixels, bpp / pixels, expected / pixels
 
 
 def _doubt(found: float, expected: float) -> str | None:

@@ -52,16 +52,19 @@ class Decoded(Mapping[str, NDArray[np.float32]]):
 
 
 def blend(
-    low: NDArray[np.float32], high: NDArray[np.float32], share: float, out: NDArray[np.float32] | None = None
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    share: float | NDArray[np.float32],
+    out: NDArray[np.float32] | None = None,
 ) -> NDArray[np.float32]:
     """``(1 - share) * low + share * high``, the optimal path between two decodes (Freirich 2021).
 
     Args:
         low: Image at share 0, float32.
         high: Image at share 1, float32 of the same shape.
-        share: Position between the two, 0 to 1.
+        share: Position between the two, 0 to 1; one for all pixels, or an array with one for each.
         out: Where the result is written, neither of the images; None for a new array.
     """
     out = np.subtract(high, low, out=out)
-    np.multiply(out, np.float32(share), out=out)
+    np.multiply(out, np.asarray(share, np.float32), out=out)
     return np.add(low, out, out=out)

@@ -42,11 +42,19 @@ class Work:
 
 @dataclass(frozen=True)
 class ChannelPlan:
-    """Normalisation and rate of one channel; ``choice`` is None where the rate was given."""
+    """How one channel is denoised.
+
+    Attributes:
+        normalization: Noise and units of the channel.
+        rate: Position on the model's rate curve, [0, 1].
+        choice: What the choice of the rate rests on; None where the rate was given.
+        structure: Whether structure that the residual holds goes back into the image.
+    """
 
     normalization: Normalization
     rate: float
     choice: RateChoice | None
+    structure: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,8 @@ class Plan:
                 plan.rate,
                 plan.choice.expected if plan.choice else None,
                 plan.choice.found if plan.choice else None,
+                plan.choice.error if plan.choice else None,
+                plan.structure,
             )
             for channel, plan in sorted(self.channels.items())
         )

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
-from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate
+from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate, estimate_errors
 from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
-from napari_rdpdenoise.noise import estimate_noise
+from napari_rdpdenoise.noise import estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, plan_works
 from napari_rdpdenoise.stream.tile import fill_missing
@@ -24,7 +24,8 @@ _SAMPLE_PLANES = 8  # per channel, spread over the series
 _SAMPLE_PIXELS = 2_000_000  # per channel
 _RATE_PIXELS = 500_000  # of those, for the choice of the rate
 
-_CHOICE_VERSION = "rate 1"  # of what is cached of a choice
+_CHOICE_VERSION = "risk 1"  # of what is cached of a choice
+_YES, _NO = b"structure", b"none"  # what is cached where the rate was given
 
 
 def make_plan(
@@ -109,24 +110,31 @@ def plan_channel(
     cache: LatentCache | None,
     between: Callable[[], None] = lambda: None,
 ) -> ChannelPlan:
-    """Rate of one channel: the given one, or that of an earlier choice, or a choice made now.
+    """Rate of one channel and whether structure goes back: as given, as chosen before, or chosen now.
 
     Args:
         windows: ``sample_windows`` of the channel.
         normalization: ``measure_channel`` of these.
-        settings: of the run.
-        codec: loaded model.
-        cache: keeps choices; None for none.
-        between: called again and again during the choice, see ``choose_rate``; it may raise to give up.
+        settings: Settings of the run.
+        codec: Loaded model.
+        cache: Cache that keeps choices; None for none.
+        between: Function called again and again during the choice, see ``choose_rate``; it may raise to give
+            up.
     """
     known = known_plan(windows, normalization, settings, codec, cache)
     if known is not None:
         return known
-    tiles = _liveliest(windows, normalization)
-    choice = choose_rate(codec, tiles, normalization, between=between)
+    tiles, rate, structure = _liveliest(windows, normalization), settings.rate, settings.structure == "auto"
+    if isinstance(rate, str):
+        choice = choose_rate(codec, tiles, normalization, between=between, structure=structure)
+        plan, kept = ChannelPlan(normalization, choice.rate, choice, choice.structure), choice.to_json()
+    else:
+        errors = estimate_errors(codec, tiles, normalization, (rate,), between)
+        plan = ChannelPlan(normalization, float(rate), None, errors is not None and errors.structure)
+        kept = _YES if plan.structure else _NO
     if cache is not None:
-        cache.put(_choice_key(tiles, normalization, codec), choice.to_json())
-    return ChannelPlan(normalization, choice.rate, choice)
+        cache.put(_choice_key(tiles, normalization, settings, codec), kept)
+    return plan
 
 
 def known_plan(
@@ -136,14 +144,19 @@ def known_plan(
     codec: Codec,
     cache: LatentCache | None,
 ) -> ChannelPlan | None:
-    """``plan_channel`` where it takes no network: the rate is given or was chosen before; else None."""
-    if settings.rate != "auto":
-        return ChannelPlan(normalization, float(settings.rate), None)
+    """``plan_channel`` where it takes no network: all is given or was chosen before; else None."""
+    rate = settings.rate
+    if not isinstance(rate, str) and (settings.structure == "none" or shares_noise(normalization.noise)):
+        return ChannelPlan(normalization, float(rate), None)
     if cache is None:
         return None
-    kept = cache.get(_choice_key(_liveliest(windows, normalization), normalization, codec))
-    choice = None if kept is None else RateChoice.from_json(kept)
-    return None if choice is None else ChannelPlan(normalization, choice.rate, choice)
+    kept = cache.get(_choice_key(_liveliest(windows, normalization), normalization, settings, codec))
+    if kept is None:
+        return None
+    if not isinstance(rate, str):
+        return ChannelPlan(normalization, float(rate), None, kept == _YES)
+    choice = RateChoice.from_json(kept)
+    return ChannelPlan(normalization, choice.rate, choice, choice.structure)
 
 
 def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list[str]:
@@ -157,8 +170,11 @@ def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list
     return found
 
 
-def _choice_key(tiles: list[NDArray[Any]], normalization: Normalization, codec: Codec) -> str:
-    return digest(_CHOICE_VERSION, codec.digest, repr((normalization, RATES, TOLERANCE)), *tiles)
+def _choice_key(
+    tiles: list[NDArray[Any]], normalization: Normalization, settings: RunSettings, codec: Codec
+) -> str:
+    asked = (normalization, RATES, TOLERANCE, settings.rate, settings.structure)
+    return digest(_CHOICE_VERSION, codec.digest, repr(asked), *tiles)
 
 
 def _liveliest(windows: list[NDArray[Any]], normalization: Normalization) -> list[NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,6 +43,9 @@ class ChannelReport:
         noise: its noise model.
         rate: rate used, [0, 1].
         expected_residual, found_residual: in noise variances; None where the rate was given.
+        error: Estimated squared error of the result, in noise variances; None where the rate was given, or
+            where neighbouring pixels share their noise and nobody can know.
+        structure: Whether structure that the residual holds went back into the image.
     """
 
     channel: int
@@ -49,6 +53,26 @@ class ChannelReport:
     rate: float
     expected_residual: float | None
     found_residual: float | None
+    error: float | None = None
+    structure: bool = False
+
+
+def error_words(error: float | None, structure: bool) -> str:
+    """What is expected of a result, in words; empty where there is nothing to say.
+
+    Args:
+        error: Estimated squared error in noise variances; None, and 0 or less, where it is not known.
+        structure: Whether structure that the residual holds goes back into the image.
+    """
+    parts = []
+    if error is not None and error > 0:
+        decibels = -10 * math.log10(error)
+        parts.append(
+            f"expected error {abs(decibels):.0f} dB {'below' if decibels >= 0 else 'above'} the noise"
+        )
+    if structure:
+        parts.append("some structure taken from the input")
+    return ", ".join(parts)
 
 
 @dataclass(frozen=True)

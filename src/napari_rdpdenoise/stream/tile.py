@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Decoded, Latents
+from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.io import ImageSource, to_output
+from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
 
 CACHE_VERSION = "2"  # of what is cached under a key
@@ -108,14 +110,32 @@ class TileTask:
         return True
 
     def decode(self, items: Sequence[Item]) -> list[Decoded]:
-        """Decode encoded tiles of one shape."""
+        """Decode encoded tiles of one shape; structure that the codec took for noise goes back into them."""
         latents = [item.latents for item in items if item.latents is not None]
-        return self.codec.decode(latents, self.names, [item.work.place for item in items])
+        decoded = self.codec.decode(latents, self.names, [item.work.place for item in items])
+        return [_filled(item, images) for item, images in zip(items, decoded, strict=True)]
 
     def keep(self, item: Item) -> None:
         """Cache the latents that were made here."""
         if self.cache is not None and item.fresh and item.latents is not None:
             self.cache.put(item.key, item.latents.to_bytes())
+
+
+def _filled(item: Item, decoded: Decoded) -> Decoded:
+    """Decodes with the structure that the residual holds, where the channel's plan asks for it."""
+    if not item.plan.structure:
+        return decoded
+    usable = _usable(item.raw, item.missing)
+    share = structure_share(item.raw, decoded[FIDELITY], item.plan.normalization.noise, usable)
+    return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
+
+
+def _usable(raw: NDArray[np.generic], missing: NDArray[Any] | None) -> NDArray[np.bool_]:
+    """Pixels that are neither missing nor clipped at an end of the integers' range."""
+    if raw.dtype.kind == "f":
+        return np.ones(raw.shape, bool) if missing is None else np.isfinite(missing) & (missing == 0)
+    limits = np.iinfo(np.dtype(raw.dtype).name)
+    return (raw != limits.max) & ((raw != limits.min) | (limits.min == 0))
 
 
 def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:

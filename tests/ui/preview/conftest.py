@@ -12,7 +12,8 @@ PATIENCE = 60.0  # s, until a test that hangs is given up
 def _base():
     from napari_rdpdenoise.settings import RunSettings
 
-    return RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
+    # without structure: whether it goes back is found out as a rate is, and tests of that search for a rate
+    return RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1, structure="none")
 
 
 def _view(array, index=(0,), settings=None, axes=None, layer="cells", source=None):

@@ -218,7 +218,7 @@ def test_a_search_goes_on_while_only_the_plane_changes(tiny_codec, desk_of, movi
     generation = desk.engine.aim(view(movie(), (1,), settings))
     door.open()
     desk.until(lambda: Settled(generation) in desk.events)
-    assert door.calls == 3  # one search looks at a window of each plane
+    assert door.calls == 6  # one search looks at a window of each plane, for its residual and its error
     assert [tile.pair.provisional for tile in desk.tiles if tile.generation == generation] == [False] * 4
 
 

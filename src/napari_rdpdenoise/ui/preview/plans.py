@@ -87,7 +87,8 @@ class ChannelPlans:
         windows = self._sample(series, channel)
         known = prepare.known_plan(windows, measured, series.settings, codec, self._cache)
         if known is None:
-            return ChannelPlan(measured, _FIRST_RATE, None), False
+            rate = series.settings.rate
+            return ChannelPlan(measured, _FIRST_RATE if isinstance(rate, str) else rate, None), False
         self._plans[key] = known
         return known, True
 

@@ -14,6 +14,7 @@ from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.nn.decoder_names import REALISM
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
+from napari_rdpdenoise.stream.report import error_words
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.preview.pairs import Pair
 
@@ -133,4 +134,7 @@ def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float], choice: RateC
         rates, residuals, _ = zip(*choice.curve, strict=True)
         found = choice.found if plan.choice is not None else float(np.interp(plan.rate, rates, residuals))
         parts.append(f"removes {found / max(choice.expected, 1e-6):.2f} × the expected noise (series)")
+    if plan is not None:
+        expected = error_words(plan.choice.error if plan.choice else None, plan.structure)
+        parts += [expected] if expected else []
     return ", ".join(parts)

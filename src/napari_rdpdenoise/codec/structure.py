@@ -1,0 +1,84 @@
+"""Structure that the codec took for noise goes back into the image.
+
+A codec smooths a texture that it has never seen, whatever the light, and with much light that harms. The
+residual ``r = t - x`` of stabilised image and decode should be noise of known variance. Where its local
+mean square ``v``, in units of that variance, is significantly above 1, it holds more than noise, and the
+share
+
+    ``w = max(0, 1 - 1 / (v - k standard errors))``
+
+of it goes back: the empirical Wiener filter. It is mixed in raw counts, ``(1 - w) decode + w input``, so
+that a pixel with ``w = 1`` is exactly what it was.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_rdpdenoise.codec.decoded import blend
+from napari_rdpdenoise.noise import NoiseModel, expected_stabilized, stabilize, stabilized_variance
+
+REACH = 36
+"""Half width of the window in which the residual is judged, px: what a tile has to know beyond its edge."""
+_SIGMA = REACH / 3  # px, of the Gaussian window
+_SURE = 2.0  # standard errors by which the residual has to exceed the noise
+_ERROR = float(_SURE * np.sqrt(2 / (4 * np.pi * _SIGMA**2)))  # of a mean of squares of white Gaussian noise
+_LEAST_VARIANCE = 0.05  # of stabilised values, where there is hardly any light
+_LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
+
+
+def structure_share(
+    raw: NDArray[Any],
+    decoded: NDArray[np.float32],
+    noise: NoiseModel,
+    usable: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
+    """Share of the residual that is structure, per pixel.
+
+    Args:
+        raw: Noisy tile, 2-D, raw counts.
+        decoded: Decode of lowest error of it, raw counts, same shape.
+        noise: Noise model of its channel; neighbouring pixels do not share their noise.
+        usable: Pixels whose residual says something, same shape; None for all. Saturated and missing ones do
+            not, and nothing comes back to them.
+
+    Returns:
+        Share in [0, 1), float32, same shape; 0 where too few pixels around are usable.
+    """
+    residual = stabilize(raw, noise) - expected_stabilized(decoded, noise)
+    excess = np.square(residual) / np.maximum(stabilized_variance(decoded, noise), _LEAST_VARIANCE)
+    if usable is None or usable.all():
+        return _wiener(_mean_around(excess), _ERROR)
+    weight = np.maximum(_mean_around(usable), _LEAST_USABLE)
+    share = _wiener(_mean_around(np.where(usable, excess, 0)) / weight, _ERROR / np.sqrt(weight))
+    share[(weight <= _LEAST_USABLE) | ~usable] = 0
+    return share
+
+
+def with_structure(
+    image: NDArray[np.float32], raw: NDArray[Any], share: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """A decode with the share of the residual that is structure.
+
+    Args:
+        image: Decode of any decoder, raw counts.
+        raw: Noisy tile, raw counts, same shape.
+        share: What `structure_share` found, same shape.
+
+    Returns:
+        Raw counts, float32, same shape.
+    """
+    return blend(image, np.asarray(raw, dtype=np.float32), share)
+
+
+def _wiener(found: NDArray[np.float32], error: NDArray[np.float32] | float) -> NDArray[np.float32]:
+    return np.asarray(1 - 1 / np.maximum(found - error, 1), dtype=np.float32)
+
+
+def _mean_around(values: NDArray[Any]) -> NDArray[np.float32]:
+    """Mean under the window; mirrored at the edges."""
+    return ndimage.gaussian_filter(np.asarray(values, np.float32), _SIGMA, mode="reflect", radius=REACH)
