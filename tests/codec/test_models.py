@@ -44,7 +44,7 @@ def test_a_folder_is_a_model(folder):
     assert codec.card.name == "tiny"
     assert load_model(str(folder), "cpu").digest == codec.digest
     assert codec.decoders == ("fidelity",)
-    assert codec.card.decoders == ("fidelity",)
+    assert codec.card.network.decoders == ("fidelity",)
 
 
 def test_unknown_models_are_refused(tmp_path):

@@ -11,7 +11,8 @@ from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.samples import simulate_timelapse
 
 ALPHAS = (0.0, 0.25, 0.5, 0.75, 1.0)
-WITH_REALISM = [m.name for m in list_models() if m.where == "shipped" and "realism" in m.card.decoders]
+SHIPPED = [m for m in list_models() if m.where == "shipped"]
+WITH_REALISM = [m.name for m in SHIPPED if "realism" in m.card.network.decoders]
 
 
 @pytest.fixture(scope="module", params=WITH_REALISM)

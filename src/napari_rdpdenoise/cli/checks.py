@@ -230,9 +230,6 @@ def _version(name: str) -> str | None:
 
 
 def _torch_wanted_by_torchvision() -> str | None:
-    try:
-        lines = metadata.requires("torchvision") or []
-    except metadata.PackageNotFoundError:
-        return None
-    exact = (line.split(";")[0].replace(" ", "") for line in lines)
+    lines = metadata.requires("torchvision") if _version("torchvision") else None
+    exact = (line.split(";")[0].replace(" ", "") for line in lines or ())
     return next((line.removeprefix("torch==") for line in exact if line.startswith("torch==")), None)

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from napari_rdpdenoise.cli.checks import Check
+from napari_rdpdenoise.cli import checks
 from napari_rdpdenoise.cli.console import FAILED, guarded, say, stdout
 
 _SIGNS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "broken": ("BROKEN", "bold red")}
@@ -16,8 +16,6 @@ _SIGNS = {"ok": ("ok", "green"), "note": ("note", "yellow"), "broken": ("BROKEN"
 
 def doctor() -> None:
     """Check versions, devices, display, cache and models; say what to do where something is wrong."""
-    from napari_rdpdenoise.cli import checks
-
     with guarded() as command:
         command.working = True
         say("looking (loading the models takes some seconds)")
@@ -33,7 +31,7 @@ def doctor() -> None:
         say("everything that is needed works")
 
 
-def _table(found: Iterable[Check]) -> Table:
+def _table(found: Iterable[checks.Check]) -> Table:
     table = Table("", "what", "found")
     for check in found:
         sign, style = _SIGNS[check.state]

@@ -38,8 +38,8 @@ def _table(model: ListedModel, default: bool) -> Table:
     rows = {
         **({"found by": f"{model.key} (the name alone is a shipped model)"} if hidden else {}),
         "what": card.description,
-        "realism": "0..1" if REALISM in card.decoders else f"0 only: {lacks(REALISM)}",
-        "decoders": ", ".join(card.decoders),
+        "realism": "0..1" if REALISM in card.network.decoders else f"0 only: {lacks(REALISM)}",
+        "decoders": ", ".join(card.network.decoders),
         "licence": card.licence,
         "sha256": card.sha256,
         **{f"training: {key}": _text(value) for key, value in card.training.items()},

@@ -36,11 +36,6 @@ class ModelCard(BaseModel, frozen=True, extra="forbid"):
     measured: dict[str, Any] = Field(default_factory=dict, description="figures, each with its command")
     limitations: tuple[str, ...] = ()
 
-    @property
-    def decoders(self) -> tuple[str, ...]:
-        """Names of the model's decoders."""
-        return self.network.decoders
-
 
 def read_card(folder: Path) -> ModelCard:
     """Read a model folder's card.

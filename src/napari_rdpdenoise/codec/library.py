@@ -76,7 +76,7 @@ def unusable_models() -> tuple[UnusableModel, ...]:
 
 
 def find(model: str | Path = DEFAULT, digest: str | None = None) -> ListedModel:
-    """Find a model by its name, or one in a folder.
+    """Find a model by its name, or one in a folder by its path.
 
     Args:
         model: ``"default"``, name of a shipped model or of one of the user's, or path of a model's folder.

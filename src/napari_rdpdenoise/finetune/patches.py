@@ -100,7 +100,8 @@ class PatchTrainer:
     ) -> None:
         _check_plane(plane)
         settings = settings or PatchSettings()
-        self.settings, self.folder, self.device = settings, folder, device
+        self.settings, self.device = settings, device
+        self.checkpoint = None if folder is None else folder / "checkpoint.pt"
         self.scale = Scale.fit(plane, noise or estimate_noise([plane]), settings.domain)
         values = self.scale.forward(plane)
         self._image = torch.from_numpy(values)
@@ -116,11 +117,6 @@ class PatchTrainer:
         self._bounds = self.tradeoff / _BOUND, self.tradeoff * _BOUND
         self.step, self.residual = 0, float("nan")
 
-    @property
-    def checkpoint(self) -> Path | None:
-        """Where the state is kept for resuming."""
-        return None if self.folder is None else self.folder / "checkpoint.pt"
-
     def run(self) -> Generator[TrainProgress, None, NDArray[np.float32]]:
         """Train to the last step, yielding progress; returns the denoised plane in counts.
 
@@ -129,7 +125,7 @@ class PatchTrainer:
         if self.checkpoint is not None:
             self.checkpoint.parent.mkdir(parents=True, exist_ok=True)
             if self.checkpoint.is_file():
-                self._load()
+                self._load(self.checkpoint)
         start, rows, total = time.monotonic(), [], self.settings.steps
         try:
             while self.step < total:
@@ -218,14 +214,13 @@ class PatchTrainer:
         with atomic(self.checkpoint) as fresh:
             torch.save(state, fresh)
 
-    def _load(self) -> None:
-        assert self.checkpoint is not None
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
+    def _load(self, path: Path) -> None:
+        state = torch.load(path, map_location=self.device, weights_only=True)
         kept = PatchSettings.model_validate_json(state["settings"])
         kept = kept.model_copy(update=self.settings.model_dump(include={"stride", "steps"}))
         if kept != self.settings or state["identity"] != self._identity:
             made = "with other settings" if kept != self.settings else "from another image"
-            raise ValueError(f"out: {self.checkpoint} was made {made}; give another folder or delete it")
+            raise ValueError(f"out: {path} was made {made}; give another folder or delete it")
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self.step, self.tradeoff, self.residual = (state[n] for n in ("step", "tradeoff", "residual"))

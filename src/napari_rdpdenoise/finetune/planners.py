@@ -147,12 +147,9 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
     sources = _pair_sources(settings, learned, prepared, codec)
     stages = [{"kind": "all-rates", "steps": settings.steps, "warm_up": 20, "ema": 0.98, "final_rate": 0.1,
                "learning_rate": settings.learning_rate}]  # fmt: skip
-    said: tuple[str, ...] = ()
-    realism = codec.card.network.realism and settings.realism_steps > 0
-    if codec.card.network.realism and not realism:
-        said = ("the realism decoder is left out: realism_steps is 0",)
-    if realism and (why := _without_lpips()):
-        realism, said = False, (f"the realism decoder is left out: {why}",)
+    realism = codec.card.network.realism
+    if realism and (why := _without_lpips() if settings.realism_steps else "realism_steps is 0"):
+        realism, remarks = False, (*remarks, f"the realism decoder is left out: {why}")
     if realism:
         stages.append({"kind": "realism", "steps": settings.realism_steps, "warm_up": 20, "ema": 0.98,
                        "lpips": 8.0, "adversarial": 0.0})  # fmt: skip
@@ -164,7 +161,7 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
     ]
     data = InMemoryData(train, sources, held)
     listed = fingerprints(noisy=images, partners=others)
-    remarks = (*prepared.remarks, *remarks, *said)
+    remarks = (*prepared.remarks, *remarks)
     return Plan(
         "pairs", settings, train, data, "pairs", lambda _n, scores: scores, listed, remarks, prepared.rate
     )

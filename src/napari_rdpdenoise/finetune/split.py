@@ -83,8 +83,8 @@ def hold_out_references(
 ) -> tuple[list[NDArray[Any]], list[NDArray[Any]] | None]:
     """Hold out one of three groups of the usable references, or else the last quarter of rows of each.
 
-    References to learn from, by crops of an edge in px, and held-out ones; None if they are too few and
-    small.
+    The result is references to learn from, in crops of ``crop`` px, and held-out ones; None in place of these
+    if the references are too few and too small.
     """
     labels = list(_labels(images))
     planes = [images.planes[k] for k in usable]

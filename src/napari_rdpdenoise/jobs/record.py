@@ -103,11 +103,9 @@ def read_settings(path: Path) -> RunSettings:
 def read_job(path: Path, model: str | None = None) -> JobFile:
     """Read a job file, or settings alone.
 
-    Args:
-        path: Path of a file that `write_record` or `write_job` wrote, or that holds `RunSettings.to_json`;
-            settings that it does not name take their defaults.
-        model: Name or path of a model in place of the one that the file names; None for that one, which must
-            have the digest that the file names.
+    What the file, as `write_record`, `write_job` or `RunSettings.to_json` make it, does not name takes its
+    default. ``model`` is name or path of a model in place of the file's; without it, the model here must have
+    the digest that the file names.
 
     Raises:
         FileNotFoundError: If there is no such file, or its model is not here.

@@ -68,12 +68,8 @@ def _with_correlation(noise: NoiseModel, windows: Sequence[NDArray]) -> NoiseMod
     if found is None:
         return noise
     note = f"{_SHARED} (as after a blur of {found.sigma:.1f} px)"
-    return NoiseModel(
-        noise.gain * found.factor,
-        noise.offset,
-        noise.read_noise * float(np.sqrt(found.factor)),
-        (*noise.notes, note),
-    )
+    gain, read_noise = noise.gain * found.factor, noise.read_noise * float(np.sqrt(found.factor))
+    return replace(noise, gain=gain, read_noise=read_noise, notes=(*noise.notes, note))
 
 
 @dataclass(frozen=True)
