@@ -6,16 +6,14 @@ import math
 import time
 from collections.abc import Generator
 from contextlib import closing
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TypeAlias, TypeVar
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from napari_rdpdenoise import stream
 from napari_rdpdenoise.cli.console import CommandState, result, say, show_error, stderr
 from napari_rdpdenoise.jobs.batch import Ended, Started
 from napari_rdpdenoise.jobs.job import Opened, Outcome
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise import stream
 
 Event: TypeAlias = "Started | Opened | stream.Progress | Ended"
 Answer = TypeVar("Answer")

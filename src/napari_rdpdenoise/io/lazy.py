@@ -27,23 +27,18 @@ def open_levels(path: str) -> list[ImageSource]:
     Raises as `open_image` does.
     """
     source = open_image(path)
-    return [source, *_coarser(path, source)]
-
-
-def _coarser(path: str, source: ImageSource) -> list[ImageSource]:
     if Path(path).is_file():
-        return []
+        return [source]
     import zarr
 
     group: Any = zarr.open(store=path, mode="r")
     found = _multiscale(group)
-    inside = found is None and isinstance(group, zarr.Group) and "0" in group
-    if inside:  # an image inside a bioformats2raw layout
-        group = group["0"]
+    if found is None and isinstance(group, zarr.Group) and "0" in group:
+        group = group["0"]  # an image inside a bioformats2raw layout
         found = _multiscale(group)
     names = [level["path"] for level in found["datasets"][1:]] if found else []
     axes: str = source.stored_axes if names else ""  # type: ignore[attr-defined]  # only Zarr has several
-    return [open_image(group[name], axes) for name in names if name in group]
+    return [source, *(open_image(group[name], axes) for name in names if name in group)]
 
 
 def _multiscale(group: Any) -> Any:

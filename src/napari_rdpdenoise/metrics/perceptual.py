@@ -139,12 +139,9 @@ class DistsNet(nn.Module):
 
 
 def load_lpips(net: str = "alex", folder: str | Path | None = None, device: str = "cpu") -> LpipsNet:
-    """LPIPS with published weights, frozen, in evaluation mode.
+    """LPIPS with published weights, frozen, in evaluation mode, on a torch device.
 
-    Args:
-        net: "alex" (the one of the tables) or "squeeze".
-        folder: Folder of the network; None looks where ``backbones.load_backbone`` looks.
-        device: Name of a torch device.
+    ``net`` is "alex" (the one of the tables) or "squeeze", ``folder`` as in `backbones.load_backbone`.
 
     Raises:
         ValueError: ``net`` is unknown.
