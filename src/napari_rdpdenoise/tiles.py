@@ -72,10 +72,7 @@ class Tile:
     @property
     def core_in_outer(self) -> tuple[slice, slice]:
         """Slices (y, x) of the core in an array that holds the outer block."""
-        return (
-            slice(self.y0 - self.oy0, self.y1 - self.oy0),
-            slice(self.x0 - self.ox0, self.x1 - self.ox0),
-        )
+        return slice(self.y0 - self.oy0, self.y1 - self.oy0), slice(self.x0 - self.ox0, self.x1 - self.ox0)
 
 
 def plan_tiles(shape: tuple[int, int], tile: int, halo: int) -> tuple[Tile, ...]:

@@ -7,6 +7,7 @@ All methods belong to the viewer's thread and return at once. Scripts use the sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +20,7 @@ from napari_rdpdenoise.ui.preview.preview import Preview
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.preview.window import Subject, Window
 from napari_rdpdenoise.ui.run.as_text import Request
-from napari_rdpdenoise.ui.run.jobs import JobStream
+from napari_rdpdenoise.ui.run.jobs import denoise_job
 from napari_rdpdenoise.ui.run.runs import Runs, Stream
 from napari_rdpdenoise.ui.state import PENDING, DockState, StateStore
 
@@ -39,6 +40,7 @@ class Session:
     Attributes:
         view: Preview of the chosen layer.
         runs: Runs of jobs.
+        closed: Whether `close` was called.
     """
 
     def __init__(
@@ -53,18 +55,13 @@ class Session:
         self._window = window
         self._store = StateStore(on_change)
         self.view = Preview(window, self._store, cache, load)
-        self.runs = Runs(self._store, stream or JobStream(cache))
-        self._closed = False
+        self.runs = Runs(self._store, stream or partial(denoise_job, cache=cache))
+        self.closed = False
 
     @property
     def state(self) -> DockState:
         """What the dock shows."""
         return self._store.state
-
-    @property
-    def closed(self) -> bool:
-        """Whether `close` was called."""
-        return self._closed
 
     @property
     def rate(self) -> float | Literal["auto"]:
@@ -87,7 +84,7 @@ class Session:
 
     def edit(self, **changes: Any) -> None:
         """Change fields of the state; the preview follows, see `Preview.follow`."""
-        if self._closed:
+        if self.closed:
             return
         before = self.state
         self._store.edit(**changes)
@@ -189,7 +186,7 @@ class Session:
         Args:
             patience_s: Seconds to wait for the tile in work; None until it is done.
         """
-        if not self._closed:
-            self._closed = True
+        if not self.closed:
+            self.closed = True
             self.runs.cancel()
             self.view.close(patience_s)

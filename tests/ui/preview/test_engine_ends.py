@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 
 import numpy as np
@@ -68,7 +68,7 @@ def test_a_listener_that_fails_is_logged_and_the_work_goes_on(tiny_codec, caplog
     def stumble(ready):
         raise KeyError("listener")
 
-    with PreviewEngine(stumble, lambda event: settled.set(), load=lambda *_: tiny_codec) as engine:
+    with closing(PreviewEngine(stumble, lambda event: settled.set(), load=lambda *_: tiny_codec)) as engine:
         target = view(movie())
         engine.aim(target)
         assert settled.wait(PATIENCE)
@@ -173,7 +173,7 @@ def test_closing_ends_a_search_for_the_rate(tiny_codec, desk_of, monkeypatch, mo
 
 def test_an_engine_that_was_never_aimed_has_no_thread():
     before = threading.active_count()
-    with PreviewEngine(lambda tile: None) as engine:
+    with closing(PreviewEngine(lambda tile: None)) as engine:
         assert threading.active_count() == before
         assert engine.blend_view(0.5, np.zeros((3, 3), np.float32)) == ()
 

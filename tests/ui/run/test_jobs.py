@@ -10,7 +10,7 @@ from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
-from napari_rdpdenoise.ui.run.jobs import JobStream, limits_of, realism_note
+from napari_rdpdenoise.ui.run.jobs import denoise_job, limits_of, realism_note
 
 FAST = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
 
@@ -47,8 +47,8 @@ def test_a_file_holds_what_memory_would_with_its_place_and_record(codec, counts,
     settings = FAST.replace(time=(1, 3))
     units = ("second", "micrometer", "micrometer")
     job = layer_job(data, "TYX", settings, target, None, (2.0, 0.5, 0.25), units, "cells")
-    events, last = drain(JobStream()(job))
-    _, memory = drain(JobStream()(layer_job(data, "TYX", settings)))
+    events, last = drain(denoise_job(job))
+    _, memory = drain(denoise_job(layer_job(data, "TYX", settings)))
     opened = events.index(Opened(None))
     assert ["can be continued" in event.message for event in events[:opened]] == [True]
     assert last.path == target
@@ -68,18 +68,18 @@ def test_a_file_holds_what_memory_would_with_its_place_and_record(codec, counts,
 )
 def test_a_file_comes_back_in_the_order_of_the_job(codec, counts, tmp_path, ending, axes, shape):
     data = counts(shape, np.uint8)
-    _, last = drain(JobStream()(layer_job(data, axes, FAST, tmp_path / f"out{ending}")))
-    _, memory = drain(JobStream()(layer_job(data, axes, FAST)))
+    _, last = drain(denoise_job(layer_job(data, axes, FAST, tmp_path / f"out{ending}")))
+    _, memory = drain(denoise_job(layer_job(data, axes, FAST)))
     np.testing.assert_array_equal(np.asarray(last.data), memory.data)
 
 
 def test_a_finished_file_is_not_replaced_unasked(codec, counts, tmp_path):
     job = layer_job(counts((50, 50)), "YX", FAST, tmp_path / "out.ome.zarr")
-    drain(JobStream()(job))
+    drain(denoise_job(job))
     with pytest.raises(FileExistsError):
-        drain(JobStream()(job))
+        drain(denoise_job(job))
     with pytest.raises(FileNotFoundError, match="existing folder"):
-        drain(JobStream()(layer_job(job.input, "YX", FAST, tmp_path / "no" / "out.ome.zarr")))
+        drain(denoise_job(layer_job(job.input, "YX", FAST, tmp_path / "no" / "out.ome.zarr")))
 
 
 @pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
@@ -96,7 +96,7 @@ def test_what_napari_makes_up_is_not_in_the_file_and_names_of_channels_are(codec
         "a",
         ("DAPI", "GFP", "RFP"),
     )
-    drain(JobStream()(job))
+    drain(denoise_job(job))
     known = open_image(target).metadata
     assert (dict(known.scale), dict(known.units)) == ({}, {})
     assert known.channel_names == ("RFP", "DAPI")
@@ -104,9 +104,9 @@ def test_what_napari_makes_up_is_not_in_the_file_and_names_of_channels_are(codec
 
 def test_large_planes_come_back_with_their_resolutions(codec, counts, tmp_path):
     data = counts((530, 2, 40), np.uint16)
-    _, last = drain(JobStream()(layer_job(data, "YTX", FAST, tmp_path / "out.ome.zarr")))
+    _, last = drain(denoise_job(layer_job(data, "YTX", FAST, tmp_path / "out.ome.zarr")))
     assert [level.shape for level in last.data] == [(530, 2, 40), (265, 2, 20)]
-    _, memory = drain(JobStream()(layer_job(data, "YTX", FAST)))
+    _, memory = drain(denoise_job(layer_job(data, "YTX", FAST)))
     np.testing.assert_array_equal(np.asarray(last.data[0]), memory.data)
     assert last.limits == limits_of([np.asarray(level) for level in last.data], "YTX")
 

@@ -135,16 +135,13 @@ def _with_ending(path: str, endings: tuple[str, ...], usual: str) -> Path:
 def _write(target: Path, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write one image layer: pixels as they are, name, scale, units, axes, names of channels.
 
-    Args:
-        target: the file or folder; it appears when it is complete.
-        data: of the layer; of several resolutions the first is written.
-        meta: the layer's attributes, as napari hands them over.
+    The target appears when it is complete. Of several resolutions the first is written.
 
     Raises:
-        FileNotFoundError: there is no folder to write into.
-        FileExistsError: there is a folder at the target, or a file that the layer could be reading from.
-        ValueError: the layer holds colours or only what was in view, or its axes are not known.
-        TypeError: the format does not hold numbers of this kind.
+        FileNotFoundError: If there is no folder to write into.
+        FileExistsError: If there is a folder at the target, or a file that the layer could be reading from.
+        ValueError: If the layer holds colours or only what was in view, or its axes are not known.
+        TypeError: If the format does not hold numbers of this kind.
     """
     from napari_rdpdenoise.io import OutputSpec, open_sink
 
@@ -225,11 +222,7 @@ def _as_source(data: Any, name: str, meta: Mapping[str, Any]) -> ArraySource:
 
 
 def _axes(name: str, labels: tuple[str, ...], units: Sequence[object]) -> str:
-    """One letter per axis: as the labels name them, else the usual ones, with a warning.
-
-    Raises:
-        ValueError: there are too many axes to assume what they are.
-    """
+    """One letter per axis: as the labels name them, else the usual ones (`layer_axes`), with a warning."""
     letters = "".join(labels).upper()
     one_each = len(labels) == len(letters) == len(set(letters)) and letters.isascii() and letters.isalpha()
     if one_each and {"Y", "X"} <= set(letters):

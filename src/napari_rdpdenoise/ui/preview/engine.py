@@ -97,15 +97,12 @@ class PreviewEngine:
         return self._generation
 
     def aim(self, view: PreviewView | None) -> int:
-        """Work on this view from the next tile on, and on nothing else; None rests.
+        """Work on this view from the next tile on, and on nothing else; None rests. Returns the generation.
 
         Another rate than before drops the decoded tiles of the layer's earlier rate.
 
-        Returns:
-            The new generation.
-
         Raises:
-            RuntimeError: if the engine was closed.
+            RuntimeError: If the engine was closed.
         """
         with self._wake:
             self._check_open()
@@ -136,14 +133,11 @@ class PreviewEngine:
         self._do_soon(lambda: self._forget(layer))  # once more, after the tile in work
 
     def blend_view(self, realism: float, out: NDArray[Any]) -> tuple[Tile, ...]:
-        """Write the blend of all decoded tiles of the plane in view; calls no network.
+        """Write the blend of all decoded tiles of the plane in view, and return them; calls no network.
 
         Args:
             realism: Realism, 0 to 1.
             out: Whole plane (height, width), float32 for speed, or any supported dtype.
-
-        Returns:
-            Tiles that were written.
 
         Raises:
             DecoderMissing: If ``realism`` is above 0 with a model without a realism decoder.
@@ -177,12 +171,6 @@ class PreviewEngine:
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(patience_s)
         self._pairs.drop(lambda key: True)
-
-    def __enter__(self) -> PreviewEngine:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.close()
 
     # The thread
 
@@ -230,7 +218,7 @@ class PreviewEngine:
         except (_Stale, GivenUp):
             pass
         except Exception as error:
-            self._tell(self._on_event, Failed(target.generation, target.view.series.layer, error))
+            self._tell(self._on_event, Failed(target.generation, error))
         if target.generation == self._generation and not self._todo:
             self._tell(self._on_event, Settled(target.generation))
 
@@ -281,8 +269,7 @@ class PreviewEngine:
 
     def _deliver(self, target: _Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
         if not self._is_stale(target):
-            ready = TileReady(target.generation, target.view.series.layer, wish, pair, cached)
-            self._tell(self._on_tile, ready)
+            self._tell(self._on_tile, TileReady(target.generation, wish, pair, cached))
 
     def _announce(self, target: _Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
         """After the channel's first tile, because its checks take a while."""

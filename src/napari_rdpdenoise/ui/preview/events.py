@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -27,15 +26,13 @@ class TileReady:
     """A tile can be shown.
 
     Attributes:
-        generation: of the `aim` that wished for it.
-        layer: of the series.
-        wish: plane, channel and tile.
-        pair: both decodes of the tile's core, raw counts; not to be written to.
-        cached: whether it was held already, and may have been reported before.
+        generation: Generation of the `aim` that wished for it.
+        wish: Plane, channel and tile.
+        pair: Both decodes of the tile's core, raw counts; not to be written to.
+        cached: Whether it was held already, and may have been reported before.
     """
 
     generation: int
-    layer: Hashable
     wish: Wish
     pair: Pair
     cached: bool
@@ -60,7 +57,6 @@ class Failed:
     """A tile, or what all tiles of a view need, could not be made; the engine goes on."""
 
     generation: int
-    layer: Hashable
     error: Exception
 
 

@@ -8,16 +8,15 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from napari_rdpdenoise.io import ImageSource
+from napari_rdpdenoise.io import ImageSource, open_image
+from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 
 __all__ = ["Subject", "Window", "open_subject", "why_no_canvas"]
 
-_LARGEST_PLANE = (
-    100_000_000  # pixels that a preview layer may have: 400 MB, and what a graphics card can show
-)
+_LARGEST_PLANE = 100_000_000  # pixels of a preview layer: 400 MB, and what a graphics card can show
 
 
 @dataclass(frozen=True)
@@ -25,13 +24,13 @@ class Subject:
     """The chosen layer.
 
     Attributes:
-        name: of the layer.
-        key: names the layer *and* its content: it changes when the pixels are replaced.
-        data: full-resolution array.
-        axes: one letter per axis of ``data``; with rgb the last one is S.
-        path: file it was read from, where that is known.
-        scale, units: of the axes beside S.
-        channel_names: one per channel, or empty.
+        name: Name of the layer.
+        key: Name of the layer *and* its content: it changes when the pixels are replaced.
+        data: Full-resolution array.
+        axes: One letter per axis of ``data``; with rgb the last one is S.
+        path: File it was read from, where that is known.
+        scale, units: Scale and units of the axes beside S.
+        channel_names: Names, one per channel, or empty.
     """
 
     name: str
@@ -87,8 +86,8 @@ def why_no_canvas(subject: Subject) -> str | None:
     """Why there can be no preview layer of a subject, in words; None where there can be one."""
     if subject.rgb:
         return "No preview of colour (RGB) layers; they can be denoised as a whole."
-    plane = [subject.data.shape[subject.axes.index(letter)] for letter in "YX"]
-    if plane[0] * plane[1] > _LARGEST_PLANE:
+    height, width = (subject.data.shape[subject.axes.index(letter)] for letter in "YX")
+    if height * width > _LARGEST_PLANE:
         return (
             f"No preview of planes above {_LARGEST_PLANE // 10**6} megapixels: crop the layer to try "
             "settings; the whole can be denoised to a file."
@@ -97,14 +96,7 @@ def why_no_canvas(subject: Subject) -> str | None:
 
 
 def open_subject(subject: Subject) -> ImageSource:
-    """The layer as an image source.
-
-    Raises:
-        TypeError, ValueError: if the engine cannot read it.
-    """
-    from napari_rdpdenoise.io import open_image
-    from napari_rdpdenoise.io.arrays import ArraySource
-
+    """The layer as an image source; a TypeError or ValueError says why the engine cannot read it."""
     known = isinstance(subject.data, np.ndarray) or hasattr(subject.data, "dask")
     if known or type(subject.data).__module__.partition(".")[0] == "zarr":
         return open_image(subject.data, axes=subject.axes)

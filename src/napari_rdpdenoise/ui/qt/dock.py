@@ -15,7 +15,7 @@ from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_rdpdenoise.ui.qt.boxes import advanced, compare, finetune, image, measure, repeat, run
-from napari_rdpdenoise.ui.qt.parts.controls import Fold
+from napari_rdpdenoise.ui.qt.parts.controls import Fold, stack
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
 from napari_rdpdenoise.ui.qt.window import NapariWindow
@@ -111,12 +111,7 @@ class DenoiseDock(QWidget):
     def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:
         """Denoise the whole layer in a thread, to a file or to a new layer.
 
-        Args:
-            target: File of the result (.ome.zarr or .ome.tif); None for memory.
-            overwrite: Whether a finished result at ``target`` is replaced.
-
-        Raises:
-            RuntimeError: If no layer is chosen or a run is under way.
+        Takes and raises what `Session.run` does, and refuses a file that a layer of the viewer is read from.
         """
         self._run.run(None if target is None else Path(target), overwrite=overwrite)
 
@@ -135,12 +130,7 @@ class DenoiseDock(QWidget):
             time.sleep(0.005)
 
     def unfold(self, name: str, on: bool = True) -> None:
-        """Show a section below its heading, or fold it away.
-
-        Args:
-            name: Name of the section, as in `FOLDED`.
-            on: Whether it shows.
-        """
+        """Show a section, by its name in `FOLDED`, below its heading, or fold it away."""
         self._folds[name].open(on)
 
     def _arrange(self) -> None:
@@ -155,9 +145,7 @@ class DenoiseDock(QWidget):
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setWidget(inside)
-        outer = QVBoxLayout(self)
-        outer.setContentsMargins(0, 0, 0, 0)
-        outer.addWidget(scroll)
+        stack(self, scroll)
         self.setMinimumWidth(_MIN_WIDTH)
 
     def _warm_up(self) -> None:

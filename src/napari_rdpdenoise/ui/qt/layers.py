@@ -37,11 +37,7 @@ def full_data(layer: napari.layers.Layer) -> Any:
 
 
 def subject_of(layer: napari.layers.Image, key: Hashable) -> Subject:
-    """The layer as the session takes it.
-
-    Raises:
-        ValueError: If its axes are not known.
-    """
+    """The layer as the session takes it; raises as `layer_axes`."""
     axes = layer_axes(layer.ndim, layer.axis_labels, rgb=layer.rgb)
     path = layer.source.path if layer.source is not None else None
     units = tuple(str(unit) for unit in layer.units)
@@ -53,13 +49,7 @@ def subject_of(layer: napari.layers.Image, key: Hashable) -> Subject:
 def view_of(
     viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napari.layers.Image | None
 ) -> LayerView:
-    """What the viewer shows of a layer.
-
-    Args:
-        viewer: that shows it.
-        layer: the noisy layer.
-        seen: a layer of the same place and full resolution, for the case that the noisy one is hidden.
-    """
+    """What the viewer shows of a noisy layer, or of one in its place that is seen while it is hidden."""
     subject = subject_of(layer, None)
     dims = viewer.dims
     skipped = dims.ndim - layer.ndim  # axes that the layer does not have

@@ -13,7 +13,7 @@ from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 from napari_rdpdenoise.stream import Progress, RunReport
 
-__all__ = ["Finished", "JobStream", "limits_of", "realism_note"]
+__all__ = ["Finished", "denoise_job", "limits_of", "realism_note"]
 
 _SAMPLED = 262_144  # pixels of a plane from which contrast limits are taken
 _SAMPLED_CHANNELS = 8
@@ -21,13 +21,14 @@ _SAMPLED_CHANNELS = 8
 
 @dataclass(frozen=True)
 class Finished:
-    """The run is complete: `data` has the axes of the job's, in memory or read from disk when looked at.
+    """The run is complete.
 
     Attributes:
-        data: NumPy array or, of a file, dask array; of a file of several resolutions a list, finest first.
-        report: of the run.
-        path: of the file; None for memory.
-        limits: contrast limits in counts, see `limits_of`.
+        data: NumPy array or, of a file, dask array with the axes of the job's; of a file of several
+            resolutions a list, finest first.
+        report: Report of the run.
+        path: Path of the file; None for memory.
+        limits: Contrast limits in counts, see `limits_of`.
     """
 
     data: Any
@@ -36,34 +37,27 @@ class Finished:
     limits: tuple[float, float] | None = None
 
 
-class JobStream:
-    """Turns a job into a generator of progress that returns what was made; closing it stops the work.
+def denoise_job(job: Job, cache: LatentCache | None = None) -> Generator[Opened | Progress, None, Finished]:
+    """Denoise the image of a layer, with the model that its preview shares; closing it stops the work.
 
     Args:
+        job: Job of the layer.
         cache: Cache of encoded tiles, shared with the preview; None for none.
+
+    Raises:
+        FileNotFoundError: If there is no folder for the result. All else as `runner.run`.
     """
+    from napari_rdpdenoise.codec.device import shared_codec
+    from napari_rdpdenoise.jobs.runner import run
 
-    def __init__(self, cache: LatentCache | None = None) -> None:
-        self._cache = cache
-
-    def __call__(self, job: Job) -> Generator[Opened | Progress, None, Finished]:
-        """Denoise the image of a layer, with the model that its preview shares; raises as `runner.run` does.
-
-        Raises:
-            FileNotFoundError: There is no folder for the result.
-        """
-        from napari_rdpdenoise.codec.device import shared_codec
-        from napari_rdpdenoise.jobs.runner import run
-
-        if job.target is not None and not job.target.parent.is_dir():
-            raise FileNotFoundError(
-                f"target: expected an existing folder, found none at {job.target.parent}; "
-                "choose another place"
-            )
-        codec = shared_codec(job.settings.model, job.settings.device)
-        outcome = yield from run(job, codec=codec, cache=self._cache)
-        data = outcome.data if outcome.path is None else _read_back(outcome.path, job.axes)
-        return Finished(data, outcome.report, outcome.path, limits_of(data, job.axes))
+    if job.target is not None and not job.target.parent.is_dir():
+        raise FileNotFoundError(
+            f"target: expected an existing folder, found none at {job.target.parent}; choose another place"
+        )
+    codec = shared_codec(job.settings.model, job.settings.device)
+    outcome = yield from run(job, codec=codec, cache=cache)
+    data = outcome.data if outcome.path is None else _read_back(outcome.path, job.axes)
+    return Finished(data, outcome.report, outcome.path, limits_of(data, job.axes))
 
 
 def limits_of(data: Any, axes: str) -> tuple[float, float] | None:

@@ -49,7 +49,7 @@ class CacheBox(QWidget):
     def refresh(self) -> None:
         """Look at the cache again, and show its size when that is done."""
         # A folder that cannot be looked through shows no size
-        self._looking.ask(self._cache.stats, self._show_size, lambda error: None)
+        self._looking.ask(self._cache.stats, self._show_folder, lambda error: None)
 
     def showEvent(self, event: QShowEvent) -> None:
         """Bring the size up to date whenever the box is unfolded."""
@@ -88,11 +88,8 @@ class CacheBox(QWidget):
             )
         self.refresh()
 
-    def _show_size(self, found: CacheStats) -> None:
-        self._show_folder(size_words(found.disk_bytes))
-
-    def _show_folder(self, size: str = "...") -> None:
-        folder = self._cache.folder
+    def _show_folder(self, found: CacheStats | None = None) -> None:
+        folder, size = self._cache.folder, "..." if found is None else size_words(found.disk_bytes)
         if folder is None:
             text, tooltip = "Cache: in memory only", "Encoded tiles are kept until napari is closed."
         elif self._limit <= 0:

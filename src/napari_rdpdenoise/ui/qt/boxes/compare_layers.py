@@ -80,13 +80,7 @@ class SplitLayer(Overlay):
         self._cut: tuple[int, int] | None = None  # axis and pixels
 
     def update(self, noisy: Image, result: Image, percent: float) -> None:
-        """Make the layer, or give it the result's look, so that both sides read alike.
-
-        Args:
-            noisy: Layer that is shown left of the divider.
-            result: Layer that it covers there.
-            percent: Percent of the width, 0 to 100.
-        """
+        """Show the noisy layer over so many percent of the result's width, with the result's look."""
         look = {name: getattr(result, name) for name in _LOOK}
         if self.layer is None or self.noisy is not noisy:
             self._cut = axis, stop = self._where(noisy, percent)
@@ -174,11 +168,7 @@ class ResidualLayer(_SignedLayer):
         super().__init__(viewer, "residual", "residual")
 
     def update(self, noisy: Image, result: Image, shown: Shown | None) -> None:
-        """Make the layer, or show what the result has become.
-
-        Raises:
-            ValueError: If the result has another shape than the noisy layer.
-        """
+        """Make the layer, or show what the result has become; raises as `Difference` does."""
         pair = full_data(noisy), full_data(result)
         made = None if self.layer is None else self.layer.data
         if self.layer is None or self.noisy is not noisy or not isinstance(made, Difference):
@@ -199,11 +189,7 @@ class GapLayer(_SignedLayer):
         super().__init__(viewer, "gap", "realism gap")
 
     def update(self, noisy: Image, shown: Shown | None) -> None:
-        """Make the layer, or show another plane.
-
-        Raises:
-            ValueError: If the layer's axes are not known, or the plane is none of them.
-        """
+        """Make the layer, or show another plane; raises as `layer_axes` and `Gap.show` do."""
         made = None if self.layer is None else self.layer.data
         if self.noisy is noisy and isinstance(made, Gap):
             made.show(shown)

@@ -116,12 +116,7 @@ class ToggleRow(QWidget):
             layer.visible = visible
 
     def enable(self, *, usable: bool, realism: bool) -> None:
-        """Offer what there is.
-
-        Args:
-            usable: Whether there is a layer to compare.
-            realism: Whether the model has a realism decoder.
-        """
+        """Offer what there is: whether there is a layer to compare, and a realism decoder."""
         for which, button in self._buttons.items():
             lacking = which is Which.REALISM and not realism
             button.setEnabled(usable and not lacking)

@@ -105,11 +105,7 @@ class FineTuneForm(QWidget):
         self.refresh()
 
     def task(self) -> Task:
-        """What is asked for.
-
-        Raises:
-            ValueError: if images or the name are missing, or a layer cannot be used.
-        """
+        """What is asked for; a ValueError says what is missing, or which layer cannot be used."""
         kind: Kind = self.kind.currentData()
         noisy = self.noisy.source()
         if noisy is None:
@@ -136,11 +132,7 @@ class FineTuneForm(QWidget):
         )
 
     def out(self) -> Path:
-        """Folder of the new model.
-
-        Raises:
-            ValueError: if the name is none of a folder, or its folder is that of the model to start from.
-        """
+        """Folder of the new model; a ValueError says why it can have no such name."""
         name = self.name.text().strip() or self.name.placeholderText()
         if name in (".", "..") or any(letter in name for letter in '/\\:*?"<>|'):
             raise ValueError(

@@ -49,11 +49,7 @@ class SourceChoice(QWidget):
         return self.layers.layer
 
     def source(self) -> Stack | Path | None:
-        """What was chosen; None for nothing.
-
-        Raises:
-            ValueError: if the layer holds colours, or its axes cannot be told.
-        """
+        """What was chosen; None for nothing. Raises as `stack_of`."""
         return self.folder if self.layer is None else stack_of(self.layer)
 
     def take_folder(self, folder: Path) -> None:

@@ -92,11 +92,7 @@ class ImageBox(Section):
         self._window.choose(self.layers.layer)
 
     def choose(self, layer: Image) -> None:
-        """Take a layer of the viewer.
-
-        Raises:
-            ValueError: If it is not offered.
-        """
+        """Take a layer of the viewer; a ValueError says that it is not offered."""
         if layer not in self.layers.offered:
             raise ValueError(f"layer: expected an image layer of this viewer, found {layer!r}; add it first")
         self.layers.choose(layer)

@@ -8,6 +8,7 @@ from pathlib import Path
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout
 
+from napari_rdpdenoise.jobs.record import read_settings, write_job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
@@ -86,7 +87,7 @@ class RepeatBox(Section):
                 return
         ask(
             self,
-            lambda: _write(path, request),
+            lambda: write_job(path, request.settings, request.path, request.target),
             lambda _: self._tell(f"Job saved as {path.name}.", str(path)),
             _teller("The job could not be saved"),
         )
@@ -95,7 +96,7 @@ class RepeatBox(Section):
         name, _ = QFileDialog.getOpenFileName(self, "Load job", "", _FILTER)
         if name:
             path, failed = Path(name), _teller("The job could not be loaded")
-            ask(self, lambda: _read(path), lambda settings: self._loaded(path, settings), failed)
+            ask(self, lambda: read_settings(path), lambda settings: self._loaded(path, settings), failed)
 
     def _loaded(self, path: Path, settings: RunSettings) -> None:
         try:
@@ -122,18 +123,6 @@ def _suggested(request: Request) -> str:
         if path and "://" not in path:
             return f"{path.rstrip('/')}.job.json"
     return "denoise.job.json"
-
-
-def _write(path: Path, request: Request) -> None:
-    from napari_rdpdenoise.jobs.record import write_job
-
-    write_job(path, request.settings, request.path, request.target)
-
-
-def _read(path: Path) -> RunSettings:
-    from napari_rdpdenoise.jobs.record import read_settings
-
-    return read_settings(path)
 
 
 def _teller(what: str) -> Callable[[Exception | None], None]:

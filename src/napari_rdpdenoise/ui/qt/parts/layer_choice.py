@@ -87,11 +87,7 @@ class LayerChoice(QComboBox):
 
 
 def stack_of(layer: Image) -> Stack:
-    """An image layer's array at full resolution, with its axes.
-
-    Raises:
-        ValueError: if it holds colours, or its axes cannot be told.
-    """
+    """An image layer's array at full resolution, with its axes; a ValueError says why there is none."""
     if layer.rgb:
         raise ValueError(
             f"{layer.name}: expected one intensity per pixel, found colours (RGB); "
@@ -103,8 +99,7 @@ def stack_of(layer: Image) -> Stack:
 def region_of(shapes: Shapes, image: Image) -> Box:
     """The pixels of an image's planes within the first rectangle of a shapes layer, else its first shape.
 
-    Raises:
-        ValueError: if there is no shape, or it covers no pixel.
+    Raises a ValueError if there is no shape, or it covers no pixel.
     """
     if not len(shapes.data):
         raise ValueError(f"region: expected a shape in {shapes.name}, found none; draw a rectangle in it")

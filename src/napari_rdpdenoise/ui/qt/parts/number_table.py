@@ -32,12 +32,7 @@ class NumberTable(QTableWidget):
         self.start("", [])
 
     def start(self, corner: str, columns: Sequence[str]) -> None:
-        """Empty the table and name its columns.
-
-        Args:
-            corner: heading of the rows' names.
-            columns: headings of the others.
-        """
+        """Empty the table, and head the column of the rows' names and the others."""
         self._rows, self._columns = [], list(columns)
         self.clearSpans()
         self.setRowCount(0)
@@ -52,11 +47,7 @@ class NumberTable(QTableWidget):
         self._fit()
 
     def put(self, row: str, column: str, text: str, tip: str = "", *, across: bool = False) -> None:
-        """Write a cell; ``across`` lets it take the rest of its row.
-
-        Raises:
-            ValueError: if there is no such column.
-        """
+        """Write a cell of a column that there is; ``across`` lets it take the rest of its row."""
         if row not in self._rows:
             self._rows.append(row)
             self.insertRow(len(self._rows) - 1)
@@ -89,11 +80,9 @@ class NumberTable(QTableWidget):
     def _fit(self) -> None:
         rows = self.verticalHeader().length()
         head = self.horizontalHeader().sizeHint().height()
-        bar = self.horizontalScrollBar().sizeHint().height() if self._too_wide() else 0
+        too_wide = self.horizontalHeader().length() > max(self.viewport().width(), 1)
+        bar = self.horizontalScrollBar().sizeHint().height() if too_wide else 0
         self.setFixedHeight(min(_TALLEST, head + rows + bar + 2 * self.frameWidth() + 2))
-
-    def _too_wide(self) -> bool:
-        return self.horizontalHeader().length() > max(self.viewport().width(), 1)
 
 
 def _cell(text: str, tip: str) -> QTableWidgetItem:

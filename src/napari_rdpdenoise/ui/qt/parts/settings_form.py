@@ -100,18 +100,14 @@ class SettingsForm(QWidget):
 def _control(name: str, field: FieldInfo) -> _Control:
     choices, kind = choices_of(field), option_types(field.annotation)[0]
     if choices is not None:
-        return _choice(choices)
+        box = QComboBox()
+        box.addItems(choices)
+        return _Control(box, _quietly(box, box.setCurrentText), box.currentTextChanged.connect)
     if kind is int:
         return _number(field)
     if Ellipsis in get_args(kind):
         return _text(lambda text: numbers_of(name, text), _listed, " Write 0, 2; nothing for all.")
     return _text(lambda text: range_of(name, text), _between, " Write 0:10; nothing for all.")
-
-
-def _choice(texts: tuple[str, ...]) -> _Control:
-    box = QComboBox()
-    box.addItems(texts)
-    return _Control(box, _quietly(box, box.setCurrentText), box.currentTextChanged.connect)
 
 
 def _number(field: FieldInfo) -> _Control:
@@ -157,11 +153,7 @@ def _between(bounds: tuple[int, int] | None) -> str:
 
 
 def numbers_of(name: str, text: str) -> tuple[int, ...] | None:
-    """Numbers from "0, 2"; None for an empty text.
-
-    Raises:
-        ValueError: If it is anything else; it names the field.
-    """
+    """Numbers from "0, 2"; None for an empty text. A ValueError names the field."""
     if not text:
         return None
     try:
@@ -172,11 +164,7 @@ def numbers_of(name: str, text: str) -> tuple[int, ...] | None:
 
 
 def range_of(name: str, text: str) -> tuple[int, int] | None:
-    """The first and the one after the last from "0:10"; None for an empty text.
-
-    Raises:
-        ValueError: If it is anything else; it names the field.
-    """
+    """First and one after the last from "0:10"; None for an empty text. A ValueError names the field."""
     if not text:
         return None
     try:
