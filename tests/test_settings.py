@@ -38,13 +38,13 @@ valid = st.fixed_dictionaries(
 def test_json_keeps_all_values(values: dict) -> None:
     made = RunSettings(**values)
     assert {name: getattr(made, name) for name in values} == values
-    assert RunSettings.from_json(made.to_json()) == made
+    assert RunSettings.model_validate_json(made.model_dump_json()) == made
 
 
 @given(valid, valid)
 def test_equal_settings_give_equal_text(first: dict, second: dict) -> None:
     one, two = RunSettings(**first), RunSettings(**second)
-    assert (one.to_json() == two.to_json()) == (one == two)
+    assert (one.model_dump_json() == two.model_dump_json()) == (one == two)
 
 
 @given(valid, valid)
@@ -98,7 +98,7 @@ def test_refusals_name_the_field(name: str, value: object, message: str) -> None
 
 def test_text_that_is_no_settings_object_is_refused() -> None:
     with pytest.raises(ValueError, match="JSON"):
-        RunSettings.from_json("{rate")
+        RunSettings.model_validate_json("{rate")
 
 
 def test_every_field_can_be_shown_in_a_form() -> None:

@@ -177,19 +177,3 @@ class RunSettings(Marked):
             pydantic.ValidationError: (a `ValueError`) if a name is unknown or a value is out of range.
         """
         return type(self)(**{**self.model_dump(), **changes})
-
-    def to_json(self) -> str:
-        """Return the settings as one line of JSON; equal settings give equal text."""
-        return self.model_dump_json()
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> Self:
-        """Return the settings that `to_json` wrote.
-
-        Args:
-            text: JSON object; absent fields take their defaults.
-
-        Raises:
-            pydantic.ValidationError: (a `ValueError`) if it is no JSON object or a field is not as described.
-        """
-        return cls.model_validate_json(text)

@@ -74,7 +74,7 @@ def test_light_outside_the_models_training_is_told(run, tiny_model, tmp_path):
 def test_job_file_holds_the_settings(denoise, stack, tmp_path, tiny_model):
     denoise(stack, tmp_path / "out.ome.tif", "--seed", 3, "--time", "1:3", "--tile", 128)
     job = json.loads((tmp_path / "out.ome.tif.job.json").read_text())
-    settings = RunSettings.from_json(json.dumps(job["settings"]))
+    settings = RunSettings.model_validate_json(json.dumps(job["settings"]))
     assert settings == RunSettings(
         model=str(tiny_model), device="cpu", rate=0.5, seed=3, time=(1, 3), tile=128
     )

@@ -154,7 +154,7 @@ def test_an_image_in_memory_has_no_input(tmp_path, source, expected):
 
 def test_settings_alone_and_some_of_them(tmp_path):
     file = tmp_path / "settings.json"
-    file.write_text(SETTINGS.to_json())
+    file.write_text(SETTINGS.model_dump_json())
     assert read_job(file).settings == SETTINGS
     assert (read_job(file).input, read_job(file).result) == (None, None)
     file.write_bytes(b'\xef\xbb\xbf{"rate": 0.5}')  # as some editors on Windows save it

@@ -10,7 +10,7 @@ Every result that is written to a file has one beside it, ``RESULT.job.json``::
     report              what the run found, `RunReport`
     job                 identity of input, settings and model
 
-A job that was saved without a run has the first five keys only. The settings alone (`RunSettings.to_json`)
+A job that was saved without a run has the first five keys only. The settings alone (`RunSettings` as JSON)
 are a job file too. Relative paths are meant from the job file's folder. Where a file names the digest of its
 model, the model that its settings name here must have the same one.
 """
@@ -103,7 +103,7 @@ def read_settings(path: Path) -> RunSettings:
 def read_job(path: Path, model: str | None = None) -> JobFile:
     """Read a job file, or settings alone.
 
-    What the file, as `write_record`, `write_job` or `RunSettings.to_json` make it, does not name takes its
+    What the file, of `write_record` or `write_job`, or `RunSettings` as JSON, does not name takes its
     default. ``model`` is name or path of a model in place of the file's; without it, the model here must have
     the digest that the file names.
 
@@ -124,7 +124,7 @@ def read_job(path: Path, model: str | None = None) -> JobFile:
     if source is not None and "://" not in source:
         source = str(path.parent / source)
     try:
-        checked = RunSettings.from_json(json.dumps(settings))
+        checked = RunSettings.model_validate_json(json.dumps(settings))
     except ValidationError as error:
         raise ValueError(_refusal(path, error)) from None
     if model is not None:
@@ -160,7 +160,7 @@ def _head(source: str | None, result: str | None) -> dict[str, Any]:
 
 def _how(settings: RunSettings, card: ModelCard) -> dict[str, Any]:
     model = {"name": card.name, "sha256": card.sha256}
-    return {"model": model, _SETTINGS: json.loads(with_model_named(settings, card).to_json())}
+    return {"model": model, _SETTINGS: json.loads(with_model_named(settings, card).model_dump_json())}
 
 
 def _check_model(model: str, named: Any, path: Path) -> None:

@@ -98,7 +98,7 @@ def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None 
     chosen = SelectedSource(source, settings.channels, settings.time)
     dtype = np.dtype(np.float32) if settings.dtype == "float32" else source.dtype
     model = codec.digest.hex() if codec is not None else model_digest(settings.model)
-    job = f"{settings.deciding(*RESULT).to_json()}|{source.fingerprint()}|{model}"
+    job = f"{settings.deciding(*RESULT).model_dump_json()}|{source.fingerprint()}|{model}"
     return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
 
 

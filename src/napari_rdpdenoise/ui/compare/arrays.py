@@ -113,11 +113,7 @@ class Gap(SlicedPlanes):
         self._index: tuple[int, ...] | None = None
 
     def show(self, shown: Shown | None) -> bool:
-        """Take over what is shown; returns whether there is a gap to show.
-
-        Raises:
-            ValueError: If the plane is not one of the layer's.
-        """
+        """Take over what is shown, and tell whether there is a gap; a ValueError refuses a foreign plane."""
         if shown is None or shown.realism is None:
             self._index = None
             return False

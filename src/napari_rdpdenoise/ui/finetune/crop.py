@@ -31,11 +31,8 @@ class CropRenderer:
     def __init__(self, plan: Plan, start: RdpNetwork) -> None:
         judged = plan.judge
         if judged is not None:
-            window, self._normalization, self._decoder = (
-                judged.windows[0],
-                judged.normalization,
-                judged.decoder,
-            )
+            window, self._decoder = judged.windows[0], judged.decoder
+            self._normalization = judged.normalization
         else:
             held = plan.data.validation()[0]
             window, self._normalization, self._decoder = held.noisy, held.normalization, FIDELITY

@@ -46,11 +46,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Preparing:
-    """Something is being done before the training.
-
-    Attributes:
-        message: Sentence that says what.
-    """
+    """Something is being done before the training; ``message`` is a sentence that says what."""
 
     message: str
 
@@ -132,11 +128,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Failed:
-    """The training stopped with an error; what was trained before is kept.
-
-    Attributes:
-        error: Reason, in words for the user.
-    """
+    """The training stopped with an error, in words for the user; what was trained before is kept."""
 
     error: Exception
 

@@ -53,10 +53,7 @@ def plain_images(given: Stack | Path, name: str, *, thin: bool = True) -> tuple[
     Args:
         given: Layer, or path of an image or folder.
         name: Name of the argument, for errors.
-        thin: Whether to take an even share of many planes.
-
-    Returns:
-        What the engine takes, and a note on what was left out.
+        thin: Whether to take an even share of many planes; a note then says how many are left out.
 
     Raises:
         ValueError: If a layer has several channels.
@@ -73,8 +70,8 @@ def plain_images(given: Stack | Path, name: str, *, thin: bool = True) -> tuple[
         )
     places = list(np.ndindex(*given.leading))
     most = min(MOST_PLANES, max(1, MOST_PIXELS // max(given.plane_shape[0] * given.plane_shape[1], 1)))
-    if not thin or len(places) <= most:
-        return [np.array(given.plane(place)) for place in places], ()
-    chosen = [places[int(k)] for k in np.linspace(0, len(places) - 1, most).round()]
-    note = f"{len(places) - most} planes of {given.name} are left out, {most} are enough"
-    return [np.array(given.plane(place)) for place in chosen], (note,)
+    notes: tuple[str, ...] = ()
+    if thin and len(places) > most:
+        notes = (f"{len(places) - most} planes of {given.name} are left out, {most} are enough",)
+        places = [places[int(k)] for k in np.linspace(0, len(places) - 1, most).round()]
+    return [np.array(given.plane(place)) for place in places], notes

@@ -18,12 +18,12 @@ def layer_axes(ndim: int, labels: Sequence[str], *, rgb: bool) -> str:
     usual order for that many axes is taken, time before depth.
 
     Args:
-        ndim: number of axes without the colour axis.
-        labels: the layer's axis labels, one per axis without the colour axis.
-        rgb: whether a last axis holds colours.
+        ndim: Number of axes without the colour axis.
+        labels: Labels of the layer's axes, one per axis without the colour axis.
+        rgb: Whether a last axis holds colours.
 
     Raises:
-        ValueError: more axes than the usual orders cover, and the labels do not name them.
+        ValueError: If the usual orders do not cover so many axes, and the labels do not name them.
     """
     named = _named_axes(ndim, labels)
     if named is None and ndim not in DEFAULT_AXES:

@@ -31,11 +31,11 @@ def layer_metadata(
     """Metadata of a layer, without what only looks like knowledge: napari gives every axis a step and a unit.
 
     Args:
-        axes: one letter per axis of the array, in its order; colours (S) last.
-        scale: step per axis, or of all but the colours; empty where nothing is known.
-        units: of the same axes, in any spelling; "pixel" and None stand for none.
-        name: of the layer.
-        channel_names: one per channel, or empty.
+        axes: One letter per axis of the array, in its order; colours (S) last.
+        scale: Step per axis, or of all but the colours; empty where nothing is known.
+        units: Units of the same axes, in any spelling; "pixel" and None stand for none.
+        name: Name of the layer.
+        channel_names: Names, one per channel, or empty.
     """
     steps, known = {}, {}
     found = [unit_name(None if unit is None else str(unit)) for unit in units]

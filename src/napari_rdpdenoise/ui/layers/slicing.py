@@ -17,8 +17,8 @@ class Sliced(ABC):
     """What napari asks of an array: shape, dtype, slices on demand.
 
     Attributes:
-        shape: pixels per axis.
-        dtype: of every slice.
+        shape: Pixels per axis.
+        dtype: Type of every slice.
     """
 
     shape: tuple[int, ...]
@@ -39,11 +39,7 @@ class Sliced(ABC):
         """What a full key takes: one integer from 0 or slice per axis."""
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Read like a NumPy array, with integers, slices and an ellipsis.
-
-        Raises:
-            IndexError: if the key holds anything else, too much, or a place outside.
-        """
+        """Read like a NumPy array, with integers, slices and an ellipsis; raises as `full_key`."""
         return self._read(full_key(key, self.shape))
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
@@ -95,11 +91,11 @@ def full_key(key: Any, shape: Sequence[int]) -> tuple[Any, ...]:
     """One integer from 0 or slice per axis.
 
     Args:
-        key: what stands between the brackets: integers, slices and at most one ellipsis.
-        shape: of the array, pixels.
+        key: Integers, slices and at most one ellipsis, as between brackets.
+        shape: Shape of the array, pixels.
 
     Raises:
-        IndexError: if the key holds anything else, too much, or a place outside.
+        IndexError: If the key holds anything else, too much, or a place outside.
     """
     parts = list(key) if isinstance(key, tuple) else [key]
     places = [place for place, part in enumerate(parts) if part is Ellipsis]

@@ -19,10 +19,10 @@ class SeriesPlane(NamedTuple):
     """One plane of a series to be measured.
 
     Attributes:
-        where: the plane's index: one number per axis beside Y and X.
-        result: raw counts, (height, width).
-        reference: the clean plane, same shape, any linear scale.
-        noisy: the noisy plane, same shape, whose scale the reference is put on; None for the result's.
+        where: Index of the plane: one number per axis beside Y and X.
+        result: Raw counts, (height, width).
+        reference: Clean plane, same shape, any linear scale.
+        noisy: Noisy plane, same shape, whose scale the reference is put on; None for the result's.
     """
 
     where: tuple[int, ...]
@@ -36,9 +36,9 @@ class Stack:
     """The array of an image layer with its axes.
 
     Attributes:
-        name: of the layer, for messages.
-        data: at full resolution (NumPy, dask, zarr, the preview's canvas).
-        axes: one upper-case letter per axis, such as "TYX"; no colours.
+        name: Name of the layer, for messages.
+        data: Array at full resolution (NumPy, dask, zarr, the preview's canvas).
+        axes: One upper-case letter per axis, such as "TYX"; no colours.
     """
 
     name: str
@@ -67,10 +67,7 @@ class Stack:
     def beside(self, noisy: Stack, index: tuple[int, ...]) -> NDArray[Any]:
         """The plane of this reference that belongs to plane ``index`` of a noisy stack.
 
-        A reference of a single plane belongs to all of them.
-
-        Raises:
-            ValueError: if the shapes do not fit.
+        A reference of a single plane belongs to all of them. A ValueError says that the shapes do not fit.
         """
         single = math.prod(self.leading) == 1
         if self.plane_shape != noisy.plane_shape or not (single or self.leading == noisy.leading):
@@ -87,22 +84,20 @@ def series_planes(result: Stack, reference: Stack, noisy: Stack | None) -> Itera
     """The planes of a result that are done, with what they are measured against.
 
     Args:
-        result: of a run or a preview; of a preview only planes that are done throughout are taken.
-        reference: clean; one plane or as many as the result.
-        noisy: what was denoised, if it is still at hand; it is left out where its shape differs.
+        result: Result of a run or a preview, of which only planes that are done throughout are taken.
+        reference: Clean stack; one plane or as many as the result.
+        noisy: Stack that was denoised, if it is at hand; it is left out where its shape differs.
 
     Raises:
-        ValueError: if the reference does not fit.
+        ValueError: If the reference does not fit.
     """
     done = getattr(result.data, "done", None)  # a preview's canvas knows; an array is done everywhere
     if noisy is not None and (noisy.leading, noisy.plane_shape) != (result.leading, result.plane_shape):
         noisy = None
     for index in np.ndindex(*result.leading):
         if done is None or done(index).all():
-            clean = reference.beside(result, index)
-            yield SeriesPlane(
-                index, result.plane(index), clean, None if noisy is None else noisy.plane(index)
-            )
+            given = None if noisy is None else noisy.plane(index)
+            yield SeriesPlane(index, result.plane(index), reference.beside(result, index), given)
 
 
 def overlap(first: Box | None, second: Box | None) -> Box | None:
@@ -117,11 +112,11 @@ def box_of(corners: ArrayLike, plane: tuple[int, int]) -> Box:
     """The pixels of a plane whose centres lie within the bounding box of some corners.
 
     Args:
-        corners: (N, 2), row and column, pixels; a pixel's centre is a whole number.
-        plane: height and width, px.
+        corners: Array (N, 2), row and column, pixels; a pixel's centre is a whole number.
+        plane: Height and width, px.
 
     Raises:
-        ValueError: if no pixel lies within.
+        ValueError: If no pixel lies within.
     """
     found = np.asarray(corners, dtype=np.float64)
     low = np.maximum(np.ceil(found.min(axis=0)), 0)

@@ -33,12 +33,7 @@ class PairMaker:
         self._cache, self._load = cache, load
 
     def codec(self, settings: RunSettings) -> Codec:
-        """The loaded model.
-
-        Raises:
-            FileNotFoundError: if there is no such model.
-            ValueError: if it or the device cannot be used.
-        """
+        """The loaded model; raises as `load_model`."""
         if self._load is not None:
             return self._load(settings.model, settings.device)
         from napari_rdpdenoise.codec.device import shared_codec
@@ -46,11 +41,7 @@ class PairMaker:
         return shared_codec(settings.model, settings.device)
 
     def wait_for_runs(self, codec: Codec, give_up: Callable[[], bool]) -> None:
-        """Return when no run is under way on the codec's device.
-
-        Raises:
-            GivenUp: if ``give_up`` said so.
-        """
+        """Return when no run is under way on the codec's device; raises `GivenUp` if ``give_up`` says so."""
         from napari_rdpdenoise.codec.device import device_turns
 
         device_turns(codec.device).wait_for_runs(give_up)

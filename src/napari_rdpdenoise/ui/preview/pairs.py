@@ -54,12 +54,9 @@ class Pair:
         """Write what a run with this realism would write.
 
         Args:
-            out: of the core's shape, any supported dtype.
-            realism: 0 to 1.
-            scratch: float32, at least as large as the core; its content is lost.
-
-        Raises:
-            DecoderMissing: If ``realism`` is above 0 and there is no realism decode.
+            out: Array of the core's shape, any supported dtype.
+            realism: Realism, 0 to 1; raises as `Decoded.blend`.
+            scratch: Array, float32, at least as large as the core; its content is lost.
         """
         image = self.decoded.blend(realism, scratch.reshape(-1)[: out.size].reshape(out.shape))
         out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype)[0]
@@ -75,16 +72,7 @@ class Blender:
         self._lock = threading.Lock()
 
     def blend(self, held: Sequence[tuple[Tile, Pair]], realism: float, out: NDArray[Any]) -> None:
-        """Write tiles into their plane.
-
-        Args:
-            held: tiles of one plane with their pairs.
-            realism: 0 to 1.
-            out: the whole plane, (height, width).
-
-        Raises:
-            DecoderMissing: If ``realism`` is above 0 and a pair has no realism decode.
-        """
+        """Write tiles of one plane with their pairs into it (height, width); raises as `Pair.blend_into`."""
         with self._lock:
             size = max((pair.decoded.first.size for _, pair in held), default=0)
             if self._scratch.size < size:

@@ -45,9 +45,9 @@ class Series:
     """What is previewed: a whole layer, and the settings.
 
     Attributes:
-        layer: names the layer *and* its content: other pixels under the same name give wrong statistics.
-        source: the whole layer, as a run would read it.
-        settings: of the run that this is the preview of; its channels, time and realism have no effect.
+        layer: Name of the layer *and* its content: other pixels under the same name give wrong statistics.
+        source: Whole layer, as a run would read it.
+        settings: Settings of the run that this previews; its channels, time and realism have no effect.
     """
 
     layer: Hashable
@@ -64,7 +64,7 @@ class ChannelPlans:
     """Plans by series and channel. Belongs to the thread that computes.
 
     Args:
-        cache: shares choices of the rate with runs; None for none.
+        cache: Cache that shares choices of the rate with runs; None for none.
     """
 
     def __init__(self, cache: LatentCache | None) -> None:
@@ -95,11 +95,7 @@ class ChannelPlans:
     def choose(self, series: Series, channel: int, codec: Codec, between: Callable[[], None]) -> ChannelPlan:
         """The final plan of a channel whose rate has to be searched for, seconds on a CPU.
 
-        Args:
-            series: of the channel.
-            channel: its number.
-            codec: loaded model.
-            between: called again and again meanwhile; it may raise to give up.
+        Meanwhile ``between`` is called again and again; it may raise to give up.
         """
         from napari_rdpdenoise.stream import prepare
 

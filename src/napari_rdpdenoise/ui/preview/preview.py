@@ -91,8 +91,7 @@ class Preview:
     def choose(self, subject: Subject | None) -> None:
         """Take another layer, or the same with other content; the preview follows.
 
-        Raises:
-            TypeError, ValueError: If it cannot be read; no layer is chosen then.
+        Raises as `open_subject`; no layer is chosen then.
         """
         before = self.subject
         self._store.edit(status=self._store.state.status if self._store.state.busy else "")
@@ -125,9 +124,7 @@ class Preview:
             self._rest()
             return
         settings = self._store.state.settings()
-        plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
-        tile = preview_tile((plane[0], plane[1]), settings.tile)
-        sight = look_at(view, tile, settings.halo)
+        sight = look_at(view, preview_tile(view.plane, settings.tile), settings.halo)
         series = Series(self.subject.key, self._source, settings)
         aim = (series.key, sight.wishes)
         moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
@@ -182,11 +179,7 @@ class Preview:
             self._window.look_again()
 
     def close(self, patience_s: float | None) -> None:
-        """End the engine.
-
-        Args:
-            patience_s: Seconds to wait for the tile in work; None until it is done.
-        """
+        """End the engine, as `PreviewEngine.close`."""
         self._closed = True
         self._engine.close(patience_s)
 
@@ -280,10 +273,9 @@ class Preview:
         """Noise, bits and residual of what is in view, in words."""
         if self.subject is not None:
             plan, held = self.plan, self._engine.held_view()
+            facts = self.subject.facts, noise_words(plan), self._where()
             self._store.edit(
-                facts="; ".join(
-                    part for part in (self.subject.facts, noise_words(plan), self._where()) if part
-                ),
+                facts="; ".join(part for part in facts if part),
                 outcome=outcome_words(plan, [pair.bpp for _, pair in held], self.choice),
                 found_rate=None if plan is None else plan.rate,
             )

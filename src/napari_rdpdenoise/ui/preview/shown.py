@@ -29,15 +29,15 @@ class Shown:
     """One plane of the chosen layer with its preview.
 
     Attributes:
-        layer: name of the noisy layer.
-        index: of the plane: one number per axis of the layer beside Y and X.
-        noisy: raw counts, (height, width); not to be written to.
-        fidelity: the decode of lowest error, float32 raw counts, (height, width); NaN where not done.
-        realism: the decode of most natural texture, likewise; None if the model has none.
-        done: bool (height, width), which pixels were denoised.
-        alpha: where the realism slider stands, 0 to 1.
-        plan: noise, normalisation and rate of the plane's channel; None while they are not known.
-        bpp: bits per pixel of the tiles that are done; NaN for none.
+        layer: Name of the noisy layer.
+        index: Index of the plane: one number per axis of the layer beside Y and X.
+        noisy: Raw counts, (height, width); not to be written to.
+        fidelity: Decode of lowest error, float32 raw counts, (height, width); NaN where not done.
+        realism: Decode of most natural texture, likewise; None if the model has none.
+        done: Pixels that were denoised, bool (height, width).
+        alpha: Position of the realism slider, 0 to 1.
+        plan: Noise, normalisation and rate of the plane's channel; None while they are not known.
+        bpp: Bits per pixel of the tiles that are done; NaN for none.
     """
 
     layer: str
@@ -93,14 +93,7 @@ class Shown:
 def assemble(
     layer: str, index: tuple[int, ...], noisy: NDArray[Any], held: Sequence[tuple[Tile, Pair]]
 ) -> Shown:
-    """Put decoded tiles together to a plane, realism 0.
-
-    Args:
-        layer: name of the noisy layer.
-        index: of the plane.
-        noisy: the plane, raw counts.
-        held: its decoded tiles, at least one.
-    """
+    """Put the decoded tiles of a noisy plane, at least one, together to a plane with realism 0."""
     fidelity = np.full(noisy.shape, np.nan, np.float32)
     realism = fidelity.copy() if REALISM in held[0][1].decoded else None
     done = np.zeros(noisy.shape, np.bool_)
@@ -123,9 +116,9 @@ def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float], choice: RateC
     """Rate, bits per pixel, and the found residual against the expected one.
 
     Args:
-        plan: of the channel; None while it is not known.
-        bpps: bits per pixel of the tiles in view.
-        choice: what a search of the rate has found; None for none. Its curve tells the residual of any rate.
+        plan: Plan of the channel; None while it is not known.
+        bpps: Bits per pixel of the tiles in view.
+        choice: Choice that a search of the rate has found; its curve tells the residual of any rate.
     """
     parts = [] if plan is None else [f"rate {plan.rate:.2f}"]
     if bpps:

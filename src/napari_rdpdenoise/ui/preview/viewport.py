@@ -31,15 +31,15 @@ class LayerView:
     """What a viewer shows of an image layer.
 
     Attributes:
-        axes: one upper-case letter per axis of the layer, in its order, such as "TYX"; with rgb without the
+        axes: One upper-case letter per axis of the layer, in its order, such as "TYX"; with rgb without the
             colour axis.
-        shape: of the layer's full resolution, in that order, pixels.
-        displayed: positions of the displayed axes in ``axes``, two or three.
-        point: where the sliders stand, per axis, pixels of the full resolution; ignored at displayed axes.
-        corners: first and last pixel in view, per axis, as napari's ``Layer.corner_pixels``: pixels of the
+        shape: Shape of the layer's full resolution, in that order, pixels.
+        displayed: Positions of the displayed axes in ``axes``, two or three.
+        point: Position of the sliders, per axis, pixels of the full resolution; ignored at displayed axes.
+        corners: First and last pixel in view, per axis, as napari's ``Layer.corner_pixels``: pixels of the
             level that is shown; ignored at axes that are not displayed.
-        level_scale: full-resolution pixels per pixel of the level shown, per axis; None for 1.
-        rgb: whether a last axis, not in ``axes``, holds colours.
+        level_scale: Full-resolution pixels per pixel of the level shown, per axis; None for 1.
+        rgb: Whether a last axis, not in ``axes``, holds colours.
     """
 
     axes: str
@@ -49,6 +49,11 @@ class LayerView:
     corners: tuple[Sequence[float], Sequence[float]]
     level_scale: tuple[float, ...] | None = None
     rgb: bool = False
+
+    @property
+    def plane(self) -> tuple[int, int]:
+        """Height and width, pixels of the full resolution."""
+        return self.shape[self.axes.index("Y")], self.shape[self.axes.index("X")]
 
 
 @dataclass(frozen=True)
@@ -65,9 +70,9 @@ class Sight:
     """What to denoise for a view.
 
     Attributes:
-        wishes: tiles in the order of their urgency.
-        visible: how many of them, from the first, are in view; the others are the ring.
-        note: why there is no preview, or not of all that is in view, in words; None where there is.
+        wishes: Tiles in the order of their urgency.
+        visible: Number of them, from the first, that are in view; the others are the ring.
+        note: Reason why there is no preview, or not of all that is in view; None where there is.
     """
 
     wishes: tuple[Wish, ...] = ()
@@ -76,14 +81,10 @@ class Sight:
 
 
 def preview_tile(plane: tuple[int, int], run_tile: int) -> int:
-    """Edge of the preview's tiles, pixels.
+    """Edge of the preview's tiles for a plane (height, width), pixels.
 
     Small planes take the run's own tile, so that preview and run share their latents; of larger ones a
     tile of the run would take seconds without a GPU.
-
-    Args:
-        plane: height and width, pixels.
-        run_tile: of the run's settings.
     """
     return run_tile if plane[0] * plane[1] <= _WHOLE_PIXELS else min(run_tile, PREVIEW_TILE)
 
@@ -92,18 +93,17 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
     """List the tiles that a view shows, nearest to its centre first, then the ring around them.
 
     Args:
-        view: of the layer.
-        tile: edge of a core, pixels, a multiple of 64.
-        halo: context on every side, pixels, a multiple of 64.
-        most: of the visible tiles only so many, at least 1; then there is no ring.
+        view: View of the layer.
+        tile: Edge of a core, pixels, a multiple of 64.
+        halo: Context on every side, pixels, a multiple of 64.
+        most: Number of visible tiles, at least 1, above which only these are listed, without a ring.
     """
     if (reason := _refusal(view)) is not None:
         return Sight(note=reason)
     rows, columns = (_span(view, view.axes.index(letter)) for letter in "YX")
     if rows is None or columns is None:
         return Sight(note="No preview: the layer is out of view.")
-    plane = tuple(view.shape[view.axes.index(letter)] for letter in "YX")
-    tiles = _planned((plane[0], plane[1]), tile, halo)
+    tiles = _planned(view.plane, tile, halo)
     centre = sum(rows) / 2, sum(columns) / 2
     visible = order_tiles((t for t in tiles if _meets(t, rows, columns)), centre)
     note = None
@@ -163,7 +163,4 @@ def _meets(tile: Tile, rows: tuple[float, float], columns: tuple[float, float]) 
     return tile.y0 < rows[1] and rows[0] < tile.y1 and tile.x0 < columns[1] and columns[0] < tile.x1
 
 
-@lru_cache(maxsize=16)
-def _planned(plane: tuple[int, int], tile: int, halo: int) -> tuple[Tile, ...]:
-    """The same plan at every pan."""
-    return plan_tiles(plane, tile, halo)
+_planned = lru_cache(maxsize=16)(plan_tiles)  # the same plan at every pan

@@ -21,7 +21,6 @@ from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import realism_note
 from napari_rdpdenoise.ui.run.runs import Stream
-from napari_rdpdenoise.ui.session import Session
 from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["FOLDED", "DenoiseDock"]
@@ -52,6 +51,7 @@ class DenoiseDock(QWidget):
         load: Function that gives the codec of a model and a device; for tests.
 
     Attributes:
+        session: Session behind the dock.
         sections: Parts of the dock by name, from top to bottom.
     """
 
@@ -76,7 +76,7 @@ class DenoiseDock(QWidget):
         self._arrange()
         window.changed.connect(self._show)
         window.settled_view.connect(self._settled)
-        session = self.session
+        self.session = session = window.session
         session.edit(model=chosen.model or "default")
         session.edit_settings(device=chosen.device or "auto")
         self._image.follow()
@@ -84,11 +84,6 @@ class DenoiseDock(QWidget):
         # When the whole window is closed: not through self, which is gone by then
         self.destroyed.connect(lambda: session.close())
         QTimer.singleShot(_WARM_UP_MS, self._warm_up)
-
-    @property
-    def session(self) -> Session:
-        """The session behind the dock."""
-        return self._window.session
 
     @property
     def layer(self) -> napari.layers.Image | None:
@@ -101,11 +96,7 @@ class DenoiseDock(QWidget):
         return self._window.preview_layer
 
     def choose(self, layer: napari.layers.Image) -> None:
-        """Take a layer of the viewer.
-
-        Raises:
-            ValueError: If the dock does not offer it.
-        """
+        """Take a layer of the viewer; a ValueError says that the dock does not offer it."""
         self._image.choose(layer)
 
     def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:

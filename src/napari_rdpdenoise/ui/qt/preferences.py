@@ -76,9 +76,7 @@ def _settings() -> Any | None:
     """Napari's model of this plugin's preferences; None if there is none."""
     try:
         from napari.settings import get_plugin_settings
-    except ImportError:  # napari < 0.9
-        return None
-    try:
+
         return getattr(get_plugin_settings(_PLUGIN), _CATEGORY, None)
-    except KeyError:  # the plugin is not installed in this napari, or switched off
+    except (ImportError, KeyError):  # napari < 0.9; not installed in this napari, or switched off
         return None

@@ -15,19 +15,21 @@ __all__ = ["AdvancedBox", "section"]
 
 
 class AdvancedBox(Section):
-    """The settings of the group "advanced", and the cache.
-
-    Args:
-        form: Controls of the settings.
-        cache: Size of the cache, and a button that empties it.
-    """
+    """The settings of the group "advanced" of a window's session, and the cache."""
 
     title = "&Advanced"
 
-    def __init__(self, form: SettingsForm, cache: CacheBox) -> None:
+    def __init__(self, window: NapariWindow) -> None:
         super().__init__()
-        self.form, self.cache = form, cache
-        stack(self, form, cache)
+        session = window.session
+        self.form = SettingsForm(
+            "advanced",
+            lambda: session.state.settings(),
+            lambda name, value: session.edit_settings(**{name: value}),
+            show_error,
+        )
+        self.cache = CacheBox(window.cache)
+        stack(self, self.form, self.cache)
 
     def show_state(self, state: DockState) -> None:
         """Show the settings; a run locks them."""
@@ -39,13 +41,4 @@ class AdvancedBox(Section):
         self.cache.refresh()
 
 
-def section(window: NapariWindow) -> AdvancedBox:
-    """The section of a dock."""
-    session = window.session
-    form = SettingsForm(
-        "advanced",
-        lambda: session.state.settings(),
-        lambda name, value: session.edit_settings(**{name: value}),
-        show_error,
-    )
-    return AdvancedBox(form, CacheBox(window.cache))
+section = AdvancedBox

@@ -20,11 +20,7 @@ __all__ = ["ImageBox", "section"]
 
 
 class ImageBox(Section):
-    """The controls that are always in sight.
-
-    Args:
-        window: Window with the viewer and the session.
-    """
+    """The controls that are always in sight, of a window with the viewer and the session."""
 
     def __init__(self, window: NapariWindow) -> None:
         super().__init__()

@@ -14,11 +14,7 @@ __all__ = ["MeasureBox", "section"]
 
 
 class MeasureBox(Section):
-    """Readouts and plots.
-
-    Args:
-        window: Window with the session whose preview is measured.
-    """
+    """Readouts and plots of a window's preview."""
 
     title = "Read&outs"
 

@@ -30,11 +30,7 @@ _ENDINGS = {_ZARR: (".ome.zarr", "OME-Zarr (*.ome.zarr)"), _TIFF: (".ome.tif", "
 
 
 class RunBox(Section):
-    """Buttons, progress and status of runs.
-
-    Args:
-        window: Window with the viewer that takes the result, the chosen layer and the session.
-    """
+    """Buttons, progress and status of a window's runs."""
 
     def __init__(self, window: NapariWindow) -> None:
         super().__init__()
