@@ -71,11 +71,8 @@ def digest(*parts: bytes | str | npt.NDArray[Any]) -> str:
 
     Each part enters with its kind and length, an array with dtype and shape: ("ab", "c") is not ("a", "bc").
 
-    Args:
-        *parts: bytes, text, or arrays of any shape and any dtype without Python objects.
-
     Raises:
-        TypeError: if a part is anything else.
+        TypeError: If a part is neither bytes, text, nor an array of a dtype without Python objects.
     """
     state = hashlib.blake2b(digest_size=16)
     for part in parts:
@@ -151,11 +148,7 @@ class LatentCache:
         return value
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep a value under a key that names no other, see `digest`; one above a budget is not kept there.
-
-        Raises:
-            TypeError: if the value is not bytes.
-        """
+        """Keep bytes under a key that names no others, see `digest`; what exceeds a budget is not kept there."""
         if not isinstance(value, bytes):
             raise TypeError(f"value must be bytes, got {type(value).__name__}; convert it with bytes()")
         with self._lock:

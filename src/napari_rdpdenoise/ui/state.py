@@ -139,11 +139,7 @@ class DockState:
 
 
 class StateStore:
-    """Holds the state, and tells of every change. Belongs to the viewer's thread.
-
-    Args:
-        on_change: Called with the new state after every change.
-    """
+    """Holds the state, and tells ``on_change`` of every new one. Belongs to the viewer's thread."""
 
     def __init__(self, on_change: Callable[[DockState], None] = lambda state: None) -> None:
         self._state = DockState()

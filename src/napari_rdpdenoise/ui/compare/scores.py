@@ -75,11 +75,7 @@ def on_scale(
 
 
 def _row(
-    metric: Metric,
-    images: Mapping[str, NDArray[Any]],
-    clean: NDArray[Any],
-    top: float,
-    folder: Path | None,
+    metric: Metric, images: Mapping[str, NDArray[Any]], clean: NDArray[Any], top: float, folder: Path | None
 ) -> Iterator[Readout]:
     found: dict[int, float] = {}
     why = ""

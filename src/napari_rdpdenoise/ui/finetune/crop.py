@@ -60,12 +60,7 @@ class CropRenderer:
 
 
 def most_varied_part(image: NDArray[Any], edge: int) -> tuple[int, int]:
-    """First row and column of the part of greatest standard deviation.
-
-    Args:
-        image: Image (height, width).
-        edge: Edge of the part, px; a smaller image is taken from its first row or column on.
-    """
+    """First row and column of the part (edge, edge), px, of greatest standard deviation."""
     places = [range(0, max(n - edge, 0) + 1, edge // 4) for n in image.shape]
     return max(
         ((y, x) for y in places[0] for x in places[1]),

@@ -55,14 +55,11 @@ class Pace:
         return len(self._steps.get(stage, ())) >= ENOUGH
 
     def left(self, todo: Sequence[tuple[int, int]]) -> float | None:
-        """Seconds that steps will take, with their validations.
+        """Seconds that steps will take, with their validations; None while nothing was measured.
 
         Args:
             todo: Stages, each with the number of its steps; one that was not measured yet is taken for as
                 fast as the slowest that was.
-
-        Returns:
-            The seconds; None while nothing was measured.
         """
         if not any(steps for _, steps in todo):
             return 0.0

@@ -14,6 +14,7 @@ import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,14 +53,7 @@ def events(task: Task) -> Iterator[Event]:
 
 
 class _TimedTraining:
-    """A training whose number of steps is cut to what the minutes of its task allow.
-
-    Args:
-        task: Task as the user chose it.
-        plan: Plan of the task.
-        device: Name of the device of torch.
-        prepared_s: Seconds that planning took.
-    """
+    """A training whose number of steps is cut to what the minutes of its task allow, planning included."""
 
     def __init__(self, task: Task, plan: Plan, device: str, prepared_s: float) -> None:
         self._task, self._plan, self._device = task, plan, device
@@ -192,20 +186,17 @@ class _TimedTraining:
 
         forget_codec(self._task.out)
         if self._renderer is not None and self._guard is not None and self._guard.weights is not None:
-            yield self._best_crop()
+            yield self._best_crop(self._renderer, self._guard, self._guard.weights)
         yield Done(result.verdict.better, result.findings, self._task.out)
 
-    def _best_crop(self) -> Event:
+    def _best_crop(self, renderer: CropRenderer, guard: Guard, weights: Path) -> Event:
         """The crop as the kept weights denoise it: training may have gone on beyond them."""
         from safetensors.torch import load_file
 
         from napari_rdpdenoise.codec.models import build_network
 
-        assert self._renderer is not None
-        assert self._guard is not None
-        assert self._guard.weights is not None
-        network = build_network(self._plan.train.network, load_file(self._guard.weights)).to(self._device)
-        return self._renderer(network, self._judged_step(self._guard))
+        network = build_network(self._plan.train.network, load_file(weights)).to(self._device)
+        return renderer(network, self._judged_step(guard))
 
     def _judged_step(self, guard: Guard) -> int:
         """The best step among those of all stages, of which the last is judged; 0 for the start."""

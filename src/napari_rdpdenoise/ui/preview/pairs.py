@@ -50,19 +50,6 @@ class Pair:
         parts = (*self.decoded.values(), *(() if self.missing is None else (self.missing,)))
         return sum(part.nbytes for part in parts)
 
-    def blend_into(self, out: NDArray[Any], realism: float, scratch: NDArray[np.float32]) -> None:
-        """Write what a run with this realism would write.
-
-        Args:
-            out: Array of the core's shape, any supported dtype.
-            realism: Realism, 0 to 1; raises as `Decoded.blend`.
-            scratch: Array, float32, at least as large as the core; its content is lost.
-        """
-        image = self.decoded.blend(realism, scratch.reshape(-1)[: out.size].reshape(out.shape))
-        out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype)[0]
-        if self.missing is not None and out.dtype.kind == "f":
-            np.copyto(out, self.missing, where=~np.isfinite(self.missing), casting="same_kind")
-
 
 class Blender:
     """Blends tiles into planes without new arrays. Safe to share between threads."""
@@ -72,13 +59,19 @@ class Blender:
         self._lock = threading.Lock()
 
     def blend(self, held: Sequence[tuple[Tile, Pair]], realism: float, out: NDArray[Any]) -> None:
-        """Write tiles of one plane with their pairs into it (height, width); raises as `Pair.blend_into`."""
+        """Write tiles into their plane (height, width), as a run would; raises as `Decoded.blend`."""
         with self._lock:
             size = max((pair.decoded.first.size for _, pair in held), default=0)
             if self._scratch.size < size:
                 self._scratch = np.empty(size, np.float32)
             for tile, pair in held:
-                pair.blend_into(out[tile.core], realism, self._scratch)
+                self._write(pair, realism, out[tile.core])
+
+    def _write(self, pair: Pair, realism: float, out: NDArray[Any]) -> None:
+        image = pair.decoded.blend(realism, self._scratch[: out.size].reshape(out.shape))
+        out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype)[0]
+        if pair.missing is not None and out.dtype.kind == "f":
+            np.copyto(out, pair.missing, where=~np.isfinite(pair.missing), casting="same_kind")
 
 
 class PairStore:

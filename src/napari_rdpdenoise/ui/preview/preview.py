@@ -121,7 +121,10 @@ class Preview:
             return
         view = self._window.view() if self.canvas is not None and self._store.state.preview else None
         if view is None or self.subject is None:
-            self._rest()
+            if self._aimed is not None:
+                self._aimed, self._sight = None, Sight()
+                self._engine.aim(None)
+                self._store.edit(shown=0, wished=0)
             return
         settings = self._store.state.settings()
         sight = look_at(view, preview_tile(view.plane, settings.tile), settings.halo)
@@ -243,12 +246,6 @@ class Preview:
                 self.canvas = Canvas(subject.data, subject.axes, "float32")
         self._window.show_canvas(self.canvas)
 
-    def _rest(self) -> None:
-        if self._aimed is not None:
-            self._aimed, self._sight = None, Sight()
-            self._engine.aim(None)
-            self._store.edit(shown=0, wished=0)
-
     def _series_key(self) -> SeriesKey:
         assert self.subject is not None
         return Series(self.subject.key, self._source, self._store.state.settings()).key
@@ -263,11 +260,10 @@ class Preview:
 
     def _count(self) -> None:
         sight, canvas = self._sight, self.canvas
-        if canvas is None or not sight.wishes:
-            return
-        visible = sight.wishes[: sight.visible]
-        shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
-        self._store.edit(shown=shown)
+        if canvas is not None and sight.wishes:
+            visible = sight.wishes[: sight.visible]
+            shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
+            self._store.edit(shown=shown)
 
     def _describe(self) -> None:
         """Noise, bits and residual of what is in view, in words."""

@@ -32,8 +32,8 @@ class Cancelled:
     """The run stopped because it was asked to.
 
     Attributes:
-        data: what the run wrote into, its axes the job's, 0 where it did not come; None if that is a file, or
-            nothing was written.
+        data: Array that the run wrote into, with the job's axes, 0 where it did not come; None if that is a
+            file, or nothing was written.
     """
 
     data: Any = None
@@ -61,10 +61,7 @@ class Runs:
         self._stop = threading.Event()
 
     def start(self, make: Callable[[], Job]) -> Job:
-        """Enter the running state; `events` does the work.
-
-        Args:
-            make: Function that makes the job, called once the run may start.
+        """Enter the running state, and make the job once the run may start; `events` does the work.
 
         Raises:
             RuntimeError: If no image layer is chosen, or a run is under way.

@@ -219,10 +219,7 @@ def section(window: NapariWindow) -> FineTuneBox:
     """The section of a dock."""
     session = window.session
     box = FineTuneBox(
-        window.viewer,
-        lambda: window.layer,
-        lambda: session.state.model,
-        lambda: session.state.base.device,
+        window.viewer, lambda: window.layer, lambda: session.state.model, lambda: session.state.base.device
     )
     box.tuned.connect(window.tuned)
     box.used.connect(lambda folder: _use(window, folder))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import napari
 import numpy as np
 from napari.utils import progress
 from napari.utils.notifications import show_error, show_info, show_warning
@@ -80,7 +79,9 @@ class RunBox(Section):
             self._check(target)
         layer = self._window.layer
         if layer is not None:
-            self._look = _result_look(layer)
+            # taken now, as the layer may be gone when the run ends
+            automatic = tuple(layer.contrast_limits) == tuple(layer.contrast_limits_range)
+            self._look = {**look_of(layer), "limits_are_chosen": not automatic or layer.rgb}
             if note := axes_note(layer.ndim, layer.axis_labels):
                 show_info(note)
         self._window.session.run(target, overwrite=overwrite)
@@ -190,12 +191,6 @@ def section(window: NapariWindow) -> RunBox:
     box = RunBox(window)
     window.happened.connect(box.take)
     return box
-
-
-def _result_look(layer: napari.layers.Image) -> dict[str, Any]:
-    """What the result takes over when the run starts: the layer may be gone when it ends."""
-    automatic = tuple(layer.contrast_limits) == tuple(layer.contrast_limits_range)
-    return {**look_of(layer), "limits_are_chosen": not automatic or layer.rgb}
 
 
 def _channel_names(job: Job) -> tuple[str, ...]:

@@ -100,14 +100,10 @@ def single_shot(owner: QObject, wait_ms: int, call: Callable[[], object]) -> QTi
 
 
 class Fold(QWidget):
-    """A heading that shows or hides what is below it.
+    """A heading that shows or hides the part below it.
 
-    Not superqt's QCollapsible: that keeps the height it was opened with, and cuts off text that grows.
-
-    Args:
-        title: Heading, with & before the letter of its key.
-        part: Widget below it.
-        opened: Function that is called when it is unfolded.
+    Not superqt's QCollapsible: that keeps the height it was opened with, and cuts off text that grows. The
+    title has & before the letter of its key; ``opened`` is called when it is unfolded.
     """
 
     def __init__(self, title: str, part: QWidget, opened: Callable[[], None]) -> None:

@@ -11,11 +11,7 @@ __all__ = ["Links"]
 
 
 class Links:
-    """Event callbacks and keys of one box; not a Qt object, so it outlives the widget that made it.
-
-    Args:
-        viewer: whose keys are bound.
-    """
+    """Event callbacks and keys of a viewer; not a Qt object, so it outlives the widget that made it."""
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         self.whole = True

@@ -32,12 +32,7 @@ _RIGHT = 12  # px, for half of the last number
 
 
 class Plot(QWidget):
-    """A plot with its numbers in words below it.
-
-    Args:
-        name: Name for screen readers.
-        empty: Text while there is nothing to plot.
-    """
+    """A plot with a name, and its numbers in words below it, or a text while there is nothing to plot."""
 
     def __init__(self, name: str, empty: str) -> None:
         super().__init__()
