@@ -148,7 +148,7 @@ class LatentCache:
         return value
 
     def put(self, key: str, value: bytes) -> None:
-        """Keep bytes under a key that names no others, see `digest`; what exceeds a budget is not kept there."""
+        """Keep bytes under a key that names no other, see `digest`; any above a budget is not kept there."""
         if not isinstance(value, bytes):
             raise TypeError(f"value must be bytes, got {type(value).__name__}; convert it with bytes()")
         with self._lock:
