@@ -52,7 +52,9 @@ def desk(qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(run_box, "show_error", found.told.append)
     subject = SimpleNamespace(data=data, path=str(raw), name="cells")
     runs = SimpleNamespace(job=None)
-    session = SimpleNamespace(run=start, cancel=lambda: None, subject=subject, runs=runs)
+    session = SimpleNamespace(
+        run=start, cancel=lambda: None, view=SimpleNamespace(subject=subject), runs=runs
+    )
     window = SimpleNamespace(viewer=viewer, session=session, layer=layer, cover=lambda: None)
     found.session, found.layer = session, layer
     found.box = run_box.RunBox(window)
