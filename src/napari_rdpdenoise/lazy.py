@@ -79,9 +79,6 @@ class ComputedArray:
 
     A block that reads its source runs inside a scheduler already; a second pool of threads in each of them
     would be too many.
-
-    Args:
-        array: the dask array.
     """
 
     def __init__(self, array: dask.array.Array) -> None:

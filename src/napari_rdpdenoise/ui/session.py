@@ -91,11 +91,7 @@ class Session:
         self._follow(before)
 
     def edit_settings(self, **changes: Any) -> None:
-        """Change settings that have no field of their own in the state, such as the tile or the channels.
-
-        Raises:
-            ValueError: If a value is not as `RunSettings` describes it.
-        """
+        """Change settings that have no field of the state, such as the tile; raises as `RunSettings`."""
         self.edit(base=self.state.base.replace(**changes))
 
     def take_settings(self, settings: RunSettings) -> None:
@@ -181,11 +177,7 @@ class Session:
         return self.state.busy or self.view.unsettled
 
     def close(self, patience_s: float | None = 0.3) -> None:
-        """Stop the run and the preview.
-
-        Args:
-            patience_s: Seconds to wait for the tile in work; None until it is done.
-        """
+        """Stop the run and the preview; waits so long for the tile in work, None until it is done."""
         if not self.closed:
             self.closed = True
             self.runs.cancel()

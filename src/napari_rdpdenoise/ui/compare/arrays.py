@@ -147,11 +147,7 @@ _ENDS = {Which.FIDELITY: 0.0, Which.REALISM: 1.0}
 
 
 class Toggle:
-    """Which of noisy, fidelity, realism and the slider's own blend is shown; gives the slider back.
-
-    Args:
-        set_realism: Function that moves the realism slider, 0 to 1.
-    """
+    """Which of noisy, fidelity, realism and the slider's own blend is shown; gives the slider back."""
 
     def __init__(self, set_realism: Callable[[float], None]) -> None:
         self.which = Which.SLIDER

@@ -21,11 +21,9 @@ _AROUND = 32  # px that are denoised with it, so that its edges look like the re
 
 
 class CropRenderer:
-    """Makes pictures of one place. Realism is 1 where that is what is learned, and 0 else.
+    """Makes pictures of one place in a plan's held-out images, beside those of the network it starts from.
 
-    Args:
-        plan: Plan of the training; its held-out images are used.
-        start: Network to compare with.
+    Realism is 1 where that is what is learned, and 0 else.
     """
 
     def __init__(self, plan: Plan, start: RdpNetwork) -> None:

@@ -21,9 +21,7 @@ _TITLES = {"loss": "loss", "critic": "critic distance", "bpp": "bits per pixel"}
 class Curve:
     """Means over ever longer stretches, so that a curve of any length keeps at most 240 points.
 
-    Attributes:
-        title: Title of its plot.
-        level: Height of a line to compare with; None for none.
+    A plot of it has the title, and a line to compare with at the level, where there is one.
     """
 
     def __init__(self, title: str) -> None:
@@ -64,11 +62,7 @@ class Curve:
 class Curves:
     """The four curves of a training; those without values are not offered.
 
-    Args:
-        goal: Figure that decides, as `Checked` has it.
-
-    Attributes:
-        held_out_words: Sentence on what the figure on held-out images is.
+    ``held_out_words`` say what the figure on held-out images is that decides, the goal of `Checked`.
     """
 
     def __init__(self, goal: str = "error") -> None:

@@ -72,11 +72,7 @@ class Pace:
         return total * self._burden
 
     def fitting(self, stage: int, seconds: float) -> int:
-        """Steps of a stage that fit into a time, with their validations; at least 1.
-
-        Raises:
-            ValueError: If no step of the stage was measured yet.
-        """
+        """Steps of a stage that fit into a time, at least 1; a ValueError says that none was measured yet."""
         step = self._step(stage)
         if step is None:
             raise ValueError(f"stage: expected one of which steps were measured, found {stage}; wait for one")

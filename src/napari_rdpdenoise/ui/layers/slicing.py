@@ -49,13 +49,7 @@ class Sliced(ABC):
 
 
 class SlicedPlanes(Sliced):
-    """Such an array with axes Y and X, of which single planes (height, width) are known.
-
-    Args:
-        shape: Shape, pixels per axis.
-        axes: Axes, one upper-case letter each, with Y and X.
-        dtype: Type of every slice.
-    """
+    """Such an array with axes, among them Y and X, of which single planes (height, width) are known."""
 
     def __init__(self, shape: Sequence[int], axes: str, dtype: np.dtype[Any]) -> None:
         self.shape, self.dtype = tuple(int(size) for size in shape), dtype

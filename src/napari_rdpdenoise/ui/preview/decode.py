@@ -21,12 +21,7 @@ __all__ = ["PairMaker"]
 
 
 class PairMaker:
-    """Reads, encodes and decodes single tiles as a run would.
-
-    Args:
-        cache: Cache of latents and of choices of the rate, shared with runs; None for none.
-        load: Function that gives the codec of a model and a device; None for the process's shared ones.
-    """
+    """Reads, encodes and decodes single tiles as a run would; takes what `PreviewEngine` takes."""
 
     def __init__(self, cache: LatentCache | None, load: Callable[[str, str], Codec] | None) -> None:
         self.plans = ChannelPlans(cache)

@@ -160,8 +160,7 @@ class PreviewEngine:
     def close(self, patience_s: float | None = None) -> None:
         """End the thread after the tile in work, and let go of everything; may be repeated.
 
-        Args:
-            patience_s: Seconds to wait for the thread; None until it has ended.
+        Waits so many seconds for the thread, None until it has ended.
         """
         with self._wake:
             self._closed = True

@@ -61,11 +61,7 @@ class Series:
 
 
 class ChannelPlans:
-    """Plans by series and channel. Belongs to the thread that computes.
-
-    Args:
-        cache: Cache that shares choices of the rate with runs; None for none.
-    """
+    """Plans by series and channel; a cache shares choices of the rate with runs. For the computing thread."""
 
     def __init__(self, cache: LatentCache | None) -> None:
         self._cache = cache

@@ -22,10 +22,7 @@ _DIVERGING = "PiYG"  # white for nothing, a colour on either side
 class Overlay:
     """One layer of ours that belongs to a noisy layer: none or one at a time.
 
-    Args:
-        viewer: Viewer that takes the layer.
-        role: Word for what it is, in its metadata, so that it is not offered as an input.
-        suffix: End of its name, after the noisy layer's.
+    Its metadata name its role, so that it is not offered as an input; its name ends with the suffix.
     """
 
     def __init__(self, viewer: napari.viewer.Viewer, role: str, suffix: str) -> None:

@@ -17,11 +17,7 @@ _OTHER = "Other folder…"
 
 
 class ModelChoice(QComboBox):
-    """Names of models, and a last entry that asks for a folder.
-
-    Attributes:
-        chosen: signal with the name or path that the user chose.
-    """
+    """Names of models, and a last entry that asks for a folder; `chosen` tells what the user chose."""
 
     chosen = Signal(str)
 

@@ -70,11 +70,7 @@ class RunBox(Section):
         self._show_task(state)
 
     def run(self, target: Path | None = None, *, overwrite: bool = False) -> None:
-        """Start a run of the chosen layer; raises as `Session.run` does.
-
-        Raises:
-            ValueError: If the target is a file that a layer of the viewer is read from.
-        """
+        """Start a run of the chosen layer, as `Session.run`; a file that a layer is read from is refused."""
         if target is not None:
             self._check(target)
         layer = self._window.layer

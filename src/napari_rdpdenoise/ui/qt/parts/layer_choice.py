@@ -97,9 +97,9 @@ def stack_of(layer: Image) -> Stack:
 
 
 def region_of(shapes: Shapes, image: Image) -> Box:
-    """The pixels of an image's planes within the first rectangle of a shapes layer, else its first shape.
+    """The pixels of an image's planes within the first rectangle, else the first shape, of a shapes layer.
 
-    Raises a ValueError if there is no shape, or it covers no pixel.
+    A ValueError says that there is no shape, or that it covers no pixel.
     """
     if not len(shapes.data):
         raise ValueError(f"region: expected a shape in {shapes.name}, found none; draw a rectangle in it")
