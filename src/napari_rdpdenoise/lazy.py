@@ -39,10 +39,10 @@ def denoise_lazy(
     """Denoise ``source`` block by block, when blocks are computed.
 
     Args:
-        source: the whole image; some windows of it are read at once, for the statistics.
-        settings: of the run; ``batch``, ``overwrite`` and ``output_format`` have no meaning here.
-        codec: a loaded model, None to load ``settings.model`` once in every process that computes.
-        cache: of latents, None for none. With it, the array can be computed in this process only.
+        source: Whole image; some windows of it are read at once, for the statistics.
+        settings: Settings of the run; ``batch``, ``overwrite`` and ``output_format`` have no meaning here.
+        codec: Loaded model, None to load ``settings.model`` once in every process that computes.
+        cache: Cache of latents, None for none. With it, the array can be computed in this process only.
 
     Returns:
         Lazy array of the chosen channels and times in the source's axes; its chunks are single planes along

@@ -32,10 +32,10 @@ class Codec:
     """A trained codec on a device.
 
     Args:
-        network: with its weights loaded.
-        card: the model's card.
+        network: Network with its weights loaded.
+        card: Card of the model.
         digest: 16 bytes that identify the weights.
-        device: torch device name.
+        device: Name of the torch device.
     """
 
     def __init__(self, network: RdpNetwork, card: ModelCard, digest: bytes, device: str = "cpu") -> None:
@@ -80,8 +80,8 @@ class Codec:
 
         Args:
             tiles: 2-D arrays of raw counts, finite, any real dtype.
-            normalization: of the tiles' channel and series.
-            rate: position on the gain curve in [0, 1], 0 fewest bits.
+            normalization: Normalization of the tiles' channel and series.
+            rate: Position on the gain curve in [0, 1], 0 fewest bits.
 
         Raises:
             ValueError: if there is no tile, a tile is not 2-D, shapes differ, a value is not finite, or the

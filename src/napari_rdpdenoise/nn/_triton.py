@@ -18,7 +18,7 @@ def keep_triton_out(maps: Path = _MAPS) -> bool:
     """Let ``import triton`` fail in this process, as if it were absent, where loading it may crash.
 
     Args:
-        maps: the files that the process has loaded, as Linux lists them; elsewhere there is no triton.
+        maps: Files that the process has loaded, as Linux lists them; elsewhere there is no triton.
 
     Returns:
         Whether triton is kept out; not where it is loaded already.

@@ -73,11 +73,11 @@ def critic_loss(
     """Wasserstein loss with gradient penalty (Gulrajani et al. 2017, eq. 3), and the estimated distance.
 
     Args:
-        critic: being trained.
-        real: displayed clean images (b, 1, h, w).
-        fake: displayed decodes of the same shape, without gradient.
-        given: what the critic takes beside an image: fidelity decode as displayed, and latents; or nothing.
-        penalty: weight of ``(|gradient| - 1)^2`` at random points between the two.
+        critic: Critic that is trained.
+        real: Displayed clean images (b, 1, h, w).
+        fake: Displayed decodes of the same shape, without gradient.
+        given: Images that the critic takes beside one: fidelity decode as displayed, and latents; or none.
+        penalty: Weight of ``(|gradient| - 1)^2`` at random points between the two.
     """
     distance = (critic(real, *given) - critic(fake, *given)).mean()
     share = torch.rand(real.shape[0], 1, 1, 1, device=real.device)

@@ -38,8 +38,8 @@ class PatchCodec(nn.Module):
 
     Args:
         kind: "conv" (0.4 M parameters) or "mlp" (2.3 M, published as better by 0.3 to 0.6 dB).
-        latents: per patch; 16 as published for grey images.
-        width: channels of "conv", hidden units of "mlp"; None as published.
+        latents: Latents per patch; 16 as published for grey images.
+        width: Channels of "conv", hidden units of "mlp"; None as published.
     """
 
     def __init__(

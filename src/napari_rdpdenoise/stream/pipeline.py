@@ -53,12 +53,12 @@ def denoise_stream(
     continues there later.
 
     Args:
-        source: the whole image; ``settings.channels`` and ``settings.time`` choose from it.
-        sink: made for ``output_spec(source, settings, codec)``.
-        settings: of the run.
-        codec: a loaded model, None to load ``settings.model``.
-        cache: of latents, None for none.
-        order: puts the tiles in the order they are done, for example nearest to the viewer first.
+        source: Whole image; ``settings.channels`` and ``settings.time`` choose from it.
+        sink: Sink made for ``output_spec(source, settings, codec)``.
+        settings: Settings of the run.
+        codec: Loaded model, None to load ``settings.model``.
+        cache: Cache of latents, None for none.
+        order: Function that puts the tiles in their order, for example nearest to the viewer first.
 
     Raises:
         DecoderMissing: If realism is asked of a model without a realism decoder.

@@ -108,7 +108,7 @@ def plan_works(chosen: SelectedSource, settings: RunSettings, order: Order | Non
     Args:
         chosen: What is denoised of the image.
         settings: Settings of the run.
-        order: Puts the works in the order they are done; None for plane after plane.
+        order: Function that puts the works in the order they are done; None for plane after plane.
     """
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
     works = [work_at(chosen, settings, index, tile) for index in planes(chosen) for tile in tiles]

@@ -38,12 +38,12 @@ def make_plan(
     """Yield lines about the preparation and, last, the plan.
 
     Args:
-        source: the whole series; the statistics are taken from all of it, whatever part is denoised, so that
+        source: Whole series; the statistics are taken from all of it, whatever part is denoised, so that
             parts agree.
-        settings: of the run.
-        codec: loaded model.
-        order: puts the works in the order they are done; None for plane after plane.
-        cache: keeps the choice of the rate, which takes the encoder, for the next run over the same series.
+        settings: Settings of the run.
+        codec: Loaded model.
+        order: Function that puts the works in the order they are done; None for plane after plane.
+        cache: Cache that keeps the choice of the rate, which takes the encoder, for the next run.
     """
     works = plan_works(SelectedSource(source, settings.channels, settings.time), settings, order)
     axis = channel_axis(source.metadata.axes)

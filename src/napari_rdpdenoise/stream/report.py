@@ -40,9 +40,9 @@ class ChannelReport:
 
     Attributes:
         channel: number on the channel axis, 0 where there is none.
-        noise: its noise model.
+        noise: Noise model of the channel.
         rate: rate used, [0, 1].
-        expected_residual, found_residual: in noise variances; None where the rate was given.
+        expected_residual, found_residual: Residuals in noise variances; None where the rate was given.
         error: Estimated squared error of the result, in noise variances; None where the rate was given, or
             where neighbouring pixels share their noise and nobody can know.
         structure: Whether structure that the residual holds went back into the image.
@@ -80,7 +80,7 @@ class RunReport:
     """Summary of a finished run.
 
     Attributes:
-        channels: per channel.
+        channels: Reports per channel.
         bpp: bits per pixel over the tiles of this run; NaN if none was left to do.
         clipped: output values that did not fit the dtype.
         tiles: tiles of the result.
@@ -88,8 +88,8 @@ class RunReport:
         encoder_calls: batches that went through the encoder.
         seconds: wall time of this run.
         mpps: megapixels of result per second, without preparation.
-        messages: what the user should know.
-        path: the finished file, None for outputs in memory.
+        messages: Words that the user should know.
+        path: Finished file, None for outputs in memory.
     """
 
     channels: tuple[ChannelReport, ...]

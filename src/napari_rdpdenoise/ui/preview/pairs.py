@@ -35,8 +35,8 @@ class Pair:
     Attributes:
         decoded: Images by decoder, float32 raw counts, ``tile.core_shape``.
         missing: NaN and infinities of the input, 0 elsewhere; None where there are none.
-        bpp: bits per pixel of the tile with its halo.
-        provisional: made with a rate that is not the final one.
+        bpp: Bits per pixel of the tile with its halo.
+        provisional: Whether it was made with a rate that is not the final one.
     """
 
     decoded: Decoded
@@ -78,7 +78,7 @@ class PairStore:
     """Pairs within a byte budget, least recently used out first. Safe to share between threads.
 
     Args:
-        limit: bytes.
+        limit: Bytes.
 
     Raises:
         ValueError: if it is negative.
