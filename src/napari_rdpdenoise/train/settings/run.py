@@ -5,17 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.train.settings.sources import NoiseRange, SourceSettings
 from napari_rdpdenoise.train.settings.stages import Stage
 
 
-class TrainSettings(BaseModel):
+class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     """A training run: data, network, and the stages that follow one another."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="model name")
     network: NetworkConfig = NetworkConfig()
@@ -51,9 +49,6 @@ class TrainSettings(BaseModel):
 
 def load_settings(path: Path) -> TrainSettings:
     """Read a YAML file of training settings.
-
-    Args:
-        path: Path of the file.
 
     Raises:
         FileNotFoundError: If there is no such file.
