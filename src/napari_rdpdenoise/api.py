@@ -73,7 +73,7 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: structure, tile, halo, batch, dtype, channels, time and seed, as in ``RunSettings``.
+        **options: Fields of ``RunSettings``: structure, tile, halo, batch, dtype, channels, time and seed.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -122,8 +122,8 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **settings: rate, realism, axes, device, structure, tile, halo, batch, dtype, channels, time,
-            seed and overwrite, as in ``RunSettings``.
+        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, tile, halo, batch,
+            dtype, channels, time, seed and overwrite.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the

@@ -54,9 +54,9 @@ class CacheStats:
     Attributes:
         hits: `get` calls that returned a value.
         misses: `get` calls that returned None.
-        memory_bytes: values held in memory.
-        disk_bytes: files on disk, of all processes as of the last look at the folder, and own writes since.
-        entries: values on disk, or in memory where there is no folder.
+        memory_bytes: Values held in memory.
+        disk_bytes: Files on disk, of all processes as of the last look at the folder, and own writes since.
+        entries: Values on disk, or in memory where there is no folder.
     """
 
     hits: int
@@ -103,13 +103,13 @@ class LatentCache:
     written to costs a warning, never the run.
 
     Args:
-        memory_bytes: budget for values in memory, bytes; 0 keeps none.
-        disk_bytes: limit of the folder, bytes; 0 keeps none. One process never exceeds it; each
+        memory_bytes: Budget for values in memory, bytes; 0 keeps none.
+        disk_bytes: Limit of the folder, bytes; 0 keeps none. One process never exceeds it; each
             further process that writes at the same time may add a sixteenth until it looks again.
         folder: Folder of the files; "default" for `files.cache_folder()`, None for memory only.
 
     Raises:
-        ValueError: if a budget is negative.
+        ValueError: If a budget is negative.
     """
 
     def __init__(

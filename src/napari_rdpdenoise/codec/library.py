@@ -1,7 +1,7 @@
 """The library of models: the shipped ones and the user's own, found by name. Imports no torch.
 
 A model's name is that of its folder. A name finds, in this order: the shipped model, so that a command does
-does the same on every machine; the user's own; a folder, as a path. ``"default"`` is shipped too. A model of
+the same on every machine; the user's own; a folder, as a path. ``"default"`` is shipped too. A model of
 the user's that bears a shipped name is therefore found by its path only, which the list says.
 """
 

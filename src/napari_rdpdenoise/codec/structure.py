@@ -67,7 +67,7 @@ def with_structure(
     Args:
         image: Decode of any decoder, raw counts.
         raw: Noisy tile, raw counts, same shape.
-        share: What `structure_share` found, same shape.
+        share: Array that `structure_share` gave, same shape.
 
     Returns:
         Raw counts, float32, same shape.

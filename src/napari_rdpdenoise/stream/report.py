@@ -15,13 +15,13 @@ class Progress:
     """State of a run after a batch of tiles.
 
     Attributes:
-        done, total: tiles finished (earlier runs included) and planned.
-        mpps: megapixels of result per second of this run; 0 before the first tile.
-        eta_s: seconds left; NaN while unknown.
-        bpp: bits per pixel so far; NaN before the first tile.
-        cache_hits: tiles whose latents were cached.
-        encoder_calls: batches that went through the encoder.
-        message: something the user should know, else None.
+        done, total: Tiles finished (earlier runs included) and planned.
+        mpps: Megapixels of result per second of this run; 0 before the first tile.
+        eta_s: Seconds left; NaN while unknown.
+        bpp: Bits per pixel so far; NaN before the first tile.
+        cache_hits: Tiles whose latents were cached.
+        encoder_calls: Batches that went through the encoder.
+        message: Sentence that the user should know, else None.
     """
 
     done: int
@@ -39,9 +39,9 @@ class ChannelReport:
     """How one channel was treated.
 
     Attributes:
-        channel: number on the channel axis, 0 where there is none.
+        channel: Number on the channel axis, 0 where there is none.
         noise: Noise model of the channel.
-        rate: rate used, [0, 1].
+        rate: Rate used, [0, 1].
         expected_residual, found_residual: Residuals in noise variances; None where the rate was given.
         error: Estimated squared error of the result, in noise variances; None where the rate was given, or
             where neighbouring pixels share their noise and nobody can know.
@@ -81,14 +81,14 @@ class RunReport:
 
     Attributes:
         channels: Reports per channel.
-        bpp: bits per pixel over the tiles of this run; NaN if none was left to do.
-        clipped: output values that did not fit the dtype.
-        tiles: tiles of the result.
-        cache_hits: tiles whose latents were cached.
-        encoder_calls: batches that went through the encoder.
-        seconds: wall time of this run.
-        mpps: megapixels of result per second, without preparation.
-        messages: Words that the user should know.
+        bpp: Bits per pixel over the tiles of this run; NaN if none was left to do.
+        clipped: Number of output values that did not fit the dtype.
+        tiles: Number of tiles of the result.
+        cache_hits: Tiles whose latents were cached.
+        encoder_calls: Batches that went through the encoder.
+        seconds: Wall time of this run.
+        mpps: Megapixels of result per second, without preparation.
+        messages: Sentences that the user should know.
         path: Finished file, None for outputs in memory.
     """
 

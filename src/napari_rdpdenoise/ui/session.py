@@ -32,7 +32,7 @@ class Session:
 
     Args:
         window: Window that shows it.
-        on_change: Called with the new state after every change.
+        on_change: Function called with the new state after every change.
         stream: Function that does the work of a run; None for the engine. For tests.
         cache: Cache of latents, shared by preview and runs; None for none.
         load: Function that gives the codec of a model and a device; None for the process's shared ones.

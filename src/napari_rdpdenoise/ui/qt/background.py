@@ -39,7 +39,7 @@ class Background:
         owner: Qt object that the work is for.
         work: Maker of the generator, called in the thread.
         show: Taker of what it yields.
-        end: Called once when the thread is through, with the error if it failed; not if it was cancelled.
+        end: Function called once when the thread is through, with the error if it failed; not if cancelled.
         long: Whether it takes hours: it then has a thread beside those that there are for everything else.
     """
 

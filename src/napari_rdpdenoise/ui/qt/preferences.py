@@ -26,11 +26,11 @@ class Preferences:
     """The preferences of this plugin, with its defaults.
 
     Attributes:
-        model: name of a model, shipped or the user's own, or path of a model folder.
+        model: Name of a model, shipped or the user's own, or path of a model folder.
         device: "auto", "cpu", "cuda" or "mps".
-        cache_folder: for encoded tiles; empty for the usual place.
-        cache_gb: limit of that folder, GB (10**9 bytes); 0 keeps none on disk.
-        backbone_folder: with the networks of the perceptual metrics; empty for the usual places.
+        cache_folder: Folder for encoded tiles; empty for the usual place.
+        cache_gb: Limit of that folder, GB (10**9 bytes); 0 keeps none on disk.
+        backbone_folder: Folder with the networks of the perceptual metrics; empty for the usual places.
     """
 
     model: str = "default"
