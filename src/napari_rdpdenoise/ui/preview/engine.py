@@ -243,15 +243,11 @@ class PreviewEngine:
 
     def _need(self, target: _Target, make: Callable[[], Any]) -> Any:
         """What every tile of the view needs: without it the rest of the wishes would only fail alike."""
-        from napari_rdpdenoise.codec.device import GivenUp
-
         try:
             return make()
-        except (_Stale, GivenUp):
-            raise
         except Exception:
             with self._wake:
-                if target.generation == self._generation:
+                if target.generation == self._generation:  # nothing was given up for another view
                     self._todo.clear()
             raise
 

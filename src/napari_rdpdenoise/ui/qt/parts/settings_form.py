@@ -24,7 +24,7 @@ from napari_rdpdenoise.fields import (
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.qt.parts.controls import named
 
-__all__ = ["SettingsForm", "numbers_of", "range_of"]
+__all__ = ["SettingsForm"]
 
 _MOST = 1_000_000  # where a field has no bound
 
@@ -106,8 +106,8 @@ def _control(name: str, field: FieldInfo) -> _Control:
     if kind is int:
         return _number(field)
     if Ellipsis in get_args(kind):
-        return _text(lambda text: numbers_of(name, text), _listed, " Write 0, 2; nothing for all.")
-    return _text(lambda text: range_of(name, text), _between, " Write 0:10; nothing for all.")
+        return _text(name, "numbers", "0, 2", _numbers, lambda numbers: ", ".join(map(str, numbers)))
+    return _text(name, "a range", "0:10", _range, lambda bounds: "{}:{}".format(*bounds))
 
 
 def _number(field: FieldInfo) -> _Control:
@@ -121,17 +121,36 @@ def _number(field: FieldInfo) -> _Control:
     return _Control(box, show, box.valueChanged.connect, lambda value: round(value / step) * step)
 
 
-def _text(read: Callable[[str], Any], write: Callable[[Any], str], hint: str) -> _Control:
+def _text(
+    name: str, what: str, example: str, read: Callable[[str], Any], write: Callable[[Any], str]
+) -> _Control:
+    """A line for a field that is written as a text; an empty one stands for all."""
     line = QLineEdit()
     line.setPlaceholderText("all")
 
-    def show(value: Any) -> None:
-        line.setText(write(value))
+    def value_of(text: str) -> Any:
+        try:
+            return read(text) if text else None
+        except ValueError:
+            found = f"{name}: expected {what} such as {example}, found {text!r}; nothing takes all"
+            raise ValueError(found) from None
 
-    def listen(take: Callable[[str], None]) -> None:
-        line.editingFinished.connect(lambda: take(line.text().strip()))
+    return _Control(
+        line,
+        lambda value: line.setText("" if value is None else write(value)),
+        lambda take: line.editingFinished.connect(lambda: take(line.text().strip())),
+        value_of,
+        f" Write {example}; nothing for all.",
+    )
 
-    return _Control(line, show, listen, read, hint)
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in text.replace(";", ",").split(",") if part.strip())
+
+
+def _range(text: str) -> tuple[int, int]:
+    first, stop = (int(part) for part in text.split(":"))
+    return first, stop
 
 
 def _quietly(widget: QWidget, set_value: Callable[[Any], None]) -> Callable[[Any], None]:
@@ -142,37 +161,6 @@ def _quietly(widget: QWidget, set_value: Callable[[Any], None]) -> Callable[[Any
             set_value(value)
 
     return show
-
-
-def _listed(numbers: tuple[int, ...] | None) -> str:
-    return "" if numbers is None else ", ".join(map(str, numbers))
-
-
-def _between(bounds: tuple[int, int] | None) -> str:
-    return "" if bounds is None else "{}:{}".format(*bounds)
-
-
-def numbers_of(name: str, text: str) -> tuple[int, ...] | None:
-    """Numbers from "0, 2"; None for an empty text. A ValueError names the field."""
-    if not text:
-        return None
-    try:
-        return tuple(int(part) for part in text.replace(";", ",").split(",") if part.strip())
-    except ValueError:
-        found = f"{name}: expected numbers such as 0, 2, found {text!r}; nothing takes all"
-        raise ValueError(found) from None
-
-
-def range_of(name: str, text: str) -> tuple[int, int] | None:
-    """First and one after the last from "0:10"; None for an empty text. A ValueError names the field."""
-    if not text:
-        return None
-    try:
-        first, stop = (int(part) for part in text.split(":"))
-    except ValueError:
-        found = f"{name}: expected a range such as 0:10, found {text!r}; nothing takes all"
-        raise ValueError(found) from None
-    return first, stop
 
 
 def _reason(error: ValueError) -> str:
