@@ -55,12 +55,13 @@ def events(task: Task) -> Iterator[Event]:
 class _TimedTraining:
     """A training whose number of steps is cut to what the minutes of its task allow, planning included."""
 
+    _trainer: Trainer  # with its guard, from the start of the first step
+    _guard: Guard
+
     def __init__(self, task: Task, plan: Plan, device: str, prepared_s: float) -> None:
         self._task, self._plan, self._device = task, plan, device
         self._pace = Pace(plan.settings.validate_every)
         self._pace.add_start(prepared_s, judged=False)
-        self._trainer: Trainer | None = None
-        self._guard: Guard | None = None
         self._renderer: CropRenderer | None = None
         self._pictured, self._cost = -np.inf, 0.0
 
@@ -118,7 +119,6 @@ class _TimedTraining:
     def _measure(self, state: TrainProgress, seconds: float, first: bool) -> None:
         stage = _number(state.stage)
         if first:
-            assert self._guard is not None
             self._pace.add_start(seconds, judged=len(self._guard.rows) == 1)
         elif state.validation:
             self._pace.add_validation(stage, seconds)
@@ -147,7 +147,6 @@ class _TimedTraining:
 
     def _progress(self, state: TrainProgress) -> Progress:
         guard = self._guard
-        assert guard is not None
         return Progress(
             self._done(state.stage, state.step),
             self._all_steps,
@@ -177,7 +176,6 @@ class _TimedTraining:
 
         if self._renderer is None:
             self._renderer = CropRenderer(self._plan, start_network(self._plan, self._device))
-        assert self._trainer is not None
         assert self._trainer.loop is not None
         return self._renderer(self._trainer.loop.average, self._done(state.stage, state.step))
 
@@ -185,18 +183,18 @@ class _TimedTraining:
         from napari_rdpdenoise.codec.device import forget_codec
 
         forget_codec(self._task.out)
-        if self._renderer is not None and self._guard is not None and self._guard.weights is not None:
-            yield self._best_crop(self._renderer, self._guard, self._guard.weights)
+        if self._renderer is not None and self._guard.weights is not None:
+            yield self._best_crop(self._renderer, self._guard.weights)
         yield Done(result.verdict.better, result.findings, self._task.out)
 
-    def _best_crop(self, renderer: CropRenderer, guard: Guard, weights: Path) -> Event:
+    def _best_crop(self, renderer: CropRenderer, weights: Path) -> Event:
         """The crop as the kept weights denoise it: training may have gone on beyond them."""
         from safetensors.torch import load_file
 
         from napari_rdpdenoise.codec.models import build_network
 
         network = build_network(self._plan.train.network, load_file(weights)).to(self._device)
-        return renderer(network, self._judged_step(guard))
+        return renderer(network, self._judged_step(self._guard))
 
     def _judged_step(self, guard: Guard) -> int:
         """The best step among those of all stages, of which the last is judged; 0 for the start."""
