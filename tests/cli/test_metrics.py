@@ -110,10 +110,12 @@ def test_without_a_reference_the_checks_are_those_of_the_dock(run, files, sample
     plan = SimpleNamespace(normalization=measure_channel(sample_windows(open_image(sample.noisy[0]))))
     done = np.ones(better[0].shape, bool)
     shown = Shown("cells", (), sample.noisy[0], better[0], None, done, 0.0, plan, 0.4)
-    marks = {True: "✓", False: "!"}
+    marks = {True: "ok:", False: "!"}
     dock = {r.name: f"{marks[r.fine]} {r.text}" for r in measure(shown, None, folder=None)}
     assert len(dock) == 4
     assert found(answer.stdout) == dock
+    for text in dock.values():  # fault: no result where the output's encoding has no tick
+        text.encode("cp1252")
 
 
 def test_every_channel_is_checked_with_its_own_noise(run, sample, tmp_path):

@@ -135,7 +135,7 @@ def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
             title = None if axis < 0 else f"channel {number}"
             table = Table("Check", "Found", title=title, title_justify="left")
             for check in judge_residual(y, x, noise).checks:
-                found = f"{'✓' if check.fine else '!'} {check.text}"
+                found = f"{'ok:' if check.fine else '!'} {check.text}"
                 table.add_row(Text(check.name, no_wrap=True), Text(found, overflow="fold"))
             stdout.print(table)
 
