@@ -17,7 +17,7 @@ from benchmarks.common import data_folder, execute, load_codec, markdown, parser
 from benchmarks.images import SETS, TestSet
 from benchmarks.peers import PEERS, Peer, Plane, Scores, peer_scores
 from napari_rdpdenoise import RunSettings, denoise_stream, open_image
-from napari_rdpdenoise.codec import Codec, fit_normalization
+from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.autorate import RATES
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.io import ArraySink
@@ -99,7 +99,7 @@ def _best_rate(codec: Codec, images: TestSet, limit: int | None) -> Scores:
     rows: Scores = {}
     names = images.few() if limit is None else images.names(limit)
     for name, noisy, clean in images.pairs(names):
-        normalization = fit_normalization([noisy], estimate_noise([noisy]))
+        normalization = codec.fit([noisy], estimate_noise([noisy]))
         means, matched = block_means(noisy), affine_match(clean, noisy)
         rows[name] = {
             f"{rate:g}": psnr(correct_means(normalization.inverse(u), means), matched, 255.0)

@@ -18,7 +18,7 @@ from benchmarks.images import SETS, TestSet
 from benchmarks.peers import JPEG2000, PEERS, Peer, Plane, peer_scores
 from benchmarks.perceptual import METRICS, judge_all, judge_fast, unavailable
 from benchmarks.rdp_tables import table
-from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
+from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.metrics import affine_match
@@ -108,7 +108,7 @@ def _peers(options: argparse.Namespace) -> tuple[list[Peer], dict[str, str]]:
 def _image(codec: Codec, images: TestSet, name: str, realisms: tuple[float, ...]) -> dict[str, Any]:
     """One image at every rate and realism, and at the automatic rate with all scores."""
     noisy, clean = images.pair(name)
-    normalization = fit_normalization([noisy], estimate_noise([noisy]))
+    normalization = codec.fit([noisy], estimate_noise([noisy]))
     sweep = []
     for rate in RATES:
         decoded, bpp = _decoded(codec, noisy, normalization, rate)

@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.common import execute, load_codec, markdown, parser
-from napari_rdpdenoise.codec import Codec, fit_normalization
+from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.noise import estimate_noise
 
@@ -153,7 +153,7 @@ def results(codec: Codec, noisy: NDArray[np.generic]) -> Iterator[tuple[str, NDA
     """The noisy image, blurred, and denoised: rate auto and 1, both ends of realism where there are two."""
     yield NOISY, noisy
     yield f"Gaussian, sigma {SIGMA:g}", ndimage.gaussian_filter(noisy.astype(np.float64), SIGMA)
-    normalization = fit_normalization([noisy], estimate_noise([noisy]))
+    normalization = codec.fit([noisy], estimate_noise([noisy]))
     auto = choose_rate(codec, [noisy], normalization).rate
     for name, rate in (("rate auto", auto), ("rate 1", 1.0)):
         (decoded,) = codec.decode(codec.encode([noisy], normalization, rate), codec.decoders)

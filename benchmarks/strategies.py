@@ -34,7 +34,7 @@ from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.train.data.batches import TrainingData, ValidationImage
 from napari_rdpdenoise.train.data.camera import Exposure
 from napari_rdpdenoise.train.data.images import image_files
-from napari_rdpdenoise.train.data.sources import open_source
+from napari_rdpdenoise.train.data.opening import open_source
 from napari_rdpdenoise.train.settings import (
     CodecStage,
     NoiseRange,

@@ -5,7 +5,6 @@ import argparse
 import numpy as np
 
 from napari_rdpdenoise import load_model
-from napari_rdpdenoise.codec import fit_normalization
 from napari_rdpdenoise.metrics import psnr
 from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.samples import simulate_timelapse
@@ -20,7 +19,7 @@ def main() -> None:
     sample = simulate_timelapse((1, args.size, args.size))
     noisy, clean = sample.noisy[0], sample.clean[0]
     codec = load_model(args.model)
-    normalization = fit_normalization([noisy], estimate_noise([noisy]))
+    normalization = codec.fit([noisy], estimate_noise([noisy]))
 
     print(f"{'rate':>5}{'bytes':>9}{'estimate':>10}{'bpp':>8}{'PSNR dB':>9}")
     for rate in np.linspace(0, 1, 6):

@@ -6,7 +6,6 @@ import numpy as np
 from skimage.io import imsave
 
 from napari_rdpdenoise import load_model
-from napari_rdpdenoise.codec import fit_normalization
 from napari_rdpdenoise.metrics import psnr
 from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.samples import simulate_timelapse
@@ -22,7 +21,7 @@ def main() -> None:
     sample = simulate_timelapse((1, args.size, args.size))
     noisy, clean = sample.noisy[0], sample.clean[0]
     codec = load_model(args.model)
-    latents = codec.encode([noisy], fit_normalization([noisy], estimate_noise([noisy])), rate=1.0)
+    latents = codec.encode([noisy], codec.fit([noisy], estimate_noise([noisy])), rate=1.0)
     (decoded,) = codec.decode(latents, codec.decoders)
     images = {alpha: decoded.blend(alpha) for alpha in ((0.0, 0.5, 1.0) if "realism" in decoded else (0.0,))}
     for alpha, image in images.items():

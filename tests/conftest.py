@@ -186,7 +186,7 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 _TESTS = count()
 
 
-def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
+def make_tiny_model(folder: Path, *, realism: bool = False, **sizes: int) -> Path:
     """Write a small model with random weights to a new folder: not good, but fast and always the same."""
     import hashlib
 
@@ -201,7 +201,7 @@ def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
 
     torch.set_num_threads(1)
     small = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
-    config = NetworkConfig(**small, encoder_blocks=(1, 1), decoder_blocks=(1, 1), realism=realism)
+    config = NetworkConfig(**small, **sizes, encoder_blocks=(1, 1), decoder_blocks=(1, 1), realism=realism)
     config = config.model_copy(update={"grain_channels": 2 if realism else 0})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
@@ -214,6 +214,7 @@ def make_tiny_model(folder: Path, *, realism: bool = False) -> Path:
         name=folder.name,
         description="random weights, for tests",
         licence="BSD-3-Clause",
+        format_version=config.format,
         sha256=hashlib.sha256(weights).hexdigest(),
         network=config,
     )
@@ -233,6 +234,20 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_realism_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small model with random weights and both decoders."""
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny-realism", realism=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_series_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small model of the second format with random weights: three planes, details, a decoder."""
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny-series", planes=3, detail_channels=8)
+
+
+@pytest.fixture
+def tiny_series_codec(tiny_series_model: Path) -> Codec:
+    """A freshly loaded `tiny_series_model` on the CPU."""
+    from napari_rdpdenoise.codec import load_model
+
+    return load_model(tiny_series_model, "cpu")
 
 
 @pytest.fixture

@@ -36,7 +36,8 @@ def test_one_pass_is_encoding_and_decoding(tiny_realism_codec):
 
 def test_the_networks_input_is_mirrored_to_its_strides():
     planes = [np.arange(6, dtype=np.float32).reshape(2, 3) + k for k in range(2)]
-    given = network_input(planes, "cpu")
+    given, presence = network_input(planes, "cpu")
+    assert presence is None
     assert (given.shape, given.dtype) == ((2, 1, 16, 16), torch.float32)
     first, second = [1, 2, 3, 3, 2, 1], [4, 5, 6, 6, 5, 4]
     assert given[1, 0, :4, :6].tolist() == [first, second, second, first]

@@ -65,8 +65,8 @@ def test_missing_or_replaced_weights_are_refused(folder):
 
 
 def test_newer_and_wrong_cards_are_refused(folder):
-    change(folder, format_version=2)
-    with pytest.raises(ValueError, match="needs format 2, this version reads up to 1"):
+    change(folder, format_version=3)
+    with pytest.raises(ValueError, match="needs format 3, this version reads up to 2"):
         load_model(folder, "cpu")
     change(folder, format_version=1, colour="red")
     with pytest.raises(ValueError, match="colour"):

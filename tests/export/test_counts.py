@@ -78,6 +78,16 @@ def test_without_a_normalisation_each_image_has_its_own(tiny_model, image, noise
         assert off(run(module, part), ours, noise) < 1e-3
 
 
+@pytest.mark.parametrize("factor", [1, 60], ids=["dim", "beyond the first format's range"])
+def test_a_model_that_sees_neighbours_is_exported_for_single_planes(tiny_series_model, image, factor):
+    noise, bright = NoiseModel(1.0, 100.0, 2.0), image * factor
+    codec, module = exported(tiny_series_model, Fixed(noise, None, 0.43, 0.0))
+    own = codec.fit([bright], noise)
+    ours = codec.decode(codec.encode([bright], own, 0.43))[0]["fidelity"]
+    assert own.scale == 1.0
+    assert off(run(module, bright), ours, noise) < 1e-3 * factor
+
+
 def test_a_tile_is_what_denoise_makes_of_it_grain_included(tiny_realism_model, image):
     from napari_rdpdenoise.stream.prepare import measure_channel
 

@@ -74,6 +74,28 @@ def changed(before, after):
     return {n.split(".")[0] for n, v in after.items() if n not in before or not torch.equal(v, before[n])}
 
 
+@pytest.mark.parametrize(("learns", "named"), [("decoder", "fidelity.detail"), ("all", "analysis.detail")])
+def test_a_model_that_sees_neighbours_learns_from_single_planes(
+    tiny_series_model, noisy, tmp_path, learns, named
+):
+    plan = zeroshot(tiny_series_model, noisy, learns=learns, steps=4)
+    assert plan.data.batch(0).planes.shape[1] == 1
+    _, result = finish(run_plan(plan, tmp_path / "run"))
+    weights = tmp_path / "run" / "training" / "model.safetensors"
+    before, after = load_file(tiny_series_model / "model.safetensors"), load_file(weights)
+    assert set(before) == set(after)
+    assert not torch.equal(before[f"{named}.weight"], after[f"{named}.weight"])
+    assert result.verdict.words
+
+
+def test_pairs_of_single_planes_teach_a_model_that_sees_neighbours(tiny_series_model, noisy, tmp_path):
+    partners = np.stack([camera(cells(k), 1.0, k) for k in range(2)])
+    plan = pairs(tiny_series_model, noisy, partners, steps=2)
+    rows, _ = finish(run_plan(plan, tmp_path / "run"))
+    assert np.isfinite(rows[-1].values["loss"])
+    assert plan.train.network.planes == 3
+
+
 @pytest.mark.parametrize(
     ("learns", "modules"),
     [

@@ -70,6 +70,7 @@ def write_card(folder: Path, training: Mapping[str, Any], **fields: Any) -> Mode
     }
     digest = hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()
     card = ModelCard(sha256=digest, training={**training, **made}, **fields)
+    card = card.model_copy(update={"format_version": card.network.format})
     text = yaml.safe_dump(card.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     with atomic(folder / "card.yaml") as fresh:
         fresh.write_text(text, encoding="utf-8")

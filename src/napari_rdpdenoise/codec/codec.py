@@ -15,8 +15,8 @@ from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.codec.latents import MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import block_means, correct_means
-from napari_rdpdenoise.codec.network_input import network_input
-from napari_rdpdenoise.codec.normalization import Normalization
+from napari_rdpdenoise.codec.network_input import Neighbours, network_input, normalized_neighbours
+from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.entropy import Symbols
@@ -54,6 +54,20 @@ class Codec:
         """Names of the model's decoders."""
         return self._network.decoders
 
+    @property
+    def planes(self) -> int:
+        """Planes that the encoder sees: 1, or 3 with the previous and the next one."""
+        return self._network.config.planes
+
+    @property
+    def bounded(self) -> bool:
+        """Whether images of more light than the model was trained on are scaled down to that."""
+        return self._network.config.bounded
+
+    def fit(self, planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Normalization:
+        """Normalisation of one channel for this model; arguments as for `fit_normalization`."""
+        return fit_normalization(planes, noise, self.bounded)
+
     def check(self, names: Iterable[str], realism: float | None = None) -> None:
         """Refuse decoders that the model does not have.
 
@@ -74,24 +88,31 @@ class Codec:
         return self
 
     def encode(
-        self, tiles: Sequence[NDArray[Any]], normalization: Normalization, rate: float
+        self,
+        tiles: Sequence[NDArray[Any]],
+        normalization: Normalization,
+        rate: float,
+        neighbours: Sequence[Neighbours] | None = None,
     ) -> list[Latents]:
         """Encode tiles of equal shape.
 
         Args:
             tiles: 2-D arrays of raw counts, finite, any real dtype.
-            normalization: Normalization of the tiles' channel and series.
+            normalization: Normalisation of the tiles' channel and series.
             rate: Position on the gain curve in [0, 1], 0 fewest bits.
+            neighbours: Same places of the planes before and after each tile, raw counts, None where there is
+                none; they are brought to the tile's brightness. None: every tile is encoded alone.
 
         Raises:
-            ValueError: if there is no tile, a tile is not 2-D, shapes differ, a value is not finite, or the
-                rate is out of range.
+            ValueError: If there is no tile, a tile is not 2-D, shapes differ, a value is not finite, the rate
+                is out of range, or neighbours are given to a model that sees single planes.
         """
         _check(tiles, rate)
+        self._check_neighbours(tiles, neighbours)
         self.encoder_calls += 1
         rate = float(np.float32(rate))  # as the bitstream keeps it
         with torch.inference_mode():
-            features = self._features(tiles, normalization)
+            features = self._features(tiles, normalization, neighbours)
             symbols, bits = self._network.quantize_and_count(features, self._rates(len(tiles), rate))
         parts = [part.to(torch.int16).cpu().numpy() for part in symbols]
         costs = bits.double().cpu().numpy()
@@ -101,14 +122,20 @@ class Codec:
         ]
 
     def sweep(
-        self, tile: NDArray[Any], normalization: Normalization, rates: Sequence[float]
+        self,
+        tile: NDArray[Any],
+        normalization: Normalization,
+        rates: Sequence[float],
+        neighbours: Neighbours | None = None,
     ) -> Iterator[tuple[NDArray[np.float32], float]]:
         """Fidelity decode in network units (2-D) and bpp of one tile at several rates, analysed only once."""
+        given = None if neighbours is None else [neighbours]
         _check([tile], 0.0)
+        self._check_neighbours([tile], given)
         self.encoder_calls += 1
         height, width = tile.shape
         with torch.inference_mode():
-            features = self._features([tile], normalization)
+            features = self._features([tile], normalization, given)
             for rate in rates:
                 q = self._rates(1, rate)
                 latents, bits = self._network.coded(features, q)
@@ -143,7 +170,7 @@ class Codec:
             raise ValueError(
                 f"places: expected one for each of the {len(latents)} latents, found {len(places)}"
             )
-        _check_latents(latents, self._network.symbol_channels)
+        _check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
         with torch.inference_mode():
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self._device)
             hat = self._network.latents(_symbols(latents, self._device), rates)
@@ -179,7 +206,7 @@ class Codec:
             BitstreamError: if the bytes are foreign, truncated, altered, of a newer version or another model.
         """
         tile = unpack(data, self.digest)
-        expected = (*Symbols._fields, "means")
+        expected = (*self._network.hyperprior.kinds, "means")
         if len(tile.payloads) != len(expected):
             raise BitstreamError(
                 f"data: expected {len(expected)} payloads ({', '.join(expected)}), found {len(tile.payloads)}"
@@ -199,10 +226,33 @@ class Codec:
         normalization = Normalization(noise, head.center, head.scale)
         return Latents(parts, means, (head.height, head.width), head.rate, normalization, 8.0 * len(data))
 
-    def _features(self, tiles: Sequence[NDArray[Any]], normalization: Normalization) -> Tensor:
-        return self._network.analysis(
-            network_input([normalization.forward(tile) for tile in tiles], self._device)
-        )
+    def _features(
+        self,
+        tiles: Sequence[NDArray[Any]],
+        normalization: Normalization,
+        neighbours: Sequence[Neighbours] | None,
+    ) -> tuple[Tensor, ...]:
+        beside = neighbours and [
+            normalized_neighbours(tile, pair, normalization)
+            for tile, pair in zip(tiles, neighbours, strict=True)
+        ]
+        planes = [normalization.forward(tile) for tile in tiles]
+        return self._network.analysis(*network_input(planes, self._device, beside))
+
+    def _check_neighbours(
+        self, tiles: Sequence[NDArray[Any]], neighbours: Sequence[Neighbours] | None
+    ) -> None:
+        if neighbours is None:
+            return
+        if self.planes == 1:
+            raise ValueError(
+                f"neighbours: expected none, model {self.card.name} encodes every plane alone; leave them out"
+            )
+        if len(neighbours) != len(tiles):
+            raise ValueError(
+                f"neighbours: expected a pair for each of the {len(tiles)} tiles, found {len(neighbours)}"
+            )
+        _check([tiles[0], *(other for pair in neighbours for other in pair if other is not None)], 0.0)
 
     def _rates(self, count: int, rate: float) -> Tensor:
         return torch.full((count,), rate, dtype=torch.float32, device=self._device)
@@ -235,12 +285,12 @@ def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
     return correct_means(counts, means)
 
 
-def _check_latents(latents: Sequence[Latents], expected: tuple[int, ...]) -> None:
+def _check_latents(latents: Sequence[Latents], kinds: tuple[str, ...], expected: tuple[int, ...]) -> None:
     for item in latents:
         found = tuple(len(part) for part in item.symbols)
         if found != expected:
             raise ValueError(
-                f"latents must have {expected} channels ({', '.join(Symbols._fields)}) for this model, "
+                f"latents must have {expected} channels ({', '.join(kinds)}) for this model, "
                 f"found {found}; decode them with the model that encoded them"
             )
         if item.shape != latents[0].shape:

@@ -1,36 +1,96 @@
-"""What the network is given: normalised planes, as large as its strides ask for.
+"""What the network is given: normalised planes, as large as its strides ask for, and their neighbours.
 
-Codec, validation and fine-tuning share it.
+Codec, validation and fine-tuning share it. A neighbour is the plane before or after along one axis. It helps
+only as far as it shows the same, so it is first brought to the brightness of the plane it stands beside:
+specimens bleach, lamps flicker.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.decoders.place import Place
-from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
+from napari_rdpdenoise.nn.network import STRIDE, Frames, RdpNetwork
+
+Neighbours = tuple[NDArray[Any] | None, NDArray[Any] | None]
+"""Planes before and after, raw counts (2-D), of the shape of the plane between them; None where none is."""
+
+ALONE: Neighbours = (None, None)
+"""Neighbours of a plane by itself."""
+
+_BLOCK = 16  # px of the blocks whose brightness is compared
+_FURTHEST = 4.0  # times brighter or darker; what differs more is another scene
 
 
-def network_input(planes: Sequence[NDArray[np.float32]], device: torch.device | str) -> Tensor:
-    """Planes of one shape as a batch (b, 1, h, w), mirrored at their lower ends to multiples of 16 px.
+def any_of(neighbours: Neighbours) -> bool:
+    """Whether one of a plane's neighbours is there."""
+    return any(other is not None for other in neighbours)
+
+
+def network_input(
+    planes: Sequence[NDArray[np.float32]],
+    device: torch.device | str,
+    neighbours: Sequence[Neighbours] | None = None,
+) -> Frames:
+    """Planes of one shape as a batch, mirrored at their lower ends to multiples of 16 px.
 
     Args:
         planes: 2-D arrays in network units, from `Normalization.forward`.
         device: Torch device of the batch.
+        neighbours: Planes before and after each of them, in network units; None for a network that sees one.
     """
-    pad = [(0, 0), *((0, -n % STRIDE) for n in planes[0].shape)]
-    padded = np.pad(np.stack(planes), pad, mode="symmetric").astype(np.float32, copy=False)
-    return torch.from_numpy(padded)[:, None].to(device)
+    if neighbours is None:
+        return Frames(_padded(np.stack(planes)[:, None]).to(device))
+    rows = [(before, plane, after) for plane, (before, after) in zip(planes, neighbours, strict=True)]
+    stacked = [[np.zeros_like(row[1]) if part is None else part for part in row] for row in rows]
+    presence = [[float(row[0] is not None), float(row[2] is not None)] for row in rows]
+    return Frames(_padded(np.array(stacked)).to(device), torch.tensor(presence, device=device))
+
+
+def normalized_neighbours(
+    plane: NDArray[Any], neighbours: Neighbours, normalization: Normalization
+) -> Neighbours:
+    """Neighbours in network units, at the brightness of the plane that they stand beside.
+
+    Args:
+        plane: Plane to encode, raw counts (2-D).
+        neighbours: Planes before and after it, raw counts.
+        normalization: Normalisation of all of them.
+    """
+    before, after = (
+        None if other is None else normalization.forward(alike(other, plane, normalization.noise.offset))
+        for other in neighbours
+    )
+    return before, after
+
+
+def alike(other: NDArray[Any], plane: NDArray[Any], offset: float) -> NDArray[np.float32]:
+    """A plane, counts, at the brightness of another: the light above the offset times one factor.
+
+    The factor is the median ratio of block means, in which blocks that are bright in both weigh more: what
+    moved, or came new in a few of them, does not change it.
+    """
+    light, own = (_block_means(np.asarray(image, np.float64) - offset) for image in (plane, other))
+    lit, weight = (light > 0) & (own > 0), np.square(np.minimum(light, own))
+    factor = _weighted_median(light[lit] / own[lit], weight[lit]) if lit.any() else 1.0
+    if not 1 / _FURTHEST <= factor <= _FURTHEST:
+        factor = 1.0
+    return np.asarray((other - np.float64(offset)) * factor + offset, dtype=np.float32)
 
 
 def through(
-    network: RdpNetwork, plane: NDArray[np.floating], rate: float, names: Iterable[str] = (FIDELITY,)
+    network: RdpNetwork,
+    plane: NDArray[np.floating],
+    rate: float,
+    names: Iterable[str] = (FIDELITY,),
+    neighbours: Neighbours | None = None,
 ) -> dict[str, NDArray[np.float32]]:
     """What decoders make of one plane that went through the integers, as in the corner of a plane of seed 0.
 
@@ -39,6 +99,7 @@ def through(
         plane: 2-D array in network units.
         rate: Position on the gain curve, 0 to 1.
         names: Names of the decoders.
+        neighbours: Planes before and after it in network units, from `normalized_neighbours`; None for none.
 
     Returns:
         Images in network units by decoder, each of the plane's shape.
@@ -48,7 +109,27 @@ def through(
     """
     height, width = plane.shape
     device = next(network.parameters()).device
+    given = None if neighbours is None else [neighbours]
     with torch.no_grad():
         q = torch.full((1,), rate, device=device)
-        images = network.through(network_input([plane], device), q, names, [Place()])
+        images = network.through(network_input([plane], device, given), q, names, [Place()])
     return {name: image[0, 0, :height, :width].cpu().numpy() for name, image in images.items()}
+
+
+def _padded(stacked: NDArray[np.floating]) -> torch.Tensor:
+    pad = [(0, 0), (0, 0), *((0, -n % STRIDE) for n in stacked.shape[-2:])]
+    return torch.from_numpy(np.pad(stacked, pad, mode="symmetric").astype(np.float32, copy=False))
+
+
+def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:
+    order = np.argsort(values)
+    below = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(below, below[-1] / 2)])
+
+
+def _block_means(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of blocks of 16x16 px, or as large as the image, one after the other; ends are left out."""
+    height, width = (min(_BLOCK, n) for n in image.shape)
+    rows, columns = image.shape[0] // height, image.shape[1] // width
+    cut = image[: rows * height, : columns * width]
+    return np.asarray(cut.reshape(rows, height, columns, width).mean((1, 3))).ravel()

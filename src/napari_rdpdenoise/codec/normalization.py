@@ -2,7 +2,8 @@
 
 ``u = (t - center) * scale / 4`` with ``t`` the stabilised value (noise variance 1, see ``noise.py``). One
 network then serves every camera, gain and bit depth: it always meets noise of the same strength. ``scale``
-is 1, and below 1 only for images so clean that their range exceeds 64 noise standard deviations.
+is 1, and below 1 only for images so clean that their range exceeds 64 noise standard deviations, where a
+model was not trained on such: those of format 1.
 """
 
 from __future__ import annotations
@@ -49,12 +50,22 @@ class Normalization:
         return unstabilize(t, self.noise)
 
 
-def fit_normalization(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Normalization:
-    """Centre and scale from a sample of one channel's planes (2-D arrays, raw counts)."""
+def fit_normalization(
+    planes: Sequence[NDArray[Any]], noise: NoiseModel, bounded: bool = True
+) -> Normalization:
+    """Centre and scale from a sample of one channel's planes.
+
+    Args:
+        planes: 2-D arrays, raw counts; missing values may be NaN.
+        noise: Noise of the channel.
+        bounded: Whether to scale a range of more than 64 noise standard deviations down to that, as models
+            of format 1 need it: `Codec.bounded`.
+    """
     step = max(1, int(sum(p.size for p in planes) // 1_000_000))
     values = np.concatenate([np.ravel(p)[::step] for p in planes])
     values = stabilize(values[np.isfinite(values)], noise)
     if values.size == 0:
         return Normalization(noise, 0.0, 1.0)
     low, center, high = np.percentile(values, [0.1, 50.0, 99.9])
-    return Normalization(noise, float(center), float(min(1.0, MAX_RANGE / max(high - low, 1e-6))))
+    scale = min(1.0, MAX_RANGE / max(high - low, 1e-6)) if bounded else 1.0
+    return Normalization(noise, float(center), float(scale))

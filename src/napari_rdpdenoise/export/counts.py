@@ -27,13 +27,15 @@ class Units(nn.Module):
 
     Args:
         noise: Noise of the camera.
+        bounded: Whether `fit` scales a wide range down, see `Codec.bounded`.
     """
 
-    def __init__(self, noise: NoiseModel) -> None:
+    def __init__(self, noise: NoiseModel, bounded: bool = True) -> None:
         super().__init__()
         self.gain, self.offset, self.read_noise = float(noise.gain), float(noise.offset), noise.read_noise
         s = noise.read_electrons if noise.gain > 0 else 0.0
-        self.s, self.unit, self.max_range = s, UNIT, MAX_RANGE
+        self.s, self.unit = s, UNIT
+        self.max_range = MAX_RANGE if bounded else float("inf")
         self.tabled = noise.gain > 0 and s <= TABLE_READ
         # where there are no tables, TorchScript still wants their names
         light, mean, _ = moments_table(round(s, 4) if self.tabled else 0.0)

@@ -81,6 +81,12 @@ class Story:
             if self.fixed.realism > 0
             else ""
         )
+        alone = (
+            "- The model can use the planes before and after the one it denoises; this package gives it "
+            "neither.\n"
+            if card.network.planes > 1
+            else ""
+        )
         return f"""# {self.name}
 
 {self.description()}
@@ -96,7 +102,7 @@ Made by napari-rdpdenoise {__version__} from its model `{card.name}` (sha256 {ca
 - {units}
 - Rate {self.fixed.rate:.4g} of 0 (strongest denoising) to 1; realism {self.fixed.realism:g} of 0 (lowest
   error) to 1.
-{grain}{"".join(f"- Noticed on the sample: {text}{chr(10)}" for text in self.remarks)}
+{grain}{alone}{"".join(f"- Noticed on the sample: {text}{chr(10)}" for text in self.remarks)}
 The module also takes sizes other than those listed. Blocks should overlap by {HALO} px at each edge, as the
 halo of the output says.
 

@@ -60,14 +60,17 @@ def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
         warnings.simplefilter("ignore", FutureWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
         traced = torch.jit.trace(passes, example, check_trace=False)
-        whole = torch.jit.script(_Counts(traced, grain, fixed).eval())
+        whole = torch.jit.script(_Counts(traced, grain, fixed, network.config.bounded).eval())
         file = io.BytesIO()
         torch.jit.save(whole, file)
     return file.getvalue()
 
 
 class _Pass(nn.Module):
-    """Network units (b, 1, h, w) to the decodes (b, 1 or 2, h, w), through the integers of `Codec.encode`."""
+    """Network units (b, 1, h, w) to the decodes (b, 1 or 2, h, w), through the integers of `Codec.encode`.
+
+    A network that sees neighbours is given none: an exported model takes one plane.
+    """
 
     def __init__(self, network: RdpNetwork, rate: float, names: Sequence[str]) -> None:
         super().__init__()
@@ -84,10 +87,10 @@ class _Pass(nn.Module):
 class _Counts(nn.Module):
     """Around the network: units, padding, block means, blend. Missing values stay missing."""
 
-    def __init__(self, network: nn.Module, grain: Grain, fixed: Fixed) -> None:
+    def __init__(self, network: nn.Module, grain: Grain, fixed: Fixed, bounded: bool) -> None:
         super().__init__()
         self.network, self.grain = network, grain
-        self.units, self.means = Units(fixed.noise), Means()
+        self.units, self.means = Units(fixed.noise, bounded), Means()
         given = fixed.normalization
         self.fitted = given is None
         self.center, self.scale = (0.0, 1.0) if given is None else (given.center, given.scale)

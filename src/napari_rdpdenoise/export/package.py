@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, load_model, plane_seed
+from napari_rdpdenoise.codec import Codec, Normalization, load_model, plane_seed
 from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.codec.models import build_network
 from napari_rdpdenoise.export.describe import LEAST, Story, cover
@@ -144,7 +144,9 @@ def _measured(
                 f"found {chosen.channel}"
             )
         windows = sample_windows(source, None if axis is None else chosen.channel)
-        normalization = measure_channel(windows) if noise is None else fit_normalization(windows, noise)
+        normalization = (
+            measure_channel(windows, codec.bounded) if noise is None else codec.fit(windows, noise)
+        )
         plan = plan_channel(windows, normalization, RunSettings(rate=chosen.rate), codec, None)
         return normalization, plan.rate, tuple(doubts(windows, plan, codec))
 

@@ -16,7 +16,7 @@ from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.finetune.references import ReferenceCrops, display_range
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
-from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage, stacked
+from napari_rdpdenoise.train.data.batches import Batch, Row, TrainingData, ValidationImage, stacked
 from napari_rdpdenoise.train.data.camera import Exposure
 from napari_rdpdenoise.train.data.images import random_crop
 from napari_rdpdenoise.train.data.sources import KnownTargetSource, Pair, Sample, Source
@@ -111,13 +111,19 @@ class InMemoryData(TrainingData):
         samples = [self._simulated.draw(self.settings.crop, rng) for _ in range(count)]
         return stacked([self._normalized(sample, rng) for sample in samples])
 
-    def _normalized(self, sample: Sample, rng: np.random.Generator) -> tuple[NDArray, ...]:
-        noisy, target, weight, tone = super()._normalized(sample, rng)
+    @property
+    def planes(self) -> int:
+        """One: what is learned from is single planes, whatever else the network can see."""
+        return 1
+
+    def _normalized(self, sample: Sample, rng: np.random.Generator) -> Row:
+        row = super()._normalized(sample, rng)
         if sample.scale is not None and sample.exposure.second is not None:
             # so that an error of exactly the noise is 1, of clean and of dim images too
             expected = float(stabilized_variance(sample.exposure.clean, sample.exposure.noise).mean())
-            weight = (weight / (sample.scale**2 * expected)).astype(np.float32)
-        return noisy, target, weight, tone
+            weight = (row.weight / (sample.scale**2 * expected)).astype(np.float32)
+            row = row._replace(weight=weight)
+        return row
 
 
 def denoised_pairs(

@@ -13,7 +13,6 @@ from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.codec.library import find, model_folder
 from napari_rdpdenoise.codec.models import build_network
-from napari_rdpdenoise.codec.normalization import fit_normalization
 from napari_rdpdenoise.finetune.guard import Goal
 from napari_rdpdenoise.finetune.images import Planes, filled
 from napari_rdpdenoise.finetune.in_memory import InMemoryData
@@ -105,7 +104,7 @@ def measure(
     """Measure noise, normalisation and rate of noisy images, whose split (planes in counts) is given."""
     planes = [filled(plane) for plane in images.planes]
     noise = estimate_noise(planes)
-    normalization = fit_normalization(planes, noise)
+    normalization = codec.fit(planes, noise)
     remarks = list(noise.notes)
     if images.left_out:
         remarks.append(f"{images.left_out} planes are left out, {len(images)} are enough")

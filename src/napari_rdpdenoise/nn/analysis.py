@@ -1,31 +1,61 @@
-"""Analysis transform: normalised image to latents at 1/8 resolution."""
+"""Analysis transform: normalised planes to latents at 1/8 resolution, and to details at 1/4."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.layers import ResidualBlock, conv
+from napari_rdpdenoise.nn.layers import ResidualBlock, conv, in_turn
+
+_STEM = 4  # px that the stem folds into channels, each way
 
 
 class Analysis(nn.Module):
-    """(b, 1, 8h, 8w) -> (b, latent_channels, h, w).
+    """The plane to encode, beside its neighbours or alone, to its latents: those of 1/8 first.
+
+    ::
+
+        planes, presence -> stem -> blocks at 1/4 -> blocks at 1/8 -> (b, latent_channels, h, w)
+                                         `---------> details          (b, detail_channels, 2h, 2w)
 
     The stem folds 4x4 pixels into channels, because at full resolution, with few channels, a CPU spends most
-    of its time on few multiply-accumulates.
+    of its time on few multiply-accumulates. Of a network of three planes it also sees two maps, which are 1
+    where the previous and the next plane are there; one that is not is 0 whatever its pixels hold.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
         super().__init__()
         quarter, eighth = config.quarter_channels, config.eighth_channels
         self.layers = nn.Sequential(
-            nn.PixelUnshuffle(4),
-            conv(16, quarter),
+            nn.PixelUnshuffle(_STEM),
+            conv(config.planes * _STEM**2 + config.planes - 1, quarter),
             *(ResidualBlock(quarter) for _ in range(config.encoder_blocks[0])),
             conv(quarter, eighth, stride=2),
             *(ResidualBlock(eighth) for _ in range(config.encoder_blocks[1])),
             conv(eighth, config.latent_channels),
         )
+        self.detail = conv(quarter, config.detail_channels) if config.detail_channels else None
+        self._planes, self._eighth_at = config.planes, config.encoder_blocks[0] + 2
 
-    def forward(self, image: Tensor) -> Tensor:
-        return self.layers(image)
+    def forward(self, planes: Tensor, presence: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Latents by kind.
+
+        Args:
+            planes: Previous, current and next plane (b, 3, 8h, 8w), or the current one alone (b, 1, 8h, 8w).
+            presence: Whether previous and next are there (b, 2), 1 or 0; None with a plane alone.
+        """
+        x = self.layers[0](planes) if self._planes == 1 else self._folded(planes, presence)
+        x = in_turn(self.layers[1 : self._eighth_at], x)
+        y = in_turn(self.layers[self._eighth_at :], x)
+        return (y,) if self.detail is None else (y, self.detail(x))
+
+    def _folded(self, planes: Tensor, presence: Tensor | None) -> Tensor:
+        """Planes and presence as the stem takes them."""
+        if presence is None:
+            planes = nn.functional.pad(planes, (0, 0, 0, 0, 1, 1))
+            presence = planes.new_zeros(planes.shape[0], 2)
+        there = nn.functional.pad(presence[:, :, None, None], (0, 0, 0, 0, 0, 1), value=1.0)
+        folded = self.layers[0](torch.where(there[:, [0, 2, 1]] > 0, planes, 0.0))
+        maps = presence[:, :, None, None].expand(-1, -1, *folded.shape[-2:])
+        return torch.cat([folded, maps], 1)

@@ -1,6 +1,8 @@
-"""The sizes of a codec network, as saved in a model's card."""
+"""The sizes of a codec network, as saved in a model's card, and what follows from them."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -8,7 +10,7 @@ from napari_rdpdenoise.nn.decoder_names import PATH
 
 
 class NetworkConfig(BaseModel):
-    """Widths and depths of the codec network; the strides (stem 4, latents 8, hyper-latents 16) are fixed."""
+    """Widths and depths of the codec network; strides are fixed: stem 4, latents 8, details 4, hyper 16."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,11 +20,25 @@ class NetworkConfig(BaseModel):
     hyper_channels: int = Field(64, multiple_of=16, description="hyper-latent channels at 1/16 resolution")
     encoder_blocks: tuple[int, int] = Field((3, 2), description="residual blocks at 1/4 and 1/8, analysis")
     decoder_blocks: tuple[int, int] = Field((2, 2), description="residual blocks at 1/4 and 1/8, synthesis")
+    planes: Literal[1, 3] = Field(1, description="planes that are seen: one alone, or previous and next too")
+    detail_channels: int = Field(
+        0, ge=0, multiple_of=8, description="detail latent channels at 1/4 resolution; 0 for none"
+    )
     gain_anchors: int = Field(8, ge=2, description="positions of the rate axis that own a gain vector")
     realism: bool = Field(False, description="whether a realism decoder is present")
     grain_channels: int = Field(
         0, ge=0, le=64, description="random numbers per 4x4 px that the realism decoder is given; 0 for none"
     )
+
+    @property
+    def format(self) -> int:
+        """Version of the network code that the weights need: 2 with neighbours or details, else 1."""
+        return 1 if self.planes == 1 and not self.detail_channels else 2
+
+    @property
+    def bounded(self) -> bool:
+        """Whether images so clean that they exceed the trained range are scaled down to it: format 1 only."""
+        return self.format == 1
 
     @property
     def decoders(self) -> tuple[str, ...]:

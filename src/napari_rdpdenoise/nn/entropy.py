@@ -2,9 +2,10 @@
 
 The one module that imports compressai (3 s), so it is imported only when a network is built.
 
-Symbols: ``y`` gained latents (b, c, h, w); ``z`` hyper-latents at half that resolution; ``mu``, ``sigma``
-mean and scale of y given z. ``y_sym = round(y - mu)`` and ``z_sym = round(z - median)`` are the integers
-that are kept; both sides recompute mu and sigma from ``z_sym``, so nothing else has to be stored.
+Symbols: ``y`` gained latents (b, c, h, w); ``d`` details at twice that resolution, where the network has
+them; ``z`` hyper-latents at half of it; ``mu``, ``sigma`` mean and scale of y, and of d, given z.
+``y_sym = round(y - mu)``, d alike, and ``z_sym = round(z - median)`` are the integers that are kept; both
+sides recompute mu and sigma from ``z_sym``, so nothing else has to be stored.
 
 Source: Minnen, Balle, Toderici, "Joint autoregressive and hierarchical priors", NeurIPS 2018 (mean-scale
 part).
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import torch
@@ -22,7 +23,7 @@ from torch import Tensor, nn
 
 from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.layers import conv
+from napari_rdpdenoise.nn.layers import conv, in_turn, start_small
 
 keep_triton_out()
 from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional  # noqa: E402
@@ -33,11 +34,37 @@ _WIDEST = 4096  # symbols to each side in the tables of costs
 _SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256.0), 64)).tolist()
 
 
-class Symbols(NamedTuple):
-    """Integer latents of one batch: y (b, c, h, w) and z (b, k, h/2, w/2), int32 within 16 bits."""
+class Symbols(tuple[Tensor, ...]):
+    """Integers of one batch by kind, int32 within 16 bits: y, z and, where there are details, d.
 
-    y: Tensor
-    z: Tensor
+    Cached and coded latents keep this order.
+    """
+
+    def __new__(cls, y: Tensor, z: Tensor, *finer: Tensor) -> Symbols:
+        """Symbols of the kinds that a network has."""
+        return super().__new__(cls, (y, z, *finer))
+
+    @property
+    def y(self) -> Tensor:
+        """Symbols of the latents (b, c, h, w)."""
+        return self[0]
+
+    @property
+    def z(self) -> Tensor:
+        """Symbols of the hyper-latents (b, k, h/2, w/2)."""
+        return self[1]
+
+    @property
+    def latents(self) -> tuple[Tensor, ...]:
+        """Symbols of what decoders read: y and all finer kinds."""
+        return (self[0], *self[2:])
+
+
+class Moments(NamedTuple):
+    """Mean and scale of the latents of one kind."""
+
+    mu: Tensor
+    sigma: Tensor
 
 
 class Hyperprior(nn.Module):
@@ -59,67 +86,85 @@ class Hyperprior(nn.Module):
             nn.LeakyReLU(0.1, inplace=True),
             conv(hyper, 2 * latent),
         )
+        self.detail_analysis: nn.Sequential | None = None
+        self.detail_synthesis: nn.Sequential | None = None
+        if detail := config.detail_channels:
+            first = conv(4 * detail, hyper)
+            start_small(first)
+            self.detail_analysis = nn.Sequential(nn.PixelUnshuffle(2), first)
+            self.detail_synthesis = nn.Sequential(conv(hyper, 8 * detail), nn.PixelShuffle(2))
         self.bottleneck = EntropyBottleneck(hyper)
         self.conditional = GaussianConditional(_SCALES)
         self._edges = torch.tensor(_SCALES[:-1])
         self._coder: _Coder | None = None
 
-    def forward(self, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Training pass: straight-through rounded latents and bits per sample (b,)."""
-        z = self.analysis(y)
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        """Names of the kinds of symbols, in their order."""
+        return ("y", "z") if self.detail_analysis is None else ("y", "z", "d")
+
+    def forward(self, *latents: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
+        """Training pass: straight-through rounded latents by kind and bits per sample (b,)."""
+        z = self._hyper_latents(latents)
         _, z_likelihood = self.bottleneck(z)
         median = self._medians()
-        z_hat = _round_through(z - median) + median
-        mu, sigma = self._moments(z_hat)
-        _, y_likelihood = self.conditional(y, sigma, means=mu, training=self.training)
-        y_hat = _round_through(y - mu) + mu
-        return y_hat, _bits(y_likelihood) + _bits(z_likelihood)
+        moments = self._moments(_round_through(z - median) + median)
+        likelihoods = [
+            self.conditional(y, sigma, means=mu, training=self.training)[1]
+            for y, (mu, sigma) in zip(latents, moments, strict=True)
+        ]
+        hats = [_round_through(y - mu) + mu for y, (mu, _) in zip(latents, moments, strict=True)]
+        bits = sum((_bits(likelihood) for likelihood in likelihoods[1:]), _bits(likelihoods[0]))
+        return tuple(hats), bits + _bits(z_likelihood)
 
-    def quantize(self, y: Tensor) -> Symbols:
-        """Integer symbols of gained latents."""
-        return self._symbols(y)[0]
+    def quantize(self, *latents: Tensor) -> Symbols:
+        """Integer symbols of gained latents of each kind."""
+        return self._symbols(latents)[0]
 
-    def dequantize(self, symbols: Symbols) -> Tensor:
+    def dequantize(self, symbols: Symbols) -> tuple[Tensor, ...]:
         """Latents (float32) that the symbols stand for; inverts :meth:`quantize` up to the rounding."""
-        mu, _ = self._moments(symbols.z.to(self._medians().dtype) + self._medians())
-        return symbols.y.to(mu.dtype) + mu
+        return _restored(symbols, self._moments(symbols.z.to(self._medians().dtype) + self._medians()))
 
     def estimated_bits(self, symbols: Symbols) -> Tensor:
         """Bits (b,) that the symbols will take, looked up in the coder's own tables, without coding them.
 
         Needs :meth:`prepare_coder`. A look-up takes a tenth of the time of evaluating the likelihoods.
         """
-        _, sigma = self._moments(symbols.z.to(self._medians().dtype) + self._medians())
-        return self._cost(symbols, sigma)
+        moments = self._moments(symbols.z.to(self._medians().dtype) + self._medians())
+        return self._cost(symbols, moments)
 
-    def quantize_and_count(self, y: Tensor) -> tuple[Symbols, Tensor]:
+    def quantize_and_count(self, *latents: Tensor) -> tuple[Symbols, Tensor]:
         """:meth:`quantize` and :meth:`estimated_bits` at the cost of one."""
-        symbols, _, sigma = self._symbols(y)
-        return symbols, self._cost(symbols, sigma)
+        symbols, moments = self._symbols(latents)
+        return symbols, self._cost(symbols, moments)
 
-    def rounded(self, y: Tensor) -> Tensor:
+    def rounded(self, *latents: Tensor) -> tuple[Tensor, ...]:
         """:meth:`quantize` and :meth:`dequantize` at the cost of one."""
-        symbols, mu, _ = self._symbols(y)
-        return symbols.y.to(mu.dtype) + mu
+        return _restored(*self._symbols(latents))
 
-    def rounded_and_counted(self, y: Tensor) -> tuple[Tensor, Tensor]:
+    def rounded_and_counted(self, *latents: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
         """:meth:`rounded` and :meth:`estimated_bits` at the cost of one."""
-        symbols, mu, sigma = self._symbols(y)
-        return symbols.y.to(mu.dtype) + mu, self._cost(symbols, sigma)
+        symbols, moments = self._symbols(latents)
+        return _restored(symbols, moments), self._cost(symbols, moments)
 
-    def _symbols(self, y: Tensor) -> tuple[Symbols, Tensor, Tensor]:
+    def _symbols(self, latents: tuple[Tensor, ...]) -> tuple[Symbols, list[Moments]]:
         median = self._medians()
-        z_sym = torch.round(self.analysis(y) - median).clamp(*_INT16)
-        mu, sigma = self._moments(z_sym + median)
-        y_sym = torch.round(y - mu).clamp(*_INT16)
-        return Symbols(y_sym.to(torch.int32), z_sym.to(torch.int32)), mu, sigma
+        z_sym = torch.round(self._hyper_latents(latents) - median).clamp(*_INT16)
+        moments = self._moments(z_sym + median)
+        y, *finer = (
+            torch.round(y - mu).clamp(*_INT16).to(torch.int32)
+            for y, (mu, _) in zip(latents, moments, strict=True)
+        )
+        return Symbols(y, z_sym.to(torch.int32), *finer), moments
 
-    def _cost(self, symbols: Symbols, sigma: Tensor) -> Tensor:
+    def _cost(self, symbols: Symbols, moments: Iterable[Moments]) -> Tensor:
         coder = self._prepared()
-        scale = torch.bucketize(sigma.contiguous(), self._edges.to(sigma.device), out_int32=True)
-        channel = torch.arange(symbols.z.shape[1], device=sigma.device, dtype=torch.int32)[:, None, None]
-        y, z = coder.y_cost(scale, symbols.y), coder.z_cost(channel[None], symbols.z)
-        return y.flatten(1).sum(1) + z.flatten(1).sum(1)
+        channel = torch.arange(symbols.z.shape[1], device=symbols.z.device, dtype=torch.int32)[:, None, None]
+        cost = coder.z_cost(channel[None], symbols.z).flatten(1).sum(1)
+        for kept, (_, sigma) in zip(symbols.latents, moments, strict=True):
+            scale = torch.bucketize(sigma.contiguous(), self._edges.to(sigma.device), out_int32=True)
+            cost = coder.cost(scale, kept).flatten(1).sum(1) + cost
+        return cost
 
     def encode(self, symbols: Symbols) -> list[tuple[bytes, ...]]:
         """Entropy-code each sample of a batch to one payload for each kind of symbols."""
@@ -142,9 +187,14 @@ class Hyperprior(nn.Module):
         """Loss of the bottleneck's quantiles (medians and tails of z)."""
         return self.bottleneck.loss()
 
-    def _moments(self, z_hat: Tensor) -> tuple[Tensor, Tensor]:
-        mu, raw = self.synthesis(z_hat).chunk(2, 1)
-        return mu, nn.functional.softplus(raw) + _SCALE_FLOOR
+    def _hyper_latents(self, latents: tuple[Tensor, ...]) -> Tensor:
+        x = self.analysis[0](latents[0])
+        if self.detail_analysis is not None:
+            x = x + self.detail_analysis(latents[1])
+        return in_turn(self.analysis[1:], x)
+
+    def _moments(self, z_hat: Tensor) -> list[Moments]:
+        return _moments_by_kind(self.synthesis, self.detail_synthesis, z_hat)
 
     def _medians(self) -> Tensor:
         return self.bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach()
@@ -162,34 +212,44 @@ class _Coder:
         self._bottleneck.update(force=True)
         self._conditional.update_scale_table(_SCALES, force=True)
         self._synthesis = copy.deepcopy(hyperprior.synthesis).double().cpu()
+        self._detail_synthesis = copy.deepcopy(hyperprior.detail_synthesis)
+        if self._detail_synthesis is not None:
+            self._detail_synthesis.double().cpu()
         self._medians = hyperprior._medians().cpu()
-        self.y_cost, self.z_cost = _CostTable(self._conditional), _CostTable(self._bottleneck)
+        self.cost, self.z_cost = _CostTable(self._conditional), _CostTable(self._bottleneck)
 
     def encode(self, symbols: Symbols) -> list[tuple[bytes, ...]]:
         out: list[tuple[bytes, ...]] = []
-        for y, z in zip(symbols.y.cpu()[:, None], symbols.z.cpu()[:, None], strict=True):
-            z_bytes = self._bottleneck.compress(z.float() + self._medians)[0]
-            y_bytes = self._conditional.compress(y.float(), self._scale_indexes(z))[0]
-            out.append((y_bytes, z_bytes))
+        for parts in zip(*(part.cpu()[:, None] for part in symbols), strict=True):
+            one = Symbols(*parts)
+            z_bytes = self._bottleneck.compress(one.z.float() + self._medians)[0]
+            y_bytes, *finer = (
+                self._conditional.compress(kept.float(), indexes)[0]
+                for kept, indexes in zip(one.latents, self._scale_indexes(one.z), strict=True)
+            )
+            out.append((y_bytes, z_bytes, *finer))
         return out
 
     def decode(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
-        y_bytes, z_bytes = payloads
+        y_bytes, z_bytes, *finer_bytes = payloads
         z_hat = self._bottleneck.decompress([z_bytes], list(shape))
         z = torch.round(z_hat - self._medians).to(torch.int32)
-        y = self._conditional.decompress([y_bytes], self._scale_indexes(z))
-        return Symbols(torch.round(y).to(torch.int32), z)
+        y, *finer = (
+            torch.round(self._conditional.decompress([coded], indexes)).to(torch.int32)
+            for coded, indexes in zip((y_bytes, *finer_bytes), self._scale_indexes(z), strict=True)
+        )
+        return Symbols(y, z, *finer)
 
-    def _scale_indexes(self, z_sym: Tensor) -> Tensor:
-        """Table index of every latent's scale, from z alone.
+    def _scale_indexes(self, z_sym: Tensor) -> list[Tensor]:
+        """Table index of every latent's scale by kind, from z alone.
 
         In float64: writer and reader must agree on every index, whatever the batch size, threads or machine;
         differences in the last bit of float32 would not.
         """
+        z_hat, edges = z_sym.double() + self._medians.double(), torch.tensor(_SCALES[:-1])
         with torch.no_grad():
-            raw = self._synthesis(z_sym.double() + self._medians.double()).chunk(2, 1)[1]
-        sigma = nn.functional.softplus(raw) + _SCALE_FLOOR
-        return torch.bucketize(sigma.float().contiguous(), torch.tensor(_SCALES[:-1])).to(torch.int32)
+            found = _moments_by_kind(self._synthesis, self._detail_synthesis, z_hat)
+        return [torch.bucketize(m.sigma.float().contiguous(), edges).to(torch.int32) for m in found]
 
 
 class _CostTable:
@@ -219,6 +279,23 @@ class _CostTable:
             self._bits = self._bits.to(symbols.device)
         place = symbols.clamp(-self._reach, self._reach).add_(row * self._bits.shape[1] + self._reach)
         return torch.take(self._bits, place.long())
+
+
+def _moments_by_kind(
+    synthesis: nn.Sequential, detail_synthesis: nn.Sequential | None, z_hat: Tensor
+) -> list[Moments]:
+    """Moments of y and, where there are details, of d; both follow from one tensor at y's resolution."""
+    shared = in_turn(synthesis[:-1], z_hat)
+    found = [synthesis[-1](shared)]
+    if detail_synthesis is not None:
+        found.append(detail_synthesis(shared))
+    pairs = (out.chunk(2, 1) for out in found)
+    return [Moments(mu, nn.functional.softplus(raw) + _SCALE_FLOOR) for mu, raw in pairs]
+
+
+def _restored(symbols: Symbols, moments: Iterable[Moments]) -> tuple[Tensor, ...]:
+    """Latents by kind that symbols stand for."""
+    return tuple(kept.to(mu.dtype) + mu for kept, (mu, _) in zip(symbols.latents, moments, strict=True))
 
 
 def _round_through(x: Tensor) -> Tensor:

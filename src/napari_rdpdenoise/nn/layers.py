@@ -11,6 +11,21 @@ def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv
     return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
 
 
+def start_small(layer: nn.Conv2d) -> None:
+    """Make a convolution begin near nothing, so that a network trained without it goes on as it was."""
+    with torch.no_grad():
+        layer.weight.mul_(0.1)
+        if layer.bias is not None:
+            layer.bias.zero_()
+
+
+def in_turn(layers: nn.Sequential, x: Tensor) -> Tensor:
+    """Layers one after the other: a part of a sequence, which traced modules cannot call as one."""
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
 class ResidualBlock(nn.Module):
     """``x + conv(act(conv(x)))`` without normalisation: absolute intensity must survive."""
 
@@ -32,13 +47,18 @@ class RateGains(nn.Module):
 
     Anchor vectors are interpolated exponentially (AG-VAE, Cui et al. 2020, arXiv 2003.02012, eq. 7): a larger
     gain means finer quantisation. The inverse gain is learned apart from the gain.
+
+    Args:
+        channels: Number of channels.
+        anchors: Number of anchor vectors.
+        start: Logarithm of the gain at rates 0 and 1, before training.
     """
 
-    def __init__(self, channels: int, anchors: int) -> None:
+    def __init__(self, channels: int, anchors: int, start: tuple[float, float] = (-1.0, 1.5)) -> None:
         super().__init__()
-        start = torch.linspace(-1.0, 1.5, anchors)[:, None].repeat(1, channels)
-        self.log_gain = nn.Parameter(start.clone())
-        self.log_inverse = nn.Parameter(-start.clone())
+        log_gain = torch.linspace(*start, anchors)[:, None].repeat(1, channels)
+        self.log_gain = nn.Parameter(log_gain.clone())
+        self.log_inverse = nn.Parameter(-log_gain.clone())
 
     def forward(self, rate: Tensor) -> tuple[Tensor, Tensor]:
         """Gain and inverse gain, each (batch, channels, 1, 1), for ``rate`` of shape (batch,)."""

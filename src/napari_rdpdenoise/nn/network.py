@@ -27,10 +27,22 @@ class TrainOutput(NamedTuple):
 
 
 class Coded(NamedTuple):
-    """Decoder input (b, c, h, w) as the integers give it back, and the bits of each sample (b,)."""
+    """Decoder input by kind as the integers give it back, and the bits of each sample (b,)."""
 
-    latents: Tensor
+    latents: tuple[Tensor, ...]
     bits: Tensor
+
+
+class Frames(NamedTuple):
+    """What is encoded: planes (b, 3, h, w), or the current one alone (b, 1, h, w), and which are there.
+
+    Attributes:
+        planes: Previous, current and next plane, float32.
+        presence: Whether previous and next plane are there, (b, 2), 1 or 0; None with a plane alone.
+    """
+
+    planes: Tensor
+    presence: Tensor | None = None
 
 
 class RdpNetwork(nn.Module):
@@ -38,10 +50,11 @@ class RdpNetwork(nn.Module):
 
     ::
 
-        image -> analysis -> x gain(q) -> hyperprior/rounding -> symbols
+        frames -> analysis -> x gain(q) -> hyperprior/rounding -> symbols
         symbols -> latents -> x inverse gain(q) -> a decoder -> image
 
-    All images are (b, 1, h, w) float32 with h and w multiples of 16, in the codec's normalised units.
+    Latents are tuples of tensors by kind: (b, c, h/8, w/8) and, where the network has details, these. All
+    images are (b, 1, h, w) float32 with h and w multiples of 16, in the codec's normalised units.
     """
 
     def __init__(self, config: NetworkConfig) -> None:
@@ -49,6 +62,8 @@ class RdpNetwork(nn.Module):
         self.config = config
         self.analysis = Analysis(config)
         self.gains = RateGains(config.latent_channels, config.gain_anchors)
+        if config.detail_channels:  # which start at next to nothing where bits are few
+            self.detail_gains = RateGains(config.detail_channels, config.gain_anchors, start=(-3.0, 2.0))
         self.hyperprior = Hyperprior(config)
         for name, decoder in build_decoders(config).items():
             self.add_module(name, decoder)  # under its own name, as in files of weights
@@ -61,7 +76,13 @@ class RdpNetwork(nn.Module):
     @property
     def symbol_channels(self) -> tuple[int, ...]:
         """Channels of each kind of `Symbols`."""
-        return self.config.latent_channels, self.config.hyper_channels
+        finer = (self.config.detail_channels,) if self.config.detail_channels else ()
+        return (self.config.latent_channels, self.config.hyper_channels, *finer)
+
+    @property
+    def all_gains(self) -> tuple[RateGains, ...]:
+        """Gains of each kind of latents."""
+        return (self.gains, self.detail_gains) if self.config.detail_channels else (self.gains,)
 
     def decoder(self, name: str) -> Decoder:
         """A decoder by name, which is a module of the network.
@@ -72,41 +93,41 @@ class RdpNetwork(nn.Module):
         check_decoders((name,), self.decoders, "this network")
         return cast(Decoder, getattr(self, name))
 
-    def forward(self, image: Tensor, rate: Tensor) -> TrainOutput:
+    def forward(self, planes: Tensor, rate: Tensor, presence: Tensor | None = None) -> TrainOutput:
         """Training pass of encoder and fidelity decoder; ``rate`` is (b,) in [0, 1]."""
-        gain, inverse = self.gains(rate)
-        latents, bits = self.hyperprior(self.analysis(image) * gain)
-        return TrainOutput(self.decoder(FIDELITY)(latents * inverse, rate), bits)
+        latents, bits = self.coded_to_train(self.analysis(planes, presence), rate)
+        return TrainOutput(self.decoder(FIDELITY)(latents, rate), bits)
 
-    def quantize(self, features: Tensor, rate: Tensor) -> Symbols:
+    def coded_to_train(self, features: tuple[Tensor, ...], rate: Tensor) -> Coded:
+        """:meth:`coded` with gradients: they pass the rounding, and bits are those of latents with noise."""
+        gains, inverses = zip(*(gain(rate) for gain in self.all_gains), strict=True)
+        hats, bits = self.hyperprior(*_products(features, gains))
+        return Coded(_products(hats, inverses), bits)
+
+    def quantize(self, features: tuple[Tensor, ...], rate: Tensor) -> Symbols:
         """Symbols of features (from ``self.analysis``) at ``rate``; several rates share one analysis."""
-        gain, _ = self.gains(rate)
-        return self.hyperprior.quantize(features * gain)
+        return self.hyperprior.quantize(*self._gained(features, rate))
 
-    def quantize_and_count(self, features: Tensor, rate: Tensor) -> tuple[Symbols, Tensor]:
+    def quantize_and_count(self, features: tuple[Tensor, ...], rate: Tensor) -> tuple[Symbols, Tensor]:
         """:meth:`quantize`, and the bits (b,) that the symbols will take when entropy-coded."""
-        gain, _ = self.gains(rate)
-        return self.hyperprior.quantize_and_count(features * gain)
+        return self.hyperprior.quantize_and_count(*self._gained(features, rate))
 
-    def latents(self, symbols: Symbols, rate: Tensor) -> Tensor:
-        """Decoder input (b, c, h, w) of symbols."""
-        _, inverse = self.gains(rate)
-        return _channels_last(self.hyperprior.dequantize(symbols) * inverse)
+    def latents(self, symbols: Symbols, rate: Tensor) -> tuple[Tensor, ...]:
+        """Decoder input of symbols, by kind."""
+        return self._restored(self.hyperprior.dequantize(symbols), rate)
 
-    def rounded(self, features: Tensor, rate: Tensor) -> Tensor:
-        """Decoder input (b, c, h, w) that the integers of features stand for."""
-        gain, inverse = self.gains(rate)
-        return _channels_last(self.hyperprior.rounded(features * gain) * inverse)
+    def rounded(self, features: tuple[Tensor, ...], rate: Tensor) -> tuple[Tensor, ...]:
+        """Decoder input that the integers of features stand for, by kind."""
+        return self._restored(self.hyperprior.rounded(*self._gained(features, rate)), rate)
 
-    def coded(self, features: Tensor, rate: Tensor) -> Coded:
+    def coded(self, features: tuple[Tensor, ...], rate: Tensor) -> Coded:
         """:meth:`rounded`, and the bits that the integers take."""
-        gain, inverse = self.gains(rate)
-        rounded, bits = self.hyperprior.rounded_and_counted(features * gain)
-        return Coded(_channels_last(rounded * inverse), bits)
+        rounded, bits = self.hyperprior.rounded_and_counted(*self._gained(features, rate))
+        return Coded(self._restored(rounded, rate), bits)
 
     def decode(
         self,
-        latents: Tensor,
+        latents: tuple[Tensor, ...],
         rate: Tensor,
         names: Iterable[str] = (FIDELITY,),
         places: Sequence[Place] | None = None,
@@ -120,17 +141,24 @@ class RdpNetwork(nn.Module):
 
     def through(
         self,
-        image: Tensor,
+        frames: Frames,
         rate: Tensor,
         names: Iterable[str] = (FIDELITY,),
         places: Sequence[Place] | None = None,
     ) -> dict[str, Tensor]:
-        """Images by decoder of what the integers keep of an image: encoding and decoding in one pass."""
-        return self.decode(self.rounded(self.analysis(image), rate), rate, names, places)
+        """Images by decoder of what the integers keep of frames: encoding and decoding in one pass."""
+        return self.decode(self.rounded(self.analysis(*frames), rate), rate, names, places)
+
+    def _gained(self, features: tuple[Tensor, ...], rate: Tensor) -> tuple[Tensor, ...]:
+        return _products(features, (gain(rate)[0] for gain in self.all_gains))
+
+    def _restored(self, latents: tuple[Tensor, ...], rate: Tensor) -> tuple[Tensor, ...]:
+        inverse = _products(latents, (gain(rate)[1] for gain in self.all_gains))
+        return tuple(part.contiguous(memory_format=torch.channels_last) for part in inverse)
 
 
-def _channels_last(latents: Tensor) -> Tensor:
-    return latents.contiguous(memory_format=torch.channels_last)
+def _products(tensors: Iterable[Tensor], factors: Iterable[Tensor]) -> tuple[Tensor, ...]:
+    return tuple(tensor * factor for tensor, factor in zip(tensors, factors, strict=True))
 
 
 def count_macs(network: RdpNetwork, size: int = 256) -> float:

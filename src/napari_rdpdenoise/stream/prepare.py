@@ -54,7 +54,9 @@ def make_plan(
         name = f"channel {number}: " if count > 1 else ""
         yield f"{name}measuring the noise"
         windows = sample_windows(source, number)
-        plan = channels[number or 0] = plan_channel(windows, measure_channel(windows), settings, codec, cache)
+        plan = channels[number or 0] = plan_channel(
+            windows, measure_channel(windows, codec.bounded), settings, codec, cache
+        )
         messages += [f"{name}{text}" for text in doubts(windows, plan, codec)]
     yield Plan(works, channels, tuple(messages))
 
@@ -97,9 +99,9 @@ def _windows(source: ImageSource, channel: int | None, count: int) -> list[NDArr
     return windows
 
 
-def measure_channel(windows: list[NDArray[Any]]) -> Normalization:
-    """Noise and normalisation of one channel from its ``sample_windows``."""
-    return fit_normalization(windows, estimate_noise(windows))
+def measure_channel(windows: list[NDArray[Any]], bounded: bool = True) -> Normalization:
+    """Noise and normalisation of one channel from its ``sample_windows``; ``bounded`` as the model is."""
+    return fit_normalization(windows, estimate_noise(windows), bounded)
 
 
 def plan_channel(

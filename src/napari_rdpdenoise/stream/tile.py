@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Decoded, Latents
+from napari_rdpdenoise.codec.network_input import ALONE, Neighbours, any_of
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.io import ImageSource, to_output
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
@@ -25,7 +26,7 @@ class Item:
     """A tile that was read, on its way through the run.
 
     ``latents`` come from the cache or, with ``fresh`` set, from the encoder; ``missing`` holds NaN and
-    infinities of the input, 0 elsewhere.
+    infinities of the input, 0 elsewhere; ``neighbours`` are the same places of the planes before and after.
     """
 
     work: Work
@@ -35,6 +36,7 @@ class Item:
     key: str
     latents: Latents | None
     fresh: bool = False
+    neighbours: Neighbours = ALONE
 
     def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
         """The part of the denoised ``image`` that is written, as ``dtype``; how many values were clipped."""
@@ -89,11 +91,9 @@ class TileTask:
         """Read one tile with its halo, and its latents where they are cached."""
         raw, missing = fill_missing(self.source.read(work.index, *work.tile.outer))
         channel = self.plan.channels[work.channel]
-        n = channel.normalization
-        numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, channel.rate)
         key, latents = "", None
         if self.cache is not None:
-            key = digest(CACHE_VERSION, self.codec.digest, np.array(numbers), raw)
+            key = latents_key(self.codec.digest, channel, raw)
             data = self.cache.get(key)
             latents = Latents.from_bytes(data) if data is not None else None
         return Item(work, channel, raw, missing, key, latents)
@@ -104,7 +104,9 @@ class TileTask:
         if not new:
             return False
         plan = new[0].plan
-        coded = self.codec.encode([item.raw for item in new], plan.normalization, plan.rate)
+        beside = [item.neighbours for item in new]
+        given = beside if any(any_of(pair) for pair in beside) else None
+        coded = self.codec.encode([item.raw for item in new], plan.normalization, plan.rate, given)
         for item, latents in zip(new, coded, strict=True):
             item.latents, item.fresh = latents, True
         return True
@@ -136,6 +138,23 @@ def _usable(raw: NDArray[np.generic], missing: NDArray[Any] | None) -> NDArray[n
         return np.ones(raw.shape, bool) if missing is None else np.isfinite(missing) & (missing == 0)
     limits = np.iinfo(np.dtype(raw.dtype).name)
     return (raw != limits.max) & ((raw != limits.min) | (limits.min == 0))
+
+
+def latents_key(
+    model_digest: bytes, channel: ChannelPlan, raw: NDArray[Any], neighbours: Neighbours = ALONE
+) -> str:
+    """Cache key of a tile's latents: all that the encoder's answer depends on, neighbours' pixels included.
+
+    Args:
+        model_digest: 16 bytes of the model's weights.
+        channel: Normalisation and rate.
+        raw: Tile with its halo, counts.
+        neighbours: Same places of the planes before and after, counts.
+    """
+    n = channel.normalization
+    numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, channel.rate)
+    beside = [b"" if other is None else other for other in neighbours] if any_of(neighbours) else []
+    return digest(CACHE_VERSION, model_digest, np.array(numbers), raw, *beside)
 
 
 def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:

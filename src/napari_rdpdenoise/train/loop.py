@@ -70,6 +70,9 @@ class Loop(ABC):
         network: Network to train, on its device; changed in place.
         data: Batches and held-out images.
         folder: Folder of the whole run; the stage's own, with checkpoint and averaged weights, is made in it.
+
+    Attributes:
+        before: Steps of the stages before, by stage.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class Loop(ABC):
         self.device = next(network.parameters()).device
         self.average = copy.deepcopy(network).eval()
         self.step = 0
+        self.before: dict[str, int] = {}
         self.overseer: Overseer | None = None
 
     @property
@@ -108,13 +112,14 @@ class Loop(ABC):
     def run(self, report_every: int = 100) -> Generator[TrainProgress, None, None]:
         """Train to the last step, yielding progress; closing the generator stops within a step and saves.
 
-        A checkpoint of the same settings in ``folder`` is continued.
+        A checkpoint of the same settings in ``folder`` is continued, unless the stages before it have gone
+        on since it was made.
 
         Raises:
             ValueError: If the checkpoint there was made with other settings.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self.checkpoint.is_file():
+        if self.checkpoint.is_file() and self._is_current():
             self.load()
         held_out = self.data.validation()
         start, rows = time.monotonic(), []
@@ -152,7 +157,7 @@ class Loop(ABC):
 
         parts = {"network": self.network, "average": self.average, **self.state()}
         state: dict[str, Any] = {name: part.state_dict() for name, part in parts.items()}
-        state |= {"settings": self.settings.model_dump_json(), "step": self.step}
+        state |= {"settings": self.settings.model_dump_json(), "step": self.step, "before": self.before}
         with atomic(self.checkpoint) as fresh:
             torch.save(state, fresh)
         with atomic(self.folder / "model.safetensors") as fresh:
@@ -174,6 +179,11 @@ class Loop(ABC):
         for name, part in {"network": self.network, "average": self.average, **self.state()}.items():
             part.load_state_dict(state[name])
         self.step = int(state["step"])
+
+    def _is_current(self) -> bool:
+        """Whether the stages before were where they are now when the checkpoint was made."""
+        kept = torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        return bool(kept.get("before", self.before) == self.before)
 
     def seed(self) -> None:
         """Let torch draw what it drew at this step of an unbroken run."""
@@ -211,8 +221,10 @@ def _fixed(value: Any) -> Any:
 
 
 def _schedule(step: int, stage: Stage) -> float:
-    """Linear warm-up, then cosine to ``final_rate``."""
+    """Linear warm-up, then constant, or by a cosine to ``final_rate``."""
     if step < stage.warm_up:
         return (step + 1) / stage.warm_up
+    if stage.schedule == "constant":
+        return 1.0
     done = (step - stage.warm_up) / max(1, stage.steps - stage.warm_up)
     return stage.final_rate + (1 - stage.final_rate) * 0.5 * (1 + float(np.cos(np.pi * min(done, 1.0))))

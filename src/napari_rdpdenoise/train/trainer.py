@@ -22,7 +22,7 @@ from napari_rdpdenoise.train.settings import AdaptStage, RealismStage, Stage, Tr
 from napari_rdpdenoise.train.stages.adapt import AdaptLoop
 from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
 from napari_rdpdenoise.train.stages.realism import RealismLoop, check_backbones
-from napari_rdpdenoise.train.weights import find_weights, only_realism, with_realism, without_realism
+from napari_rdpdenoise.train.weights import find_weights, only_realism, widened, with_realism, without_realism
 
 
 class Trainer:
@@ -73,7 +73,8 @@ class Trainer:
     def run(self, report_every: int = 100) -> Generator[TrainProgress, None, None]:
         """Train all stages, yielding progress; closing the generator stops within a step and saves.
 
-        Stages that an earlier run finished are skipped, an unfinished one goes on where it was.
+        Stages that an earlier run finished are skipped, an unfinished one goes on where it was; one after a
+        stage that was prolonged since then begins anew.
         """
         before = self._start
         for number in range(len(self.settings.stages)):
@@ -99,10 +100,12 @@ class Trainer:
                 tensors = _with_grain(network) | tensors
             else:  # a decoder that this stage's latents would leave behind
                 tensors = without_realism(tensors)
+            if config.format > 1:
+                tensors = widened(tensors, network.state_dict())
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
         loop = _loop_of(stage)(self.settings, number, network, self.data, self.folder)
-        loop.overseer = self._overseer
+        loop.overseer, loop.before = self._overseer, dict(self._done)
         return loop
 
     def _before_next(self, loop: Loop) -> Path | None:

@@ -7,11 +7,11 @@ from contextlib import suppress
 import numpy as np
 import torch
 
-from napari_rdpdenoise.codec.network_input import network_input
+from napari_rdpdenoise.codec.network_input import any_of, network_input, normalized_neighbours
 from napari_rdpdenoise.metrics import MetricUnavailable, lpips
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.decoders.place import Place
-from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.nn.network import Frames, RdpNetwork
 from napari_rdpdenoise.train.data.batches import ValidationImage
 
 RATES = (0.25, 0.6, 1.0)
@@ -41,7 +41,7 @@ def _scores(network: RdpNetwork, image: ValidationImage) -> dict[str, float]:
     device = next(network.parameters()).device
     out: dict[str, float] = {}
     with torch.no_grad():
-        features = network.analysis(network_input([image.normalization.forward(noisy)], device))
+        features = network.analysis(*_frames(network, image, cut, device))
         for rate in RATES:
             q = torch.full((1,), rate, device=device)
             latents, bits = network.coded(features, q)
@@ -55,3 +55,14 @@ def _scores(network: RdpNetwork, image: ValidationImage) -> dict[str, float]:
                     with suppress(MetricUnavailable):
                         out[f"{prefix}lpips@{rate}"] = lpips(counts, clean)
     return out
+
+
+def _frames(
+    network: RdpNetwork, image: ValidationImage, cut: tuple[slice, ...], device: torch.device
+) -> Frames:
+    """A window of an image as the network takes it, beside its neighbours where it has and can see them."""
+    noisy, beside = image.noisy[cut], None
+    if network.config.planes > 1 and any_of(image.neighbours):
+        before, after = (None if other is None else other[cut] for other in image.neighbours)
+        beside = [normalized_neighbours(noisy, (before, after), image.normalization)]
+    return network_input([image.normalization.forward(noisy)], device, beside)

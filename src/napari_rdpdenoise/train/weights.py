@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 
-__all__ = ["find_weights", "only_realism", "with_realism", "without_realism"]
+__all__ = ["find_weights", "only_realism", "widened", "with_realism", "without_realism"]
+
+_STEM = "analysis.layers.1.weight"
 
 Tensors = dict[str, Tensor]
 """Tensors of a network by name; those of a decoder begin with its own name."""
@@ -58,3 +61,20 @@ def with_realism(tensors: Tensors, *, fresh: bool = False) -> Tensors:
         if name.startswith(f"{FIDELITY}.")
     }
     return {**copied, **(without_realism(tensors) if fresh else tensors)}
+
+
+def widened(tensors: Tensors, wanted: Tensors) -> Tensors:
+    """Tensors of a network of the first format as those of one of the second, which begins by doing the same.
+
+    Neighbours have no weight in the stem yet, and details begin as they do without training.
+
+    Args:
+        tensors: Tensors to start from.
+        wanted: Tensors of the untrained network that they are for.
+    """
+    new = {name: value for name, value in wanted.items() if ".detail" in name or name.startswith("detail_")}
+    out, stem, like = {**new, **tensors}, tensors[_STEM], wanted[_STEM]
+    if stem.shape[1] != like.shape[1]:
+        out[_STEM] = torch.zeros_like(like)
+        out[_STEM][:, stem.shape[1] : 2 * stem.shape[1]] = stem  # the current plane is the second of three
+    return out

@@ -193,7 +193,7 @@ def test_noisy_targets_have_the_mean_of_clean_ones_and_noise_of_their_own(opened
         two, one = (d._sources[0].draw(64, np.random.default_rng(seed)) for d in (twice, once))
         assert np.array_equal(two.exposure.noisy, one.exposure.noisy)
         pairs = [d._normalized(s, np.random.default_rng(0)) for d, s in ((twice, two), (once, one))]
-        (noisy, target, weight, _), (same, clean, same_weight, _) = pairs
+        (noisy, target, weight, *_), (same, clean, same_weight, *_) = pairs
         assert np.array_equal(noisy, same)
         assert np.array_equal(weight, same_weight)
         first, second = ((z - clean).ravel() * UNIT for z in (noisy, target))

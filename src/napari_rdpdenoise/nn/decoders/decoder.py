@@ -16,11 +16,13 @@ from napari_rdpdenoise.nn.decoders.synthesis import Synthesis
 class Decoder(Protocol):
     """Latents of a batch to normalised images; a network holds it, a module, under its name."""
 
-    def __call__(self, latents: Tensor, rate: Tensor, places: Sequence[Place] | None = None) -> Tensor:
-        """Decode (b, c, h, w) to (b, 1, 8h, 8w), float32.
+    def __call__(
+        self, latents: tuple[Tensor, ...], rate: Tensor, places: Sequence[Place] | None = None
+    ) -> Tensor:
+        """Decode (b, c, h, w), and details of twice that resolution, to (b, 1, 8h, 8w), float32.
 
         Args:
-            latents: What `RdpNetwork.latents` and `rounded` give.
+            latents: What `RdpNetwork.latents` and `rounded` give, by kind.
             rate: Position of each sample on the gain curve, (b,), 0 to 1.
             places: Where each sample lies, which decides its random numbers; None draws them with torch's
                 generator, as training does.

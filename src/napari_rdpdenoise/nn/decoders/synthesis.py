@@ -10,14 +10,15 @@ from torch import Tensor, nn
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.decoders.grain import grain_of
 from napari_rdpdenoise.nn.decoders.place import Place
-from napari_rdpdenoise.nn.layers import ResidualBlock, conv
+from napari_rdpdenoise.nn.layers import ResidualBlock, conv, in_turn, start_small
 
 
 class Synthesis(nn.Module):
     """(b, latent_channels, h, w) -> (b, 1, 8h, 8w), at any rate.
 
-    With ``grain_channels`` it also takes random numbers (b, grain_channels, 2h, 2w), see ``grain``, which
-    enter at both resolutions.
+    Details (b, detail_channels, 2h, 2w), where the network has them, are added before the blocks at 1/4. With
+    ``grain_channels`` it also takes random numbers (b, grain_channels, 2h, 2w), see ``grain``, which enter at
+    both resolutions.
     """
 
     def __init__(self, config: NetworkConfig, grain_channels: int = 0) -> None:
@@ -32,6 +33,10 @@ class Synthesis(nn.Module):
             conv(quarter, 16),
             nn.PixelShuffle(4),
         )
+        self.detail: nn.Conv2d | None = None
+        if config.detail_channels:
+            self.detail = conv(config.detail_channels, quarter)
+            start_small(self.detail)
         self.grain_channels = grain_channels
         self._quarter_at = config.decoder_blocks[1] + 3  # the first layer at 1/4 resolution
         self.grain: nn.ModuleList | None = None
@@ -42,17 +47,19 @@ class Synthesis(nn.Module):
                 for parameter in self.grain.parameters():
                     parameter.zero_()
 
-    def forward(self, latents: Tensor, rate: Tensor, places: Sequence[Place] | None = None) -> Tensor:
-        return self.synthesize(latents, grain_of(self.grain_channels, latents, places))
+    def forward(
+        self, latents: tuple[Tensor, ...], rate: Tensor, places: Sequence[Place] | None = None
+    ) -> Tensor:
+        return self.synthesize(latents, grain_of(self.grain_channels, latents[0], places))
 
-    def synthesize(self, latents: Tensor, grain: Tensor | None) -> Tensor:
+    def synthesize(self, latents: tuple[Tensor, ...], grain: Tensor | None) -> Tensor:
         """The image, given the random numbers; None where the decoder takes none."""
-        if self.grain is None or grain is None:
-            return self.layers(latents)
-        x = self.layers[0](latents) + self.grain[0](nn.functional.pixel_unshuffle(grain, 2))
-        for layer in self.layers[1 : self._quarter_at]:
-            x = layer(x)
-        x = x + self.grain[1](grain)
-        for layer in self.layers[self._quarter_at :]:
-            x = layer(x)
-        return x
+        x = self.layers[0](latents[0])
+        if self.grain is not None and grain is not None:
+            x = x + self.grain[0](nn.functional.pixel_unshuffle(grain, 2))
+        x = in_turn(self.layers[1 : self._quarter_at], x)
+        if self.detail is not None:
+            x = x + self.detail(latents[1])
+        if self.grain is not None and grain is not None:
+            x = x + self.grain[1](grain)
+        return in_turn(self.layers[self._quarter_at :], x)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,16 @@ def read_plane(path: Path) -> NDArray[np.generic]:
     source = open_image(path)
     try:
         return source.read(plane_indices(source)[0], slice(0, source.shape[-2]), slice(0, source.shape[-1]))
+    finally:
+        source.close()
+
+
+def read_stack(path: Path) -> NDArray[np.float32]:
+    """All planes of a stack (planes, rows, columns), in their order in the file."""
+    source = open_image(path)
+    try:
+        whole = slice(0, source.shape[-2]), slice(0, source.shape[-1])
+        return np.stack([source.read(index, *whole) for index in plane_indices(source)]).astype(np.float32)
     finally:
         source.close()
 
@@ -54,7 +65,7 @@ def partner_file(folder: Path, file: Path) -> Path:
     raise FileNotFoundError(f"clean_folder: {folder} has no image named {file.stem}, the partner of {file}")
 
 
-def random_crop(images: list[NDArray], size: int, rng: np.random.Generator) -> list[NDArray]:
+def random_crop(images: Sequence[NDArray], size: int, rng: np.random.Generator) -> list[NDArray]:
     """The same random window of all images: of two the one that varies more; padded where they are smaller.
 
     Args:
@@ -66,6 +77,7 @@ def random_crop(images: list[NDArray], size: int, rng: np.random.Generator) -> l
         Windows (size, size), one for each image.
     """
     need = [max(0, size - n) for n in images[0].shape]
+    images = list(images)
     if any(need):
         images = [np.pad(i, [(0, n) for n in need], mode="symmetric") for i in images]
     best: tuple[float, int, int] | None = None

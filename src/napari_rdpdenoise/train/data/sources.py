@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.codec.network_input import ALONE
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, fit_normalization
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.train.data.camera import Exposure, expose
 from napari_rdpdenoise.train.data.images import partner_file, random_crop, read_plane, resized
+from napari_rdpdenoise.train.data.motion import MARGIN, inside, neighbours_of
 from napari_rdpdenoise.train.data.similarity import ms_ssim
 from napari_rdpdenoise.train.data.teacher import Teacher
-from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings
+from napari_rdpdenoise.train.settings import MotionRange, NoiseRange, SourceSettings
 
 _DRAWS = 12  # of a crop that is to reach min_ms_ssim; then the best of them is taken
 _PROBED_IMAGES, _PROBED_CROPS = 32, 4
@@ -116,17 +118,24 @@ class Source(ABC):
 
 
 class CleanSource(Source):
-    """Kind "clean": every crop gets a simulated exposure, or two of them.
+    """Kind "clean": every crop gets a simulated exposure, or two of them, or is set in motion.
 
     Args:
         settings: Settings of the source.
         files: Images to train on.
         noise: Noise of the run; the source's own comes first.
+        motion: Range of the motion that makes neighbours; None: no crop has any.
     """
 
-    def __init__(self, settings: SourceSettings, files: Sequence[Path], noise: NoiseRange) -> None:
+    def __init__(
+        self,
+        settings: SourceSettings,
+        files: Sequence[Path],
+        noise: NoiseRange,
+        motion: MotionRange | None = None,
+    ) -> None:
         super().__init__(settings)
-        self._noise = settings.noise or noise
+        self._noise, self._motion = settings.noise or noise, motion
         self._images = [read_plane(file) for file in files]
 
     def __len__(self) -> int:
@@ -134,11 +143,21 @@ class CleanSource(Source):
 
     def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
         """A crop with noise of its own; a new draw is therefore a new light, too."""
+        margin = 0 if self._motion is None else MARGIN
+        scene, beside = self._scene(number, size + 2 * margin, rng), ALONE
+        if self._motion is not None:
+            beside = neighbours_of(scene, self._motion, lambda: self._any_scene(size, rng), rng)
+            scene = inside(scene)
+        exposure = expose(scene, self._noise, rng, self.settings.noisy_target, beside)
+        return Sample(exposure, _extremes(exposure.clean))
+
+    def _scene(self, number: int, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
         factor = float(rng.choice(self.settings.downscale))
         (patch,) = random_crop([self._images[number]], round(size / factor), rng)
-        scene = resized(patch.astype(np.float32), (size, size))
-        exposure = expose(scene, self._noise, rng, twice=self.settings.noisy_target)
-        return Sample(exposure, _extremes(exposure.clean))
+        return resized(patch.astype(np.float32), (size, size))
+
+    def _any_scene(self, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        return self._scene(int(rng.integers(len(self))), size, rng)
 
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
         """One exposure; its truth is the clean image."""
@@ -261,24 +280,3 @@ def _identity_pair(plane: NDArray[np.generic], factor: float) -> Pair:
 
 def _extremes(clean: NDArray[np.float32]) -> tuple[float, float]:
     return float(clean.min()), float(clean.max())
-
-
-def open_source(settings: SourceSettings, files: Sequence[Path], root: Path, noise: NoiseRange) -> Source:
-    """The source that settings ask for.
-
-    Args:
-        settings: Settings of the source.
-        files: Images to train on.
-        root: Data folder.
-        noise: Noise of the run; the source's own comes first.
-
-    Raises:
-        ValueError: If the source is for images in memory.
-    """
-    if settings.kind == "clean":
-        return CleanSource(settings, files, noise)
-    if settings.kind == "identity":
-        return IdentitySource(settings, files)
-    if settings.kind == "self":
-        raise ValueError("sources: kind 'self' is for images in memory; use the finetune command")
-    return NoisySource(settings, files, root)

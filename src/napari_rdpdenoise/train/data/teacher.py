@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.models import load_model
-from napari_rdpdenoise.codec.normalization import fit_normalization
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.noise import NoiseModel
 
@@ -33,5 +32,5 @@ class Teacher:
 
     def denoised(self, plane: NDArray[np.generic], noise: NoiseModel) -> NDArray[np.float32]:
         """The plane (2-D, counts) denoised, in counts."""
-        normalization = fit_normalization([plane], noise)
+        normalization = self._codec.fit([plane], noise)
         return self._codec.decode(self._codec.encode([plane], normalization, 1.0))[0][FIDELITY]

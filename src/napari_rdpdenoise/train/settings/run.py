@@ -8,7 +8,7 @@ import yaml
 from pydantic import BaseModel, Field, model_validator
 
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.train.settings.sources import NoiseRange, SourceSettings
+from napari_rdpdenoise.train.settings.sources import MotionRange, NoiseRange, SourceSettings
 from napari_rdpdenoise.train.settings.stages import Stage
 
 
@@ -19,6 +19,7 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     network: NetworkConfig = NetworkConfig()
     sources: tuple[SourceSettings, ...] = Field(min_length=1)
     noise: NoiseRange = NoiseRange()
+    motion: MotionRange = MotionRange()
     stages: tuple[Stage, ...] = Field(min_length=1)
     batch: int = Field(6, ge=1)
     crop: int = Field(160, ge=32, multiple_of=32, description="training crop edge, px")

@@ -9,6 +9,32 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
+class MotionRange(BaseModel):
+    """Neighbours that still images are given, for networks of three planes, and how often they are missing.
+
+    What is moved is the scene, before its exposure. The last share keeps a network from trusting neighbours.
+    """
+
+    model_config = _FROZEN
+
+    missing: float = Field(0.4, ge=0, le=1, description="share of samples that lack a neighbour")
+    both: float = Field(0.75, ge=0, le=1, description="share of these that lack both")
+    still: float = Field(0.25, ge=0, le=1, description="share of samples in which nothing moves")
+    amount: tuple[float, float] = Field(
+        (0.3, 5.0), description="shift and deformation of the others, px, drawn log-uniformly"
+    )
+    bleached: float = Field(0.3, ge=0, le=1, description="share of neighbours of another brightness")
+    bleaching: float = Field(0.15, ge=0, description="log standard deviation of that brightness")
+    defocused: float = Field(0.25, ge=0, le=1, description="share of neighbours out of focus: the next slice")
+    defocus: tuple[float, float] = Field((0.5, 2.5), description="sigma of their Gaussian, px")
+    unrelated: float = Field(0.15, ge=0, le=1, description="share of neighbours that show something else")
+
+    @model_validator(mode="after")
+    def _ranges_ascend(self) -> MotionRange:
+        _check_ranges(self, ("amount", "defocus"))
+        return self
+
+
 class NoiseRange(BaseModel):
     """Range of the synthetic noise; every bound is drawn log-uniformly."""
 
@@ -31,11 +57,15 @@ class NoiseRange(BaseModel):
 
     @model_validator(mode="after")
     def _ranges_ascend(self) -> NoiseRange:
-        for name in ("photons", "read_electrons", "correlation"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"{name} must be two ascending numbers above 0, found {low} and {high}")
+        _check_ranges(self, ("photons", "read_electrons", "correlation"))
         return self
+
+
+def _check_ranges(settings: BaseModel, names: tuple[str, ...]) -> None:
+    for name in names:
+        low, high = getattr(settings, name)
+        if not 0 < low <= high:
+            raise ValueError(f"{name} must be two ascending numbers above 0, found {low} and {high}")
 
 
 class SourceSettings(BaseModel):
@@ -52,6 +82,9 @@ class SourceSettings(BaseModel):
     ``identity``: clean images to themselves, their noise as estimated. Only images whose range exceeds 64
     standard deviations of it are used: the others look like noisy ones, and would teach to keep noise.
 
+    ``series``: clean stacks (z or time); a plane is exposed like a clean image, and, for a network of three
+    planes, the one before and the one after it, in either order.
+
     ``self``: the target is the image itself, for a stage of kind "adapt"; only of images in memory.
 
     Of these, "pairs", "noisy", "identity" and ``min_ms_ssim`` make the strategies of JDC (Brummer and De
@@ -61,7 +94,7 @@ class SourceSettings(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["clean", "pairs", "noisy", "identity", "self"]
+    kind: Literal["clean", "pairs", "noisy", "identity", "series", "self"]
     folder: str = Field(description="folder relative to the data folder; images are found by suffix")
     clean_folder: str | None = Field(
         None,
@@ -70,8 +103,10 @@ class SourceSettings(BaseModel):
     )
     weight: float = Field(1.0, gt=0, description="share of the samples, relative to the other sources")
     downscale: tuple[float, ...] = Field(
-        (1.0,), description="area factors to choose from at random, clean and identity only"
+        (1.0,), description="area factors to choose from at random, clean, identity and series only"
     )
+    only: tuple[str, ...] = Field((), description="starts of file names that are used; empty: all")
+    leave_out: tuple[str, ...] = Field((), description="starts of file names that are not used at all")
     hold_out: tuple[str, ...] = Field(
         (), description="starts of file names that are used for validation only"
     )
@@ -89,18 +124,18 @@ class SourceSettings(BaseModel):
     )
     noisy_target: bool = Field(False, description="whether the target is a second exposure, clean only")
     noise: NoiseRange | None = Field(
-        None, description="range of the noise, clean only; None: that of the run"
+        None, description="range of the noise, clean and series only; None: that of the run"
     )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> SourceSettings:
         kinds = {
             "clean_folder": ("pairs",),
-            "downscale": ("clean", "identity"),
+            "downscale": ("clean", "identity", "series"),
             "min_ms_ssim": ("clean", "pairs", "noisy"),
             "teacher": ("noisy", "pairs"),
             "noisy_target": ("clean",),
-            "noise": ("clean",),
+            "noise": ("clean", "series"),
         }
         for name, allowed in kinds.items():
             value = getattr(self, name)

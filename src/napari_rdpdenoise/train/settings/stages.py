@@ -10,12 +10,19 @@ _FROZEN = ConfigDict(frozen=True, extra="forbid")
 
 
 class _StageSettings(BaseModel):
-    """Settings that every stage has: steps of Adam, warmed up and then annealed, and averaged weights."""
+    """Settings that every stage has: steps of Adam, their rate, and averaged weights.
+
+    A rate that stays constant lets a run be prolonged at any time: with more steps, and a stage after it in
+    which the rate falls, for weights that are to be used.
+    """
 
     model_config = _FROZEN
 
     steps: int = Field(ge=1)
     learning_rate: float = Field(1e-3, gt=0)
+    schedule: Literal["falling", "constant"] = Field(
+        "falling", description="falling: by a cosine to final_rate; constant: as it is after the warm-up"
+    )
     final_rate: float = Field(0.02, gt=0, le=1, description="learning rate at the end, share of the start")
     warm_up: int = Field(300, ge=1, description="steps of a learning rate that rises")
     ema: float = Field(0.9995, gt=0, lt=1, description="decay of the averaged weights that are shipped")

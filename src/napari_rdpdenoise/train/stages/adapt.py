@@ -20,7 +20,7 @@ from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.critic import MarginalCritic, critic_loss
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM, check_decoders
-from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.nn.network import Coded, RdpNetwork
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.losses.display import displayed
@@ -172,22 +172,19 @@ class AdaptLoop(Loop):
         network = self.network
         parts = [network.get_submodule(name) for name in self._decoders]
         if self.stage.learns == "gains":
-            parts.append(network.gains)
+            parts += network.all_gains
         if self.stage.learns == "all":
-            parts += [network.analysis, network.gains, network.hyperprior]
+            parts += [network.analysis, *network.all_gains, network.hyperprior]
         return parts
 
-    def _latents(self, batch: Batch, rate: Tensor) -> tuple[Tensor, Tensor]:
+    def _latents(self, batch: Batch, rate: Tensor) -> Coded:
         """Decoder input and bits (b,); with gradient where something before it learns."""
         network = self.network
-        noisy = batch.noisy.contiguous(memory_format=torch.channels_last)
         if self.stage.learns == "decoder":
             with torch.no_grad():
-                return network.coded(network.analysis(noisy), rate)
+                return network.coded(network.analysis(*batch.frames), rate)
         network.train()
-        gain, inverse = network.gains(rate)
-        latents, bits = network.hyperprior(network.analysis(noisy) * gain)
-        return latents * inverse, bits
+        return network.coded_to_train(network.analysis(*batch.frames), rate)
 
     def _rates(self, count: int) -> Tensor:
         """Half of them around the rate of the noise, the others anywhere: the slider must go on working."""
@@ -231,7 +228,8 @@ def recorrupted(batch: Batch) -> tuple[Batch, float]:
     z = torch.randn_like(batch.noisy)
     noise = z / (UNIT * batch.weight.sqrt())  # the weight is one over the noise variance, network units
     added = float(z.square().mean()) / TAU**2
-    return replace(batch, noisy=batch.noisy + TAU * noise, target=batch.target - noise / TAU), added
+    seen = batch.with_noisy(batch.noisy + TAU * noise)
+    return replace(seen, target=batch.target - noise / TAU), added
 
 
 class BitPrice(nn.Module):

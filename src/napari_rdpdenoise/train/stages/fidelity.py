@@ -85,7 +85,8 @@ def rate_distortion(
         Loss, distortion in noise variances, and bits per pixel; scalars.
     """
     q = rate.to(batch.noisy.device)
-    out = network(batch.noisy.contiguous(memory_format=torch.channels_last), q)
+    planes, presence = batch.frames
+    out = network(planes, q, presence)
     distortion = weighted_error(out.image, batch)
     bpp = out.bits / batch.noisy[0].numel()
     low, high = (float(np.log(v)) for v in stage.tradeoff)

@@ -34,9 +34,9 @@ _STRIDE = 8  # px per latent
 
 
 class _FrozenOutputs(NamedTuple):
-    """What the frozen part makes of a batch: latents, fidelity decode, bpp (b,)."""
+    """What the frozen part makes of a batch: latents by kind, fidelity decode, bpp (b,)."""
 
-    latents: Tensor
+    latents: tuple[Tensor, ...]
     fidelity: Tensor
     bpp: Tensor
 
@@ -64,7 +64,8 @@ class RealismLoop(Loop):
         self._optimizer = Adam(self._module.parameters(), lr=stage.learning_rate, betas=_BETAS)
         self._lpips = load_lpips("alex", device=str(self.device)) if stage.lpips else None
         torch.manual_seed(settings.seed)
-        self._critic = Critic(network.config.latent_channels).to(self.device)
+        config = network.config
+        self._critic = Critic(config.latent_channels + 4 * config.detail_channels).to(self.device)
         self._critic_optimizer = Adam(self._critic.parameters(), lr=stage.critic_rate, betas=_BETAS)
 
     @property
@@ -88,9 +89,12 @@ class RealismLoop(Loop):
         """The critic's steps, once it has its turn, then one of the decoder, on the same latents."""
         self.network.eval()
         rate = (torch.rand(len(batch.noisy)) ** self.stage.rate_power).to(self.device)
-        frozen = self._encode(batch.noisy, rate)
+        frozen = self._encode(batch, rate)
         shift = Shift.draw()
-        given = (shift.image(displayed(frozen.fidelity, batch.tone)), shift.latents(frozen.latents))
+        given = (
+            shift.image(displayed(frozen.fidelity, batch.tone)),
+            shift.latents(frozen.latents),
+        )
         image = self._decoder(frozen.latents, rate)
         shown, clean = displayed(image, batch.tone), displayed(batch.target, batch.tone)
         distance = self._train_critic(shift.image(clean), shift.image(shown).detach(), given)
@@ -114,12 +118,11 @@ class RealismLoop(Loop):
         self._optimizer.step()
         return {"loss": loss.item(), **values, "critic": distance}
 
-    def _encode(self, noisy: Tensor, rate: Tensor) -> _FrozenOutputs:
+    def _encode(self, batch: Batch, rate: Tensor) -> _FrozenOutputs:
         with torch.no_grad():
-            features = self.network.analysis(noisy.contiguous(memory_format=torch.channels_last))
-            latents, bits = self.network.coded(features, rate)
+            latents, bits = self.network.coded(self.network.analysis(*batch.frames), rate)
             fidelity = self.network.decode(latents, rate)[FIDELITY]
-        return _FrozenOutputs(latents, fidelity, bits / noisy[0].numel())
+        return _FrozenOutputs(latents, fidelity, bits / batch.noisy[0].numel())
 
     def _train_critic(self, clean: Tensor, shown: Tensor, given: tuple[Tensor, Tensor]) -> float:
         if not self.stage.adversarial or self.step < self.stage.critic_from:
@@ -154,9 +157,11 @@ class Shift(NamedTuple):
         height, width = (n - _STRIDE for n in image.shape[-2:])
         return image[..., self.y : self.y + height, self.x : self.x + width]
 
-    def latents(self, latents: Tensor) -> Tensor:
-        """Cut latents to the size of the image; they are not moved, by less than one latent."""
-        return latents[..., :-1, :-1]
+    def latents(self, latents: tuple[Tensor, ...]) -> Tensor:
+        """Cut latents to the size of the image, details as 4 times the channels; they are not moved."""
+        y, *finer = latents
+        together = [y, *(nn.functional.pixel_unshuffle(d, 2) for d in finer)]
+        return torch.cat(together, 1)[..., :-1, :-1]
 
 
 class without_gradients:

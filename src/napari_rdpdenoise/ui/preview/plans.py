@@ -66,7 +66,7 @@ class ChannelPlans:
     def __init__(self, cache: LatentCache | None) -> None:
         self._cache = cache
         self._plans: LRUCache[tuple[SeriesKey, int], ChannelPlan] = LRUCache(_KEPT)
-        self._measured: LRUCache[tuple[Hashable, int], Normalization] = LRUCache(_KEPT)
+        self._measured: LRUCache[tuple[Hashable, int, bool], Normalization] = LRUCache(_KEPT)
         self._doubts: LRUCache[tuple[Hashable, str, int], tuple[str, ...]] = LRUCache(_KEPT)
         self._told: LRUCache[tuple[SeriesKey, int], None] = LRUCache(_KEPT)
         # of the last channel only: its noise, rate and doubts are asked for one after the other
@@ -79,7 +79,7 @@ class ChannelPlans:
         key = (series.key, channel)
         if key in self._plans:
             return self._plans[key], True
-        measured = self._measure(series, channel)
+        measured = self._measure(series, channel, codec.bounded)
         windows = self._sample(series, channel)
         known = prepare.known_plan(windows, measured, series.settings, codec, self._cache)
         if known is None:
@@ -95,7 +95,7 @@ class ChannelPlans:
         """
         from napari_rdpdenoise.stream import prepare
 
-        measured, windows = self._measure(series, channel), self._sample(series, channel)
+        measured, windows = self._measure(series, channel, codec.bounded), self._sample(series, channel)
         plan = prepare.plan_channel(windows, measured, series.settings, codec, self._cache, between)
         self._plans[(series.key, channel)] = plan
         return plan
@@ -127,12 +127,12 @@ class ChannelPlans:
         if self._windows is not None and self._windows[0][0] == layer:
             self._windows = None
 
-    def _measure(self, series: Series, channel: int) -> Normalization:
+    def _measure(self, series: Series, channel: int, bounded: bool) -> Normalization:
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.layer, channel)
+        key = (series.layer, channel, bounded)
         if key not in self._measured:
-            self._measured[key] = prepare.measure_channel(self._sample(series, channel))
+            self._measured[key] = prepare.measure_channel(self._sample(series, channel), bounded)
         return self._measured[key]
 
     def _sample(self, series: Series, channel: int) -> list[Any]:
