@@ -17,6 +17,8 @@ BASE = NetworkConfig(
     hyper_channels=96,
     encoder_blocks=(4, 3),
     decoder_blocks=(3, 2),
+    planes=3,
+    detail_channels=24,
     grain_channels=8,
 )
 SOURCE = {"kind": "clean", "folder": "clean"}
@@ -131,6 +133,6 @@ def test_files_that_are_no_settings_are_refused(tmp_path):
 def test_every_config_that_is_shipped_is_valid():
     folder = Path(__file__).parents[2] / "models"
     found = {path: load_settings(path) for path in folder.glob("*/*.yaml") if path.name != "card.yaml"}
-    assert {path.name for path in found} == {"train.yaml", "realism.yaml"}
+    assert {path.name for path in found} == {"train.yaml", "realism.yaml", "series.yaml"}
     assert all(settings.name == path.parent.name for path, settings in found.items())
     assert found[folder / "fluo-base" / "train.yaml"].network == BASE
