@@ -21,7 +21,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
+from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.metrics.risk import recorrupt
@@ -153,7 +153,7 @@ def estimate_errors(
     for number, tile in enumerate(tiles):
         pair = recorrupt(stabilize(tile, normalization.noise), seed=number)
         noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)))
-        units = fit_normalization([pair.seen], noise)
+        units = codec.fit([pair.seen], noise)
         for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates)):
             between()
             decoded = units.inverse(image)
