@@ -7,7 +7,7 @@ import pytest
 
 from napari_rdpdenoise.codec import Normalization
 from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate, estimate_errors
-from napari_rdpdenoise.codec.normalization import UNIT
+from napari_rdpdenoise.codec.normalization import UNIT, fit_normalization
 from napari_rdpdenoise.noise import NoiseModel
 
 NORM = Normalization(NoiseModel(0.0, 0.0, 1.0), 0.0, 1.0)
@@ -19,6 +19,9 @@ class FakeCodec:
 
     def __init__(self, clean, errors):
         self.clean, self.errors, self.calls = clean, errors, 0
+
+    def fit(self, planes, noise):
+        return fit_normalization(planes, noise)
 
     def sweep(self, tile, normalization, rates):
         self.calls += 1
