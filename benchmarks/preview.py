@@ -12,6 +12,7 @@ import argparse
 import statistics
 import threading
 import time
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         )
     watch = Watch(codec, LatentCache(folder=None))
     source = open_image(stack)
-    with watch.engine:
+    with closing(watch.engine):
         watch.show(_view(source, 0, 0.5))
         steps = [watch.show(_view(source, t, 0.5)) for t in range(1, repeats + 1)]
         rows["the next plane"] = _median(steps)
@@ -97,7 +98,7 @@ def _view(source: Any, plane: int, rate: float | str) -> PreviewView:
 
 def _new_layer(codec: Codec, stack: np.ndarray, rate: float | str) -> dict[str, float]:
     watch = Watch(codec, LatentCache(folder=None))
-    with watch.engine:
+    with closing(watch.engine):
         return watch.show(_view(open_image(stack), 0, rate))
 
 
