@@ -118,7 +118,7 @@ def locked(path: Path | str, what: str = "path", doing: str = "writing to it") -
     file = target.with_name(target.name + LOCK_SUFFIX)
     # any user of a shared folder may ask for it, and another thread may give it back
     lock = FileLock(file, mode=0o666, thread_local=False)
-    if not _take(lock, file):
+    if not _acquired(lock, file):
         raise InUseError(
             f"{what}: expected a place that nobody else writes to, found another process, or another run in "
             f"this one, {doing}: {target}; wait for it, stop it or choose another name"
@@ -131,7 +131,7 @@ def locked(path: Path | str, what: str = "path", doing: str = "writing to it") -
             lock.release()
 
 
-def _take(lock: FileLock, file: Path) -> bool:
+def _acquired(lock: FileLock, file: Path) -> bool:
     """Whether nobody else has a lock, as far as it can be asked for."""
     from filelock import Timeout
 

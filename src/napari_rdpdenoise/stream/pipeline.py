@@ -144,7 +144,7 @@ class _Run:
         with ThreadPoolExecutor(1, "write-behind") as writer:
             try:
                 for batch in reader.batches(self._batch_size):
-                    changed = self._do(task, batch, writer, pending)
+                    changed = self._decode_batch(task, batch, writer, pending)
                     while len(pending) > _WRITES_PENDING:
                         tally.clipped += pending.pop(0).result()
                     left_pixels -= sum(int(np.prod(item.work.tile.core_shape)) for item in batch)
@@ -161,7 +161,7 @@ class _Run:
             return self._limit
         return max(1, _BATCH_PIXELS.get(self._codec.device, _GPU_BATCH_PIXELS) // (shape[0] * shape[1]))
 
-    def _do(
+    def _decode_batch(
         self, task: TileTask, batch: Sequence[Item], writer: ThreadPoolExecutor, pending: list[Future[int]]
     ) -> str | None:
         """Compute a batch and hand it to the writer; a message if memory made it change its ways."""
