@@ -23,9 +23,11 @@ Run = Callable[..., Any]
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch) -> Run:
     """Call the program with arguments; a terminal wide enough that no line is broken."""
-    from napari_rdpdenoise.cli import app
+    from napari_rdpdenoise.cli import app, console
 
     monkeypatch.setenv("COLUMNS", "250")
+    for terminal in (console.stdout, console.stderr):  # made with the width that some test before had set
+        monkeypatch.setattr(terminal, "width", 250)
     monkeypatch.delenv("RDPDENOISE_DEBUG", raising=False)
     return lambda *arguments: CliRunner().invoke(app, [str(argument) for argument in arguments])
 

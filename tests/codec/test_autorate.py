@@ -30,13 +30,19 @@ class FakeCodec:
             yield (self.clean + np.sqrt(self.errors[place]) * pattern).astype(np.float32) / UNIT, rate + 0.1
 
 
+def shared(norm):
+    notes = ("neighbouring pixels share their noise (as after a blur of 0.8 px)",)
+    return Normalization(NoiseModel(0.0, 0.0, 1.0, notes), norm.center, norm.scale)
+
+
 @pytest.fixture
 def tile():
     return np.random.default_rng(0).normal(0, 1, (400, 400))
 
 
 def pick(tile, errors):
-    return choose_rate(FakeCodec(np.zeros(tile.shape), errors), [tile], NORM, RATES5)
+    """The choice by the residual, which is all there is where neighbouring pixels share their noise."""
+    return choose_rate(FakeCodec(np.zeros(tile.shape), errors), [tile], shared(NORM), RATES5)
 
 
 def test_the_first_settled_rate_is_taken(tile):
@@ -61,8 +67,10 @@ def test_a_residual_that_keeps_falling_takes_the_last_rate(tile):
 
 def test_tiles_are_pooled_by_their_pixels(tile):
     codec = FakeCodec(np.zeros((1, 1)), [0.5, 0.2, 0.05, 0.05, 0.05])
-    assert choose_rate(codec, [tile, tile[:50]], NORM, RATES5).rate == 0.5
-    assert codec.calls == 4  # of each tile: its residual, and its estimated error
+    assert choose_rate(codec, [tile, tile[:50]], shared(NORM), RATES5).rate == 0.5
+    assert codec.calls == 2
+    choose_rate(codec, [tile, tile[:50]], NORM, RATES5)
+    assert codec.calls == 2 + 4  # of each tile its residual, and its estimated error
 
 
 @pytest.mark.parametrize(
@@ -115,9 +123,14 @@ def test_a_flat_image_is_called_flat() -> None:
     assert _doubt(found=1.1, expected=1.0) is None
 
 
-def shared(norm):
-    notes = ("neighbouring pixels share their noise (as after a blur of 0.8 px)",)
-    return Normalization(NoiseModel(0.0, 0.0, 1.0, notes), norm.center, norm.scale)
+def test_of_rates_that_cannot_be_told_from_the_best_the_largest_is_taken(tile):
+    def rate(errors):
+        return choose_rate(FakeCodec(np.zeros(tile.shape), errors), [tile], NORM, RATES5).rate
+
+    assert rate([0.5, 0.2, 0.05, 0.05, 0.05]) == 1.0
+    assert rate([0.5, 0.2, 0.05, 0.08, 0.12]) == 0.5
+    assert rate([0.05, 0.05 + TOLERANCE / 10, 0.2, 0.2, 0.2]) == 0.25
+    assert rate([0.05, 0.05 + 3 * TOLERANCE, 0.2, 0.2, 0.2]) == 0.0
 
 
 def test_the_least_error_wins_over_the_smallest_residual(tile):

@@ -2,13 +2,13 @@
 
 Both rest on one estimate of the error (`metrics.risk`): the codec is given the stabilised image with noise
 of half its strength added, and its answer is compared with an image whose noise it cannot know. Settings
-are compared on the same pixels, so that a few thousandths of the noise variance show; the smallest rate
-within `TOLERANCE` of the least error is taken.
+are compared on the same pixels, so that a thousandth of the noise variance shows. Of the rates that it
+cannot tell from the best the largest is taken: what is too small to be seen can be much of a small error.
 
 Where neighbouring pixels share their noise that estimate is blind: a codec could copy the noise. Then the
 residual decides. A codec trained noisy-to-clean denoises in its encoder, so with growing rate the residual,
 the mean of ``(t_y - t_x)**2``, falls and settles near the noise variance instead of crossing it; the
-smallest rate beyond which it no longer falls is taken, and no structure goes back.
+smallest rate beyond which it no longer falls by more than `TOLERANCE` is taken, and no structure goes back.
 """
 
 from __future__ import annotations
@@ -31,6 +31,9 @@ RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 6), 2))
 # Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth
 # more is a few percent more error, 0.1 dB.
 TOLERANCE = 0.001
+_UNSEEN = (
+    TOLERANCE / 2
+)  # difference of errors, noise variances, that the estimate on half a megapixel cannot tell
 _BLANK = 0.01  # share of the expected residual below which nothing at all was removed
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
 
@@ -50,7 +53,7 @@ class Errors:
     @property
     def structure(self) -> bool:
         """Whether structure from the residual lessens the error."""
-        return bool(self.filled.min() < self.bare.min() - TOLERANCE / 2)
+        return bool(self.filled.min() < self.bare.min() - _UNSEEN)
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,7 @@ def choose_rate(
     between: Callable[[], None] = lambda: None,
     structure: bool = True,
 ) -> RateChoice:
-    """Choose the smallest rate of hardly more than the least error, and whether structure goes back.
+    """Choose the rate of the least error, and whether structure goes back.
 
     Args:
         codec: Codec that will be used.
@@ -118,8 +121,12 @@ def choose_rate(
     residual, bpp, expected = _residuals(codec, tiles, normalization, rates, between)
     errors = estimate_errors(codec, tiles, normalization, rates, between)
     filled = structure and errors is not None and errors.structure
-    judged = residual if errors is None else errors.filled if filled else errors.bare
-    place = int(np.argmax(judged <= judged.min() + TOLERANCE))
+    if errors is None:
+        error, place = None, int(np.argmax(residual <= residual.min() + TOLERANCE))
+    else:
+        found_errors = errors.filled if filled else errors.bare
+        place = int(np.flatnonzero(found_errors <= found_errors.min() + _UNSEEN)[-1])
+        error = float(found_errors[place])
     found = float(residual[place])
     curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
     return RateChoice(
@@ -130,7 +137,7 @@ def choose_rate(
         curve,
         _doubt(found, expected),
         filled,
-        None if errors is None else float(judged[place]),
+        error,
     )
 
 

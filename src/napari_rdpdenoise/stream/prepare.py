@@ -24,7 +24,7 @@ _SAMPLE_PLANES = 8  # per channel, spread over the series
 _SAMPLE_PIXELS = 2_000_000  # per channel
 _RATE_PIXELS = 500_000  # of those, for the choice of the rate
 
-_CHOICE_VERSION = "risk 1"  # of what is cached of a choice
+_CHOICE_VERSION = "risk 2"  # of what is cached of a choice
 _YES, _NO = b"structure", b"none"  # what is cached where the rate was given
 
 
