@@ -101,7 +101,8 @@ Made by napari-rdpdenoise {__version__} from its model `{card.name}` (sha256 {ca
   noise {noise.read_noise:.6g} counts rms. **Images of another camera or gain need an export of their own.**
 - {units}
 - Rate {self.fixed.rate:.4g} of 0 (strongest denoising) to 1; realism {self.fixed.realism:g} of 0 (lowest
-  error) to 1.
+  error) to 1. Structure that the model smooths away does not come back from the input: the counts are those
+  of `napari-rdpdenoise denoise --structure none`.
 {grain}{alone}{"".join(f"- Noticed on the sample: {text}{chr(10)}" for text in self.remarks)}
 The module also takes sizes other than those listed. Blocks should overlap by {HALO} px at each edge, as the
 halo of the output says.
