@@ -28,6 +28,7 @@ __all__ = [
     "LOCK_SUFFIX",
     "MODELS_VARIABLE",
     "PARTIAL_SUFFIX",
+    "RECORD_SUFFIX",
     "UNFINISHED_SUFFIX",
     "InUseError",
     "atomic",
@@ -44,6 +45,9 @@ UNFINISHED_SUFFIX = ".new"
 
 PARTIAL_SUFFIX = ".partial"
 """Ending of an output that is not complete; the same run continues it."""
+
+RECORD_SUFFIX = ".job.json"
+"""Ending of the file beside a result that says how it was made."""
 
 LOCK_SUFFIX = ".lock"
 """Ending of the empty file that lies beside what is locked, for as long as it is locked."""

@@ -209,12 +209,12 @@ def test_record_cut_off_in_the_middle_of_a_line_marks_nothing_else(tmp_path, ima
     sink = open_sink(tmp_path / "a.ome.zarr", spec_of(array, "TYX"))
     sink.abort()
     with (sink.folder / "progress.log").open("a") as log:
-        log.write("3 0 0\n1")  # of "11 0 0"
+        log.write("3 0 0 -\n1")  # of "11 0 0 -"
     again = open_sink(tmp_path / "a.ome.zarr", spec_of(array, "TYX"))
     assert [t for t in range(12) if again.is_done((t,), 0, 0)] == [3]
     again.mark_done((5,), 0, 0)
     again.abort()
-    assert (sink.folder / "progress.log").read_text() == "3 0 0\n5 0 0\n"
+    assert (sink.folder / "progress.log").read_text() == "3 0 0 -\n5 0 0 -\n"
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -13,11 +13,12 @@ from napari_rdpdenoise.codec.library import DEFAULT_MODEL
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.jobs.record import (
     read_job,
+    read_report,
     read_settings,
     record_path,
+    record_text,
     same_job,
     write_job,
-    write_record,
 )
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.settings import RunSettings
@@ -30,6 +31,12 @@ SPEC = SimpleNamespace(job="settings|input|model")
 def report(path=None):
     channel = ChannelReport(0, NoiseModel(gain=2.0, offset=100.0, read_noise=2.0), 0.3, None, float("nan"))
     return RunReport((channel,), float("nan"), 3, 4, 0, 4, 1.5, 0.2, ("a word",), path)
+
+
+def write(job, codec, found):
+    file = record_path(job.target)
+    file.write_text(record_text(job, codec, SPEC, found), encoding="utf-8")
+    return file
 
 
 @pytest.fixture
@@ -45,7 +52,7 @@ def made(tmp_path, tiny_codec, settings):
     target.parent.mkdir()
     source.touch()
     job = Job(source, target, settings)
-    file = write_record(job, codec=tiny_codec, spec=SPEC, report=report(target))
+    file = write(job, tiny_codec, report(target))
     return target, source, json.loads(file.read_text())
 
 
@@ -66,7 +73,7 @@ def test_a_record_lies_beside_its_result_and_is_read_again(made, settings, tiny_
 
 def test_a_result_in_memory_has_no_record(settings, tiny_codec):
     with pytest.raises(ValueError, match="expected a file as target"):
-        write_record(Job("a.tif", None, settings), codec=tiny_codec, spec=SPEC, report=report())
+        record_text(Job("a.tif", None, settings), tiny_codec, SPEC, report())
 
 
 @pytest.mark.parametrize("given", ["cells-pairs", "path"])
@@ -74,7 +81,7 @@ def test_a_model_of_the_library_is_named_wherever_it_lies(tuned, tmp_path, given
     settings = SETTINGS.replace(model=str(tuned) if given == "path" else given)
     saved = write_job(tmp_path / "mine.job.json", settings)
     job = Job("s3://bucket/a.zarr", tmp_path / "r.ome.zarr", settings)
-    run = write_record(job, codec=tiny_codec, spec=SPEC, report=report())
+    run = write(job, tiny_codec, report())
     for file in (saved, run):
         content = json.loads(file.read_text())
         assert content["settings"]["model"] == "cells-pairs"
@@ -89,7 +96,7 @@ def test_the_default_model_is_named_by_its_own_name(tmp_path):
 
 def test_a_model_in_hand_keeps_its_name_and_digest(tmp_path, tiny_codec):
     job = Job("a.tif", tmp_path / "r.ome.tif", SETTINGS.replace(model="in a notebook"))
-    content = json.loads(write_record(job, codec=tiny_codec, spec=SPEC, report=report()).read_text())
+    content = json.loads(write(job, tiny_codec, report()).read_text())
     assert content["settings"]["model"] == "in a notebook"
     assert content["model"]["sha256"] == tiny_codec.card.sha256
 
@@ -127,6 +134,18 @@ def test_a_report_is_plain_json_without_paths(made):
     assert content["report"]["channels"][0]["found_residual"] is None
     assert content["report"]["messages"] == ["a word"]
     assert "path" not in content["report"]
+
+
+def test_a_report_is_read_again(made):
+    target, *_ = made
+    again, expected = read_report(record_path(target)), report()
+    assert again.channels[0].noise == expected.channels[0].noise
+    assert (again.clipped, again.tiles, again.messages) == (expected.clipped, expected.tiles, ("a word",))
+    assert again.bpp != again.bpp
+    for content, message in (({"settings": {}}, "found none"), ({"report": {"bpp": "x"}}, "found another")):
+        record_path(target).write_text(json.dumps(content))
+        with pytest.raises(ValueError, match=f"report of a run, {message}"):
+            read_report(record_path(target))
 
 
 def test_same_job(made, tmp_path):

@@ -126,6 +126,59 @@ def test_a_closed_run_goes_on_where_it_was(codec, counts, fast, drain, tmp_path)
     assert target.read_bytes() == whole.read_bytes()
 
 
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tif"])
+def test_a_run_stopped_after_its_result_appeared_is_known_to_be_finished(
+    codec, counts, fast, drain, tmp_path, monkeypatch, name
+):
+    from napari_rdpdenoise.io import staging
+
+    exchange = staging._exchange
+
+    def killed(*places):
+        exchange(*places)
+        raise KeyboardInterrupt
+
+    job = array_job(counts((40, 40)), "YX", fast, tmp_path / name)
+    with monkeypatch.context() as patch:
+        patch.setattr(staging, "_exchange", killed)
+        first = run(job, codec=codec)
+        with pytest.raises(KeyboardInterrupt):
+            drain(first)
+    left = sorted(path.name for path in tmp_path.iterdir())
+    assert left == [name, f"{name}.job.json", f"{name}.partial"]
+    before = _result(tmp_path)
+    calls = codec.encoder_calls
+    events, last = drain(run(job, codec=codec))
+    assert "finished" in events[-1].message
+    assert codec.encoder_calls == calls
+    assert (last.path, last.record, last.report.path) == (job.target, record_path(job.target), job.target)
+    assert last.report.tiles == 1
+    assert _result(tmp_path) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [name, f"{name}.job.json"]
+    with pytest.raises(FileExistsError, match="--overwrite"):  # as any finished result
+        next(run(job, codec=codec))
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tif"])
+def test_a_finished_result_is_known_without_its_record(codec, counts, fast, drain, tmp_path, name):
+    job = array_job(counts((40, 40)), "YX", fast, tmp_path / name)
+    drain(run(job, codec=codec))
+    record_path(job.target).unlink()
+    assert finished_before(job, codec)
+    assert not finished_before(array_job(job.input, "YX", fast.replace(seed=1), job.target), codec)
+
+
+def test_what_is_removed_of_another_job_is_told(codec, counts, fast, drain, tmp_path):
+    job = array_job(counts((2, 64, 130)), "TYX", fast, tmp_path / "a.ome.tif")
+    stream = run(job, codec=codec)
+    while not (event := next(stream)) or isinstance(event, Opened) or event.done < 3:
+        pass
+    stream.close()
+    events, _ = drain(run(array_job(job.input, "TYX", fast.replace(seed=1), job.target), codec=codec))
+    told = [event.message for event in events if not isinstance(event, Opened) and event.message]
+    assert any("a.ome.tif.partial holds" in message and "anew" in message for message in told)
+
+
 def test_a_run_that_is_closed_once_opened_leaves_its_place_to_the_next(codec, counts, fast, drain, tmp_path):
     job = array_job(counts((40, 40)), "YX", fast, tmp_path / "a.ome.zarr")
     stream = run(job, codec=codec)
@@ -165,6 +218,11 @@ def test_a_place_that_another_run_writes_to_is_refused_in_words(codec, counts, f
     assert open_image(last.path).shape == (64, 130)
     with locked(tmp_path / name), pytest.raises(InUseError):
         drain(run(second, codec=codec))
+
+
+def _result(folder):
+    """Files of a folder but for those of an unfinished result."""
+    return {path: data for path, data in _tree(folder).items() if ".partial" not in str(path)}
 
 
 def _tree(folder):

@@ -107,10 +107,17 @@ def _open_path(source: Any, axes: str | None) -> ImageSource:
 
             return TiffSource(path, axes)
         if magic == b"\x93NUMPY":
-            from napari_rdpdenoise.io.arrays import ArraySource
-
-            return ArraySource(np.load(path, mmap_mode="r"), axes, ImageMetadata(axes or "", name=path.stem))
+            return _open_npy(path, axes)
     raise ValueError(
         f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy, found another kind at {text}; "
         "convert it to OME-TIFF or OME-Zarr first"
     )
+
+
+def _open_npy(path: Path, axes: str | None) -> ImageSource:
+    from napari_rdpdenoise.io.arrays import HASHED_BYTES, ArraySource
+
+    data, state = np.load(path, mmap_mode="r"), path.stat()
+    # what is larger would not be read as a whole to know it again
+    known = repr((path.name, state.st_size, state.st_mtime_ns)) if data.nbytes > HASHED_BYTES else None
+    return ArraySource(data, axes, ImageMetadata(axes or "", name=path.stem), known)

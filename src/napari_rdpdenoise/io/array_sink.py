@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from napari_rdpdenoise.io.source import Index
@@ -14,7 +16,7 @@ class ArraySink:
     def __init__(self, spec: OutputSpec) -> None:
         self.spec = spec
         self.array = np.zeros(spec.shape, spec.dtype)
-        self._done: set[tuple[Index, int, int]] = set()
+        self._done: dict[tuple[Index, int, int], str] = {}
 
     def write(self, index: Index, y: slice, x: slice, block: np.ndarray) -> None:
         """Write one block of one plane."""
@@ -25,12 +27,16 @@ class ArraySink:
         """Whether that block was marked."""
         return (tuple(index), y0, x0) in self._done
 
-    def mark_done(self, index: Index, y0: int, x0: int) -> None:
+    def mark_done(self, index: Index, y0: int, x0: int, content: str = "") -> None:
         """Mark that block."""
-        self._done.add((tuple(index), y0, x0))
+        self._done[tuple(index), y0, x0] = content
 
-    def finish(self) -> None:
-        """Nothing to complete."""
+    def made_from(self, index: Index, y0: int, x0: int) -> str:
+        """What that block was marked to be made from; empty where it was not marked."""
+        return self._done.get((tuple(index), y0, x0), "")
+
+    def finish(self, record: Callable[[], str] | None = None) -> None:
+        """Nothing to complete, and no place for a record."""
 
     def abort(self) -> None:
         """Nothing to release."""

@@ -18,7 +18,6 @@ from napari_rdpdenoise.io.source import ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 
 _SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
-_STATED_FILES = 20_000
 
 
 def open_zarr(location: str | Path | Any, axes: str | None = None) -> ArraySource:
@@ -144,9 +143,9 @@ def _plain_metadata(array: Any, name: str) -> ImageMetadata:
 
 
 def _folder_identity(path: Path) -> str:
-    """Names, sizes and times of change of the files, at most some thousands of them."""
+    """Names, sizes and times of change of all files."""
     digest = hashlib.blake2b(digest_size=16)
-    for file in itertools.islice(_files(path), _STATED_FILES):
+    for file in _files(path):
         state = file.stat()
         where = file.relative_to(path).as_posix()
         digest.update(repr((where, state.st_size, state.st_mtime_ns)).encode())

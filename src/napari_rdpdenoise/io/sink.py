@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from contextlib import ExitStack
 from pathlib import Path
+from xml.etree import ElementTree
 
-from napari_rdpdenoise.files import is_zarr, locked
+from napari_rdpdenoise.files import PARTIAL_SUFFIX, InUseError, is_zarr, locked
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
-from napari_rdpdenoise.io.staging import Staging
+from napari_rdpdenoise.io.staging import Staging, settle
 
 _ZARR_ENDINGS = (".zarr",)
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf")
@@ -36,6 +38,7 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
         )
     with ExitStack() as held:
         held.enter_context(locked(target, "output"))
+        settle(target)
         check_free(target, overwrite)  # only now: whoever had it until then may have finished it
         sink = _new_sink(ending, target, spec)
         sink.held = held.pop_all()
@@ -50,6 +53,36 @@ def _new_sink(ending: str, target: Path, spec: OutputSpec) -> Staging:
     from napari_rdpdenoise.io.tiff_writer import TiffSink
 
     return TiffSink(target, spec)
+
+
+def finished_unseen(target: Path) -> bool:
+    """Whether a process was killed just after its result had appeared; what it left there goes.
+
+    A place that another run is writing to is left alone.
+    """
+    if not target.with_name(target.name + PARTIAL_SUFFIX).is_dir():
+        return False
+    try:
+        with locked(target, "output"):
+            return settle(target)
+    except InUseError:
+        return False
+
+
+def job_inside(target: Path) -> str | None:
+    """The job (`OutputSpec.job`) that a result names in its own metadata; None where it names none."""
+    try:
+        if target.is_dir():
+            content = json.loads((target / "zarr.json").read_text(encoding="utf-8"))
+            job = content["attributes"]["napari_rdpdenoise"]["job"]
+            return job if isinstance(job, str) else json.dumps(job)
+        import tifffile
+
+        with tifffile.TiffFile(target) as tif:
+            found = ElementTree.fromstring(tif.ome_metadata or "").find("{*}Image/{*}Description")
+    except (OSError, ValueError, KeyError, TypeError, ElementTree.ParseError):  # not one of ours
+        return None
+    return None if found is None else found.text
 
 
 def check_free(target: Path, overwrite: bool) -> None:

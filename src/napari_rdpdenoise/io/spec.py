@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -80,11 +81,18 @@ class Sink(Protocol):
     def is_done(self, index: Index, y0: int, x0: int) -> bool:
         """Whether the block that starts at row y0, column x0 was finished, now or before an interruption."""
 
-    def mark_done(self, index: Index, y0: int, x0: int) -> None:
-        """Record that the block that starts there is completely written."""
+    def mark_done(self, index: Index, y0: int, x0: int, content: str = "") -> None:
+        """Record that the block that starts there is completely written, and what it was made from."""
 
-    def finish(self) -> Path | None:
-        """Complete the output and let it appear at its path (None for outputs in memory)."""
+    def made_from(self, index: Index, y0: int, x0: int) -> str:
+        """What the block that starts there was marked to be made from; empty where nothing was said."""
+
+    def finish(self, record: Callable[[], str] | None = None) -> Path | None:
+        """Complete the output and let it appear at its path (None for outputs in memory).
+
+        Args:
+            record: Function that gives the text of the file beside it, once it is complete; None for no file.
+        """
 
     def abort(self) -> None:
         """Stop; what was marked done stays for a later run of the same job."""

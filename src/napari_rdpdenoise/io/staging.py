@@ -4,10 +4,14 @@
         job.json        what is being made; without it (it is written last) the folder is unusable
         progress.log    one line per complete block, appended after the block itself has reached the disk
         image/0/...     the blocks
-        replaced        a former target while it is exchanged
+        complete        name of what is moved to the target, once that is whole
+        record          text of the file beside the target
+        replaced        former target, and its own record, while they are exchanged
 
-Nothing appears at the target before the last step of ``finish``, which is a rename. As long as an output is
-open it is locked (`files.locked`, ``<target>.lock``), so that no block of another run comes into it.
+``finish`` ends with one rename, which moves the whole result to the target. Its record lies beside it by
+then, and a former target does not any more: whenever it stops, a result that is there has its own record.
+`settle` goes back or clears up what a process that was killed there left behind. As long as an output is open
+it is locked (`files.locked`, ``<target>.lock``), so that no block of another run comes into it.
 """
 
 from __future__ import annotations
@@ -18,20 +22,23 @@ import os
 import threading
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_rdpdenoise.files import PARTIAL_SUFFIX, atomic, remove
+from napari_rdpdenoise.files import PARTIAL_SUFFIX, RECORD_SUFFIX, atomic, remove
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.storage import StoredLayout
 
 MAX_CHUNK = 512
 _FLUSH_SECONDS = 0.5
-_FORMAT = 1
+_UNSAID = "-"  # in the place of what a block was made from
+_COMPLETE, _RECORD, _REPLACED, _REPLACED_RECORD = "complete", "record", "replaced", "replaced.record"
+_FORMAT = 2
 
 
 def chunk_edge(tile: int) -> int:
@@ -71,7 +78,8 @@ class Staging(ABC):
     """Collects the blocks of one output, laid down in stored axes; base of the file sinks.
 
     ``finish``, ``abort`` and ``discard`` end it: afterwards another may write to the target, whose lock,
-    ``held``, they give back.
+    ``held``, they give back. ``note`` says in words that an unfinished result of something else lay there and
+    is gone; None where none did.
     """
 
     def __init__(self, target: Path, spec: OutputSpec, layout: StoredLayout) -> None:
@@ -79,8 +87,9 @@ class Staging(ABC):
         self.folder = target.with_name(target.name + PARTIAL_SUFFIX)
         self.image = self.folder / "image"
         self.held = ExitStack()
+        self.note: str | None = None
         self._lock = threading.Lock()
-        self._done: set[str] = set()
+        self._done: dict[str, str] = {}
         self._pending: list[str] = []
         self._unsynced: set[Path] = set()
         self._last_flush = time.monotonic()
@@ -96,15 +105,21 @@ class Staging(ABC):
         import zarr
 
         try:
+            log = (self.folder / "progress.log").read_bytes()
             if (self.folder / "job.json").read_text(encoding="utf-8") != self._identity():
+                if blocks := log.count(b"\n"):
+                    self.note = (
+                        f"{self.folder.name} holds {blocks} blocks of another image, or of other settings: "
+                        "they are removed, and everything is done anew"
+                    )
                 return None
             array = zarr.open_array(self.image / "0", mode="r+")
-            log = (self.folder / "progress.log").read_bytes()
+            whole = log[: log.rfind(b"\n") + 1]  # a line without its end was cut off by the interruption
+            lines = [line.rsplit(" ", 1) for line in whole.decode("ascii").split("\n")[:-1]]
+            self._done = {place: "" if content == _UNSAID else content for place, content in lines}
         except (OSError, ValueError):
             return None
-        whole = log[: log.rfind(b"\n") + 1]  # a line without its end was cut off by the interruption
         os.truncate(self.folder / "progress.log", len(whole))
-        self._done = set(whole.decode().split("\n")[:-1])
         return array
 
     def _start(self) -> Any:
@@ -139,14 +154,25 @@ class Staging(ABC):
 
     def is_done(self, index: Index, y0: int, x0: int) -> bool:
         """Whether the block that starts there is complete, now or from an interrupted run."""
-        return _line(index, y0, x0) in self._done
+        return _place(index, y0, x0) in self._done
 
-    def mark_done(self, index: Index, y0: int, x0: int) -> None:
-        """Record that the block that starts there is complete (on the disk within half a second's work)."""
-        line = _line(index, y0, x0)
+    def made_from(self, index: Index, y0: int, x0: int) -> str:
+        """What the block that starts there was marked to be made from; empty where nothing was said."""
+        return self._done.get(_place(index, y0, x0), "")
+
+    def mark_done(self, index: Index, y0: int, x0: int, content: str = "") -> None:
+        """Record that the block that starts there is complete (on the disk within half a second's work).
+
+        Args:
+            index: Plane of the block.
+            y0: First row, px.
+            x0: First column, px.
+            content: Word without blanks for what the block was made from; empty for none.
+        """
+        place = _place(index, y0, x0)
         with self._lock:
-            self._done.add(line)
-            self._pending.append(line)
+            self._done[place] = content
+            self._pending.append(f"{place} {content or _UNSAID}")
             if time.monotonic() - self._last_flush > _FLUSH_SECONDS:
                 self._flush()
 
@@ -163,22 +189,31 @@ class Staging(ABC):
         self._pending.clear()
         self._last_flush = time.monotonic()
 
-    def finish(self) -> Path:
-        """Complete the output, then move it to its path, replacing what is there."""
+    def finish(self, record: Callable[[], str] | None = None) -> Path:
+        """Complete the output, then move it to its path, replacing what is there.
+
+        Args:
+            record: Function that gives the text of the file beside it, once it is complete; None for no file.
+        """
         with self.held:
             self.flush()
-            return self._publish(self._complete())
+            finished = self._complete()
+            text = None if record is None else record()
+            if text is not None:
+                _write(self.folder / _RECORD, text)
+            _write(self.folder / _COMPLETE, finished.name if text is None else f"{finished.name} {_RECORD}")
+            return self._publish(finished.name)
 
     @abstractmethod
     def _complete(self) -> Path:
         """Turn the blocks into a finished file or folder inside the partial folder; return its path."""
 
-    def _publish(self, finished: Path) -> Path:
-        if self.target.exists() or self.target.is_symlink():
-            replaced = self.folder / "replaced"
-            remove(replaced)
-            self.target.rename(replaced)
-        finished.rename(self.target)
+    def _publish(self, name: str) -> Path:
+        try:
+            _exchange(self.target, self.folder, name)
+        except Exception:
+            _go_back(self.target, self.folder, (self.folder / _COMPLETE).read_text(encoding="utf-8"))
+            raise
         sync(self.target.parent)
         self._clear()
         return self.target
@@ -199,9 +234,65 @@ class Staging(ABC):
             self._clear()
 
     def _clear(self) -> None:
-        # first, so that a folder half removed is never taken for one that can be continued
-        (self.folder / "job.json").unlink(missing_ok=True)
-        remove(self.folder)
+        _remove_partial(self.folder)
+
+
+def settle(target: Path) -> bool:
+    """Clear up what a process left that was killed while it moved a result to its path.
+
+    Either the result is there, then its leftovers go; or what was there before comes back. To be called with
+    the lock of the target, and without any for nothing to be done where nothing is left.
+
+    Returns:
+        Whether the target is a result whose leftovers went.
+    """
+    folder = target.with_name(target.name + PARTIAL_SUFFIX)
+    try:
+        complete = (folder / _COMPLETE).read_text(encoding="utf-8")
+    except OSError:
+        return False
+    published = os.path.lexists(target) and not os.path.lexists(folder / complete.split()[0])
+    if published:
+        _remove_partial(folder)
+    else:
+        _go_back(target, folder, complete)
+    return published
+
+
+def _exchange(target: Path, folder: Path, name: str) -> None:
+    """Former target and record away, record to its place, result to its path."""
+    record = target.with_name(target.name + RECORD_SUFFIX)
+    for old, kept in ((target, folder / _REPLACED), (record, folder / _REPLACED_RECORD)):
+        remove(kept)
+        if os.path.lexists(old):
+            old.rename(kept)
+    if (folder / _RECORD).exists():
+        (folder / _RECORD).rename(record)
+    (folder / name).rename(target)
+
+
+def _go_back(target: Path, folder: Path, complete: str) -> None:
+    """What `_exchange` had done before it failed or was killed, undone; ``complete`` is of the folder."""
+    record = target.with_name(target.name + RECORD_SUFFIX)
+    if complete.endswith(f" {_RECORD}") and not (folder / _RECORD).exists() and record.is_file():
+        record.rename(folder / _RECORD)
+    for kept, old in ((folder / _REPLACED_RECORD, record), (folder / _REPLACED, target)):
+        if os.path.lexists(kept):
+            kept.rename(old)
+    (folder / _COMPLETE).unlink()
+
+
+def _remove_partial(folder: Path) -> None:
+    # first, so that a folder half removed is never taken for one that can be continued
+    (folder / "job.json").unlink(missing_ok=True)
+    remove(folder)
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file and bring it to the disk."""
+    with atomic(path) as fresh:
+        fresh.write_text(text, encoding="utf-8")
+        sync(fresh)
 
 
 def sync(path: Path) -> None:
@@ -214,7 +305,7 @@ def sync(path: Path) -> None:
             os.close(handle)
 
 
-def _line(index: Index, y0: int, x0: int) -> str:
+def _place(index: Index, y0: int, x0: int) -> str:
     return f"{','.join(str(int(i)) for i in index)} {int(y0)} {int(x0)}"
 
 

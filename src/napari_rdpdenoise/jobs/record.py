@@ -24,10 +24,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from napari_rdpdenoise._version import __version__
-from napari_rdpdenoise.files import atomic
+from napari_rdpdenoise.files import RECORD_SUFFIX, atomic
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.stream.report import RunReport
 
-_ENDING = ".job.json"
 _SETTINGS = "settings"
 # A record takes a few hundred bytes per channel; what is far larger is another file, chosen by mistake.
 _LARGEST = 16 * 1024**2
@@ -54,26 +53,45 @@ class JobFile:
 
 def record_path(target: Path) -> Path:
     """The job file beside a result."""
-    return target.with_name(target.name + _ENDING)
+    return target.with_name(target.name + RECORD_SUFFIX)
 
 
-def write_record(job: Job, *, codec: Codec, spec: OutputSpec, report: RunReport) -> Path:
-    """Write the job file beside the finished result of a job; its path.
+def record_text(job: Job, codec: Codec, spec: OutputSpec, report: RunReport) -> str:
+    """Text of the job file beside the result of a job.
 
     Raises:
-        OSError: If it cannot be written.
         ValueError: If the job has no target.
     """
     if job.target is None:
         raise ValueError("job: expected a file as target, found none; a result in memory has no job file")
     found = {key: value for key, value in asdict(report).items() if key != "path"}
-    content = {
-        **_head(job.path, job.target.name),
-        **_how(job.settings, codec.card),
-        "report": _finite(found),
-        "job": spec.job,
-    }
-    return _write(record_path(job.target), content)
+    return _as_text(
+        {
+            **_head(job.path, job.target.name),
+            **_how(job.settings, codec.card),
+            "report": _finite(found),
+            "job": spec.job,
+        }
+    )
+
+
+def read_report(path: Path) -> RunReport:
+    """Read what the run of a job file found.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is something else, or was saved without a run.
+    """
+    from napari_rdpdenoise.stream.report import RunReport
+
+    found = _read(path).get("report")
+    if not isinstance(found, dict):
+        raise ValueError(f"job: expected the report of a run, found none in {path}; denoise the image again")
+    known = {key: math.nan if value is None else value for key, value in found.items()}
+    try:
+        return TypeAdapter(RunReport).validate_python({**known, "path": None})
+    except ValidationError as error:
+        raise ValueError(f"job: expected the report of a run, found another in {path}\n{error}") from None
 
 
 def write_job(
@@ -147,10 +165,21 @@ def with_model_named(settings: RunSettings, card: ModelCard) -> RunSettings:
 
 
 def same_job(target: Path, spec: OutputSpec) -> bool:
-    """Whether the job file beside a result says that the same input, settings and model made it."""
+    """Whether the same input, settings and model made a result.
+
+    Its job file says so, or the result itself where that is not beside it any more.
+    """
+    from napari_rdpdenoise.io.sink import job_inside
+
     try:
-        return bool(json.loads(record_path(target).read_text(encoding="utf-8"))["job"] == spec.job)
-    except (OSError, ValueError, KeyError, TypeError):
+        text = record_path(target).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return bool(spec.job) and job_inside(target) == spec.job
+    except OSError:
+        return False
+    try:
+        return bool(json.loads(text)["job"] == spec.job)
+    except (ValueError, KeyError, TypeError):
         return False
 
 
@@ -190,8 +219,12 @@ def _place(source: str | None) -> str | None:
 
 def _write(path: Path, content: dict[str, Any]) -> Path:
     with atomic(path) as fresh:
-        fresh.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        fresh.write_text(_as_text(content), encoding="utf-8")
     return path
+
+
+def _as_text(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=2) + "\n"
 
 
 def _read(path: Path) -> dict[str, Any]:

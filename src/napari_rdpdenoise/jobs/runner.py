@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator, Iterator
+from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,9 +21,10 @@ from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import shared_codec
 from napari_rdpdenoise.io import ArraySink, ImageSource, OutputSpec, Sink, arrays, open_image, open_sink
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
-from napari_rdpdenoise.io.sink import check_free
+from napari_rdpdenoise.io.sink import check_free, finished_unseen
+from napari_rdpdenoise.io.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
-from napari_rdpdenoise.jobs.record import same_job, with_model_named, write_record
+from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
 from napari_rdpdenoise.stream.plan import decoders_of
@@ -48,6 +51,8 @@ def run(
     """
     if job.target is not None:
         refuse_overwriting(job.target, files_behind(job.input, job.path))
+    unseen = job.target is not None and finished_unseen(job.target)
+    if job.target is not None and not unseen:
         check_free(job.target, job.settings.overwrite)
     identity = _identity(job)
     with _open_source(job, identity) as source:
@@ -60,16 +65,25 @@ def run(
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
         spec = output_spec(source, settings, codec)
+        if job.target is not None and unseen and same_job(job.target, spec):
+            yield said("The result was finished when the run before was stopped.")
+            record = record_path(job.target)
+            return Outcome(replace(read_report(record), path=job.target), spec, job.target, record)
         sink = _open_sink(job, spec)
+        if isinstance(sink, Staging) and sink.note:
+            yield said(sink.note)
         data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
         try:
             yield Opened(data)
         except BaseException:
             sink.abort()
             raise
-        report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache)
-    record = None if job.target is None else write_record(job, codec=codec, spec=spec, report=report)
-    return Outcome(report, spec, job.target, record, data)
+        if job.target is None:
+            report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache)
+            return Outcome(report, spec, data=data)
+        text = partial(record_text, job, codec, spec)
+        report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache, record=text)
+    return Outcome(report, spec, job.target, record_path(job.target))
 
 
 def finished_before(job: Job, codec: Codec) -> bool:
@@ -79,6 +93,7 @@ def finished_before(job: Job, codec: Codec) -> bool:
     """
     if job.target is None or not job.target.exists():
         return False
+    finished_unseen(job.target)
     with _open_source(job, _identity(job)) as source:
         return same_job(job.target, output_spec(source, with_model_named(job.settings, codec.card), codec))
 

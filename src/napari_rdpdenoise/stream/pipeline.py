@@ -10,9 +10,11 @@ tiles, so tiles may come in any order and an interrupted run can go on.
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -23,7 +25,7 @@ from napari_rdpdenoise.codec import Codec, Decoded, load_model
 from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.plan import Order, Plan, decoders_of
+from napari_rdpdenoise.stream.plan import Order, Plan, Work, decoders_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
@@ -46,11 +48,12 @@ def denoise_stream(
     codec: Codec | None = None,
     cache: LatentCache | None = None,
     order: Order | None = None,
+    record: Callable[[RunReport], str] | None = None,
 ) -> Generator[Progress, None, RunReport]:
     """Denoise ``source`` into ``sink`` tile by tile, yielding progress; the report is the return value.
 
     Closing the generator stops within a batch of tiles; the sink keeps what is done, so that the same run
-    continues there later.
+    continues there later. It does again what was made from other pixels than the source has by then.
 
     Args:
         source: Whole image; ``settings.channels`` and ``settings.time`` choose from it.
@@ -59,6 +62,7 @@ def denoise_stream(
         codec: Loaded model, None to load ``settings.model``.
         cache: Cache of latents, None for none.
         order: Function that puts the tiles in their order, for example nearest to the viewer first.
+        record: Function from the report to the text of the file beside the output; None for no such file.
 
     Raises:
         DecoderMissing: If realism is asked of a model without a realism decoder.
@@ -74,23 +78,20 @@ def denoise_stream(
         with device_turns(codec.device).run():
             plan = yield from _prepare(make_plan(source, settings, codec, order, cache))
             yield from run.tiles(plan)
-        path = sink.finish()
+
+        reports: list[RunReport] = []
+
+        def text() -> str:
+            reports.append(run.tally.report(plan.reports(), time.monotonic() - began))
+            return "" if record is None else record(reports[0])
+
+        path = sink.finish(None if record is None else text)
+        if not reports:
+            text()
     except BaseException:
         sink.abort()
         raise
-    tally = run.tally
-    return RunReport(
-        plan.reports(),
-        tally.bpp,
-        tally.clipped,
-        tally.total,
-        tally.cache_hits,
-        tally.encoder_calls,
-        time.monotonic() - began,
-        tally.mpps,
-        tuple(tally.messages),
-        path,
-    )
+    return replace(reports[0], path=path)
 
 
 def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Codec) -> None:
@@ -129,16 +130,18 @@ class _Run:
     def tiles(self, plan: Plan) -> Generator[Progress, None, None]:
         """Do all works that the sink does not have yet."""
         tally = self.tally
-        left = [w for w in plan.works if not self._sink.is_done(w.index, w.tile.y0, w.tile.x0)]
-        tally.total, tally.done = len(plan.works), len(plan.works) - len(left)
-        left_pixels = sum(int(np.prod(w.tile.core_shape)) for w in left)
-        tally.restart_clock()
+        marked = [w for w in plan.works if self._sink.is_done(w.index, w.tile.y0, w.tile.x0)]
+        tally.total, tally.done = len(plan.works), len(marked)
+        left_pixels = _pixels(plan.works) - _pixels(marked)
         for message in plan.messages:
             yield tally.progress(left_pixels, message)
-        if tally.done:
-            message = f"continuing: {tally.done} of {tally.total} tiles are done already"
-            yield tally.progress(left_pixels, message)
         task = TileTask(self._source, plan, self._codec, self._cache, decoders_of(self._settings))
+        left: Sequence[Work] = plan.works
+        if marked:
+            kept = yield from self._unchanged(task, marked, left_pixels)
+            left = [w for w in plan.works if w not in kept]
+            left_pixels = _pixels(left)
+        tally.restart_clock()
         reader = ReadAhead(left, task.read)
         pending: list[Future[int]] = []
         with ThreadPoolExecutor(1, "write-behind") as writer:
@@ -147,7 +150,7 @@ class _Run:
                     changed = self._decode_batch(task, batch, writer, pending)
                     while len(pending) > _WRITES_PENDING:
                         tally.clipped += pending.pop(0).result()
-                    left_pixels -= sum(int(np.prod(item.work.tile.core_shape)) for item in batch)
+                    left_pixels -= _pixels(item.work for item in batch)
                     yield tally.progress(left_pixels, changed)
                 for future in pending:
                     tally.clipped += future.result()
@@ -155,6 +158,24 @@ class _Run:
                 reader.close()
                 for future in pending:
                     future.cancel()
+
+    def _unchanged(
+        self, task: TileTask, marked: Sequence[Work], left_pixels: int
+    ) -> Generator[Progress, None, set[Work]]:
+        """Tiles done before that would be made from the same now; they are read again to know."""
+        tally = self.tally
+        message = f"continuing: {tally.done} of {tally.total} tiles are done already; looking whether their "
+        yield tally.progress(left_pixels, f"{message}image has changed")
+        kept = set()
+        for work in marked:
+            if task.read(work).content == self._sink.made_from(work.index, work.tile.y0, work.tile.x0):
+                kept.add(work)
+            yield tally.progress(left_pixels)
+        tally.done = len(kept)
+        if len(kept) < len(marked):
+            message = f"the image has changed since: {len(marked) - len(kept)} tiles are denoised again"
+            yield tally.progress(left_pixels, message)
+        return kept
 
     def _batch_size(self, shape: tuple[int, int]) -> int:
         if self._limit is not None:
@@ -183,7 +204,7 @@ class _Run:
                 pending.append(writer.submit(self._write, task, item, result.blend(self._settings.realism)))
             start += size
             self.tally.done += size
-            self.tally.pixels += sum(int(np.prod(item.work.tile.core_shape)) for item in part)
+            self.tally.pixels += _pixels(item.work for item in part)
         return "; ".join(messages) or None
 
     def _compute(self, task: TileTask, part: Sequence[Item]) -> list[Decoded]:
@@ -220,8 +241,13 @@ class _Run:
         tile = item.work.tile
         block, clipped = item.core(image, self._sink.spec.dtype)
         self._sink.write(item.work.index, *tile.core, block)
-        self._sink.mark_done(item.work.index, tile.y0, tile.x0)
+        self._sink.mark_done(item.work.index, tile.y0, tile.x0, item.content)
         return clipped
+
+
+def _pixels(works: Iterable[Work]) -> int:
+    """Pixels that some tiles write."""
+    return sum(math.prod(work.tile.core_shape) for work in works)
 
 
 def _free_device_memory() -> None:

@@ -146,3 +146,18 @@ class Tally:
         return Progress(
             self.done, self.total, self.mpps, eta, self.bpp, self.cache_hits, self.encoder_calls, message
         )
+
+    def report(self, channels: tuple[ChannelReport, ...], seconds: float) -> RunReport:
+        """Summary of the run, without the path of its result."""
+        return RunReport(
+            channels,
+            self.bpp,
+            self.clipped,
+            self.total,
+            self.cache_hits,
+            self.encoder_calls,
+            seconds,
+            self.mpps,
+            tuple(self.messages),
+            None,
+        )

@@ -38,6 +38,14 @@ class Item:
     fresh: bool = False
     neighbours: Neighbours = ALONE
 
+    @property
+    def content(self) -> str:
+        """Word for what the result follows from beside the settings: pixels, measured noise, the model.
+
+        A run that goes on tells by it what it has to do again.
+        """
+        return f"{self.key}{'+' if self.plan.structure else ''}"
+
     def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
         """The part of the denoised ``image`` that is written, as ``dtype``; how many values were clipped."""
         place = self.work.tile.core_in_outer
@@ -91,9 +99,8 @@ class TileTask:
         """Read one tile with its halo, and its latents where they are cached."""
         raw, missing = fill_missing(self.source.read(work.index, *work.tile.outer))
         channel = self.plan.channels[work.channel]
-        key, latents = "", None
+        key, latents = latents_key(self.codec.digest, channel, raw), None
         if self.cache is not None:
-            key = latents_key(self.codec.digest, channel, raw)
             data = self.cache.get(key)
             latents = Latents.from_bytes(data) if data is not None else None
         return Item(work, channel, raw, missing, key, latents)
