@@ -12,17 +12,16 @@ from hypothesis import strategies as st
 
 from napari_rdpdenoise.codec.bitstream import VERSION, BitstreamError, CodedTile, TileHeader, pack, unpack
 
-finite = st.floats(allow_nan=False, allow_infinity=False)
 headers = st.builds(
     TileHeader,
-    height=st.integers(1, 2**20),
-    width=st.integers(1, 2**20),
+    height=st.integers(1, 4400),
+    width=st.integers(1, 4400),
     rate=st.floats(0, 1),
-    gain=finite,
-    offset=finite,
-    read_noise=finite,
-    center=finite,
-    scale=finite,
+    gain=st.floats(0.001, 1e9) | st.just(0.0),
+    offset=st.floats(-1e12, 1e12),
+    read_noise=st.floats(1e-6, 1e12),
+    center=st.floats(-1e9, 1e9),
+    scale=st.floats(1e-3, 1),
 )
 tiles = st.builds(
     CodedTile,
@@ -31,7 +30,7 @@ tiles = st.builds(
     payloads=st.lists(st.binary(max_size=300), max_size=4).map(tuple),
 )
 DIGEST = bytes(range(16))
-HEADER = TileHeader(1216, 1200, 0.35, 2.1, 100.0, 1.6, 12.5, 3.25)
+HEADER = TileHeader(1216, 1200, 0.35, 2.1, 100.0, 1.6, 12.5, 0.25)
 TILE = CodedTile(DIGEST, HEADER, (b"hyper", b"", b"latent" * 50))
 
 
@@ -113,7 +112,7 @@ def test_damage_is_not_mistaken_for_another_model() -> None:
 
 @given(st.floats(0, 1))
 def test_the_rate_is_float32_from_the_start(rate: float) -> None:
-    header = TileHeader(1, 1, rate, 1, 0, 0, 0, 1)
+    header = TileHeader(1, 1, rate, 1, 0, 1, 0, 1)
     assert header.rate == struct.unpack("<f", struct.pack("<f", rate))[0]
 
 
@@ -126,6 +125,16 @@ def test_the_rate_is_float32_from_the_start(rate: float) -> None:
         ("rate", math.nan, "rate must be a number from 0 to 1, got nan"),
         ("gain", math.inf, "gain must be finite, got inf"),
         ("scale", math.nan, "scale must be finite, got nan"),
+        ("height", 2**32 - 1, "at most 20000000 pixels together, got 4294967295 x 5"),
+        ("scale", 0.0, "scale above 0 and at most 1, got 1.0, 1.0 and 0.0"),
+        ("scale", 1.5, "scale above 0 and at most 1"),
+        ("scale", 1e-300, "counts that are finite, .*, 1e-300; divide"),
+        ("gain", -1.0, "gain must be at least 0"),
+        ("gain", 1e300, "counts that are finite"),
+        ("read_noise", 0.0, "read_noise above 0"),
+        ("read_noise", 1e38, "counts that are finite"),
+        ("center", 1e300, "counts that are finite"),
+        ("offset", -1e300, "counts that are finite"),
     ],
 )
 def test_impossible_headers_are_refused(name: str, value: float, message: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,7 +33,14 @@ def test_smooth_means_take_few_bytes():
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"no", "damaged"), (pack_means(np.zeros((2, 3), np.int32)), "expected 2 x 2 values, found 6")],
+    [
+        (b"no", "damaged"),
+        (pack_means(np.zeros((1, 2), np.int32)), "found more or fewer"),
+        (pack_means(np.zeros((2, 2), np.int32))[:-1], "found more or fewer"),
+        (pack_means(np.full((2, 2), 2**31 - 1, np.int32)), "at most 1073741824 steps"),
+        (zlib.compress(bytes(200_000_000), 9), "found more or fewer"),  # 200 kB
+        (pack_means(np.zeros((2, 3), np.int32)), "expected 2 x 2 values, found more"),
+    ],
 )
 def test_damaged_means_are_refused(data, message):
     with pytest.raises(ValueError, match=message):

@@ -32,6 +32,11 @@ _RATE = struct.Struct("<f")
 _NUMBERS = struct.Struct("<f5d")
 _FLOATS = ("rate", "gain", "offset", "read_noise", "center", "scale")  # in this order
 _CRC = struct.Struct("<I")
+MAX_PIXELS = 20_000_000
+"""Pixels of a tile, a tile of 4096 px with its halo: a larger one would not fit into usual memory."""
+
+# The largest that a network and block means may give, stabilised units, and the largest count of that.
+_REACH, _LARGEST = 2.0**30 * 4, 1e38
 # Five bytes hold 35 bits, more than any tile needs; without a limit altered bytes could make huge integers.
 _VARINT_BYTES = 5
 
@@ -46,17 +51,17 @@ class TileHeader:
 
     Attributes:
         height: Height of the tile, pixels, at least 1.
-        width: Width of the tile, pixels, at least 1.
+        width: Width of the tile, pixels, at least 1; `MAX_PIXELS` with the height at most.
         rate: Position on the gain curve, 0 to 1, rounded to float32 when set, so that what was
             encoded and what is decoded use the same number.
-        gain: Raw counts per detected photon.
+        gain: Raw counts per detected photon, at least 0.
         offset: Raw counts without light.
-        read_noise: Standard deviation without light, raw counts.
+        read_noise: Standard deviation without light, raw counts, above 0.
         center: Number subtracted after the variance is stabilised, stabilised units.
-        scale: Number divided by after that, stabilised units.
+        scale: Factor after that, above 0 and at most 1.
 
     Raises:
-        ValueError: If a size is below 1, the rate outside 0 to 1, or a number is not finite.
+        ValueError: If a size or number is out of its range or not finite, or counts would not be either.
     """
 
     height: int
@@ -84,7 +89,30 @@ class TileHeader:
                 raise ValueError(
                     f"{name} must be finite, got {number}; check the noise estimate of the image"
                 )
+        if self.height * self.width > MAX_PIXELS:
+            raise ValueError(
+                f"height and width must be at most {MAX_PIXELS} pixels together, got {self.height} x "
+                f"{self.width}; code smaller tiles"
+            )
+        if self.gain < 0 or self.read_noise <= 0 or not 0 < self.scale <= 1:
+            raise ValueError(
+                "gain must be at least 0, read_noise above 0 and scale above 0 and at most 1, got "
+                f"{self.gain}, {self.read_noise} and {self.scale}; check the noise estimate of the image"
+            )
+        if not self._largest() < _LARGEST:
+            raise ValueError(
+                f"{', '.join(_FLOATS[1:])} must give counts that are finite, got "
+                f"{', '.join(f'{getattr(self, name):g}' for name in _FLOATS[1:])}; divide the image"
+            )
         object.__setattr__(self, "rate", _RATE.unpack(_RATE.pack(self.rate))[0])
+
+    def _largest(self) -> float:
+        """Bound of what the decoder computes, raw counts."""
+        reach = _REACH / self.scale + abs(self.center)
+        if self.gain == 0:
+            return reach * self.read_noise + abs(self.offset)
+        read = self.read_noise / self.gain  # photo-electrons
+        return (reach * reach + read * read) * max(self.gain, 1.0) + abs(self.offset)
 
 
 @dataclass(frozen=True)

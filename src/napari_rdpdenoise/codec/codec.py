@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_rdpdenoise.codec.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
 from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.decoded import Decoded
-from napari_rdpdenoise.codec.latents import MEAN_STEP, Latents, pack_means, unpack_means
+from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.network_input import Neighbours, network_input, normalized_neighbours
 from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
@@ -25,7 +25,6 @@ from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.tiles import GRID
 
 _CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
-_MEAN_LIMIT = 2.0**30  # steps of a block mean
 
 
 class Codec:
@@ -214,14 +213,14 @@ class Codec:
         *coded, coded_means = tile.payloads
         head = tile.header
         rows, columns = (-(-n // STRIDE) for n in (head.height, head.width))
-        with torch.inference_mode():
-            symbols = self._network.hyperprior.decode(coded, (rows, columns))
         blocks = (-(-head.height // GRID), -(-head.width // GRID))
         try:
             means = unpack_means(coded_means, blocks)
             noise = NoiseModel(head.gain, head.offset, head.read_noise)
+            with torch.inference_mode():
+                symbols = self._network.hyperprior.decode(coded, (rows, columns))
         except ValueError as error:
-            raise BitstreamError(f"data: {error}; copy or encode it again") from error
+            raise BitstreamError(f"data was altered: {error}; copy or encode it again") from error
         parts = tuple(part[0].numpy().astype(np.int16) for part in symbols)
         normalization = Normalization(noise, head.center, head.scale)
         return Latents(parts, means, (head.height, head.width), head.rate, normalization, 8.0 * len(data))
@@ -266,7 +265,7 @@ def _latents(
     bits: float,
 ) -> Latents:
     steps = normalization.target(block_means(tile)).astype(np.float64) / MEAN_STEP
-    means = np.rint(np.clip(steps, -_MEAN_LIMIT, _MEAN_LIMIT)).astype(np.int32)
+    means = np.rint(np.clip(steps, -MEAN_LIMIT, MEAN_LIMIT)).astype(np.int32)
     overhead = 8 * (_CONTAINER_BYTES + len(pack_means(means)))
     height, width = tile.shape
     return Latents(symbols, means, (height, width), rate, normalization, bits + overhead)

@@ -15,6 +15,9 @@ from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.noise import NoiseModel
 
 MEAN_STEP = 1 / (64 * UNIT)  # network units: a 64th of the pixel noise
+MEAN_LIMIT = 2**30
+"""Largest block mean, steps."""
+
 _HEAD = struct.Struct("<4I7dI")  # block means, tile, numbers, kinds of symbols
 _SIZE = struct.Struct("<3I")  # of one kind
 
@@ -88,12 +91,17 @@ def unpack_means(data: bytes, shape: tuple[int, int]) -> NDArray[np.int32]:
     Raises:
         ValueError: if the bytes do not hold ``shape`` means.
     """
-    try:
-        planes = np.frombuffer(zlib.decompress(data), np.uint8)
+    wanted = 4 * shape[0] * shape[1]
+    inflating = zlib.decompressobj()
+    try:  # no more than is wanted, whatever is promised
+        planes = np.frombuffer(inflating.decompress(data, wanted + 1), np.uint8)
     except zlib.error as error:
         raise ValueError(f"block means: expected deflated bytes, found damaged ones ({error})") from error
-    if planes.size != 4 * shape[0] * shape[1]:
-        raise ValueError(f"block means: expected {shape[0]} x {shape[1]} values, found {planes.size / 4:g}")
+    if planes.size != wanted or not inflating.eof or inflating.unused_data:
+        raise ValueError(f"block means: expected {shape[0]} x {shape[1]} values, found more or fewer")
     zigzag = np.ascontiguousarray(planes.reshape(4, -1).T).view("<u4").reshape(shape).astype(np.uint32)
     steps = (zigzag >> 1).astype(np.int32) ^ -(zigzag & 1).astype(np.int32)
-    return np.cumsum(steps, axis=1).astype(np.int32)
+    means = np.cumsum(steps, axis=1, dtype=np.int64)
+    if np.abs(means).max() > MEAN_LIMIT:
+        raise ValueError(f"block means: expected at most {MEAN_LIMIT} steps, found more")
+    return means.astype(np.int32)

@@ -1,6 +1,6 @@
 """Mean-scale hyperprior and real entropy coding, on CompressAI's entropy models.
 
-The one module that imports compressai (3 s), so it is imported only when a network is built.
+With ``nn.range_coder`` the module that imports compressai (3 s): imported only when a network is built.
 
 Symbols: ``y`` gained latents (b, c, h, w); ``d`` details at twice that resolution, where the network has
 them; ``z`` hyper-latents at half of it; ``mu``, ``sigma`` mean and scale of y, and of d, given z.
@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.layers import conv, in_turn, start_small
+from napari_rdpdenoise.nn.range_coder import RangeCoder
 
 keep_triton_out()
 from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional  # noqa: E402
@@ -171,7 +172,11 @@ class Hyperprior(nn.Module):
         return self._prepared().encode(symbols)
 
     def decode(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
-        """Symbols (batch of one, CPU) from its payloads; hyper-latents are of ``shape``, (h/2, w/2)."""
+        """Symbols (batch of one, CPU) from its payloads; hyper-latents are of ``shape``, (h/2, w/2).
+
+        Raises:
+            ValueError: If the payloads are not of such symbols.
+        """
         return self._prepared().decode(payloads, shape)
 
     def prepare_coder(self) -> None:
@@ -207,36 +212,36 @@ class _Coder:
     """
 
     def __init__(self, hyperprior: Hyperprior) -> None:
-        self._bottleneck = copy.deepcopy(hyperprior.bottleneck).cpu()
-        self._conditional = copy.deepcopy(hyperprior.conditional).cpu()
-        self._bottleneck.update(force=True)
-        self._conditional.update_scale_table(_SCALES, force=True)
+        bottleneck = copy.deepcopy(hyperprior.bottleneck).cpu()
+        conditional = copy.deepcopy(hyperprior.conditional).cpu()
+        bottleneck.update(force=True)
+        conditional.update_scale_table(_SCALES, force=True)
+        self._z_coder, self._coder = RangeCoder(bottleneck), RangeCoder(conditional)
         self._synthesis = copy.deepcopy(hyperprior.synthesis).double().cpu()
         self._detail_synthesis = copy.deepcopy(hyperprior.detail_synthesis)
         if self._detail_synthesis is not None:
             self._detail_synthesis.double().cpu()
         self._medians = hyperprior._medians().cpu()
-        self.cost, self.z_cost = _CostTable(self._conditional), _CostTable(self._bottleneck)
+        self.cost, self.z_cost = _CostTable(conditional), _CostTable(bottleneck)
 
     def encode(self, symbols: Symbols) -> list[tuple[bytes, ...]]:
         out: list[tuple[bytes, ...]] = []
         for parts in zip(*(part.cpu()[:, None] for part in symbols), strict=True):
             one = Symbols(*parts)
-            z_bytes = self._bottleneck.compress(one.z.float() + self._medians)[0]
+            z_bytes = self._z_coder.encode(one.z, _channels(one.z.shape))
             y_bytes, *finer = (
-                self._conditional.compress(kept.float(), indexes)[0]
-                for kept, indexes in zip(one.latents, self._scale_indexes(one.z), strict=True)
+                self._coder.encode(kept, rows)
+                for kept, rows in zip(one.latents, self._scale_indexes(one.z), strict=True)
             )
             out.append((y_bytes, z_bytes, *finer))
         return out
 
     def decode(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
         y_bytes, z_bytes, *finer_bytes = payloads
-        z_hat = self._bottleneck.decompress([z_bytes], list(shape))
-        z = torch.round(z_hat - self._medians).to(torch.int32)
+        z = self._z_coder.decode(z_bytes, _channels((1, self._medians.shape[1], *shape)))
         y, *finer = (
-            torch.round(self._conditional.decompress([coded], indexes)).to(torch.int32)
-            for coded, indexes in zip((y_bytes, *finer_bytes), self._scale_indexes(z), strict=True)
+            self._coder.decode(coded, rows)
+            for coded, rows in zip((y_bytes, *finer_bytes), self._scale_indexes(z), strict=True)
         )
         return Symbols(y, z, *finer)
 
@@ -279,6 +284,11 @@ class _CostTable:
             self._bits = self._bits.to(symbols.device)
         place = symbols.clamp(-self._reach, self._reach).add_(row * self._bits.shape[1] + self._reach)
         return torch.take(self._bits, place.long())
+
+
+def _channels(shape: Sequence[int]) -> Tensor:
+    """Number of its channel in the place of every number of a tensor of that shape."""
+    return torch.arange(shape[1])[None, :, None, None].expand(*shape)
 
 
 def _moments_by_kind(
