@@ -246,6 +246,15 @@ def test_a_file_under_another_name_is_a_miss(disk: LatentCache) -> None:
     assert disk.get("a") is None
 
 
+def test_what_is_dropped_is_a_miss_and_can_be_put_again(disk: LatentCache) -> None:
+    disk.put("key", b"wrong")
+    disk.drop("key")
+    disk.drop("none")
+    assert disk.get("key") is None
+    disk.put("key", b"right")
+    assert disk.get("key") == b"right"
+
+
 def test_any_text_is_a_safe_key(disk: LatentCache) -> None:
     keys = ["", "../../etc/passwd", "a/b", "C:\\x", "ü", "x" * 5000]
     for key in keys:

@@ -156,6 +156,13 @@ class LatentCache:
         if self._disk is not None:
             self._disk.write(digest(key), value)
 
+    def drop(self, key: str) -> None:
+        """Forget the value of a key that turned out not to be what its key names."""
+        with self._lock:
+            self._memory.pop(key, None)
+        if self._disk is not None:
+            self._disk.drop(digest(key))
+
     def _remember(self, key: str, value: bytes) -> None:
         with suppress(ValueError):  # above the whole budget
             self._memory[key] = value
@@ -207,11 +214,14 @@ class _Disk:
             return None
         value = data[_HEADER_BYTES:]
         if data[:_HEADER_BYTES] != _header(name, value):
-            with suppress(OSError):
-                path.unlink()
+            self.drop(name)
             return None
         self.touch(name)
         return value
+
+    def drop(self, name: str) -> None:
+        with suppress(OSError):
+            self.path(name).unlink(missing_ok=True)
 
     def touch(self, name: str) -> None:
         # Explicit nanoseconds: the kernel's own "now" is too coarse to keep the order of quick hits.

@@ -20,6 +20,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.normalization import UNIT
@@ -86,9 +87,16 @@ class RateChoice:
 
     @classmethod
     def from_json(cls, data: bytes) -> RateChoice:
-        """Inverse of :meth:`to_json`."""
-        fields = json.loads(data)
-        return cls(**{**fields, "curve": tuple((a, b, c) for a, b, c in fields["curve"])})
+        """Inverse of :meth:`to_json`.
+
+        Raises:
+            ValueError: If it is no choice.
+        """
+        choice = TypeAdapter(cls).validate_json(data)
+        numbers = (choice.bpp, choice.expected, choice.found, choice.error or 0.0, *sum(choice.curve, ()))
+        if not 0 <= choice.rate <= 1 or not np.isfinite(numbers).all():
+            raise ValueError(f"choice: expected a rate from 0 to 1 and numbers, found {choice}")
+        return choice
 
 
 def choose_rate(

@@ -182,6 +182,32 @@ class Codec:
             for i, item in enumerate(latents)
         ]
 
+    def known(
+        self, data: bytes, shape: tuple[int, ...], normalization: Normalization, rate: float
+    ) -> Latents:
+        """Latents from the bytes that a cache kept of a tile, if that is what they are.
+
+        Args:
+            data: Bytes of `Latents.to_bytes`.
+            shape: Height and width of the tile, px.
+            normalization: Normalisation of the tile.
+            rate: Position on the gain curve that it was encoded at.
+
+        Raises:
+            ValueError: If they are no latents that this codec would have made of it.
+        """
+        latents = Latents.from_bytes(data)
+        high, wide = (-(-n // STRIDE) for n in shape)
+        edges = dict(zip("yzd", (2, 1, 4), strict=True))  # hyper-latents are at 1/16, the others finer
+        kinds = zip(self._network.hyperprior.kinds, self._network.symbol_channels, strict=True)
+        symbols = [(channels, edges[kind] * high, edges[kind] * wide) for kind, channels in kinds]
+        expected = (shape, normalization, float(np.float32(rate)), symbols, [-(-n // GRID) for n in shape])
+        sizes = [part.shape for part in latents.symbols]
+        found = (latents.shape, latents.normalization, latents.rate, sizes, list(latents.means.shape))
+        if found != expected or not 0 < latents.bits < np.inf:
+            raise ValueError(f"latents: expected {expected}, found {found} and {latents.bits} bits")
+        return latents
+
     def compress(self, latents: Latents) -> bytes:
         """Entropy-code latents to bytes, self-contained but for the model."""
         n = latents.normalization

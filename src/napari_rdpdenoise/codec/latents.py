@@ -20,6 +20,8 @@ MEAN_LIMIT = 2**30
 
 _HEAD = struct.Struct("<4I7dI")  # block means, tile, numbers, kinds of symbols
 _SIZE = struct.Struct("<3I")  # of one kind
+_PROMISED = struct.Struct("<4xI8x")  # head of what Blosc makes: bytes that come out of it
+_MOST_BYTES = 2**30
 
 
 @dataclass(frozen=True)
@@ -59,22 +61,38 @@ class Latents:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Latents:
-        """Inverse of :meth:`to_bytes`; the cache has already checked that the bytes are whole."""
-        rows, columns, height, width, *numbers, count = _HEAD.unpack_from(data)
-        rate, gain, offset, read_noise, center, scale, bits = numbers
-        body_at = _HEAD.size + count * _SIZE.size
-        body, symbols, at = bytes(Blosc().decode(data[body_at:])), [], 0
-        for size in _SIZE.iter_unpack(data[_HEAD.size : body_at]):
-            symbols.append(np.frombuffer(body, np.int16, math.prod(size), at).reshape(size))
-            at += symbols[-1].nbytes
-        return cls(
-            tuple(symbols),
-            np.frombuffer(body, np.int32, offset=at).reshape(rows, columns),
-            (height, width),
-            rate,
-            Normalization(NoiseModel(gain, offset, read_noise), center, scale),
-            bits,
-        )
+        """Inverse of :meth:`to_bytes`.
+
+        Raises:
+            ValueError: If the bytes are something else.
+        """
+        try:
+            rows, columns, height, width, *numbers, count = _HEAD.unpack_from(data)
+            rate, gain, offset, read_noise, center, scale, bits = numbers
+            body_at = _HEAD.size + count * _SIZE.size
+            sizes = list(_SIZE.iter_unpack(data[_HEAD.size : body_at]))
+            body, symbols, at = _inflated(data[body_at:]), [], 0
+            for size in sizes:
+                symbols.append(np.frombuffer(body, np.int16, math.prod(size), at).reshape(size))
+                at += symbols[-1].nbytes
+            means = np.frombuffer(body, np.int32, offset=at).reshape(rows, columns)
+        except struct.error as error:
+            raise ValueError(f"latents: expected bytes of a cached tile, found others ({error})") from None
+        normalization = Normalization(NoiseModel(gain, offset, read_noise), center, scale)
+        return cls(tuple(symbols), means, (height, width), rate, normalization, bits)
+
+
+def _inflated(data: bytes) -> bytes:
+    """Body of a cached tile."""
+    (promised,) = _PROMISED.unpack_from(data)
+    if promised > _MOST_BYTES:
+        raise ValueError(f"latents: expected at most {_MOST_BYTES} bytes, found {promised} promised")
+    try:
+        return bytes(Blosc().decode(data))
+    except RuntimeError as error:
+        raise ValueError(
+            f"latents: expected compressed bytes of a cached tile, found others ({error})"
+        ) from None
 
 
 def pack_means(means: NDArray[np.int32]) -> bytes:

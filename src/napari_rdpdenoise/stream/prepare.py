@@ -152,13 +152,22 @@ def known_plan(
         return ChannelPlan(normalization, float(rate), None)
     if cache is None:
         return None
-    kept = cache.get(_choice_key(_liveliest(windows, normalization), normalization, settings, codec))
+    key = _choice_key(_liveliest(windows, normalization), normalization, settings, codec)
+    kept = cache.get(key)
     if kept is None:
         return None
-    if not isinstance(rate, str):
-        return ChannelPlan(normalization, float(rate), None, kept == _YES)
-    choice = RateChoice.from_json(kept)
-    return ChannelPlan(normalization, choice.rate, choice, choice.structure)
+    try:
+        return _kept_plan(kept, normalization, rate)
+    except ValueError:  # no choice of any kind: whoever wrote it there, it is made again
+        cache.drop(key)
+        return None
+
+
+def _kept_plan(kept: bytes, normalization: Normalization, rate: float | str) -> ChannelPlan:
+    if isinstance(rate, str):
+        choice = RateChoice.from_json(kept)
+        return ChannelPlan(normalization, choice.rate, choice, choice.structure)
+    return ChannelPlan(normalization, float(rate), None, (_NO, _YES).index(kept) == 1)
 
 
 def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list[str]:

@@ -99,11 +99,19 @@ class TileTask:
         """Read one tile with its halo, and its latents where they are cached."""
         raw, missing = fill_missing(self.source.read(work.index, *work.tile.outer))
         channel = self.plan.channels[work.channel]
-        key, latents = latents_key(self.codec.digest, channel, raw), None
-        if self.cache is not None:
-            data = self.cache.get(key)
-            latents = Latents.from_bytes(data) if data is not None else None
-        return Item(work, channel, raw, missing, key, latents)
+        key = latents_key(self.codec.digest, channel, raw)
+        return Item(work, channel, raw, missing, key, self._cached(key, channel, raw.shape))
+
+    def _cached(self, key: str, channel: ChannelPlan, shape: tuple[int, ...]) -> Latents | None:
+        """Cached latents of a key; what is no latents of such a tile is dropped."""
+        data = self.cache.get(key) if self.cache is not None else None
+        if self.cache is None or data is None:
+            return None
+        try:
+            return self.codec.known(data, shape, channel.normalization, channel.rate)
+        except ValueError:
+            self.cache.drop(key)
+            return None
 
     def encode(self, items: Sequence[Item]) -> bool:
         """Encode those that have no latents yet, of one channel and shape; whether there were any."""
