@@ -165,14 +165,14 @@ def _stalls(window: Window, large: SimulatedSample, small: SimulatedSample) -> I
     box.auto.setChecked(False)
     yield "dragging rate, 2048 x 2048", _watched(lambda: _drag(window, box.rate))
     window.rest(1.0)
-    dock.unfold("compare")
+    dock.unfold("check")
     dock.unfold("measure")
     window.wait(window.previewed, "preview")
     yield (
         "dragging realism, compare and readouts open",
         _watched(lambda: _drag(window, box.realism)),
     )
-    for name in ("compare", "measure"):
+    for name in ("check", "measure"):
         dock.unfold(name, False)
     viewer.layers.clear()
     dock.choose(

@@ -79,7 +79,7 @@ def whole(window: Window, path: Path) -> None:
     dock.choose(viewer.add_image(sample.noisy, name="cells", **LOOK))
     dock.session.realism = 0.3
     dock.wait()
-    for name in ("compare", "measure"):
+    for name in ("check", "measure"):
         dock.unfold(name)
     window.rest(2.0)
     readouts = dock.sections["measure"].readouts
@@ -94,11 +94,12 @@ def whole(window: Window, path: Path) -> None:
 
 def split(window: Window, path: Path) -> None:
     """Noisy on the left, result on the right."""
-    compare = window.dock.sections["compare"]
-    compare._split_on.setChecked(True)
+    from napari_rdpdenoise.ui.compare.view import View
+
+    window.dock.sections["view"].choose(View.SPLIT)
     window.rest(1.5)
     save(path, _without_margin(window.viewer.screenshot(flash=False)[..., :3]))
-    compare._split_on.setChecked(False)
+    window.dock.sections["view"].choose(View.DENOISED)
 
 
 def finetune(window: Window, path: Path) -> None:

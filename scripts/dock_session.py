@@ -97,7 +97,7 @@ def sliders(window: Window, log: Log) -> None:
 def readouts(window: Window, reference: Any, log: Log) -> None:
     """Compare, and measure against the reference."""
     dock = window.dock
-    for name in ("compare", "measure"):
+    for name in ("check", "measure"):
         dock.unfold(name)
     window.rest(1.0)
     box = dock.sections["measure"].readouts

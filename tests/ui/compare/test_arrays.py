@@ -12,13 +12,10 @@ from hypothesis import strategies as st
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.tiles import plan_tiles
 from napari_rdpdenoise.ui.compare.arrays import (
-    Crop,
     Difference,
     Gap,
-    Toggle,
-    Which,
-    noise_limits,
-    spread_limits,
+    Removed,
+    Split,
 )
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.shown import Shown
@@ -116,8 +113,8 @@ def test_only_what_is_asked_for_is_read() -> None:
 
     noisy, result = Stack(), Stack()
     Difference(noisy, result)[5, :10, :10]
-    Crop(noisy, 2, 700)[5, :10, :10]
-    assert (noisy.asked, result.asked) == (200, 100)
+    Split(noisy, result, 2, 700)[5, :10, :10]
+    assert (noisy.asked, result.asked) == (200, 200)
 
 
 def test_results_of_a_part_are_refused() -> None:
@@ -125,24 +122,51 @@ def test_results_of_a_part_are_refused() -> None:
         Difference(np.zeros((3, 5, 5)), np.zeros((2, 5, 5)))
 
 
+# What was removed, in units of the noise
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX", "TCYX", "CTYX", "YXC"])
+@given(data=st.data())
+def test_every_channel_is_measured_by_its_own_noise(axes, data) -> None:
+    shape = tuple({"T": 3, "C": 2, "Y": 7, "X": 9}[letter] for letter in axes)
+    noisy, result = counts(shape), counts(shape, seed=1)
+    models = {0: NOISE, 1: NoiseModel(gain=0.0, offset=0.0, read_noise=50.0)}
+    expected = (noisy.astype(float) - result) / np.sqrt(NOISE.variance(result.astype(float)))
+    if "C" in axes:
+        other = (noisy.astype(float) - result) / 50.0
+        second = np.moveaxis(np.zeros(shape, bool), axes.index("C"), 0)
+        second[1] = True
+        second = np.moveaxis(second, 0, axes.index("C"))
+        expected = np.where(second, other, expected)
+    removed = Removed(noisy, result, axes, models.get)
+    key = data.draw(keys(shape))
+    assert removed[key].dtype == np.float32
+    np.testing.assert_allclose(removed[key], expected[key], rtol=1e-5)
+    assert not Removed(noisy, result, axes, lambda channel: None)[key].any(), "not known yet"
+
+
 # The split view
 
 
 @given(data=st.data())
-def test_a_crop_is_the_first_pixels(data) -> None:
-    array = np.arange(4 * 6 * 5).reshape(4, 6, 5)
+def test_a_split_is_noisy_up_to_the_divider_and_leaves_both_as_they_are(data) -> None:
+    noisy = np.arange(4 * 6 * 5).reshape(4, 6, 5)
+    result = np.array(-noisy, np.float32)
     axis = data.draw(st.integers(0, 2))
-    stop = data.draw(st.integers(1, array.shape[axis]))
-    crop, expected = Crop(array, axis, stop), array.take(range(stop), axis)
-    assert (crop.shape, crop.dtype, crop.size) == (expected.shape, expected.dtype, expected.size)
-    key = data.draw(keys(expected.shape))
-    np.testing.assert_array_equal(crop[key], expected[key])
+    split = Split(noisy, result, axis, 0)
+    split.move(data.draw(st.integers(0, noisy.shape[axis])))
+    place = np.arange(noisy.shape[axis]).reshape([-1 if a == axis else 1 for a in range(3)])
+    expected = np.where(place < split.stop, noisy, result)
+    assert (split.shape, split.dtype) == (noisy.shape, np.float32)
+    key = data.draw(keys(noisy.shape))
+    np.testing.assert_array_equal(split[key], expected[key])
+    assert (result == -noisy).all()
 
 
-@pytest.mark.parametrize(("axis", "stop"), [(3, 1), (-1, 1), (0, 0), (0, 5)])
-def test_crops_without_pixels_are_refused(axis, stop) -> None:
+@pytest.mark.parametrize(("axis", "stop"), [(3, 1), (-1, 1), (0, -1), (0, 5)])
+def test_dividers_outside_are_refused(axis, stop) -> None:
     with pytest.raises(ValueError, match=r"axis: expected|stop: expected"):
-        Crop(np.zeros((4, 6, 5)), axis, stop)
+        Split(np.zeros((4, 6, 5)), np.zeros((4, 6, 5)), axis, stop)
 
 
 # Texture that the data do not determine
@@ -161,10 +185,11 @@ def test_the_gap_is_in_its_plane_alone(axes, data) -> None:
     assert gap.show(shown_plane(index, done=done))
     expected = np.zeros(shape, np.float32)
     plane = np.arange(1, done.size + 1, dtype=np.float32).reshape(PLANE) * done
+    plane /= np.sqrt(NOISE.variance(300.0)).astype(np.float32)
     np.moveaxis(expected, [axes.index("Y"), axes.index("X")], [-2, -1])[index] = plane
     key = data.draw(keys(shape))
-    np.testing.assert_array_equal(gap[key], expected[key])
-    np.testing.assert_array_equal(gap.plane, plane)
+    np.testing.assert_allclose(gap[key], expected[key], rtol=1e-6)
+    np.testing.assert_allclose(gap.plane, plane, rtol=1e-6)
     assert not gap.show(None)
     assert not gap[...].any()
 
@@ -172,72 +197,3 @@ def test_the_gap_is_in_its_plane_alone(axes, data) -> None:
 def test_planes_of_another_layer_are_refused() -> None:
     with pytest.raises(ValueError, match=r"shown: expected a plane of \(70, 130\)"):
         Gap((3, 70, 130), "TYX").show(shown_plane((0,), (70, 131)))
-
-
-# Contrast
-
-
-def test_the_contrast_is_four_sd_of_the_noise() -> None:
-    low, high = noise_limits(shown_plane())
-    assert -low == high == pytest.approx(4 * np.sqrt(NOISE.variance(300.0)), rel=1e-6)
-    assert noise_limits(None) is noise_limits(shown_plane(noise=None)) is None
-    assert noise_limits(shown_plane(done=np.zeros(PLANE, bool))) is None
-
-
-def test_without_the_noise_the_contrast_is_that_of_the_pixels() -> None:
-    values = np.random.default_rng(0).normal(0, 10, (400, 400))
-    values[:, 200:] = 0  # not done yet
-    low, high = spread_limits(values)
-    assert -low == high == pytest.approx(28, rel=0.1)  # 99.5 % of a normal distribution: 2.81 sd
-    assert spread_limits(np.zeros((40, 40))) == (-1, 1)
-
-
-# The toggle
-
-
-class Slider:
-    """A realism slider that says where it stands only when it is asked to."""
-
-    def __init__(self, value):
-        self.value = value
-        self.toggle = Toggle(lambda value: setattr(self, "value", value))
-        self.say()
-
-    def say(self, value=None):
-        self.toggle.saw(self.value if value is None else value)
-
-
-@pytest.mark.parametrize(
-    "path", [[Which.FIDELITY], [Which.REALISM], [Which.REALISM, Which.NOISY], list(Which)]
-)
-def test_the_slider_comes_back_to_where_it_was(path) -> None:
-    slider = Slider(0.4)
-    for which in path:
-        slider.toggle.choose(which)
-        assert slider.toggle.which is which
-        slider.say()
-    slider.toggle.choose(Which.SLIDER)
-    assert slider.value == 0.4
-
-
-def test_each_end_is_where_it_belongs_and_noisy_leaves_the_slider() -> None:
-    slider = Slider(0.4)
-    slider.toggle.choose(Which.NOISY)
-    assert slider.value == 0.4
-    slider.toggle.choose(Which.REALISM)
-    assert slider.value == 1
-    slider.toggle.choose(Which.FIDELITY)
-    assert slider.value == 0
-
-
-def test_a_slider_that_the_user_moves_stays_there() -> None:
-    slider = Slider(0.4)
-    slider.toggle.choose(Which.REALISM)
-    slider.say(0.4)  # late news of before
-    assert slider.toggle.which is Which.REALISM
-    slider.say()
-    slider.value = 0.7
-    slider.say()
-    assert slider.toggle.which is Which.SLIDER
-    slider.toggle.choose(Which.SLIDER)
-    assert slider.value == 0.7

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.jobs.job import Opened
+from napari_rdpdenoise.ui.compare.view import View
 from napari_rdpdenoise.ui.run.jobs import Finished
 
 pytestmark = pytest.mark.display
@@ -93,15 +94,6 @@ def test_denoise_adds_a_layer_in_the_same_place(open_dock, qtbot):
     assert dock.sections["run"].denoise.isEnabled()
 
 
-def test_contrast_limits_that_nobody_chose_follow_the_result(open_dock, qtbot):
-    viewer, dock = open_dock()
-    dock.sections["run"].denoise.click()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
-    low, high = viewer.layers["cells denoised"].contrast_limits
-    data = viewer.layers["cells denoised"].data[1]
-    assert data.min() <= low < high <= data.max()
-
-
 def test_a_time_range_lies_where_it_was_taken_from(open_dock, qtbot):
     def cut(job):
         yield tile(1)
@@ -129,13 +121,12 @@ def test_axes_that_are_not_named_are_told(open_dock, qtbot, monkeypatch):
     assert [note for note in told if "TCZYX" in note] == told != []
 
 
-def test_cancel_keeps_what_is_done(open_dock, qtbot):
+def test_cancel_goes_back_to_what_was_shown(open_dock, qtbot):
     go_on = threading.Event()
 
     def slow(job):
         part = np.zeros(job.input.shape, np.uint16)
         yield Opened(part)
-        part[0] = 7
         yield tile(1)
         go_on.wait(10)
         yield tile(2)
@@ -148,7 +139,8 @@ def test_cancel_keeps_what_is_done(open_dock, qtbot):
     assert not dock.sections["run"].stop.isEnabled()
     go_on.set()
     qtbot.waitUntil(lambda: "Cancelled" in dock.sections["run"].status.text())
-    assert (viewer.layers["cells denoised (partial)"].data[0] == 7).all()
+    assert images(viewer) == ["cells"], "no black layer"
+    assert viewer.layers["cells"].visible
     assert dock.sections["run"].denoise.isEnabled()
 
 
@@ -309,15 +301,60 @@ def test_the_preview_says_why_there_is_none_in_3d(open_dock, qtbot):
     qtbot.waitUntil(lambda: "2-D" not in dock.sections["image"].preview_line.text())
 
 
-def test_after_a_run_the_sliders_bring_the_preview_back(open_dock, qtbot):
+def test_of_noisy_preview_and_result_one_is_visible(open_dock, qtbot):
     viewer, dock = open_dock(note=None, preview=True)
+    visible = lambda: [layer.name for layer in viewer.layers if layer.visible]  # noqa: E731
     qtbot.waitUntil(lambda: dock.session.state.shown > 0, timeout=20000)
+    assert visible() == ["cells preview"]
     dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "cells denoised" in images(viewer))
-    assert not dock.preview_layer.visible
+    assert visible() == ["cells denoised"]
+    viewer.layers["cells"].name = "nuclei"
     dock.sections["image"].realism.setValue(0.5)
-    assert dock.preview_layer.visible
-    assert viewer.layers[-1] is dock.preview_layer
+    assert visible() == ["cells preview"]
+    dock.sections["view"].choose(View.SPLIT)
+    assert visible() == ["nuclei split"]
+    viewer.layers["cells preview"].visible = True
+    assert visible() == ["cells preview"]
+    dock.sections["view"].choose(View.NOISY)
+    assert visible() == ["nuclei"]
+    dock.choose(viewer.add_image(np.full((3, 70, 80), 100, np.uint16), name="others"))
+    assert visible() == ["nuclei", "others preview"]
+    viewer.window.remove_dock_widget(dock)
+    assert visible() == ["nuclei", "others"]
+
+
+def test_the_key_flips_and_the_buttons_say_what_is_shown(open_dock, qtbot):
+    viewer, dock = open_dock(note=None, preview=True)
+    box = dock.sections["view"]
+    down = lambda: [view for view, part in box.views.buttons.items() if part.isChecked()]  # noqa: E731
+    qtbot.waitUntil(lambda: down() == [View.DENOISED])
+    (flip,) = viewer.keymap.values()
+    held = flip(viewer)
+    next(held)
+    assert down() == [View.NOISY]
+    next(held, None)
+    assert down() == [View.DENOISED]
+    dock.sections["check"].views.buttons[View.REMOVED].click()
+    qtbot.waitUntil(lambda: down() == [])
+    assert dock.sections["check"].views.buttons[View.REMOVED].isChecked()
+    dock.sections["check"].views.buttons[View.REMOVED].click()
+    assert down() == [View.DENOISED]
+
+
+def test_a_layer_that_covers_is_named_and_raised_above(open_dock, qtbot):
+    viewer, dock = open_dock(note=None, preview=True)
+    box = dock.sections["view"]
+    viewer.add_image(
+        np.zeros((3, 140, 150), np.uint16), name="truth", scale=(2.0, 0.1, 0.2), translate=(0, 5, 6)
+    )
+    viewer.layers.selection.active = viewer.layers["cells"]
+    dock.choose(viewer.layers["cells"])
+    qtbot.waitUntil(lambda: not box._cover.isHidden())
+    assert "truth" in box.covered.text()
+    box.raise_it.click()
+    qtbot.waitUntil(box._cover.isHidden)
+    assert images(viewer)[0] == "truth"
 
 
 def test_a_job_file_moves_the_controls(open_dock):

@@ -10,7 +10,7 @@ from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
-from napari_rdpdenoise.ui.run.jobs import denoise_job, limits_of, realism_note
+from napari_rdpdenoise.ui.run.jobs import denoise_job, realism_note
 
 FAST = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, batch=1)
 
@@ -108,17 +108,6 @@ def test_large_planes_come_back_with_their_resolutions(codec, counts, tmp_path):
     assert [level.shape for level in last.data] == [(530, 2, 40), (265, 2, 20)]
     _, memory = drain(denoise_job(layer_job(data, "YTX", FAST)))
     np.testing.assert_array_equal(np.asarray(last.data[0]), memory.data)
-    assert last.limits == limits_of([np.asarray(level) for level in last.data], "YTX")
-
-
-def test_limits_cover_the_middle_plane_of_all_channels_but_not_what_is_missing():
-    data = np.zeros((3, 2, 900, 800), np.float32)
-    data[1] = np.linspace(0, 100, 1600).reshape(2, 1, 800)
-    data[0], data[2], data[1, 0, :5] = 1e6, -1e6, np.nan
-    assert limits_of(data, "TCYX") == pytest.approx((0, 100), abs=0.5)
-    assert limits_of(data.transpose(3, 0, 2, 1), "XTYC") == limits_of(data, "TCYX")
-    assert limits_of(np.full((9, 9), np.nan), "YX") is limits_of(np.ones((9, 9)), "YX") is None
-    assert limits_of(data[1, :, :, :3], "CYS") is None
 
 
 @pytest.mark.parametrize("error", [RuntimeError("the weights do not fit"), FileNotFoundError("no model")])

@@ -6,19 +6,17 @@ None of them holds a stack, and none runs the network. No Qt here.
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import Enum
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.ui.layers.slicing import Sliced, SlicedPlanes
 from napari_rdpdenoise.ui.preview.shown import Shown
 
-__all__ = ["Crop", "Difference", "Gap", "Toggle", "Which", "noise_limits", "spread_limits"]
-
-_SAMPLE_STEP = 4  # px; every sixteenth pixel is enough for a contrast
-_SPREAD_PERCENT = 99.5
+__all__ = ["Difference", "Gap", "Removed", "Split"]
 
 
 @runtime_checkable
@@ -40,12 +38,7 @@ class Difference(Sliced):
     """
 
     def __init__(self, noisy: Any, result: Any) -> None:
-        self.shape, found = (tuple(int(size) for size in array.shape) for array in (noisy, result))
-        if found != self.shape:
-            raise ValueError(
-                f"result: expected the shape of the noisy image, {self.shape}, found {found}; "
-                "compare with a result of the whole layer"
-            )
+        self.shape = _one_shape(noisy, result)
         self.dtype = np.dtype(np.float32)
         self.noisy, self.result = noisy, result
 
@@ -62,42 +55,91 @@ class Difference(Sliced):
         return removed.reshape(noisy.shape)
 
 
-class Crop(Sliced):
-    """The first pixels of an array along one axis: what lies left of the divider.
+class Removed(Difference):
+    """What was removed in standard deviations of the noise, float32: white noise of 1 if only that is gone.
+
+    0 where the result is not done or no number, and where the noise is not known yet.
 
     Args:
-        array: NumPy, dask or zarr array.
-        axis: Axis that is cut, from 0.
-        stop: Pixels that stay along it, at least 1.
-
-    Raises:
-        ValueError: If there is no such axis or nothing would be left or added.
+        noisy, result: Arrays as `Difference` takes them.
+        axes: Axes, one upper-case letter each, such as "TCYX".
+        noise_of: Function that gives the noise model of a channel; None while it is not known.
     """
 
-    def __init__(self, array: Any, axis: int, stop: int) -> None:
-        shape = tuple(int(size) for size in array.shape)
-        if not 0 <= axis < len(shape):
-            raise ValueError(f"axis: expected 0 to {len(shape) - 1} for the shape {shape}, found {axis}")
-        if not 1 <= stop <= shape[axis]:
-            raise ValueError(f"stop: expected 1 to {shape[axis]}, the length of axis {axis}, found {stop}")
-        self.shape = (*shape[:axis], stop, *shape[axis + 1 :])
-        self.dtype = np.dtype(array.dtype)
-        self._array, self._axis, self._stop = array, axis, stop
+    def __init__(
+        self, noisy: Any, result: Any, axes: str, noise_of: Callable[[int], NoiseModel | None]
+    ) -> None:
+        super().__init__(noisy, result)
+        self._channel = channel_axis(axes)
+        self._noise_of = noise_of
+
+    def _read(self, full: tuple[Any, ...]) -> NDArray[np.float32]:
+        removed, result = super()._read(full), np.asarray(self.result[full])
+        axis = self._channel
+        if axis is None or not isinstance(full[axis], slice):
+            return self._scaled(removed, result, 0 if axis is None else full[axis])
+        place = sum(isinstance(part, slice) for part in full[:axis])
+        for number, channel in enumerate(range(self.shape[axis])[full[axis]]):
+            part: Any = (*(slice(None),) * place, number)
+            removed[part] = self._scaled(removed[part], result[part], channel)
+        return removed
+
+    def _scaled(self, removed: Any, result: Any, channel: int) -> NDArray[np.float32]:
+        noise = self._noise_of(channel)
+        if noise is None:
+            return np.zeros_like(removed)
+        deviation = np.sqrt(noise.variance(np.nan_to_num(result, posinf=0.0, neginf=0.0)))
+        return np.asarray(removed / deviation, dtype=np.float32)
+
+
+class Split(Sliced):
+    """The noisy image up to a divider and the result from there on, in the result's dtype.
+
+    Args:
+        noisy, result: Arrays of one shape, as `Difference` takes them.
+        axis: Axis along which they share the picture, from 0.
+        stop: Pixels along it that are noisy, from 0 to its length.
+
+    Raises:
+        ValueError: If the shapes differ, or there is no such axis or place on it.
+    """
+
+    def __init__(self, noisy: Any, result: Any, axis: int, stop: int) -> None:
+        self.shape = _one_shape(noisy, result)
+        if not 0 <= axis < len(self.shape):
+            raise ValueError(
+                f"axis: expected 0 to {len(self.shape) - 1} for the shape {self.shape}, found {axis}"
+            )
+        self.dtype = np.dtype(result.dtype)
+        self.noisy, self.result, self.axis = noisy, result, axis
+        self.stop = stop
+        self.move(stop)
+
+    def move(self, stop: int) -> None:
+        """Put the divider elsewhere; a ValueError refuses a place outside."""
+        if not 0 <= stop <= self.shape[self.axis]:
+            raise ValueError(
+                f"stop: expected 0 to {self.shape[self.axis]}, the length of axis {self.axis}, found {stop}"
+            )
+        self.stop = stop
 
     def _read(self, full: tuple[Any, ...]) -> NDArray[Any]:
-        part = full[self._axis]
-        if isinstance(part, slice):
-            # bounds counted from the end, or beyond it, are the crop's: as numbers they suit the whole too
-            taken = range(self._stop)[part]
-            end = taken.stop if taken.stop >= 0 else None  # -1: downwards through pixel 0
-            part = slice(taken.start, end, taken.step) if len(taken) else slice(0, 0)
-        return np.asarray(self._array[(*full[: self._axis], part, *full[self._axis + 1 :])])
+        part = full[self.axis]
+        if not isinstance(part, slice):
+            return np.asarray((self.noisy if part < self.stop else self.result)[full], dtype=self.dtype)
+        out = np.array(self.result[full], dtype=self.dtype)  # a copy: the result stays as it is
+        taken = np.arange(self.shape[self.axis])[part] < self.stop
+        if taken.any():
+            place = sum(isinstance(item, slice) for item in full[: self.axis])
+            where: Any = (*(slice(None),) * place, taken)
+            out[where] = np.asarray(self.noisy[full])[where]
+        return out
 
 
 class Gap(SlicedPlanes):
-    """Texture that the data do not determine: realism - fidelity of the shown plane, float32 raw counts.
+    """Texture that the data do not determine: realism - fidelity of the shown plane, float32.
 
-    0 where it is not done, and in all other planes.
+    In standard deviations of the noise; 0 where it is not done or the noise not known, and in other planes.
 
     Args:
         shape: Shape of the layer, pixels.
@@ -114,7 +156,7 @@ class Gap(SlicedPlanes):
 
     def show(self, shown: Shown | None) -> bool:
         """Take over what is shown, and tell whether there is a gap; a ValueError refuses a foreign plane."""
-        if shown is None or shown.realism is None:
+        if shown is None or shown.realism is None or shown.noise is None:
             self._index = None
             return False
         if shown.fidelity.shape != self.plane.shape:
@@ -123,6 +165,7 @@ class Gap(SlicedPlanes):
                 "make a new gap for another layer"
             )
         plane = np.subtract(shown.realism, shown.fidelity, dtype=np.float32)
+        plane /= np.sqrt(shown.noise.variance(np.nan_to_num(shown.fidelity)))
         plane[~(shown.done & np.isfinite(plane))] = 0
         self.plane, self._index = plane, shown.index
         return True
@@ -134,75 +177,12 @@ class Gap(SlicedPlanes):
         return out
 
 
-class Which(Enum):
-    """What the viewer shows in the place of the result."""
-
-    NOISY = "Noisy"
-    FIDELITY = "Fidelity"
-    REALISM = "Realism"
-    SLIDER = "Slider"
-
-
-_ENDS = {Which.FIDELITY: 0.0, Which.REALISM: 1.0}
-
-
-class Toggle:
-    """Which of noisy, fidelity, realism and the slider's own blend is shown; gives the slider back."""
-
-    def __init__(self, set_realism: Callable[[float], None]) -> None:
-        self.which = Which.SLIDER
-        self._set = set_realism
-        self._seen: float | None = None  # where the slider was last seen
-        self._former: float | None = None  # where the user had left it
-        self._end: float | None = None  # where we put it
-        self._arrived = False
-
-    def choose(self, which: Which) -> None:
-        """Show something else; the noisy image leaves the slider where it is."""
-        self.which = which
-        if which in _ENDS:
-            if self._end is None:
-                self._former = self._seen
-            self._end, self._arrived = _ENDS[which], False
-            self._set(self._end)
-        elif which is Which.SLIDER and self._end is not None:
-            former, self._former, self._end = self._former, None, None
-            if former is not None:
-                self._seen = former
-                self._set(former)
-
-    def saw(self, realism: float) -> None:
-        """Note where the slider stands; if the user moved it away from an end, it is the slider's turn again.
-
-        A preview may still show the former value just after `choose`: only a value that comes after the one
-        asked for is the user's.
-        """
-        self._seen = realism
-        if self._end is None:
-            return
-        if abs(realism - self._end) < 1e-6:
-            self._arrived = True
-        elif self._arrived:
-            self._former = self._end = None
-            if self.which in _ENDS:
-                self.which = Which.SLIDER
-
-
-def noise_limits(shown: Shown | None, deviations: float = 4.0) -> tuple[float, float] | None:
-    """Contrast of so many standard deviations of the plane's noise, raw counts; None while not known."""
-    if shown is None or shown.noise is None:
-        return None
-    level = shown.fidelity[::_SAMPLE_STEP, ::_SAMPLE_STEP]
-    level = level[np.isfinite(level)]
-    if level.size == 0:
-        return None
-    reach = deviations * float(np.sqrt(np.mean(shown.noise.variance(level))))
-    return (-reach, reach) if reach > 0 else None
-
-
-def spread_limits(plane: NDArray[Any]) -> tuple[float, float]:
-    """Symmetric contrast that 99.5 % of a plane's pixels that differ from 0 lie within; +-1 for none."""
-    values = np.abs(plane[..., ::_SAMPLE_STEP, ::_SAMPLE_STEP])
-    values = values[np.isfinite(values) & (values > 0)]
-    reach = float(np.percentile(values, _SPREAD_PERCENT)) if values.size else 1.0
-    return -reach, reach
+def _one_shape(noisy: Any, result: Any) -> tuple[int, ...]:
+    """The shape of both; a ValueError says that they differ."""
+    shape, found = (tuple(int(size) for size in array.shape) for array in (noisy, result))
+    if found != shape:
+        raise ValueError(
+            f"result: expected the shape of the noisy image, {shape}, found {found}; "
+            "compare with a result of the whole layer"
+        )
+    return shape

@@ -102,7 +102,7 @@ def measure(
     box = measured_box(shown, region)
     if reference is not None and reference.shape != shown.noisy.shape:
         raise ValueError(
-            f"reference: expected a plane of the shape of {shown.layer}, {shown.noisy.shape}, found "
+            f"reference: expected a plane of the shape of the noisy one, {shown.noisy.shape}, found "
             f"{reference.shape}; crop it or choose another layer"
         )
     if box is None:

@@ -40,7 +40,7 @@ _SAMPLED = 1024  # px, edge of what is looked at for the contrast, per plane
 _SAMPLED_CHANNELS = 8
 _BAND_BYTES = 2**28  # of one plane that are in memory while it is written
 _TILE = 1024  # px, edge of what is stored together
-_IN_VIEW_ONLY = ("preview", "split", "gap")  # roles of layers that hold no whole stack
+_IN_VIEW_ONLY = ("preview", "split", "residual", "gap")  # roles of layers that hold no whole stack
 
 
 def napari_get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.nn.decoder_names import REALISM
+from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
@@ -149,9 +150,14 @@ class Preview:
         index, key = self._sight.wishes[0].index, self._series_key()
         if self._scene is None or self._scene[:2] != (key, index):
             noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
-            self._scene = key, index, assemble(subject.name, index, noisy, held)
+            self._scene = key, index, assemble(subject.key, index, noisy, held)
         bpp = sum(pair.bpp for _, pair in held) / len(held)
         return replace(self._scene[2], alpha=self._store.state.shown_realism, plan=self.plan, bpp=bpp)
+
+    def noise_of(self, channel: int) -> NoiseModel | None:
+        """The noise model of a channel of the chosen layer; None while it is not known."""
+        told = self._told(channel)
+        return None if told is None else told.plan.normalization.noise
 
     def warm_up(self) -> None:
         """Load the model before it is needed."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +29,7 @@ class Shown:
     """One plane of the chosen layer with its preview.
 
     Attributes:
-        layer: Name of the noisy layer.
+        layer: Key of the noisy layer and its content, see `Subject.key`.
         index: Index of the plane: one number per axis of the layer beside Y and X.
         noisy: Raw counts, (height, width); not to be written to.
         fidelity: Decode of lowest error, float32 raw counts, (height, width); NaN where not done.
@@ -40,7 +40,7 @@ class Shown:
         bpp: Bits per pixel of the tiles that are done; NaN for none.
     """
 
-    layer: str
+    layer: Hashable
     index: tuple[int, ...]
     noisy: NDArray[Any]
     fidelity: NDArray[np.float32]
@@ -91,7 +91,7 @@ class Shown:
 
 
 def assemble(
-    layer: str, index: tuple[int, ...], noisy: NDArray[Any], held: Sequence[tuple[Tile, Pair]]
+    layer: Hashable, index: tuple[int, ...], noisy: NDArray[Any], held: Sequence[tuple[Tile, Pair]]
 ) -> Shown:
     """Put the decoded tiles of a noisy plane, at least one, together to a plane with realism 0."""
     fidelity = np.full(noisy.shape, np.nan, np.float32)

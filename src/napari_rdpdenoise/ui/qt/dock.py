@@ -14,7 +14,8 @@ import napari
 from qtpy.QtCore import QEvent, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_rdpdenoise.ui.qt.boxes import advanced, compare, finetune, image, measure, repeat, run
+from napari_rdpdenoise.ui.qt.boxes import advanced, finetune, image, measure, repeat, run, view
+from napari_rdpdenoise.ui.qt.boxes.check import CheckBox
 from napari_rdpdenoise.ui.qt.parts.controls import Fold, stack
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
@@ -26,7 +27,6 @@ from napari_rdpdenoise.ui.state import DockState
 __all__ = ["FOLDED", "DenoiseDock"]
 
 FOLDED: dict[str, Callable[[NapariWindow], Section]] = {
-    "compare": compare.section,
     "measure": measure.section,
     "finetune": finetune.section,
     "repeat": repeat.section,
@@ -70,7 +70,9 @@ class DenoiseDock(QWidget):
             viewer, stream=stream, cache=cache, load=load, realism_question=realism_question
         )
         self._image, self._run = image.section(window), run.section(window)
-        self.sections: dict[str, Section] = {"image": self._image, "run": self._run}
+        looks = view.section(window)
+        self.sections: dict[str, Section] = {"image": self._image, "view": looks, "run": self._run}
+        self.sections["check"] = CheckBox(window, looks)
         self.sections |= {name: make(window) for name, make in FOLDED.items()}
         self._folds: dict[str, Fold] = {}
         self._arrange()

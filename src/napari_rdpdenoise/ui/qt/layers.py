@@ -15,7 +15,7 @@ from napari_rdpdenoise.ui.preview.window import Subject
 
 __all__ = ["OURS", "full_data", "is_ours", "look_of", "made_of", "position_of", "subject_of", "view_of"]
 
-_HELPERS = ("preview", "split", "residual", "gap")
+_ROLES = ("preview", "split", "residual", "gap", "result")
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _DISPLAY = ("rgb", "colormap", "contrast_limits", "gamma", "blending", "interpolation2d")
 
@@ -27,8 +27,8 @@ def made_of(layer: napari.layers.Layer) -> dict[str, Any]:
 
 
 def is_ours(layer: napari.layers.Layer) -> bool:
-    """Whether the dock made this layer as an aid, so that it is not offered for denoising."""
-    return made_of(layer).get("role") in _HELPERS
+    """Whether the dock made this layer, so that it is not offered for denoising."""
+    return made_of(layer).get("role") in _ROLES
 
 
 def full_data(layer: napari.layers.Layer) -> Any:
@@ -46,22 +46,20 @@ def subject_of(layer: napari.layers.Image, key: Hashable) -> Subject:
     return Subject(layer.name, key, full_data(layer), axes, path, scale, units, names)
 
 
-def view_of(
-    viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napari.layers.Image | None
-) -> LayerView:
-    """What the viewer shows of a noisy layer, or of one in its place that is seen while it is hidden."""
+def view_of(viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napari.layers.Image) -> LayerView:
+    """What the viewer shows of a noisy layer, as told by the layer that is seen in its place, or itself."""
     subject = subject_of(layer, None)
     dims = viewer.dims
     skipped = dims.ndim - layer.ndim  # axes that the layer does not have
     displayed = tuple(axis - skipped for axis in dims.displayed if axis >= skipped)
     shape = tuple(int(n) for n in subject.data.shape[: layer.ndim])
     level = 0
-    corners = None if seen is None or not seen.visible else _corners(seen, displayed)
-    if corners is None and layer.visible:
-        corners, level = _corners(layer, displayed), layer.data_level
+    corners = None
+    if seen.visible and seen.ndim == layer.ndim:
+        corners, level = _corners(seen, displayed), seen.data_level
     if corners is None:  # not drawn yet
         corners, level = np.array([(0,) * layer.ndim, [n - 1 for n in shape]]), 0
-    scale = tuple(float(f) for f in layer.downsample_factors[level]) if level else None
+    scale = tuple(float(f) for f in seen.downsample_factors[level]) if level else None
     point = tuple(float(v) for v in layer.world_to_data(dims.point))
     axes = subject.axes.removesuffix("S")
     return LayerView(axes, shape, displayed, point, (corners[0], corners[1]), scale, layer.rgb)

@@ -17,7 +17,8 @@ from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.qt.background import ask, start
-from napari_rdpdenoise.ui.qt.layers import OURS, look_of, made_of, position_of, subject_of, view_of
+from napari_rdpdenoise.ui.qt.family import Family
+from napari_rdpdenoise.ui.qt.layers import OURS, look_of, position_of, subject_of, view_of
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.run.jobs import realism_note
@@ -28,7 +29,9 @@ from napari_rdpdenoise.ui.state import describe
 __all__ = ["NapariWindow"]
 
 _LOOK_MS = 60  # between a change of the view and a new aim: a drag changes it at every frame
+_COVER_MS = 150  # after a change of other layers, until it is looked whether one covers ours
 _SETTLE_MS = 180  # without a change, until a new rate is tried
+_COVERING = ("inserted", "reordered", "visible", "opacity", "blending")  # events of layers
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units")  # of a layer
 _FRAME_S = 0.025  # between two refreshes of the layer
 
@@ -44,6 +47,7 @@ class NapariWindow(QObject):
     Attributes:
         viewer: Viewer that shows the layers.
         layer: Chosen layer; None for none. `choose` takes another.
+        family: What was made of it, and which of it is shown; None for no layer.
         preview_layer: Layer that shows the preview; None for none.
         session: Session of the dock.
         cache: Cache of latents that preview and runs share; None for none.
@@ -51,6 +55,7 @@ class NapariWindow(QObject):
         happened: Signal with each event of a run, after the session took it.
         settled_view: Signal: all in view was denoised, or another plane is shown.
         redrawn: Signal: pixels of the preview layer have changed.
+        looked: Signal: something else of the layer is shown, or something covers it.
         tuned: Signal with the folder of a new model.
     """
 
@@ -58,6 +63,7 @@ class NapariWindow(QObject):
     happened = Signal(object)
     settled_view = Signal()
     redrawn = Signal()
+    looked = Signal()
     tuned = Signal(str)
     _called = Signal(object)
     _numbers = itertools.count()
@@ -74,14 +80,13 @@ class NapariWindow(QObject):
         super().__init__()
         self.viewer, self.cache, self._question = viewer, cache, realism_question
         self.layer: napari.layers.Image | None = None
-        self.preview_layer: napari.layers.Image | None = None
+        self._families: dict[napari.layers.Image, Family] = {}
         self._links, self._layer_links = Links(viewer), Links(viewer)
         self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
         self._key = -1
-        self._covered = False  # whether we have hidden the preview layer
+        self._previewed: Family | None = None  # whose preview layer there is
         self._placing = False  # while we add or remove the preview layer ourselves
         self._placings = 0
-        self._flat = False  # whether the preview layer shows again when the viewer is back from 3-D
         self._refreshed = 0.0
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
         self._look_timer = single_shot(self, _LOOK_MS, lambda: self.session.preview())
@@ -94,6 +99,8 @@ class NapariWindow(QObject):
         for event in (camera.zoom, camera.center, dims.point, dims.order, dims.ndisplay):
             self._links.connect(event, self._look_soon)
         self._links.connect(viewer.layers.events.removed, self._removed)
+        self._cover_timer = single_shot(self, _COVER_MS, self.looked.emit)
+        self._links.connect(viewer.layers.events, self._may_cover)  # with those of every layer
 
     def choose(self, layer: napari.layers.Image | None) -> None:
         """Take another layer."""
@@ -120,35 +127,42 @@ class NapariWindow(QObject):
         self.session.preview()
 
     @property
-    def result_layer(self) -> napari.layers.Image | None:
-        """What shows the result now: the newest run's layer where it covers the preview, else the preview."""
-        if self.layer is None or (self.preview_layer is not None and not self._covered):
-            return self.preview_layer
-        made = [layer for layer in self.viewer.layers if _is_result(layer, self.layer.name)]
-        return made[-1] if made else self.preview_layer
+    def family(self) -> Family | None:
+        """What was made of the chosen layer, and which of it is shown; None for no layer."""
+        return None if self.layer is None else self.family_of(self.layer)
 
-    def cover(self) -> None:
-        """Hide the preview, because a result lies above it."""
-        if self.preview_layer is not None and self.preview_layer.visible:
-            self.preview_layer.visible = False
-            self._covered = True
+    def family_of(self, noisy: napari.layers.Image) -> Family:
+        """What was made of a layer of the viewer."""
+        if noisy not in self._families:
+            self._families[noisy] = Family(self.viewer, noisy, self.looked.emit)
+        return self._families[noisy]
+
+    @property
+    def preview_layer(self) -> napari.layers.Image | None:
+        """Layer that shows the preview; None for none."""
+        return None if self._previewed is None else self._previewed.preview
+
+    @property
+    def result_layer(self) -> napari.layers.Image | None:
+        """What shows the result now: that of the newest run until a slider moves, else the preview."""
+        return None if self.family is None else self.family.result
 
     def reveal(self) -> None:
-        """Show the preview again after `cover`; what the user hid stays hidden."""
-        layer, layers = self.preview_layer, self.viewer.layers
-        if self._covered and layer is not None and layer in layers:
-            layer.visible = True
-            layers.move(layers.index(layer), len(layers))
-        self._covered = False
+        """Show the preview in place of a run's result and of the noisy image."""
+        if self.family is not None:
+            self.family.show_preview()
 
     def close(self) -> None:
         """End everything; waits for the tile in work at most."""
         self._links.cut()
         self._watch(None)
-        for timer in (self._look_timer, self._settle_timer, self._frame_timer):
+        for timer in (self._look_timer, self._settle_timer, self._frame_timer, self._cover_timer):
             timer.stop()
         self.session.close()
         self.show_canvas(None)
+        for family in self._families.values():
+            family.end()
+        self._families.clear()
 
     # What the session asks for
 
@@ -163,31 +177,20 @@ class NapariWindow(QObject):
         """What the viewer shows of the chosen layer."""
         if self.layer is None or self.layer not in self.viewer.layers:
             return None
-        return view_of(self.viewer, self.layer, self.preview_layer)
+        return view_of(self.viewer, self.layer, self.family_of(self.layer).target)
 
     def show_canvas(self, canvas: Canvas | None) -> None:
         """Show this array as the preview layer, in place of the one before."""
         self._placings += 1
         number, self._placing = self._placings, True
         try:
-            before, self.preview_layer = self.preview_layer, None
-            if before is not None and before in self.viewer.layers:
-                self.viewer.layers.remove(before)
-            layer = self.layer
+            before, self._previewed = self._previewed, None
+            if before is not None:
+                before.drop_preview()
             # Removing may make the dock choose another layer, whose canvas is then shown already
-            if canvas is not None and layer is not None and number == self._placings:
-                active = self.viewer.layers.selection.active
-                self.preview_layer = self.viewer.add_image(
-                    canvas,
-                    name=f"{layer.name} preview",
-                    metadata={OURS: {"role": "preview", "source": layer.name}},
-                    multiscale=False,
-                    visible=self.viewer.dims.ndisplay == 2,  # in 3-D it would read the whole stack
-                    projection_mode="none",  # napari's "mean" copies the plane for every refresh
-                    **look_of(layer),
-                )
-                self._flat = True
-                self.viewer.layers.selection.active = active or layer
+            if canvas is not None and self.layer is not None and number == self._placings:
+                self._previewed = self.family_of(self.layer)
+                self._previewed.put_preview(_preview_of(self.layer, canvas))
         finally:
             self._placing = False
 
@@ -261,24 +264,29 @@ class NapariWindow(QObject):
                 setattr(self.preview_layer, name, value)
 
     def _displayed(self) -> None:
-        """In 3-D the preview layer would read the whole stack: it is hidden meanwhile."""
-        if self.viewer.dims.ndisplay == 3:
-            self._flat = self.preview_layer is not None and self.preview_layer.visible
-            if self.preview_layer is not None:
-                self.preview_layer.visible = False
-        elif self._flat and self.preview_layer is not None:
-            self.preview_layer.visible = True
+        """In 3-D the preview layer would read the whole stack: something else is shown meanwhile."""
+        for family in self._families.values():
+            family.apply()
+
+    def _may_cover(self, event: Any) -> None:
+        """Something may lie over what we show, or not any more: look soon."""
+        if event.type in _COVERING:
+            self._cover_timer.start()
 
     def _removed(self, event: Any) -> None:
-        if event.value is self.preview_layer and not self._placing:
-            self.preview_layer = None
+        layer = event.value
+        if layer is self.preview_layer and not self._placing:
             QTimer.singleShot(0, self._preview_deleted)  # its source may be going with it
-        elif self._covered and self.layer is not None and _is_result(event.value, self.layer.name):
-            self.reveal()
-        elif event.value is self.layer:
+        for family in self._families.values():
+            if family.forget(layer):
+                break
+        gone = self._families.pop(layer, None)
+        if layer is self.layer:
             self.session.view.forget(self._key)
             self._watch(None)
             self._choose_layer()
+        if gone is not None:
+            gone.end()
 
     def _preview_deleted(self) -> None:
         if self.preview_layer is None and self.layer is not None:
@@ -296,6 +304,12 @@ class NapariWindow(QObject):
             self.redrawn.emit()
 
 
-def _is_result(layer: Any, source: str) -> bool:
-    made = made_of(layer)
-    return made.get("role") == "result" and made.get("source") == source
+def _preview_of(layer: napari.layers.Image, canvas: Canvas) -> napari.layers.Image:
+    return napari.layers.Image(
+        canvas,
+        name=f"{layer.name} preview",
+        metadata={OURS: {"role": "preview", "source": layer.name}},
+        multiscale=False,
+        projection_mode="none",  # napari's "mean" copies the plane for every refresh
+        **look_of(layer),
+    )

@@ -13,10 +13,7 @@ from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 from napari_rdpdenoise.stream import Progress, RunReport
 
-__all__ = ["Finished", "denoise_job", "limits_of", "realism_note"]
-
-_SAMPLED = 262_144  # pixels of a plane from which contrast limits are taken
-_SAMPLED_CHANNELS = 8
+__all__ = ["Finished", "denoise_job", "realism_note"]
 
 
 @dataclass(frozen=True)
@@ -28,13 +25,11 @@ class Finished:
             resolutions a list, finest first.
         report: Report of the run.
         path: Path of the file; None for memory.
-        limits: Contrast limits in counts, see `limits_of`.
     """
 
     data: Any
     report: RunReport
     path: Path | None = None
-    limits: tuple[float, float] | None = None
 
 
 def denoise_job(job: Job, cache: LatentCache | None = None) -> Generator[Opened | Progress, None, Finished]:
@@ -57,33 +52,7 @@ def denoise_job(job: Job, cache: LatentCache | None = None) -> Generator[Opened 
     codec = shared_codec(job.settings.model, job.settings.device)
     outcome = yield from run(job, codec=codec, cache=cache)
     data = outcome.data if outcome.path is None else _read_back(outcome.path, job.axes)
-    return Finished(data, outcome.report, outcome.path, limits_of(data, job.axes))
-
-
-def limits_of(data: Any, axes: str) -> tuple[float, float] | None:
-    """Contrast limits of a result, from its middle plane: noise no longer stretches them.
-
-    Args:
-        data: Array of these axes, or a list of them, finest resolution first; little of it is read.
-        axes: One letter per axis.
-
-    Returns:
-        Least and greatest in counts, but for the outermost 0.1 %; None for colours and for nothing to see.
-    """
-    import numpy as np
-
-    if "S" in axes:
-        return None
-    coarse = data[-1] if isinstance(data, list) else data
-    size = dict(zip(axes, coarse.shape, strict=True))
-    step = max(1, int(np.sqrt(size["Y"] * size["X"] / _SAMPLED)))
-    part = {"Y": slice(None, None, step), "X": slice(None, None, step), "C": slice(_SAMPLED_CHANNELS)}
-    values = np.asarray(coarse[tuple(part.get(axis, size[axis] // 2) for axis in axes)], dtype=np.float64)
-    values = values[np.isfinite(values)]
-    if values.size == 0:
-        return None
-    low, high = (float(limit) for limit in np.percentile(values, [0.1, 99.9]))
-    return (low, high) if low < high else None
+    return Finished(data, outcome.report, outcome.path)
 
 
 def _read_back(path: Path, axes: str) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.stream import Progress
@@ -29,14 +29,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Cancelled:
-    """The run stopped because it was asked to.
-
-    Attributes:
-        data: Array that the run wrote into, with the job's axes, 0 where it did not come; None if that is a
-            file, or nothing was written.
-    """
-
-    data: Any = None
+    """The run stopped because it was asked to."""
 
 
 Event: TypeAlias = Opened | Progress | Finished | Failed | Cancelled
@@ -88,7 +81,7 @@ class Runs:
 
         May run in another thread than the rest.
         """
-        stream, data, tiles = None, None, 0
+        stream = None
         try:
             # An error is an event, not an exception: the thread worker turns a RuntimeError of its generator,
             # which is what torch raises, into a warning that nobody sees.
@@ -99,13 +92,9 @@ class Runs:
                 except StopIteration as end:
                     yield end.value
                     return
-                if isinstance(progress, Opened):
-                    data = progress.data
-                else:
-                    tiles = progress.done
                 yield progress
             stream.close()
-            yield Cancelled(data if tiles else None)
+            yield Cancelled()
         except Exception as error:
             yield Failed(error)
         finally:
@@ -121,8 +110,10 @@ class Runs:
             store.state = transitions.failed(store.state, event.error)
         elif isinstance(event, Cancelled):
             store.state = transitions.cancelled(store.state)
-            if self.job is not None and self.job.target is not None:
-                kept = f"What is done is kept: start the same run again, to {self.job.target.name}, to go on."
-                store.edit(status=f"{store.state.status} {kept}")
+            target = None if self.job is None else self.job.target
+            kept = "What was computed is in the cache: the same run again is faster."
+            if target is not None:
+                kept = f"What is done is kept: start the same run again, to {target.name}, to go on."
+            store.edit(status=f"{store.state.status} {kept}")
         elif not isinstance(event, Opened):
             store.state = transitions.progressed(store.state, event)

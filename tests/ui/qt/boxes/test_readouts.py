@@ -38,7 +38,7 @@ def desk(qtbot, tmp_path):
     noisy = np.rint(100 + 2 * rng.poisson(np.maximum(clean - 100, 0) / 2)).astype(np.uint16)
     result = gaussian_filter(noisy.astype(np.float32), (0, 1, 1))
     viewer = ViewerModel()
-    viewer.add_image(noisy, name="noisy")
+    noisy_layer = viewer.add_image(noisy, name="noisy")
     layer = viewer.add_image(result, name="result")
     viewer.add_image(clean, name="clean")
     realism = (result[1] + rng.normal(size=SHAPE[1:])).astype(np.float32)
@@ -58,6 +58,7 @@ def desk(qtbot, tmp_path):
     box = ReadoutsBox(
         viewer,
         lambda: state.shown,
+        lambda: noisy_layer,
         lambda: layer,
         lambda: tmp_path,
         ask=ask,

@@ -28,6 +28,7 @@ def desk(qtbot, tmp_path, monkeypatch):
     from qtpy.QtWidgets import QFileDialog, QMessageBox
 
     from napari_rdpdenoise.ui.qt.boxes import run as run_box
+    from napari_rdpdenoise.ui.qt.family import Family
 
     viewer, raw = ViewerModel(), tmp_path / "raw.ome.tif"
     raw.write_text("precious")
@@ -55,7 +56,8 @@ def desk(qtbot, tmp_path, monkeypatch):
     session = SimpleNamespace(
         run=start, cancel=lambda: None, view=SimpleNamespace(subject=subject), runs=runs
     )
-    window = SimpleNamespace(viewer=viewer, session=session, layer=layer, cover=lambda: None)
+    family = Family(viewer, layer)
+    window = SimpleNamespace(viewer=viewer, session=session, layer=layer, family_of=lambda _: family)
     found.session, found.layer = session, layer
     found.box = run_box.RunBox(window)
     qtbot.addWidget(found.box)
@@ -124,28 +126,38 @@ def test_the_result_has_the_names_of_its_channels_as_the_reader_gives_them(desk,
     assert (made["role"], made["rate"]) == ("result", 0.5)
 
 
-def test_limits_and_resolutions_come_with_the_result_of_a_file(desk):
+def test_resolutions_come_with_the_result_of_a_file(desk):
     import dask.array as da
 
     job(desk)
     lazy = [da.ones(SHAPE, chunks=-1), da.ones((2, 3, 20, 25), chunks=-1)]
-    desk.box.take(Finished(lazy, REPORT, desk.folder / "a.ome.zarr", (5.0, 9.0)))
+    desk.box.take(Finished(lazy, REPORT, desk.folder / "a.ome.zarr"))
     result = desk.viewer.layers["cells denoised"]
     assert result.multiscale
     assert [level.shape for level in result.data] == [SHAPE, (2, 3, 20, 25)]
-    assert tuple(result.contrast_limits) == (5, 9)
 
 
-def test_limits_that_were_chosen_stay(desk):
-    desk.layer.contrast_limits = (7, 70)
+@pytest.mark.parametrize("limits", [None, (7, 70)])
+def test_the_brightness_does_not_jump_at_the_end_of_a_run(desk, limits):
+    if limits is not None:
+        desk.layer.contrast_limits = limits
+    before = desk.layer.contrast_limits
     job(desk)
-    desk.box.take(Finished(np.ones(SHAPE, np.float32), REPORT, None, (5.0, 9.0)))
-    assert tuple(desk.viewer.layers["cells denoised"].contrast_limits) == (7, 70)
+    desk.box.take(Finished(np.ones(SHAPE, np.float32), REPORT, None))
+    assert desk.viewer.layers["cells denoised"].contrast_limits == desk.layer.contrast_limits == before
 
 
-def test_a_cancelled_run_has_limits_of_what_is_there(desk):
+def test_a_cancelled_run_covers_nothing(desk):
     job(desk)
-    desk.box.take(Cancelled(np.random.default_rng(0).uniform(20, 30, SHAPE).astype(np.float32)))
-    low, high = desk.viewer.layers["cells denoised (partial)"].contrast_limits
-    assert 20 <= low < 21
-    assert 29 < high <= 30
+    desk.box.take(Cancelled())
+    assert [layer.name for layer in desk.viewer.layers] == ["cells"]
+    assert desk.layer.visible
+
+
+def test_the_result_finds_its_layer_by_any_name(desk):
+    job(desk)
+    desk.layer.name = "nuclei"
+    desk.viewer.add_image(np.zeros((9, 9)), name="cells")
+    desk.box.take(Finished(np.ones(SHAPE, np.float32), REPORT, None))
+    assert not desk.layer.visible
+    assert [layer.name for layer in desk.viewer.layers] == ["nuclei", "cells denoised", "cells"]

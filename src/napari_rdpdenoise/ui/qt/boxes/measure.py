@@ -24,6 +24,7 @@ class MeasureBox(Section):
         self.readouts = ReadoutsBox(
             window.viewer,
             window.session.shown,
+            lambda: window.layer,
             lambda: window.result_layer,
             lambda: backbone_folder(preferences()),
         )

@@ -33,6 +33,7 @@ from napari_rdpdenoise.ui.layers.stacks import Box, Stack, series_planes
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.readout_table import ReadoutTable
+from napari_rdpdenoise.ui.qt.layers import is_ours
 from napari_rdpdenoise.ui.qt.parts.consent import ask_consent
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, region_of, stack_of
@@ -51,6 +52,7 @@ class ReadoutsBox(QWidget):
     Args:
         viewer: Viewer whose layers are offered as reference and region.
         shown: Function that tells the plane that is shown; None for nothing.
+        noisy_layer: Function that tells the noisy layer that is shown; None for none.
         result_layer: Function that tells the layer that holds the result; None for none.
         networks: Function that tells the folder of the metric networks; None for the usual places.
         ask: Function that asks the user to agree to a text; for tests.
@@ -64,6 +66,7 @@ class ReadoutsBox(QWidget):
         self,
         viewer: Any,
         shown: Callable[[], Shown | None],
+        noisy_layer: Callable[[], Layer | None],
         result_layer: Callable[[], Layer | None],
         networks: Callable[[], Path | None],
         *,
@@ -71,7 +74,8 @@ class ReadoutsBox(QWidget):
         opener: Opener | None = None,
     ) -> None:
         super().__init__()
-        self._viewer, self._shown, self._result, self._folder = viewer, shown, result_layer, networks
+        self._viewer, self._shown, self._folder = viewer, shown, networks
+        self._noisy, self._result = noisy_layer, result_layer
         self._ask, self._opener = ask, opener
         self._work = Newest(self)
         self._asked = False  # whether the work under way was asked for; the checks then wait
@@ -85,7 +89,7 @@ class ReadoutsBox(QWidget):
     def _build(self) -> None:
         layers = self._viewer.layers
         self._reference = named(
-            LayerChoice(layers, Image, "None", lambda layer: layer is self._result()),
+            LayerChoice(layers, Image, "None", is_ours),
             "Reference",
             "A clean image of the same field: one plane, or as many as the noisy layer. Its scale is fitted.",
         )
@@ -173,7 +177,7 @@ class ReadoutsBox(QWidget):
                 raise ValueError("series: expected a result layer and a reference, choose or make them first")
             result, clean = stack_of(layer), stack_of(reference)
             shown = self._shown()
-            source = None if shown is None else self._noisy_layer(shown)
+            source = None if shown is None else self._noisy()
             region = None if shown is None else self._box(shown)
             noisy = None if source is None else stack_of(source)
         except ValueError as error:
@@ -225,28 +229,25 @@ class ReadoutsBox(QWidget):
             raise ValueError(
                 "display: expected planes, found 3-D; switch to 2-D (cube below the layer list) to measure"
             )
-        layer = None if shown is None else self._noisy_layer(shown)
+        layer = None if shown is None else self._noisy()
         if shown is None or layer is None:
             raise ValueError(
                 "preview: expected a denoised plane, found none; choose an image and wait for its preview"
             )
         return shown, stack_of(layer)
 
-    def _noisy_layer(self, shown: Shown) -> Layer | None:
-        return next((layer for layer in self._viewer.layers if layer.name == shown.layer), None)
-
     def _clean(self, shown: Shown) -> Stack | None:
         layer = self._reference.layer
         if layer is None:
             return None
-        if layer.name == shown.layer:
+        if layer == self._noisy():
             raise ValueError(
                 f"reference: expected a clean image, found the noisy layer, {layer.name}; choose another"
             )
         return stack_of(layer)
 
     def _box(self, shown: Shown) -> Box | None:
-        shapes, image = self._region.layer, self._noisy_layer(shown)
+        shapes, image = self._region.layer, self._noisy()
         return None if shapes is None or image is None else region_of(shapes, image)
 
     # What it shows

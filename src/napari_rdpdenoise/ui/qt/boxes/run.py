@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from napari.layers import Image
 from napari.utils import progress
 from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QProgressBar
@@ -17,8 +18,8 @@ from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
-from napari_rdpdenoise.ui.run.jobs import Finished, limits_of
-from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed
+from napari_rdpdenoise.ui.run.jobs import Finished
+from napari_rdpdenoise.ui.run.runs import Event, Failed
 from napari_rdpdenoise.ui.state import DockState, describe
 
 __all__ = ["RunBox", "section"]
@@ -34,6 +35,7 @@ class RunBox(Section):
     def __init__(self, window: NapariWindow) -> None:
         super().__init__()
         self._viewer, self._window = window.viewer, window
+        self._layer: Image | None = None  # that is denoised, and how it looks
         self._look: dict[str, Any] = {}
         self._task: Any = None  # in napari's activity dock
         self.target = named(
@@ -46,7 +48,9 @@ class RunBox(Section):
             "&Denoise stack",
             "Denoise all planes of the layer, or the channels and times chosen under Advanced.",
         )
-        self.stop = button("Ca&ncel", "Stop after the tile in work; what is done is kept.")
+        self.stop = button(
+            "Ca&ncel", "Stop after the block in work. What was computed is kept for the next run."
+        )
         self.bar = named(QProgressBar(), "Progress", "Tiles done.")
         self.status = named(text_label(), "Status", "")
         form = QFormLayout()
@@ -76,8 +80,7 @@ class RunBox(Section):
         layer = self._window.layer
         if layer is not None:
             # taken now, as the layer may be gone when the run ends
-            automatic = tuple(layer.contrast_limits) == tuple(layer.contrast_limits_range)
-            self._look = {**look_of(layer), "limits_are_chosen": not automatic or layer.rgb}
+            self._layer, self._look = layer, look_of(layer)
             if note := axes_note(layer.ndim, layer.axis_labels):
                 show_info(note)
         self._window.session.run(target, overwrite=overwrite)
@@ -86,11 +89,9 @@ class RunBox(Section):
         """Show what came of a run."""
         job = self._window.session.runs.job
         if isinstance(event, Finished) and job is not None:
-            self._add(event.data, job, "denoised", event)
+            self._add(event, job)
             for message in event.report.messages:
                 show_warning(message)
-        elif isinstance(event, Cancelled) and job is not None and event.data is not None:
-            self._add(event.data, job, "denoised (partial)", None)
         elif isinstance(event, Failed):
             show_error(f"Denoising failed: {describe(event.error)}")
 
@@ -157,29 +158,26 @@ class RunBox(Section):
         if state.done > self._task.n:
             self._task.update(state.done - self._task.n)
 
-    def _add(self, data: Any, job: Job, suffix: str, done: Finished | None) -> None:
-        look = dict(self._look)
-        chosen, limits = look.pop("limits_are_chosen"), None if done is None else done.limits
-        if limits is None and isinstance(data, np.ndarray):  # of a run that was cancelled
-            limits = limits_of(data, job.axes)
-        if limits is not None and not chosen:
-            look["contrast_limits"] = limits
+    def _add(self, done: Finished, job: Job) -> None:
+        look, settings = dict(self._look), job.settings.model_dump(mode="json")
         if job.settings.time is not None and "T" in job.axes:
             axis = job.axes.index("T")
             look["translate"] = np.array(look["translate"], dtype=float)
             look["translate"][axis] += job.settings.time[0] * look["scale"][axis]
-        settings = job.settings.model_dump(mode="json")
+        report = done.report
         made: dict[str, Any] = {"role": "result", "source": job.name, "settings": settings}
-        if done is not None:
-            report = done.report
-            made |= {"rate": report.rate, "bpp": report.bpp, "messages": list(report.messages)}
+        made |= {"rate": report.rate, "bpp": report.bpp, "messages": list(report.messages)}
         if job.target is not None:
             made["path"] = str(job.target)
         if names := _channel_names(job):
             made["channel_names"] = names
-        several, name = isinstance(data, list), f"{job.name} {suffix}"
-        self._viewer.add_image(data, name=name, multiscale=several, metadata={OURS: made}, **look)
-        self._window.cover()
+        several, name = isinstance(done.data, list), f"{job.name} denoised"
+        layer = Image(done.data, name=name, multiscale=several, metadata={OURS: made}, **look)
+        source = self._layer
+        if source is not None and source in self._viewer.layers:
+            self._window.family_of(source).put_result(layer)
+        else:
+            self._viewer.add_layer(layer)
 
 
 def section(window: NapariWindow) -> RunBox:
