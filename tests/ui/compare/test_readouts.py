@@ -149,7 +149,9 @@ def test_what_cannot_be_said_yet_says_why(scene, nowhere) -> None:
 
 def test_references_that_do_not_fit_are_refused(scene, nowhere) -> None:
     shown, clean = scene
-    with pytest.raises(ValueError, match=r"reference: expected .* noisy one, \(128, 120\), found \(128, 119\)"):
+    with pytest.raises(
+        ValueError, match=r"reference: expected .* noisy one, \(128, 120\), found \(128, 119\)"
+    ):
         list(measure(shown, clean[:, 1:], folder=nowhere))
     holed = clean.copy()
     holed[5, 6:9] = np.nan

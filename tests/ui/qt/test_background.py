@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 
 import pytest
@@ -108,22 +110,52 @@ def test_nothing_arrives_once_the_owner_is_gone(qtbot):
     assert (steps.seen, steps.ends) == ([], [])
 
 
-def test_a_long_work_has_a_thread_beside_the_others(owner, qtbot):
-    from qtpy.QtCore import QThreadPool
+def test_works_do_not_wait_for_one_another(owner, qtbot):
+    from napari_rdpdenoise.ui.qt.background import ask, start
 
-    from napari_rdpdenoise.ui.qt.background import Newest, ask
-
-    pool = QThreadPool.globalInstance()
-    before, steps, answers = pool.maxThreadCount(), Steps(), []
-    pool.setMaxThreadCount(1)
-    try:
-        Newest(owner, long=True).start(steps, steps.seen.append, steps.ends.append)
-        ask(owner, lambda: "meanwhile", answers.append)
-        qtbot.waitUntil(lambda: answers == ["meanwhile"])
+    works, answers = [Steps() for _ in range(20)], []
+    for steps in works:
+        start(owner, steps, steps.seen.append, steps.ends.append)
+    ask(owner, lambda: "meanwhile", answers.append)
+    qtbot.waitUntil(lambda: answers == ["meanwhile"])
+    for steps in works:
         steps.go_on()
-        qtbot.waitUntil(lambda: steps.ends == [None])
-    finally:
-        pool.setMaxThreadCount(before)
+    qtbot.waitUntil(lambda: all(steps.ends == [None] for steps in works))
+
+
+def test_napari_asks_before_a_run_is_closed_and_not_for_questions(make_napari_viewer, qtbot):
+    from napari_rdpdenoise.ui.qt.background import ask, start
+
+    viewer, steps = make_napari_viewer(), Steps()
+    manager = viewer.window._task_status_manager
+    held, answers = threading.Event(), []
+    ask(viewer.window._qt_window, lambda: held.wait(PATIENCE), answers.append)
+    assert not manager.is_busy()
+    start(viewer.window._qt_window, steps, steps.seen.append, steps.ends.append, task="Denoising cells")
+    assert manager.get_status() == ["RDP Denoise: Denoising cells"]
+    held.set()
+    steps.go_on()
+    qtbot.waitUntil(lambda: not manager.is_busy() and answers == [True])
+
+
+_ENDS = """
+import sys, threading, time
+from napari_rdpdenoise.ui.threads import start_thread
+
+stop = threading.Event()
+
+def work():
+    while not stop.is_set():
+        time.sleep(0.3)
+    print("ended", flush=True)
+
+start_thread(work, stop.set, "work")
+"""
+
+
+def test_python_waits_for_the_step_in_work():
+    done = subprocess.run([sys.executable, "-c", _ENDS], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "ended\n", "")
 
 
 def test_a_work_is_held_and_goes_on(owner, qtbot):

@@ -30,6 +30,7 @@ from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, Pre
 from napari_rdpdenoise.ui.preview.pairs import Blender, Pair, PairKey, PairStore
 from napari_rdpdenoise.ui.preview.plans import SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
+from napari_rdpdenoise.ui.threads import start_thread
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
@@ -185,8 +186,7 @@ class PreviewEngine:
     def _start(self) -> None:
         """Have the thread look what there is to do; with the lock held."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="preview", daemon=True)
-            self._thread.start()
+            self._thread = start_thread(self._work, lambda: self.close(0), "preview")
         self._wake.notify_all()
 
     def _work(self) -> None:

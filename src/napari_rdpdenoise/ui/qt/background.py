@@ -6,8 +6,8 @@
     ask(owner, question, answer)  ──▶ Background of a single step
     Newest(owner).start(...)      ──▶ the newest work wins, an older one is cancelled
 
-Nothing arrives any more once the owner was deleted. Closing the viewer ends each work after its step in work,
-and closes its generator in its thread.
+Nothing arrives any more once the owner was deleted. Each work has a thread of its own and ends after its step
+in work, also when the viewer or Python is closed meanwhile, which a worker of Qt's pool does not survive.
 """
 
 from __future__ import annotations
@@ -15,9 +15,12 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakMethod
 
-from napari.qt.threading import GeneratorWorker, thread_worker
-from qtpy.QtCore import QObject, QThreadPool
+import napari
+from qtpy.QtCore import QObject, Qt, Signal
+
+from napari_rdpdenoise.ui.threads import start_thread
 
 __all__ = ["Background", "Newest", "alive", "ask", "start"]
 
@@ -32,6 +35,21 @@ def _raise(error: Exception | None) -> None:
         raise error
 
 
+class _Bridge(QObject):
+    """Takes calls from a thread into the viewer's."""
+
+    said = Signal(object)
+    paused = Signal()
+    resumed = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said.connect(self._hear, Qt.ConnectionType.QueuedConnection)
+
+    def _hear(self, call: Callable[[], None]) -> None:
+        call()
+
+
 class Background:
     """One piece of work in a thread. Methods belong to the viewer's thread and return at once.
 
@@ -40,45 +58,75 @@ class Background:
         work: Maker of the generator, called in the thread.
         show: Taker of what it yields.
         end: Function called once when the thread is through, with the error if it failed; not if cancelled.
-        long: Whether it takes hours: it then has a thread beside those that there are for everything else.
+        task: Name of a work that the user started: napari then asks before it is closed.
     """
 
-    def __init__(
-        self, owner: QObject, work: Work, show: Show, end: End = _raise, *, long: bool = False
-    ) -> None:
+    def __init__(self, owner: QObject, work: Work, show: Show, end: End = _raise, *, task: str = "") -> None:
         self.busy = True
         self.stopping = False
         self._owner, self._show, self._end = owner, show, end
-        self._dropped = threading.Event()
-        self._failed: list[Exception] = []
-        self._worker = _steps(work, self._dropped, self._failed)
-        # Functions, not methods: Qt would hold those weakly, and nobody else need keep a work
-        self._worker.yielded.connect(lambda item: self._deliver(item))
-        self._worker.finished.connect(lambda: self._finish())
-        if long:  # Qt's pool has a thread per core: on a small machine, all else would wait for hours
-            pool = QThreadPool.globalInstance()
-            pool.releaseThread()  # one that was never reserved: one more than there are
-            self._worker.finished.connect(lambda: pool.reserveThread())
-        self.paused, self.resumed = self._worker.paused, self._worker.resumed  # signals
-        self._worker.start()
+        self._dropped, self._quit, self._may_go = threading.Event(), threading.Event(), threading.Event()
+        self._may_go.set()
+        self._bridge = _Bridge()
+        self.paused, self.resumed = self._bridge.paused, self._bridge.resumed  # signals
+        self._tell_napari = _task(task, self.stop)
+        start_thread(lambda: self._run(work), self.cancel, f"dock: {task or 'question'}")
 
     def stop(self) -> None:
         """End it after the step in work; what that yields is shown still, and `end` is called."""
         self.stopping = True
-        self._worker.quit()
+        self._quit.set()
+        self._may_go.set()
 
     def cancel(self) -> None:
         """End it after the step in work, and pass on nothing more of it."""
         self._dropped.set()
         self.busy = False
+        self.stop()
 
     def pause(self) -> None:
         """Hold it after the step in work; `paused` tells when."""
-        self._worker.pause()
+        if not self.stopping:
+            self._may_go.clear()
 
     def resume(self) -> None:
         """Go on; `resumed` tells when."""
-        self._worker.resume()
+        self._may_go.set()
+
+    # In the thread
+
+    def _run(self, work: Work) -> None:
+        steps: Any = None
+        error: Exception | None = None
+        try:
+            steps = work()
+            while not self._quit.is_set():
+                self._wait()
+                try:
+                    item = next(steps)
+                except StopIteration:
+                    break
+                self._say(lambda item=item: self._deliver(item))  # type: ignore[misc]
+        except Exception as raised:  # shown to the user, whatever it is
+            error = raised
+        finally:
+            if hasattr(steps, "close"):
+                steps.close()
+            self._say(lambda: self._finish(error))
+
+    def _wait(self) -> None:
+        if not self._may_go.is_set():
+            self._say(self.paused.emit)
+            self._may_go.wait()
+            self._say(self.resumed.emit)
+
+    def _say(self, call: Callable[[], None]) -> None:
+        try:
+            self._bridge.said.emit(call)
+        except RuntimeError:  # Qt is gone: nobody is left to be told
+            self._quit.set()
+
+    # In the viewer's thread
 
     def _deliver(self, item: Any) -> None:
         if self._dropped.is_set():
@@ -88,10 +136,12 @@ class Background:
         else:
             self.cancel()
 
-    def _finish(self) -> None:
+    def _finish(self, error: Exception | None) -> None:
         self.busy = False
+        self._tell_napari()
+        self._tell_napari = lambda: None  # it holds the viewer
         if not self._dropped.is_set() and alive(self._owner):
-            self._end(self._failed[0] if self._failed else None)
+            self._end(error)
 
 
 start = Background
@@ -108,11 +158,11 @@ class Newest:
 
     Args:
         owner: Qt object that the works are for.
-        long: Whether they take hours, see `Background`.
+        task: Name of works that the user starts, see `Background`.
     """
 
-    def __init__(self, owner: QObject, *, long: bool = False) -> None:
-        self._owner, self._long = owner, long
+    def __init__(self, owner: QObject, *, task: str = "") -> None:
+        self._owner, self._task = owner, task
         self._work: Background | None = None
 
     @property
@@ -128,7 +178,7 @@ class Newest:
     def start(self, work: Work, show: Show, end: End = _raise) -> Background:
         """Start a work; the one under way is cancelled."""
         self.cancel()
-        self._work = start(self._owner, work, show, end, long=self._long)
+        self._work = start(self._owner, work, show, end, task=self._task)
         return self._work
 
     def ask(self, question: Callable[[], Any], answer: Show, end: End = _raise) -> Background:
@@ -158,33 +208,24 @@ def alive(item: QObject) -> bool:
     return True
 
 
-class _ClosingWorker(GeneratorWorker):
-    """Closes its generator when it was aborted, instead of leaving that to the garbage collector."""
+def _task(name: str, stop: Callable[[], None]) -> Callable[[], None]:
+    """Have napari ask before it is closed; returns what to call when the work has ended."""
+    viewer = napari.current_viewer() if name else None
+    register = getattr(getattr(viewer, "window", None), "_register_task_status", None)
+    if viewer is None or register is None:  # no window, or napari < 0.6.5
+        return lambda: None
+    from napari.utils.task_status import Status
 
-    def work(self) -> Any:
-        try:
-            return super().work()
-        finally:
-            self._gen.close()
+    held = WeakMethod(stop)  # napari keeps what it is given for ever
 
+    def end() -> bool:
+        call = held()
+        if call is not None:
+            call()
+        return call is not None
 
-@thread_worker(worker_class=_ClosingWorker)
-def _steps(work: Work, dropped: threading.Event, failed: list[Exception]) -> Iterator[Any]:
-    """Yield what a work yields; an error is noted: napari takes a `RuntimeError` for a deleted window."""
-    steps: Any = None
-    try:
-        steps = work()
-        while not dropped.is_set():
-            try:
-                item = next(steps)
-            except StopIteration:
-                break
-            yield item
-    except Exception as error:  # shown to the user, whatever it is
-        failed.append(error)
-    finally:
-        if hasattr(steps, "close"):
-            steps.close()
+    number = register("RDP Denoise", Status.BUSY, name, cancel_callback=end)
+    return lambda: viewer.window._update_task_status(number, Status.COMPLETED, name) and None
 
 
 def _once(question: Callable[[], Any]) -> Iterator[Any]:

@@ -216,7 +216,7 @@ class NapariWindow(QObject):
 
     def start(self, job: Job) -> None:
         """Run a job in a thread."""
-        start(self, lambda: self.session.runs.events(job), self._hear)
+        start(self, lambda: self.session.runs.events(job), self._hear, task=f"Denoising {job.name}")
 
     # Inside
 

@@ -55,7 +55,7 @@ class FineTuneBox(Section):
     ) -> None:
         super().__init__()
         self._stream = stream
-        self._training = training = Newest(self, long=True)
+        self._training = training = Newest(self, task="Training")
         self._paused = False
         self._layer: str | None = None
         self._made: str | None = None  # folder of the better model

@@ -89,7 +89,7 @@ class ReadoutsBox(QWidget):
     def _build(self) -> None:
         layers = self._viewer.layers
         self._reference = named(
-            LayerChoice(layers, Image, "None", is_ours),
+            LayerChoice(layers, Image, "None", lambda layer: is_ours(layer) or layer is self._result()),
             "Reference",
             "A clean image of the same field: one plane, or as many as the noisy layer. Its scale is fitted.",
         )
