@@ -20,6 +20,8 @@ valid = st.fixed_dictionaries(
         "rate": st.floats(0, 1) | st.just("auto"),
         "realism": st.floats(0, 1),
         "axes": st.none() | st.permutations("TZCYX").map("".join),
+        "series": st.none() | st.just("all") | st.integers(0, 9),
+        "stack": st.sampled_from([None, "T", "Z", "C"]),
         "dtype": st.sampled_from(["input", "float32"]),
         "tile": grid,
         "halo": grid,
@@ -114,7 +116,7 @@ def test_the_grid_is_that_of_the_tiles() -> None:
 
 def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_results() -> None:
     changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
-    changed["structure"] = "none"
+    changed |= {"structure": "none", "series": 1, "stack": "T"}
     base = RunSettings()
     for name, value in changed.items():
         other = base.replace(**{name: value})

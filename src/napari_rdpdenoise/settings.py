@@ -77,6 +77,18 @@ class RunSettings(Marked):
         title="Axes",
         description="One upper-case letter per axis, e.g. TZCYX; none takes them from the file.",
     )
+    series: Annotated[Index | Literal["all"] | None, Marks(Decides.DECODES)] = Field(
+        default=None,
+        title="Series",
+        description="Image to take from a file of several (positions, scenes, wells), counted from 0; 'all' "
+        "takes each, to a result of its own; none takes the first and says what else is there.",
+    )
+    stack: Annotated[Literal["T", "Z", "C"] | None, Marks(Decides.DECODES)] = Field(
+        default=None,
+        title="Stack",
+        description="Axis along which all files that match a pattern are one image, in the order of the "
+        "numbers in their names; none takes every file as an image.",
+    )
     dtype: Annotated[Literal["input", "float32"], Marks(Decides.OUTPUT, "advanced", 3)] = Field(
         default="input",
         title="Output type",

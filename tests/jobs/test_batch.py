@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 
 from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch, stem
 from napari_rdpdenoise.jobs.job import Job, Opened
@@ -114,6 +117,82 @@ def test_equal_through_a_link_is_refused(folder):
     Path("link.tif").symlink_to("a.tif")
     with pytest.raises(ValueError, match="holds or lies in"):
         plan_jobs(["a.tif"], "link.tif")
+
+
+class TestSetsAndSeries:
+    @staticmethod
+    def write_set(folder):
+        names = [f"run_{k}.ome.tif" for k in range(3)]
+        data = "".join(
+            f'<TiffData FirstT="{k}" IFD="0" PlaneCount="1"><UUID FileName="{name}">urn:uuid:{k}</UUID>'
+            "</TiffData>"
+            for k, name in enumerate(names)
+        )
+        for k, name in enumerate(names):
+            xml = (
+                f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06" UUID="urn:uuid:{k}">'
+                '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYCZT" Type="uint16" SizeX="9" '
+                'SizeY="8" SizeC="1" SizeZ="1" SizeT="3"><Channel ID="Channel:0:0" SamplesPerPixel="1"/>'
+                f"{data}</Pixels></Image></OME>"
+            )
+            plane = np.full((8, 9), k, np.uint16)
+            tifffile.imwrite(folder / name, plane, metadata=None, description=xml, photometric="minisblack")
+
+    def test_a_set_is_one_job_whichever_files_are_named(self, tmp_path):
+        self.write_set(tmp_path)
+        np.save(tmp_path / "other.npy", np.zeros((9, 8), np.uint16))
+        for inputs in ([f"{tmp_path}/*"], [f"{tmp_path}/run_{k}.ome.tif" for k in (2, 0, 1)]):
+            plan = plan_jobs(inputs, str(tmp_path / "out"))
+            assert [Path(job.input).name for job in plan.jobs if "run" in job.input] == [
+                Path(inputs[0]).name.replace("*", "run_0.ome.tif")
+            ]
+
+    def test_series_all_is_a_job_for_each_image(self, tmp_path):
+        with tifffile.TiffWriter(tmp_path / "a.ome.tif") as tif:
+            for number in range(3):
+                tif.write(np.full((8, 9), number, np.uint16), photometric="minisblack")
+        np.save(tmp_path / "b.npy", np.zeros((9, 8), np.uint16))
+        settings = RunSettings(series="all")
+        inputs = [str(tmp_path / "a.ome.tif"), str(tmp_path / "b.npy")]
+        plan = plan_jobs(inputs, str(tmp_path / "out"), settings)
+        assert [(job.target.name, job.settings.series) for job in plan.jobs] == [
+            ("a_s0.ome.tif", 0),
+            ("a_s1.ome.tif", 1),
+            ("a_s2.ome.tif", 2),
+            ("b.ome.zarr", 0),
+        ]
+        with pytest.raises(ValueError, match="OUT: expected a folder"):
+            plan_jobs(inputs[:1], str(tmp_path / "r.ome.tif"), settings)
+        assert plan_jobs(inputs[1:], str(tmp_path / "r.ome.tif"), settings).jobs[0].settings.series == 0
+
+    @pytest.mark.parametrize(
+        ("names", "expected"),
+        [(("c_1.tif", "c_2.tif", "c_10.tif"), "c"), (("a.tif", "b.tif"), "Exp [A]"), (("one.tif",), "one")],
+    )
+    def test_a_stack_is_one_job_named_by_what_its_files_share(self, tmp_path, names, expected):
+        folder = tmp_path / "Exp [A]"
+        folder.mkdir()
+        for name in names:
+            tifffile.imwrite(folder / name, np.zeros((8, 9), np.uint16))
+        plan = plan_jobs([f"{folder}/*.tif"], str(tmp_path / "out"), RunSettings(stack="T"))
+        assert [job.target.name for job in plan.jobs] == [f"{expected}.ome.tif"]
+        plan = plan_jobs([f"{folder}/*.tif"], str(tmp_path / "r.ome.tif"), RunSettings(stack="T"))
+        assert [job.target.name for job in plan.jobs] == ["r.ome.tif"]
+
+    def test_names_that_are_not_utf8_are_refused_and_nothing_is_left_behind(self, tmp_path):
+        name = os.fsdecode(bytes(tmp_path) + b"/caf\xe9.npy")
+        np.save(name, np.zeros((9, 8), np.uint16))
+        for inputs, out in (([name], "out"), ([str(tmp_path / "*.npy")], "out"), ([name], name + ".ome.tif")):
+            with pytest.raises(ValueError, match="UTF-8"):
+                plan_jobs(inputs, str(tmp_path / out))
+        assert len(list(tmp_path.iterdir())) == 1
+
+    def test_thousands_of_inputs_are_planned_in_seconds(self, tmp_path):
+        for number in range(3000):
+            (tmp_path / f"{number}.npy").touch()
+        began = time.monotonic()
+        assert len(plan_jobs([f"{tmp_path}/*.npy"], str(tmp_path / "out")).jobs) == 3000
+        assert time.monotonic() - began < 20
 
 
 class TestRunning:

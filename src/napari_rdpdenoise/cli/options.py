@@ -23,6 +23,7 @@ Model = TypeVar("Model", bound=BaseModel)
 _WRITTEN: dict[str, tuple[Any, str]] = {
     "rate": (str, "auto|0..1"),
     "channels": (list[int] | None, "C"),
+    "series": (str | None, "N|all"),
     "time": (str | None, "A:B"),
 }
 
@@ -71,6 +72,8 @@ def make_settings(given: dict[str, Any], base: RunSettings | None = None) -> Run
     values = _plain(given)
     if values.get("time") is not None:
         values["time"] = parse_range(values["time"])
+    if isinstance(series := values.get("series"), str) and series.isdecimal():
+        values["series"] = int(series)
     if "channels" in values:
         values["channels"] = tuple(values["channels"]) if values["channels"] else None
     if values.get("axes"):

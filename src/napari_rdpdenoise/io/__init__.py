@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.io.convert import to_output
+from napari_rdpdenoise.io.images import ImageInfo
+from napari_rdpdenoise.io.names import matching
 from napari_rdpdenoise.io.sink import open_sink
 from napari_rdpdenoise.io.source import (
     ImageMetadata,
@@ -30,6 +32,7 @@ from napari_rdpdenoise.io.spec import OutputSpec, Sink
 
 __all__ = [
     "ArraySink",
+    "ImageInfo",
     "ImageMetadata",
     "ImageSource",
     "Index",
@@ -38,8 +41,11 @@ __all__ = [
     "Sink",
     "check_axes",
     "check_dtype",
+    "files_of_set",
+    "list_images",
     "open_image",
     "open_sink",
+    "open_stack",
     "planes",
     "to_output",
 ]
@@ -48,7 +54,9 @@ _ZARR_ZIPS = (".zarr.zip", ".ozx")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
-def open_image(source: str | os.PathLike[str] | Any, axes: str | None = None) -> ImageSource:
+def open_image(
+    source: str | os.PathLike[str] | Any, axes: str | None = None, series: int | None = None
+) -> ImageSource:
     """Open an image lazily.
 
     Args:
@@ -56,14 +64,17 @@ def open_image(source: str | os.PathLike[str] | Any, axes: str | None = None) ->
             or an ImageSource (returned as it is).
         axes: One letter per dimension as stored, such as ``"TZCYX"``; None to take those of the file.
             Arrays without axes are YX, TYX, TZYX or TCZYX by their number of dimensions.
+        series: Number of the image in a file that holds several, from 0 (`list_images`); None for the first,
+            with a warning that says what else is there.
 
     Raises:
         FileNotFoundError: If the path does not exist.
-        ValueError: If it is no image of a known kind, is empty or 1-D, or the axes do not fit.
+        ValueError: If it is no image of a known kind, is empty or 1-D, there is no such series, or the axes
+            do not fit.
         TypeError: If the kind of object or the dtype (boolean, complex, 64-bit integer) is not supported.
     """
     if isinstance(source, str | os.PathLike):
-        return _open_path(source, axes)
+        return _open_path(source, axes, series)
     if isinstance(source, ImageSource):
         if axes is not None and axes.upper() != source.metadata.axes:
             raise ValueError(
@@ -71,17 +82,75 @@ def open_image(source: str | os.PathLike[str] | Any, axes: str | None = None) ->
                 "give the axes where the source is opened"
             )
         return source
-    return _open_array(source, axes)
+    return _open_array(source, axes, series)
 
 
-def _open_array(array: Any, axes: str | None) -> ImageSource:
+def list_images(path: str | os.PathLike[str]) -> list[ImageInfo]:
+    """Say what images a file or folder holds, in the order that ``series`` counts them; most hold one.
+
+    Raises as `open_image` does.
+    """
+    if _kind(path) == "zarr":
+        from napari_rdpdenoise.io.ome_zarr import zarr_images
+
+        return zarr_images(os.fspath(path))
+    if _kind(path) == "ndtiff":
+        from napari_rdpdenoise.io.ndtiff import index_of, ndtiff_images
+
+        return ndtiff_images(cast(Path, index_of(Path(path))))
+    if _kind(path) == "tiff":
+        from napari_rdpdenoise.io.tiff import tiff_images
+
+        return tiff_images(Path(path))
+    source = open_image(path)
+    found = ImageInfo("", source.metadata.axes, source.shape)
+    source.close()
+    return [found]
+
+
+def open_stack(pattern: str, axis: str, axes: str | None = None) -> ImageSource:
+    """Open all files that match a pattern as one image, lazily.
+
+    Args:
+        pattern: Glob, such as ``"folder/*.tif"``; files come in the order of the numbers in their names.
+        axis: Letter of the new axis, first among the leading ones.
+        axes: Axes of each file, as in `open_image`.
+
+    Raises as `open_image` does, and:
+        FileNotFoundError: If no file matches.
+        ValueError: If the files are not alike, or have that axis already.
+    """
+    from napari_rdpdenoise.io.stack import StackSource
+
+    return StackSource(matching(pattern), axis, lambda path: open_image(path, axes))
+
+
+def files_of_set(path: str | os.PathLike[str]) -> set[Path]:
+    """Files that hold one image together with a file, without that one; empty for what is no set."""
+    place = Path(path)
+    try:
+        kind = "" if "://" in str(path) or not place.is_file() else _kind(place)
+    except ValueError:
+        return set()
+    if kind == "ndtiff":
+        files = {file.resolve() for file in place.parent.glob("*.tif")}
+    elif kind == "tiff":
+        from napari_rdpdenoise.io.tiff import files_of_set as found
+
+        files = found(place)
+    else:
+        return set()
+    return files - {place.resolve()}
+
+
+def _open_array(array: Any, axes: str | None, series: int | None) -> ImageSource:
     from napari_rdpdenoise.io.arrays import ArraySource
 
     zarr, dask_array = sys.modules.get("zarr"), sys.modules.get("dask.array")
     if zarr is not None and isinstance(array, zarr.Array | zarr.Group):
         from napari_rdpdenoise.io.ome_zarr import open_zarr
 
-        return open_zarr(array, axes)
+        return open_zarr(array, axes, series)
     if isinstance(array, np.ndarray) or (dask_array is not None and isinstance(array, dask_array.Array)):
         return ArraySource(array, axes)
     raise TypeError(
@@ -90,34 +159,58 @@ def _open_array(array: Any, axes: str | None) -> ImageSource:
     )
 
 
-def _open_path(source: Any, axes: str | None) -> ImageSource:
-    text = str(source)
+def _open_path(source: Any, axes: str | None, series: int | None) -> ImageSource:
+    kind = _kind(source)
+    if kind == "zarr":
+        from napari_rdpdenoise.io.ome_zarr import open_zarr
+
+        return open_zarr(source, axes, series)
     path = Path(source)
+    if kind == "ndtiff":
+        from napari_rdpdenoise.io.ndtiff import NDTiffSource, index_of
+
+        return NDTiffSource(cast(Path, index_of(path)), axes, series)
+    if kind == "tiff":
+        from napari_rdpdenoise.io.tiff import TiffSource
+
+        return TiffSource(path, axes, series)
+    from napari_rdpdenoise.io.arrays import open_npy
+
+    return open_npy(path, axes)
+
+
+def _kind(source: Any) -> str:
+    """Family of a file, folder or URL: zarr, ndtiff, tiff or npy, by its content.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+        ValueError: If it is of no known kind.
+    """
+    text, path = str(source), Path(source)
     if "://" not in text and not path.exists():
         raise FileNotFoundError(f"image: expected a file or folder, found nothing at {text}; check the path")
     if "://" in text or is_zarr(path) or (path.is_file() and path.name.lower().endswith(_ZARR_ZIPS)):
-        from napari_rdpdenoise.io.ome_zarr import open_zarr
-
-        return open_zarr(source, axes)
+        return "zarr"
+    if _is_ndtiff(path):
+        return "ndtiff"
     if path.is_file():
         with path.open("rb") as file:
             magic = file.read(6)
         if magic[:4] in _TIFF_MAGIC:
-            from napari_rdpdenoise.io.tiff import TiffSource
-
-            return TiffSource(path, axes)
+            return "tiff"
         if magic == b"\x93NUMPY":
-            return _open_npy(path, axes)
+            return "npy"
     raise ValueError(
         f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy, found another kind at {text}; "
         "convert it to OME-TIFF or OME-Zarr first"
     )
 
 
-def _open_npy(path: Path, axes: str | None) -> ImageSource:
-    from napari_rdpdenoise.io.arrays import HASHED_BYTES, ArraySource
+def _is_ndtiff(path: Path) -> bool:
+    """Whether a path is an NDTiff folder or a file of one, without the reader where there is no index."""
+    folder = path if path.is_dir() else path.parent
+    if not any((folder / below / "NDTiff.index").is_file() for below in ("", "Full resolution")):
+        return False
+    from napari_rdpdenoise.io.ndtiff import index_of
 
-    data, state = np.load(path, mmap_mode="r"), path.stat()
-    # what is larger would not be read as a whole to know it again
-    known = repr((path.name, state.st_size, state.st_mtime_ns)) if data.nbytes > HASHED_BYTES else None
-    return ArraySource(data, axes, ImageMetadata(axes or "", name=path.stem), known)
+    return index_of(path) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,26 @@ from napari_rdpdenoise.io.source import (
 
 HASHED_BYTES = 2**30
 """Arrays up to this size are hashed whole, larger ones by sampled rows of every plane."""
+
+
+def open_npy(path: Path, axes: str | None = None) -> ArraySource:
+    """Open a ``.npy`` file, mapped.
+
+    Raises:
+        ValueError: If it is cut off, holds objects, or the axes do not fit.
+        TypeError: If its dtype is not supported.
+    """
+    try:
+        array = np.load(path, mmap_mode="r")
+    except ValueError as error:
+        raise ValueError(
+            f"image: expected a whole array of numbers, found {path.name} of {path.stat().st_size} bytes: "
+            f"{error}; it may have been cut off: copy or save it again"
+        ) from error
+    state = path.stat()
+    # what is larger would not be read as a whole to know it again
+    known = repr((path.name, state.st_size, state.st_mtime_ns)) if array.nbytes > HASHED_BYTES else None
+    return ArraySource(array, axes, ImageMetadata(axes or "", name=path.stem), known)
 
 
 class ArraySource:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.io import ImageSource, open_image
 
 _CHUNK = 1024  # px, of what is read at once
@@ -21,29 +22,16 @@ def lazy_source(source: ImageSource, name: str) -> Any:
     return da.from_array(_Sliceable(source), chunks=chunks, name=name, asarray=False)
 
 
-def open_levels(path: str) -> list[ImageSource]:
+def open_levels(path: str, series: int | None = None) -> list[ImageSource]:
     """Open an image file with its lower resolutions, finest first; only OME-Zarr has several.
 
-    Raises as `open_image` does.
+    ``series`` and errors are those of `open_image`.
     """
-    source = open_image(path)
-    if Path(path).is_file():
-        return [source]
-    import zarr
+    if not is_zarr(Path(path)):
+        return [open_image(path, series=series)]
+    from napari_rdpdenoise.io.ome_zarr import zarr_levels
 
-    group: Any = zarr.open(store=path, mode="r")
-    found = _multiscale(group)
-    if found is None and isinstance(group, zarr.Group) and "0" in group:
-        group = group["0"]  # an image inside a bioformats2raw layout
-        found = _multiscale(group)
-    names = [level["path"] for level in found["datasets"][1:]] if found else []
-    axes: str = source.stored_axes if names else ""  # type: ignore[attr-defined]  # only Zarr has several
-    return [source, *(open_image(group[name], axes) for name in names if name in group)]
-
-
-def _multiscale(group: Any) -> Any:
-    attributes = dict(group.attrs)
-    return next(iter(attributes.get("ome", attributes).get("multiscales", ())), None)
+    return [*zarr_levels(path, series)]
 
 
 class _Sliceable:

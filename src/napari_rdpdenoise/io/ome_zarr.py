@@ -10,40 +10,71 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.source import ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 
 _SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
 
 
-def open_zarr(location: str | Path | Any, axes: str | None = None) -> ArraySource:
-    """Open an OME-Zarr image, a plain zarr array, or a group that holds exactly one array.
+def open_zarr(location: str | Path | Any, axes: str | None = None, series: int | None = None) -> ArraySource:
+    """Open an OME-Zarr image, a plain zarr array, or one of the images below a group.
 
     It lies in a folder, zip file or URL, or is an open ``zarr.Array`` or ``zarr.Group``; axes are those as
-    stored, None takes those of the file.
+    stored, None takes those of the file. ``series`` is the number of the image in a group of several; None
+    for the first, with a warning.
 
     Raises:
         FileNotFoundError: If there is nothing at the location.
-        ValueError: If it is not one image, or the axes do not fit.
+        ValueError: If there is no such image, or the axes do not fit.
         TypeError: If its dtype is not supported.
     """
+    image, identity = _chosen(location, series)
+    return ArraySource(image.array, axes, image.metadata, identity)
+
+
+def zarr_levels(location: str | Path, series: int | None = None) -> list[ArraySource]:
+    """The image and its lower resolutions, finest first; raises as `open_zarr` does."""
+    image, identity = _chosen(location, series)
+    finest = ArraySource(image.array, None, image.metadata, identity)
+    levels = image.multiscale["datasets"][1:] if image.multiscale is not None else []
+    names = [level["path"] for level in levels if level["path"] in image.node]
+    return [finest, *(ArraySource(image.node[name], finest.stored_axes) for name in names)]
+
+
+def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str | None]:
+    """The image of that number, and what tells its content from another where that is known."""
     import zarr
 
     if isinstance(location, zarr.Array | zarr.Group):
         node: Any = location
         name, identity = Path(node.name or "").name, None
     else:
-        node, name = _open_node(location), _stem(str(location))
+        node, name = _open_node(location), stem(str(location))
         identity = _folder_identity(Path(location)) if Path(location).exists() else None
-    if isinstance(node, zarr.Group):
-        array, metadata = _image_of_group(node, name)
-    else:
-        array, metadata = node, _plain_metadata(node, name)
-    return ArraySource(array, axes, metadata, identity)
+    found = _images_below(node, name) if isinstance(node, zarr.Group) else [_Found("", node, name)]
+    if series is None and len(found) > 1 and not found[0].is_ome:
+        _refuse_arrays(found, name)
+    image = found[choose_image([image.info for image in found], series, name)]
+    if identity is not None and len(found) > 1:
+        identity = f"{identity}/{image.path}"
+    return image, identity
+
+
+def zarr_images(location: str | Path) -> list[ImageInfo]:
+    """What images there are in a zarr; raises as `open_zarr` does."""
+    import zarr
+
+    node = _open_node(location)
+    if not isinstance(node, zarr.Group):
+        return [ImageInfo("", "", tuple(node.shape))]
+    return [image.info for image in _images_below(node, stem(str(location)))]
 
 
 def _open_node(location: str | Path) -> Any:
@@ -58,39 +89,122 @@ def _open_node(location: str | Path) -> Any:
         raise FileNotFoundError(f"image: expected a zarr array or group at {location}, found none") from error
 
 
-def _stem(location: str) -> str:
+def stem(location: str) -> str:
+    """Name of a zarr without folder and ending."""
     name = location.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1]
     for ending in (".ozx", ".zip", ".zarr", ".ome"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name
 
 
-def _image_of_group(group: Any, name: str) -> tuple[Any, ImageMetadata]:
-    """The full-resolution array of an OME-Zarr image, or a group's only array, and what is known of it."""
+@dataclass(frozen=True)
+class _Found:
+    """One image below a group: where it lies, its group or array, and its entry among the multiscales."""
+
+    path: str
+    node: Any
+    name: str
+    multiscale: Mapping[str, Any] | None = None
+    omero: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_ome(self) -> bool:
+        return self.multiscale is not None
+
+    @cached_property
+    def array(self) -> Any:
+        """Full resolution."""
+        if self.multiscale is None:
+            return self.node
+        path = self.multiscale["datasets"][0]["path"]
+        try:
+            return self.node[path]
+        except KeyError as error:
+            raise ValueError(
+                f"image: expected the array {path}, which the metadata of {self.name} name, found none; "
+                "it was not copied or not written completely"
+            ) from error
+
+    @property
+    def metadata(self) -> ImageMetadata:
+        if self.multiscale is None:
+            return _plain_metadata(self.node, self.name)
+        return _ome_metadata(self.multiscale, self.omero, self.name)
+
+    @property
+    def info(self) -> ImageInfo:
+        return ImageInfo(self.path, self.metadata.axes, tuple(self.array.shape))
+
+
+def _images_below(group: Any, name: str) -> list[_Found]:
+    """OME-Zarr images of a group, plate, well or collection; else all arrays below it.
+
+    Raises:
+        ValueError: If there is neither.
+    """
+    found = list(_ome_images(group, name)) or [
+        _Found(path, array, name) for path, array in _arrays_below(group)
+    ]
+    if not found:
+        below = ", ".join(itertools.islice(sorted(key for key, _ in group.members()), 4)) or "nothing"
+        raise ValueError(
+            f"image: expected an OME-Zarr image, plate or well, or an array, found none in {name}, which "
+            f"holds {below}; check the path, or copy it again"
+        )
+    return found
+
+
+def _ome_images(group: Any, name: str, path: str = "") -> Iterator[_Found]:
     attributes = dict(group.attrs)
     ome = attributes.get("ome", attributes)
-    if "multiscales" in ome:
-        multiscale = ome["multiscales"][0]
-        return group[multiscale["datasets"][0]["path"]], _ome_metadata(multiscale, ome.get("omero", {}), name)
-    if "plate" in ome or "well" in ome:
-        fields = ", ".join(itertools.islice(sorted(_members(group)), 4))
-        raise ValueError(
-            f"image: expected one image, found an OME-Zarr plate or well in {name}; "
-            f"give the path of one field inside it, below {fields}"
-        )
-    if "bioformats2raw.layout" in ome and "0" in group:
-        return _image_of_group(group["0"], name)
-    arrays = sorted(key for key, kind in _members(group).items() if kind == "Array")
-    if len(arrays) != 1:
-        raise ValueError(
-            f"image: expected an OME-Zarr image or a group of one array, found {len(arrays)} arrays "
-            f"({', '.join(arrays[:5])}) in {name}; give the path of one of them"
-        )
-    return group[arrays[0]], _plain_metadata(group[arrays[0]], name)
+    if ome.get("multiscales"):
+        for number, multiscale in enumerate(ome["multiscales"]):
+            label = path if number == 0 else f"{path or name}#{number}"
+            yield _Found(label, group, name, multiscale, ome.get("omero") or {})
+        return
+    for below in _paths_below(group, ome):
+        if below in group:
+            yield from _ome_images(group[below], name, f"{path}/{below}".strip("/"))
 
 
-def _members(group: Any) -> dict[str, str]:
-    return {key: type(member).__name__ for key, member in group.members()}
+def _paths_below(group: Any, ome: Mapping[str, Any]) -> list[str]:
+    """Paths of the images, or of groups of images, that a plate, a well or a collection of series names."""
+    if "plate" in ome:
+        return [str(well["path"]) for well in ome["plate"].get("wells", ())]
+    if "well" in ome:
+        return [str(image["path"]) for image in ome["well"].get("images", ())]
+    if "bioformats2raw.layout" not in ome:
+        return []
+    if "OME" in group:
+        attributes = dict(group["OME"].attrs)
+        listed = attributes.get("ome", attributes).get("series")
+        if listed:
+            return [str(path) for path in listed]
+    return list(itertools.takewhile(lambda number: number in group, map(str, itertools.count())))
+
+
+def _arrays_below(group: Any, path: str = "", most: int = 100) -> list[tuple[str, Any]]:
+    """Paths and arrays at any depth, in the order of their names; at most so many."""
+    found: list[tuple[str, Any]] = []
+    for key, member in sorted(group.members(), key=lambda pair: pair[0]):
+        below = f"{path}/{key}".strip("/")
+        if type(member).__name__ == "Array":
+            found.append((below, member))
+        else:
+            found += _arrays_below(member, below, most - len(found))
+        if len(found) >= most:
+            break
+    return found
+
+
+def _refuse_arrays(found: list[_Found], name: str) -> None:
+    paths = [image.path for image in found]
+    more = f" and {len(paths) - 8} more" if len(paths) > 8 else ""
+    raise ValueError(
+        f"image: expected an OME-Zarr image or a group of one array, found {len(paths)} arrays in {name}: "
+        f"{', '.join(paths[:8])}{more}; give the path of one of them, such as {name}.zarr/{paths[0]}, or its "
+        "number (--series N)"
+    )
 
 
 def _ome_metadata(multiscale: Mapping[str, Any], omero: Any, name: str) -> ImageMetadata:

@@ -10,12 +10,31 @@ an index and two slices name a block of one plane, the only thing that is ever r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+
+from napari_rdpdenoise.io.metadata import ImageMetadata, channel_axis
+
+__all__ = [
+    "DEFAULT_AXES",
+    "SUPPORTED_DTYPES",
+    "ImageMetadata",
+    "ImageSource",
+    "Index",
+    "Layout",
+    "SelectedSource",
+    "channel_axis",
+    "check_axes",
+    "check_dtype",
+    "check_shape",
+    "check_slice",
+    "default_axes",
+    "planes",
+]
 
 Index = tuple[int, ...]
 
@@ -23,38 +42,6 @@ SUPPORTED_DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "floa
 
 DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX"}
 """Axes assumed for an array that names none, by its number of dimensions."""
-
-
-@dataclass(frozen=True)
-class ImageMetadata:
-    """What is known about an image besides its pixels.
-
-    Attributes:
-        axes: Canonical axes, e.g. ``"TCYX"``.
-        scale: Step per axis in the axis' unit, e.g. ``{"X": 0.0885, "T": 0.14}`` (T: time increment).
-            Axes whose step is not known are absent.
-        units: Unit per axis as UDUNITS names, e.g. ``{"X": "micrometer", "T": "second"}``.
-        channel_names: One name per channel (axis C, else S), or empty.
-        name: Short name for people, such as the stem of the file.
-    """
-
-    axes: str
-    scale: Mapping[str, float] = field(default_factory=dict)
-    units: Mapping[str, str] = field(default_factory=dict)
-    channel_names: tuple[str, ...] = ()
-    name: str = ""
-
-    def fitted(self, axes: str, shape: Sequence[int]) -> ImageMetadata:
-        """The same for canonical axes and their sizes, without what belongs to others."""
-        channels = channel_axis(axes)
-        named = channels is not None and len(self.channel_names) == shape[channels]
-        return replace(
-            self,
-            axes=axes,
-            scale={axis: step for axis, step in self.scale.items() if axis in axes},
-            units={axis: unit for axis, unit in self.units.items() if axis in axes},
-            channel_names=self.channel_names if named else (),
-        )
 
 
 @runtime_checkable
@@ -208,11 +195,6 @@ def check_slice(part: slice, size: int) -> slice:
     return slice(start, max(start, stop))
 
 
-def channel_axis(axes: str) -> int | None:
-    """Position of the channel axis (C, else S), None where there is none."""
-    return next((axes.index(letter) for letter in "CS" if letter in axes), None)
-
-
 def planes(
     source: ImageSource, channels: Sequence[int] | None = None, time: tuple[int, int] | None = None
 ) -> list[Index]:
@@ -262,10 +244,7 @@ class SelectedSource:
     ) -> None:
         self._source = source
         self._choices = _choices(source, channels, time)
-        names, axis = source.metadata.channel_names, channel_axis(source.metadata.axes)
-        if axis is not None and names:
-            names = tuple(names[c] for c in self._choices[axis])
-        self.metadata = replace(source.metadata, channel_names=names)
+        self.metadata = source.metadata.selected(self._choices, source.shape)
         self.shape = (*(len(choice) for choice in self._choices), *source.shape[-2:])
         self.dtype = source.dtype
 

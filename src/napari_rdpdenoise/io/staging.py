@@ -24,6 +24,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -310,6 +311,8 @@ def _place(index: Index, y0: int, x0: int) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+        return [asdict(entry) for entry in value]
     if isinstance(value, np.dtype):
         return value.name
     return dict(value) if hasattr(value, "keys") else list(value) if isinstance(value, tuple) else value

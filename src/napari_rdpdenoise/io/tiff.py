@@ -3,13 +3,17 @@
     series (any axes, any compression) -> tifffile's zarr view -> last decoded chunks -> block of one plane
     series in one uncompressed run     -> mapped for the read  --------------------->
 
-Several resolutions: the first (full) one. Several images: the first one, with a warning.
+Several resolutions: the first (full) one. Several images: the one asked for (`tiff_images`).
 """
 
 from __future__ import annotations
 
+import glob
 import hashlib
+import html
+import math
 import re
+import struct
 import warnings
 import weakref
 from pathlib import Path
@@ -17,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.source import (
     DEFAULT_AXES,
     ImageMetadata,
@@ -26,6 +31,7 @@ from napari_rdpdenoise.io.source import (
     check_dtype,
     check_shape,
 )
+from napari_rdpdenoise.io.tiff_images import TiffImage, images_in
 
 UNKNOWN_AXES = "QI"
 """Letters tifffile gives to dimensions without a meaning: other, sequence."""
@@ -38,66 +44,56 @@ class TiffSource:
         path: The file; of a multi-file OME-TIFF any file, siblings are found beside it.
         axes: Axes of the image as stored, None to take those of the file. Either with or without the
             dimensions of length 1 that TIFF readers usually drop.
+        series: Number of the image where the file holds several; None for the first, with a warning.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no TIFF image, or the axes do not fit.
+        ValueError: If it is no TIFF image, there is no such series, or the axes do not fit.
         TypeError: If its samples are of an unsupported type.
     """
 
-    def __init__(self, path: str | Path, axes: str | None = None) -> None:
-        import tifffile
-
+    def __init__(self, path: str | Path, axes: str | None = None, series: int | None = None) -> None:
         self._path = Path(path)
-        if not self._path.is_file():
-            raise FileNotFoundError(f"image: expected a TIFF file, found none at {self._path}")
-        try:
-            self._tif = tifffile.TiffFile(self._path)
-        except tifffile.TiffFileError as error:
-            raise ValueError(f"image: expected a TIFF file, found {self._path.name}: {error}") from error
+        self._tif = open_tiff(self._path)
         # for those who forget to close: an open file that is collected is reported as a leak
         weakref.finalize(self, self._tif.close)
         try:
-            self._open(axes)
+            self._open(axes, series)
         except BaseException:
             self._tif.close()
             raise
 
-    def _open(self, axes: str | None) -> None:
-        if not self._tif.series:
-            raise ValueError(
-                f"image: expected at least one image in the TIFF, found none in {self._path.name}"
-            )
-        series = self._tif.series[0]
-        if len(self._tif.series) > 1:
-            warnings.warn(
-                f"{self._path.name} holds {len(self._tif.series)} images; reading the first, of shape "
-                f"{series.shape}",
-                stacklevel=4,
-            )
+    def _open(self, axes: str | None, number: int | None) -> None:
+        images = images_in(self._tif, self._path)
+        number = choose_image([image.info for image in images], number, self._path.name)
+        self._image = image = images[number]
+        for note in image.notes:
+            warnings.warn(note, stacklevel=4)
+        series = image.series
         self.dtype = check_dtype(series.dtype)
-        stored_axes, stored_shape = _resolve_axes(series, axes, self._path.name)
+        stored_axes, stored_shape = _resolve_axes(image, axes, self._path.name)
         self._layout = Layout(stored_axes, check_shape(stored_shape))
         self._stored_dtype = series.dtype.newbyteorder(self._tif.byteorder)
-        self._stored_shape = tuple(series.get_shape(True))
-        self._kept = _kept(stored_axes, stored_shape) if len(stored_shape) > len(self._stored_shape) else None
+        self._kept = _kept(stored_axes, stored_shape) if len(stored_shape) > len(image.sizes) else None
         self.shape = self._layout.shape
-        self._missing = _warn_missing(series, self._path.name)
         self.metadata = self._describe()
-        self._run_offset = _uncompressed_run(series, self._path)
+        # of a file that was cut off the part that is there, which comes first
+        self._run_shape = tuple(series.get_shape(True)) if image.fixed else image.sizes
+        self._run_offset = _uncompressed_run(series, self._run_shape, self._path)
         self._array: Any = None
         self._store: Any = None
         if self._run_offset is None:
-            self._open_chunks(series)
+            self._open_chunks()
 
-    def _open_chunks(self, series: Any) -> None:
+    def _open_chunks(self) -> None:
         import zarr
 
         from napari_rdpdenoise.io.chunk_cache import ChunkCacheStore
 
+        series = self._image.series
         if self.shape[-1] == 1:
             # tifffile's view takes other axes for the plane's where rows are one pixel long
-            self._array = series.asarray().reshape(self._stored_shape)
+            self._array = series.asarray().reshape(series.get_shape(True))
             return
         self._store = ChunkCacheStore(series.aszarr(level=0, squeeze=True))
         self._array = zarr.open_array(store=self._store, mode="r", zarr_format=2)
@@ -111,15 +107,17 @@ class TiffSource:
 
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block of one plane: shape ``(rows, columns)``, raw counts in the file's dtype."""
-        key = self._layout.key(index, y, x)
+        key = list(self._layout.key(index, y, x))
         if self._kept is not None:
-            key = tuple(key[position] for position in self._kept)
+            key = [key[position] for position in self._kept]
+        for position, chosen in self._image.fixed:
+            key.insert(position, chosen)
         if self._run_offset is None:
-            block = np.asarray(self._array[key])
+            block = np.asarray(self._array[tuple(key)])
         else:
             # Mapped anew for each read: pages of a lasting map would count as memory of this process.
-            mapped = np.memmap(self._path, self._stored_dtype, "r", self._run_offset, self._stored_shape)
-            block = np.array(mapped[key])
+            mapped = np.memmap(self._path, self._stored_dtype, "r", self._run_offset, self._run_shape)
+            block = np.array(mapped[tuple(key)])
         return np.ascontiguousarray(self._layout.orient(block), dtype=self.dtype)
 
     def close(self) -> None:
@@ -131,36 +129,86 @@ class TiffSource:
     def fingerprint(self) -> str:
         """Identity from name, size and time of change of the file and its siblings, shape and axes."""
         digest = hashlib.blake2b(digest_size=16)
-        digest.update(repr((self._layout, self.dtype.str, self._missing)).encode())
-        paths = {self._path.resolve()}
-        files = {page.parent.filehandle.path for page in self._tif.series[0] if page is not None}
-        for path in sorted(paths | {Path(file).resolve() for file in files}):
+        image = self._image
+        digest.update(repr((self._layout, self.dtype.str, image.fixed, image.number, image.notes)).encode())
+        files = {self._path.resolve()}
+        if image.series.is_multifile:
+            pages = (page for page in image.series if page is not None)
+            files |= {Path(file).resolve() for file in {page.parent.filehandle.path for page in pages}}
+        for path in sorted(files):
             state = path.stat()
             digest.update(repr((path.name, state.st_size, state.st_mtime_ns)).encode())
         return digest.hexdigest()
 
 
-def _resolve_axes(series: Any, axes: str | None, name: str) -> tuple[str, tuple[int, ...]]:
+def open_tiff(path: Path) -> Any:
+    """Open a ``tifffile.TiffFile``.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no TIFF file, or cut off before its first directory.
+    """
+    import tifffile
+
+    if not path.is_file():
+        raise FileNotFoundError(f"image: expected a TIFF file, found none at {path}")
+    try:
+        return tifffile.TiffFile(path)
+    except (tifffile.TiffFileError, struct.error) as error:
+        raise ValueError(
+            f"image: expected a whole TIFF file, found {path.name} of {path.stat().st_size} bytes: {error}; "
+            "it may have been cut off: copy or export it again"
+        ) from error
+
+
+def tiff_images(path: Path) -> list[ImageInfo]:
+    """What images there are in a TIFF file; raises as `TiffSource` does."""
+    with open_tiff(path) as tif:
+        return [image.info for image in images_in(tif, path)]
+
+
+def files_of_set(path: Path) -> set[Path]:
+    """Files that hold one image together with a TIFF file, by its own metadata, there or not."""
+    try:
+        tif = open_tiff(path)
+    except ValueError:
+        return set()
+    with tif:
+        names = re.findall(r'<(?:\w+:)?UUID\b[^>]*\bFileName="([^"]+)"', tif.ome_metadata or "")
+        files = {(path.parent / html.unescape(name)).resolve() for name in names}
+        if not files and tif.is_micromanager and "_MMStack" in path.name:
+            prefix = path.name.split("_MMStack")[0]
+            files = {file.resolve() for file in path.parent.glob(f"{glob.escape(prefix)}_MMStack*.tif")}
+        return files
+
+
+def _resolve_axes(image: TiffImage, axes: str | None, name: str) -> tuple[str, tuple[int, ...]]:
     """Axes as stored and their sizes, with the dimensions of length 1 only if ``axes`` counts them."""
-    short = tuple(series.get_shape(True))
+    short = image.sizes
     if axes is not None:
-        letters, whole = _whole_shape(series)
+        letters, whole = _whole_shape(image)
         if len(axes.strip()) == len(whole) > len(short):
             given = check_axes(axes, len(whole))
             if [given.index(axis) for axis in "YX"] == [letters.index(axis) for axis in "YX"]:
                 return given, whole
         return check_axes(axes, len(short)), short
-    found = series.get_axes(True).upper()
+    found = image.axes
     unknown = [letter for letter in found if letter in UNKNOWN_AXES]
     if unknown:
         found = _name_unknown(found, len(unknown), name)
     return check_axes(found, len(short)), short
 
 
-def _whole_shape(series: Any) -> tuple[str, tuple[int, ...]]:
+def _whole_shape(image: TiffImage) -> tuple[str, tuple[int, ...]]:
     """Axes and sizes with the dimensions of length 1, but for one sample per pixel, which means nothing."""
-    pairs = zip(series.get_axes(False), series.get_shape(False), strict=True)
-    kept = [(letter, size) for letter, size in pairs if letter != "S" or size > 1]
+    sizes = iter(image.sizes)
+    fixed = {image.series.get_axes(True)[position] for position, _ in image.fixed}
+    pairs = zip(image.series.get_axes(False), image.series.get_shape(False), strict=True)
+    kept = [
+        (letter, next(sizes) if size > 1 or letter in "YX" else 1)
+        for letter, size in pairs
+        if not (size > 1 and letter in fixed) and (letter != "S" or size > 1)
+    ]
     return "".join(letter for letter, _ in kept), tuple(size for _, size in kept)
 
 
@@ -190,21 +238,9 @@ def _name_unknown(found: str, count: int, name: str) -> str:
     return assumed
 
 
-def _warn_missing(series: Any, name: str) -> int:
-    """Number of planes whose file or page is absent (they read as zeros)."""
-    missing = sum(page is None for page in series)
-    if missing:
-        warnings.warn(
-            f"{name}: {missing} of {len(series)} planes are missing (their files are not beside it); "
-            "they are read as zeros",
-            stacklevel=5,
-        )
-    return missing
-
-
-def _uncompressed_run(series: Any, path: Path) -> int | None:
-    """Offset in bytes where the whole series lies as one plain array, None where it does not."""
+def _uncompressed_run(series: Any, shape: tuple[int, ...], path: Path) -> int | None:
+    """Offset in bytes where an array of that shape lies as one run, None where it does not."""
     if series.is_multifile or series.transform is not None or series.dataoffset is None:
         return None
-    end = series.dataoffset + int(np.prod(series.shape, dtype=np.int64)) * series.dtype.itemsize
+    end = series.dataoffset + math.prod(shape) * series.dtype.itemsize
     return int(series.dataoffset) if end <= path.stat().st_size else None

@@ -6,6 +6,7 @@ import math
 from typing import Any
 from xml.etree import ElementTree
 
+from napari_rdpdenoise.io.tiff_images import described_shape
 from napari_rdpdenoise.io.units import unit_name
 
 Calibration = tuple[dict[str, float], dict[str, str], tuple[str, ...]]
@@ -21,9 +22,9 @@ def read_calibration(tif: Any) -> Calibration:
         return ome_calibration(tif.ome_metadata)
     if tif.imagej_metadata:
         return _described_calibration(tif, dict(tif.imagej_metadata))
-    shaped = tif.shaped_metadata
+    shaped = described_shape(tif.pages.first)
     if shaped:
-        return _described_calibration(tif, dict(shaped[0]))
+        return _described_calibration(tif, shaped)
     return _tag_calibration(tif)
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import glob
+import itertools
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX, is_zarr
+from napari_rdpdenoise.files import is_zarr
+from napari_rdpdenoise.io import files_of_set, list_images
+from napari_rdpdenoise.io.names import check_name, exists, matching
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
 from napari_rdpdenoise.settings import RunSettings
 
@@ -23,8 +25,6 @@ _ENDINGS: dict[Format, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
 _ZARR = (".ome.zarr", ".zarr.zip", ".zarr", ".ozx")
 _TIFF = (".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".lsm")
 _OTHER = (".npy",)
-# Beside results; a glob over a folder of results must not take them.
-_OURS = (PARTIAL_SUFFIX, LOCK_SUFFIX, UNFINISHED_SUFFIX, ".job.json")
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,22 @@ def run_batch(
 
 
 def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = None) -> Plan:
-    """Pair every input (path, URL or glob) with its result: ``out``, or a file of its stem in that folder.
+    """Pair every image of the inputs with its result: ``out``, or a file of its stem in that folder.
 
-    Where the settings have no format of the results, it is that of the ending of ``out``, or of the family of
-    each input.
+    An input is a path, URL or glob. Files of one set, such as a multi-file OME-TIFF, are one image; a file of
+    several images is one job, of the image that the settings' ``series`` chooses, or a job for each. With
+    ``stack`` all files that match an input are one image. Where the settings have no format of the results,
+    it is that of the ending of ``out``, or of the family of each input.
 
     Raises:
         FileNotFoundError: If an input or a glob's match does not exist.
-        ValueError: If the result's name is not understood, two inputs would give one result, or a result
-            would replace an input.
+        ValueError: If a name cannot be written in UTF-8, the result's name is not understood, two inputs
+            would give one result, or a result would replace an input.
     """
     settings = settings or RunSettings()
     chosen = settings.output_format
-    sources = [path for text in inputs for path in _expand(text)]
-    several = len(inputs) > 1 or len(sources) > 1 or not _exists(inputs[0])
+    sources = _sources(inputs, settings)
+    several = len(inputs) > 1 or len(sources) > 1 or not (exists(inputs[0]) or settings.stack)
     target = Path(out)
     if not several and is_file_name(out):
         if chosen is not None and _family(target.name) != chosen:
@@ -112,10 +114,63 @@ def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = No
         results = [target]
     else:
         _check_folder(target, several)
-        results = [target / (stem(path) + ending_of(path, chosen)) for path in sources]
-    pairs = list(zip(sources, results, strict=True))
-    _check_targets(pairs)
-    return Plan(tuple(Job(source, result, settings) for source, result in pairs), several)
+        results = [target / (source.stem + ending_of(source.path, chosen)) for source in sources]
+    for text in (*(source.path for source in sources), *map(str, results)):
+        check_name(text)
+    _check_targets([(source.path, result) for source, result in zip(sources, results, strict=True)])
+    jobs = [
+        Job(source.path, result, settings.replace(series=source.series))
+        for source, result in zip(sources, results, strict=True)
+    ]
+    return Plan(tuple(jobs), several)
+
+
+@dataclass(frozen=True)
+class _Source:
+    """One image: its path, URL or pattern, its number in that file, and the stem of its result."""
+
+    path: str
+    series: int | None
+    stem: str
+
+
+def _sources(inputs: Sequence[str], settings: RunSettings) -> list[_Source]:
+    """Images of the inputs: files of one set are one image, a file may hold several (``series`` all)."""
+    if settings.stack is not None:
+        found = [(text, matching(text)) for text in inputs]
+        return [_Source(text, None, _stem_of_stack(text, paths)) for text, paths in found]
+    paths = [path for text in inputs for path in matching(text)]
+    if len(paths) > 1:
+        paths = _without_siblings(paths)
+    if settings.series != "all":
+        return [_Source(path, settings.series, stem(path)) for path in paths]
+    sources = []
+    for path in paths:
+        count = len(list_images(path))
+        numbers = range(count)
+        sources += [_Source(path, k, stem(path) + (f"_s{k}" if count > 1 else "")) for k in numbers]
+    return sources
+
+
+def _without_siblings(paths: Sequence[str]) -> list[str]:
+    """Paths without those that belong to the image of one before them."""
+    kept, taken = [], set[Path]()
+    for path in paths:
+        if "://" not in path and Path(path).resolve() in taken:
+            continue
+        kept.append(path)
+        taken |= files_of_set(path)
+    return kept
+
+
+def _stem_of_stack(pattern: str, paths: Sequence[str]) -> str:
+    """What the names of a stack's files begin with, else the name of their folder."""
+    first, *_, last = sorted(short_name(path) for path in (paths[0], *paths))
+    if len(paths) == 1:
+        return stem(first)
+    same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False))
+    common = "".join(letter for letter, _ in same)
+    return common.rstrip("0123456789 _-.[(") or Path(pattern).resolve().parent.name or "stack"
 
 
 def stem(path: str) -> str:
@@ -141,22 +196,6 @@ def is_file_name(out: str) -> bool:
     return out.lower().endswith(_TIFF) and not Path(out).is_dir()
 
 
-def _expand(text: str) -> list[str]:
-    if _exists(text):
-        return [text]
-    if not any(letter in text for letter in "*?["):
-        raise FileNotFoundError(f"INPUTS: expected a file or folder, found nothing at {text}; check the path")
-    # pathlib globs below a folder only, this pattern is the user's, absolute or not
-    found = sorted(path for path in glob.glob(text, recursive=True) if not path.endswith(_OURS))  # noqa: PTH207
-    if not found:
-        raise FileNotFoundError(f"INPUTS: expected files that match {text!r}, found none; check the pattern")
-    return found
-
-
-def _exists(text: str) -> bool:
-    return "://" in text or Path(text).exists()
-
-
 def _check_folder(folder: Path, several: bool) -> None:
     if folder.is_file() or is_file_name(str(folder)):
         raise ValueError(f"OUT: expected a folder for the results of several inputs, found the file {folder}")
@@ -177,11 +216,14 @@ def _check_targets(pairs: Sequence[tuple[str, Path]]) -> None:
                 f"give {target}; denoise them into different folders"
             )
         taken[place] = source, target
-    for source, _ in pairs:
-        found = Path(source).resolve()
-        for place, (_, target) in taken.items():
-            if place == found or place in found.parents or (found in place.parents and is_zarr(found)):
-                raise ValueError(
-                    f"OUT: expected a result beside the inputs, found that {target} holds or lies in "
-                    f"the input {source}; give another name or folder"
-                )
+    inputs = {Path(path).resolve(): path for path, _ in pairs}
+    zarrs = {place: path for place, path in inputs.items() if is_zarr(place)}
+    held = {parent: path for place, path in inputs.items() for parent in place.parents}
+    for place, (_, target) in taken.items():
+        beside = inputs.get(place) or held.get(place)
+        beside = beside or next((zarrs[parent] for parent in place.parents if parent in zarrs), None)
+        if beside is not None:
+            raise ValueError(
+                f"OUT: expected a result beside the inputs, found that {target} holds or lies in "
+                f"the input {beside}; give another name or folder"
+            )

@@ -67,7 +67,7 @@ def record_text(job: Job, codec: Codec, spec: OutputSpec, report: RunReport) -> 
     found = {key: value for key, value in asdict(report).items() if key != "path"}
     return _as_text(
         {
-            **_head(job.path, job.target.name),
+            **_head(job.path, job.target.name, is_pattern=job.settings.stack is not None),
             **_how(job.settings, codec.card),
             "report": _finite(found),
             "job": spec.job,
@@ -183,8 +183,9 @@ def same_job(target: Path, spec: OutputSpec) -> bool:
         return False
 
 
-def _head(source: str | None, result: str | None) -> dict[str, Any]:
-    return {"napari_rdpdenoise": __version__, "input": _place(source), "result": result}
+def _head(source: str | None, result: str | None, *, is_pattern: bool = False) -> dict[str, Any]:
+    place = str(Path(source).resolve()) if is_pattern and source else _place(source)
+    return {"napari_rdpdenoise": __version__, "input": place, "result": result}
 
 
 def _how(settings: RunSettings, card: ModelCard) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import contextlib
 from collections.abc import Generator, Iterator
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,18 @@ import psutil
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import shared_codec
-from napari_rdpdenoise.io import ArraySink, ImageSource, OutputSpec, Sink, arrays, open_image, open_sink
+from napari_rdpdenoise.io import (
+    ArraySink,
+    ImageSource,
+    OutputSpec,
+    Sink,
+    arrays,
+    list_images,
+    open_image,
+    open_sink,
+    open_stack,
+)
+from napari_rdpdenoise.io.names import check_name, matching
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
 from napari_rdpdenoise.io.sink import check_free, finished_unseen
 from napari_rdpdenoise.io.staging import Staging
@@ -50,7 +62,9 @@ def run(
         OSError: Something cannot be read or written, or another process is writing the target.
     """
     if job.target is not None:
-        refuse_overwriting(job.target, files_behind(job.input, job.path))
+        check_name(str(job.target))
+        stacked = matching(str(job.input)) if job.settings.stack else ()
+        refuse_overwriting(job.target, [*files_behind(job.input, job.path), *map(Path, stacked)])
     unseen = job.target is not None and finished_unseen(job.target)
     if job.target is not None and not unseen:
         check_free(job.target, job.settings.overwrite)
@@ -126,12 +140,29 @@ def _open_source(job: Job, identity: str | None) -> Iterator[ImageSource]:
     if _is_array(job.input):
         source: ImageSource = arrays.ArraySource(job.input, job.axes or None, job.metadata, identity)
     else:
-        source = open_image(job.input, job.axes or None)
+        source = _open_path(job)
     try:
         yield source
     finally:
         if source is not job.input:
             source.close()
+
+
+def _open_path(job: Job) -> ImageSource:
+    """The image that a job's input and settings name."""
+    settings = job.settings
+    if settings.stack is not None:
+        return open_stack(str(job.input), settings.stack, job.axes or None)
+    series = settings.series
+    if series == "all":
+        if isinstance(job.input, ImageSource) or (count := len(list_images(job.input))) == 1:
+            series = None
+        else:
+            raise ValueError(
+                f"series: expected one of the {count} images of {job.input} for one result, found 'all'; "
+                "give a number, or a folder for the results on the command line"
+            )
+    return open_image(job.input, job.axes or None, series)
 
 
 def _is_array(data: Any) -> bool:

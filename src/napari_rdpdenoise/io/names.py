@@ -1,0 +1,89 @@
+"""Names of files as people give them: patterns, brackets and accents in them, and names that cannot be."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import unicodedata
+from pathlib import Path
+
+from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX
+
+# Beside results; a glob over a folder of results must not take them.
+_OURS = (PARTIAL_SUFFIX, LOCK_SUFFIX, UNFINISHED_SUFFIX, ".job.json")
+_RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+_FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]|[ .]$')
+
+
+def matching(text: str) -> list[str]:
+    """Paths that a path, URL or pattern means, in the order of the numbers in their names.
+
+    What exists as it is written is no pattern, nor are folders of such a name before a pattern:
+    ``Exp [A]/*.tif`` finds what lies in ``Exp [A]``. Letters with accents match in either form of Unicode.
+
+    Raises:
+        FileNotFoundError: If there is nothing.
+    """
+    spellings = dict.fromkeys((text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))))
+    for spelling in spellings:
+        if exists(spelling):
+            return [spelling]
+    if not glob.has_magic(text):
+        raise FileNotFoundError(f"INPUTS: expected a file or folder, found nothing at {text}; check the path")
+    for spelling in spellings:
+        for pattern in (_with_literal_folders(spelling), spelling.replace("[", "[[]")):
+            # pathlib globs below a folder only, this pattern is the user's, absolute or not
+            found = [path for path in glob.glob(pattern, recursive=True) if not path.endswith(_OURS)]  # noqa: PTH207
+            if found:
+                return sorted(found, key=_by_number)
+    raise FileNotFoundError(f"INPUTS: expected files that match {text!r}, found none; check the pattern")
+
+
+def exists(text: str) -> bool:
+    """Whether a text is a URL, or the path of something."""
+    try:
+        return "://" in text or Path(text).exists()
+    except (OSError, ValueError):  # longer than names may be, or with a null character
+        return False
+
+
+def check_name(text: str) -> None:
+    """Refuse a path that cannot be written into records, or that its system cannot have.
+
+    Raises:
+        ValueError: If it is not UTF-8, or, on Windows, reserved there.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        shown = text.encode("utf-8", "backslashreplace").decode()
+        raise ValueError(
+            f"INPUTS, OUT: expected names in UTF-8, found {shown}; rename the file or folder"
+        ) from None
+    if os.name == "nt" and "://" not in text and is_reserved(text):
+        raise ValueError(f"INPUTS, OUT: expected names that Windows can have, found {text}; choose another")
+
+
+def is_reserved(text: str) -> bool:
+    """Whether a part of a path is a name that Windows keeps for devices, or has letters it does not allow."""
+    parts = re.split(r"[\\/]", re.sub(r"^[A-Za-z]:(?=[\\/])", "", text))
+    return any(
+        _RESERVED.match(part) or _FORBIDDEN.search(part) for part in parts if part not in ("", ".", "..")
+    )
+
+
+def _with_literal_folders(pattern: str) -> str:
+    """The pattern with its parts escaped that exist as they are written, up to the first that does not."""
+    parts = Path(pattern).parts
+    literal = Path()
+    for number, part in enumerate(parts):
+        if glob.has_magic(part) and not (literal / part).exists():
+            return str(Path(glob.escape(str(literal)), *parts[number:]))
+        literal /= part
+    return glob.escape(pattern)
+
+
+def _by_number(path: str) -> list[tuple[int, str]]:
+    """Key under which ``t2.tif`` comes before ``t10.tif``."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]

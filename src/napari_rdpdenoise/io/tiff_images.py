@@ -1,0 +1,337 @@
+"""Which images a TIFF file holds, and how much of each is there.
+
+tifffile finds *series*: pages of one kind. They are not yet images as people mean them:
+
+    frames appended one by one      -> one stack
+    positions of an acquisition     -> one image each
+    a file that was cut off, or an  -> the planes that were written, and a sentence that counts the others
+    acquisition that was stopped
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_rdpdenoise.io.images import ImageInfo
+
+_POSITIONS = {"mmstack": "R", "lsm": "PM"}
+"""Axes that tell images apart, by kind of series."""
+
+_JOINED_KINDS = ("shaped", "uniform", "generic")
+
+
+@dataclass(frozen=True)
+class TiffImage:
+    """One image of an open TIFF file.
+
+    Attributes:
+        series: The ``tifffile.TiffPageSeries`` that it lies in.
+        axes: Letters of its dimensions as stored, without those of length 1.
+        sizes: Their sizes, as far as there are whole planes.
+        fixed: What of the series' dimensions is another image: index by position among all its dimensions.
+        name: Name of the position or series, or empty.
+        number: Number among the images that the file's own metadata describe.
+        secondary: Whether it accompanies another image.
+        notes: Sentences that a user should know.
+    """
+
+    series: Any
+    axes: str
+    sizes: tuple[int, ...]
+    fixed: tuple[tuple[int, int], ...] = ()
+    name: str = ""
+    number: int = 0
+    secondary: bool = False
+    notes: tuple[str, ...] = ()
+
+    @property
+    def info(self) -> ImageInfo:
+        """What of it is shown to people."""
+        return ImageInfo(self.name, self.axes, self.sizes, self.secondary)
+
+
+def images_in(tif: Any, path: Path) -> list[TiffImage]:
+    """All images of an open ``tifffile.TiffFile``.
+
+    Raises:
+        ValueError: If there is none, or not one whole plane of one is there.
+    """
+    joined = _appended_frames(tif)
+    found = [joined] if joined is not None else _joined(_series(tif))
+    if not found:
+        raise ValueError(f"image: expected at least one image in the TIFF, found none in {path.name}")
+    images = [image for number, series in enumerate(found) for image in _split_positions(tif, series, number)]
+    return [_whole_part(tif, image, path) for image in images]
+
+
+def _series(tif: Any) -> list[Any]:
+    """Series as tifffile finds them, and those of cut-off files where it gives up."""
+    found = list(tif.series)
+    if tif.is_imagej and not any(series.kind in ("imagej", "ome") for series in found):
+        declared = _imagej_series(tif)
+        return found if declared is None else [declared]
+    return [_all_pages(tif, series) if series.kind == "shaped" else series for series in found]
+
+
+def _imagej_series(tif: Any) -> Any:
+    """The hyperstack that the description declares, of an uncompressed file that holds less."""
+    import tifffile
+
+    page, meta = tif.pages.first, tif.imagej_metadata or {}
+    if not page.is_final:
+        return None
+    sizes = {"T": "frames", "Z": "slices", "C": "channels"}
+    axes = str(meta.get("order", "czt"))[::-1].upper()
+    if sorted(axes) != sorted(sizes):
+        axes = "TZC"
+    shape = [max(1, int(meta.get(sizes[axis], 1))) for axis in axes]
+    images = int(meta.get("images", 1))
+    if math.prod(shape) == 1 and images > 1:
+        axes, shape = "I", [images]
+    return tifffile.TiffPageSeries(
+        [page], (*shape, *page.shape), page.dtype, axes + page.axes, kind="imagej", truncated=True
+    )
+
+
+def _all_pages(tif: Any, series: Any) -> Any:
+    """A series of which tifffile took the first page alone, because the file has fewer than it declares."""
+    import tifffile
+
+    declared = math.prod(series.get_shape(False)) // max(1, math.prod(series.keyframe.shape))
+    whole = series.keyframe.is_final or declared <= 1 or len(tif.series) > 1 or len(tif.pages) >= declared
+    if whole:
+        return series
+    return tifffile.TiffPageSeries(
+        [tif.pages[number] for number in range(len(tif.pages))],
+        series.get_shape(False),
+        series.dtype,
+        series.get_axes(False),
+        parent=tif,
+        kind="shaped",
+        squeeze=False,
+    )
+
+
+def _appended_frames(tif: Any) -> Any:
+    """One series of pages that are each described as an image of its own, and equal; else None.
+
+    tifffile would describe each, which takes minutes for a long movie.
+    """
+    import tifffile
+
+    if not tif.is_shaped or tif.is_ome or tif.is_imagej or len(tif.pages) < 2:
+        return None
+    first = tif.pages.first
+    described = described_shape(first)
+    if described is None or math.prod(described.get("shape", ())) != math.prod(first.shape):
+        return None
+    second, last = (tif.pages[number].aspage() for number in (1, -1))
+    alike = described_shape(second) == described_shape(last) == described
+    if not alike or len({first.hash, second.hash, last.hash}) > 1:
+        return None
+    try:
+        tif.pages.useframes = True
+        tif.pages.set_keyframe(0)
+        pages = [tif.pages[number] for number in range(len(tif.pages))]
+    except RuntimeError:  # not all of one kind
+        tif.pages.useframes = False
+        return None
+    axes, shape = str(described.get("axes", "")).upper(), tuple(described["shape"])
+    if len(axes) != len(shape) or math.prod(shape) != math.prod(first.shape):
+        axes, shape = first.axes, first.shape
+    return tifffile.TiffPageSeries(
+        pages, (len(pages), *shape), first.dtype, "Q" + axes, parent=tif, kind="appended"
+    )
+
+
+def described_shape(page: Any) -> dict[str, Any] | None:
+    """What tifffile has written about the shape of an array into the description of its first page."""
+    try:
+        found = json.loads(page.description)
+    except (ValueError, AttributeError):
+        return None
+    return found if isinstance(found, dict) and "shape" in found else None
+
+
+def _joined(series: list[Any]) -> list[Any]:
+    """Series of equal shape, type and storage as one, with a new first dimension or a longer first one."""
+    import tifffile
+
+    first = series[0] if series else None
+    if len(series) < 2 or first is None or first.kind not in _JOINED_KINDS or first.keyframe.is_reduced:
+        return series
+    kind = first.keyframe.hash, first.get_shape(False), first.get_axes(False)
+    if any((s.keyframe.hash, s.get_shape(False), s.get_axes(False)) != kind for s in series):
+        return series
+    axes, shape = first.get_axes(False), first.get_shape(False)
+    if "T" in axes[1:]:
+        return series
+    longer = axes.startswith("T")
+    more = (len(series) * shape[0], *shape[1:]) if longer else (len(series), *shape)
+    letter = "" if longer else "Q" if set(axes) & set("QI") or set(axes) <= set("YXS") else "T"
+    pages = [page for one in series for page in one]
+    return [tifffile.TiffPageSeries(pages, more, first.dtype, letter + axes, kind="appended")]
+
+
+def _split_positions(tif: Any, series: Any, number: int) -> list[TiffImage]:
+    """One image per position of a series, most often one."""
+    axes, sizes = _meant_axes(tif, series), tuple(series.get_shape(True))
+    secondary = bool(series.keyframe.is_reduced)
+    places = [i for i, letter in enumerate(axes) if letter in _POSITIONS.get(series.kind, "")]
+    plain = TiffImage(series, axes, sizes, (), series.name, number, secondary)
+    if not places:
+        return [plain]
+    kept = [i for i in range(len(axes)) if i not in places]
+    names = _position_names(tif, math.prod(sizes[i] for i in places))
+    return [
+        replace(
+            plain,
+            axes="".join(axes[i] for i in kept),
+            sizes=tuple(sizes[i] for i in kept),
+            fixed=tuple(zip(places, index, strict=True)),
+            name=names[k],
+            number=k,
+        )
+        for k, index in enumerate(np.ndindex(*(sizes[i] for i in places)))
+    ]
+
+
+def _meant_axes(tif: Any, series: Any) -> str:
+    """Axes of a series, with the one that ImageJ leaves open named by its other tags."""
+    axes: str = series.get_axes(True).upper()
+    if series.kind == "imagej" and axes.count("I") == 1:
+        meta = tif.imagej_metadata or {}
+        has_interval, has_spacing = (_positive(meta.get(key)) for key in ("finterval", "spacing"))
+        if "T" not in axes and has_interval:
+            return axes.replace("I", "T")
+        if "Z" not in axes and has_spacing:
+            return axes.replace("I", "Z")
+        if "T" not in axes and _positive(meta.get("fps")):
+            return axes.replace("I", "T")
+    return axes
+
+
+def _positive(value: Any) -> bool:
+    try:
+        return float(value) > 0
+    except (TypeError, ValueError):
+        return False
+
+
+def _position_names(tif: Any, count: int) -> list[str]:
+    summary = (tif.micromanager_metadata or {}).get("Summary", {}) if tif.is_micromanager else {}
+    stage = summary.get("StagePositions") or ()
+    names = [str(entry.get("Label", "")) if isinstance(entry, dict) else "" for entry in stage]
+    return names if len(names) == count and all(names) else [f"position {k}" for k in range(count)]
+
+
+def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
+    """The image without the planes at its end that are not in the file, with a sentence that counts them.
+
+    Raises:
+        ValueError: If not one plane is there.
+    """
+    sizes = image.series.get_shape(True)
+    leading = _leading(image.series)
+    if leading is None:
+        return image
+    present = _present_pages(image.series, path)
+    fixed = dict(image.fixed)
+    picked = tuple(fixed.get(i, slice(None)) for i in range(leading))
+    chosen = present.reshape(sizes[:leading])[picked]
+    outer = chosen.shape
+    flat = chosen.ravel()
+    until = int(np.flatnonzero(flat)[-1]) + 1 if flat.any() else 0
+    if until == 0:
+        raise ValueError(
+            f"image: expected whole planes, found {path.name} cut off in the first one (plane 0): it ends "
+            f"at byte {path.stat().st_size}; copy or export it again"
+        )
+    notes = [*image.notes]
+    if until < flat.size:
+        kept = whole_prefix(outer, until)
+        there, used = int(np.count_nonzero(flat)), math.prod(kept)
+        image = replace(image, sizes=(*kept, *image.sizes[len(outer) :]))
+        left = f", {there - used} of them left out with an incomplete last step" if there > used else ""
+        notes.append(
+            f"{path.name} was cut off, or its acquisition stopped: {there} of the {flat.size} planes that it "
+            f"declares are there{left}; read as {image.info}"
+        )
+        flat = flat[:used]
+    if missing := int(np.count_nonzero(~flat)):
+        notes.append(
+            f"{path.name}: {missing} of {flat.size} planes are missing (their files are not beside it, or "
+            "they were never written); they are read as zeros"
+        )
+    if image.series.kind in (*_JOINED_KINDS, "appended") and _chain_is_cut(tif):
+        notes.append(
+            f"{path.name} is cut off: {present.size} planes are there, and the place of the next is beyond "
+            f"its end at byte {path.stat().st_size}; how many are lost is not known"
+        )
+    return replace(image, notes=tuple(notes))
+
+
+def _leading(series: Any) -> int | None:
+    """Number of dimensions that count pages; None where pages are no whole steps of dimensions."""
+    sizes, planes = series.get_shape(True), _declared_pages(series)
+    return next((d for d in range(len(sizes) + 1) if math.prod(sizes[:d]) == planes), None)
+
+
+def _declared_pages(series: Any) -> int:
+    return max(1, math.prod(series.get_shape(False)) // max(1, math.prod(series.keyframe.shape)))
+
+
+def _present_pages(series: Any, path: Path) -> np.ndarray:
+    """Which of the declared pages of a series are in its files with all their bytes."""
+    declared, ends = _declared_pages(series), {}
+    present = np.zeros(declared, bool)
+    start = None if series.is_multifile else series.dataoffset
+    if start is not None and series.keyframe.nbytes:
+        present[: (path.stat().st_size - start) // series.keyframe.nbytes] = True
+        return present
+    for number, page in enumerate(series):
+        if page is None or number >= declared:
+            continue
+        file = page.parent.filehandle.path
+        if file not in ends:
+            ends[file] = Path(file).stat().st_size
+        present[number] = _is_whole(page, ends[file])
+    return present
+
+
+def _is_whole(page: Any, end: int) -> bool:
+    starts, counts = page.dataoffsets, page.databytecounts
+    if not starts or not any(starts):
+        return False
+    return max(start + count for start, count in zip(starts, counts, strict=False)) <= end
+
+
+def whole_prefix(sizes: Sequence[int], planes: int) -> tuple[int, ...]:
+    """Sizes of the largest block of whole steps, the outermost first, among the first ``planes`` planes."""
+    for axis, size in enumerate(sizes):
+        inner = math.prod(sizes[axis + 1 :])
+        if planes >= inner:
+            return (*(1,) * axis, min(planes // inner, size), *sizes[axis + 1 :])
+    return (1,) * len(sizes)
+
+
+def _chain_is_cut(tif: Any) -> bool:
+    """Whether the last directory that can be read points to another one that is not in the file."""
+    layout, file = tif.tiff, tif.filehandle
+    start = tif.pages[len(tif.pages) - 1].offset
+    try:
+        file.seek(start)
+        (entries,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+        file.seek(start + layout.tagnosize + entries * layout.tagsize)
+        (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+    except (struct.error, OSError, ValueError):
+        return True
+    return bool(following > file.size - layout.tagnosize)
