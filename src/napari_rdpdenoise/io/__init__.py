@@ -17,7 +17,6 @@ from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.io.convert import to_output
 from napari_rdpdenoise.io.images import ImageInfo
-from napari_rdpdenoise.io.names import matching
 from napari_rdpdenoise.io.sink import open_sink
 from napari_rdpdenoise.io.source import (
     ImageMetadata,
@@ -29,6 +28,7 @@ from napari_rdpdenoise.io.source import (
     planes,
 )
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
+from napari_rdpdenoise.names import matching
 
 __all__ = [
     "ArraySink",

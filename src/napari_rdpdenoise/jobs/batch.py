@@ -9,9 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from napari_rdpdenoise.files import is_zarr
-from napari_rdpdenoise.io import files_of_set, list_images
-from napari_rdpdenoise.io.names import check_name, exists, matching
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
+from napari_rdpdenoise.names import check_name, exists, matching
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -144,6 +143,8 @@ def _sources(inputs: Sequence[str], settings: RunSettings) -> list[_Source]:
         paths = _without_siblings(paths)
     if settings.series != "all":
         return [_Source(path, settings.series, stem(path)) for path in paths]
+    from napari_rdpdenoise.io import list_images
+
     sources = []
     for path in paths:
         count = len(list_images(path))
@@ -154,6 +155,8 @@ def _sources(inputs: Sequence[str], settings: RunSettings) -> list[_Source]:
 
 def _without_siblings(paths: Sequence[str]) -> list[str]:
     """Paths without those that belong to the image of one before them."""
+    from napari_rdpdenoise.io import files_of_set
+
     kept, taken = [], set[Path]()
     for path in paths:
         if "://" not in path and Path(path).resolve() in taken:

@@ -31,12 +31,12 @@ from napari_rdpdenoise.io import (
     open_sink,
     open_stack,
 )
-from napari_rdpdenoise.io.names import check_name, matching
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
 from napari_rdpdenoise.io.sink import check_free, finished_unseen
 from napari_rdpdenoise.io.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
+from napari_rdpdenoise.names import check_name, matching
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
 from napari_rdpdenoise.stream.plan import decoders_of

@@ -384,7 +384,7 @@ def test_files_that_are_no_image_are_refused_in_words(tmp_path):
     zarr.create_array(tmp_path / "mask.zarr", shape=(9, 9), dtype=bool)
     (tmp_path / "broken.ome.tif").write_bytes(b"no tiff at all")
     for name, error, words in (
-        ("plate.zarr", ValueError, "expected one image, found an OME-Zarr plate.*give the path"),
+        ("plate.zarr", ValueError, "expected an OME-Zarr image.*found none in plate.*check the path"),
         ("mask.zarr", TypeError, "expected dtype.*found bool;.*open it with napari's own reader"),
         ("broken.ome.tif", ValueError, "expected a TIFF.*found another kind.*convert"),
     ):

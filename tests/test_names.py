@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from napari_rdpdenoise.io.names import check_name, is_reserved, matching
+from napari_rdpdenoise.names import check_name, is_reserved, matching
 
 
 def touch(folder, *names):
@@ -86,7 +86,7 @@ def test_names_that_are_not_utf8_are_refused(name):
 def test_names_that_windows_does_not_have(name, reserved, monkeypatch):
     assert is_reserved(name) == reserved
     check_name(name)  # any other system has them
-    monkeypatch.setattr("napari_rdpdenoise.io.names.os.name", "nt")
+    monkeypatch.setattr("napari_rdpdenoise.names.os.name", "nt")
     if reserved:
         with pytest.raises(ValueError, match="Windows"):
             check_name(name)
