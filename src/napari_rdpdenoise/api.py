@@ -26,6 +26,7 @@ class Options(TypedDict, total=False):
     """Further fields of ``RunSettings`` that ``denoise`` takes; described and checked there."""
 
     structure: Literal["auto", "none"]
+    neighbours: Literal["auto", "none", "T", "Z"]
     tile: int
     halo: int
     batch: int | None
@@ -73,7 +74,8 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: Fields of ``RunSettings``: structure, tile, halo, batch, dtype, channels, time and seed.
+        **options: Fields of ``RunSettings``: structure, neighbours, tile, halo, batch, dtype, channels, time
+            and seed.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -122,8 +124,8 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, tile, halo, batch,
-            dtype, channels, time, seed and overwrite.
+        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, tile, halo,
+            batch, dtype, channels, time, seed and overwrite.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import Plan, decoders_of, work_at
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask
@@ -101,6 +102,7 @@ class _Block:
     dtype: np.dtype
     codec: Codec | None
     cache: LatentCache | None
+    brightness: Brightness = field(default_factory=Brightness)
 
     def __call__(self, block_id: tuple[int, ...]) -> NDArray[np.generic]:
         """Denoise one core; float or integer array of one chunk's shape."""
@@ -108,7 +110,9 @@ class _Block:
         tile = self.tiles[row * len(_chunks(self.tiles)[1]) + column]
         work = work_at(self.source, self.settings, tuple(index), tile)
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
-        task = TileTask(self.source, self.plan, codec, self.cache, decoders_of(self.settings))
+        task = TileTask(
+            self.source, self.plan, codec, self.cache, decoders_of(self.settings), self.brightness
+        )
         item, decoded = task.do(work, device_turns(codec.device).turn())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)
         return core[(None,) * len(index)]

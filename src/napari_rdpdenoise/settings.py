@@ -72,6 +72,12 @@ class RunSettings(Marked):
         description="Structure that the model would remove as noise is taken from the input: 'auto' where "
         "that lessens the estimated error, or 'none'.",
     )
+    neighbours: Annotated[Literal["auto", "none", "T", "Z"], Marks(Decides.DECODES, "advanced", 7)] = Field(
+        default="auto",
+        title="Neighbours",
+        description="Planes before and after that are looked at as well: 'T' in time, 'Z' in depth, 'auto' "
+        "those that lessen the estimated error, or 'none'.",
+    )
     axes: Annotated[str | None, Marks(Decides.DECODES)] = Field(
         default=None,
         title="Axes",

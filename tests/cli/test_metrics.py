@@ -98,7 +98,8 @@ def test_without_a_reference_the_checks_are_those_of_the_dock(run, files, sample
     from types import SimpleNamespace
 
     from napari_rdpdenoise.io import open_image
-    from napari_rdpdenoise.stream.prepare import measure_channel, sample_windows
+    from napari_rdpdenoise.stream.prepare import measure_channel
+    from napari_rdpdenoise.stream.sample import sample_windows
     from napari_rdpdenoise.ui.compare.readouts import measure
     from napari_rdpdenoise.ui.preview.shown import Shown
 

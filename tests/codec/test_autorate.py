@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from napari_rdpdenoise.codec import Normalization
-from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate, estimate_errors
+from napari_rdpdenoise.codec.autorate import (
+    RATES,
+    TOLERANCE,
+    choose_neighbours,
+    choose_rate,
+    estimate_errors,
+)
 from napari_rdpdenoise.codec.normalization import UNIT, fit_normalization
 from napari_rdpdenoise.noise import NoiseModel
 
@@ -23,7 +31,7 @@ class FakeCodec:
     def fit(self, planes, noise):
         return fit_normalization(planes, noise)
 
-    def sweep(self, tile, normalization, rates):
+    def sweep(self, tile, normalization, rates, neighbours=None):
         self.calls += 1
         pattern = np.where(np.arange(tile.size).reshape(tile.shape) % 2, 1.0, -1.0)
         for place, rate in enumerate(rates):
@@ -97,7 +105,9 @@ def test_a_dim_image_expects_less_than_one():
 def test_a_real_codec_gives_a_choice_that_survives_json(tiny_codec, tile):
     choice = choose_rate(tiny_codec, [tile[:64, :64]], NORM)
     assert choice.rate in RATES
-    assert RateChoice.from_json(choice.to_json()) == choice
+    choice.check()
+    with pytest.raises(ValueError, match="choice: expected a rate from 0 to 1 and numbers"):
+        replace(choice, rate=9.0).check()
     assert tiny_codec.encoder_calls == 2
 
 
@@ -137,7 +147,7 @@ def test_the_least_error_wins_over_the_smallest_residual(tile):
     """A codec that copies noise has a small residual and a large error."""
 
     class Copies(FakeCodec):
-        def sweep(self, tile, normalization, rates):
+        def sweep(self, tile, normalization, rates, neighbours=None):
             u = normalization.forward(tile)
             yield np.zeros_like(u), 0.1
             yield 0.5 * u, 0.2
@@ -155,7 +165,7 @@ def test_the_least_error_wins_over_the_smallest_residual(tile):
 class Smooths(FakeCodec):
     """Decodes a flat image whatever it is given."""
 
-    def sweep(self, tile, normalization, rates):
+    def sweep(self, tile, normalization, rates, neighbours=None):
         for _ in rates:
             yield np.full(tile.shape, normalization.forward(tile).mean(), np.float32), 0.1
 
@@ -175,3 +185,45 @@ def test_the_estimated_error_is_the_true_one(tile, error):
     errors = estimate_errors(FakeCodec(np.zeros(tile.shape), [error]), [tile], NORM, (0.5,))
     assert errors is not None
     assert errors.bare[0] == pytest.approx(error, abs=0.02)
+
+
+class Averages(FakeCodec):
+    """Answers with the mean of the planes that it is given and of the truth, which is 0."""
+
+    def sweep(self, tile, normalization, rates, neighbours=None):
+        planes = [0 * tile, tile, *(other for other in neighbours or () if other is not None)]
+        for rate in rates:
+            yield (
+                np.mean([normalization.forward(plane) for plane in planes], 0).astype(np.float32),
+                rate + 0.1,
+            )
+
+
+def choose(tile, candidates, norm=NORM):
+    codec = Averages(np.zeros(tile.shape), [])
+    return choose_neighbours(codec, [tile], norm, {name: [pair] for name, pair in candidates.items()})
+
+
+def test_neighbours_are_taken_where_they_lessen_the_error(tile):
+    rng = np.random.default_rng(1)
+    same, other = (rng.normal(mean, 1, tile.shape) for mean in (0.0, 4.0))
+    further = np.where(np.arange(400) % 2, 0.5, -0.5) + same
+    assert choose(tile, {"T": (same, None)}) == "T"
+    assert choose(tile, {"T": (other, other)}) is None
+    assert choose(tile, {"T": (other, None), "Z": (None, same)}) == "Z"
+    assert choose(tile, {"T": (further, None), "Z": (same, None)}) == "Z"
+    assert choose(tile, {}) is None
+    assert choose(tile, {"T": (None, None)}) is None
+
+
+def test_where_noise_is_shared_nobody_knows_of_neighbours(tile):
+    same = np.random.default_rng(1).normal(0, 1, tile.shape)
+    assert choose(tile, {"T": (same, None)}, shared(NORM)) is None
+
+
+def test_the_estimate_with_neighbours_meets_their_error(tile):
+    """Mean of the truth and three planes: 3/16 of their noise is left."""
+    rng = np.random.default_rng(2)
+    pair = tuple(rng.normal(0, 1, tile.shape) for _ in range(2))
+    errors = estimate_errors(Averages(np.zeros(tile.shape), []), [tile], NORM, (0.5,), neighbours=[pair])
+    assert errors.bare[0] == pytest.approx(3 / 16, abs=0.045)

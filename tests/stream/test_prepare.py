@@ -124,17 +124,3 @@ def test_the_job_names_the_weights(tiny_codec, tiny_realism_codec, tiny_model):
     assert jobs[0] != jobs[1]
     named = BASE.replace(model=str(tiny_model))
     assert output_spec(source, named).job == output_spec(source, named, tiny_codec).job
-
-
-def test_missing_values_are_filled_and_kept():
-    block = np.array([[1.0, 3.0], [np.nan, np.inf]], np.float16)
-    filled, missing = prepare.fill_missing(block)
-    assert filled.dtype == np.float16
-    assert filled.tolist() == [[1, 3], [2, 2]]
-    np.testing.assert_array_equal(missing, [[0, 0], [np.nan, np.inf]])
-    filled, missing = prepare.fill_missing(np.full((2, 2), np.nan))
-    assert filled.tolist() == [[0, 0], [0, 0]]
-    assert np.isnan(missing).all()
-    whole = np.ones((2, 2), np.uint8)
-    assert prepare.fill_missing(whole)[0] is whole
-    assert prepare.fill_missing(whole)[1] is None

@@ -121,7 +121,7 @@ def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
     from napari_rdpdenoise.io.source import channel_axis
     from napari_rdpdenoise.metrics import judge_residual
     from napari_rdpdenoise.noise import estimate_noise
-    from napari_rdpdenoise.stream.prepare import sample_windows
+    from napari_rdpdenoise.stream.sample import sample_windows
 
     raw = read_all(noisy)
     before, after = squeeze(raw), match_axes(read_all(image), raw, "RESULT")

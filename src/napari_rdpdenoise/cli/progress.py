@@ -174,7 +174,7 @@ def summary(report: stream.RunReport, dtype: str) -> list[str]:
                 f", residual {channel.found_residual:.3f} found, {channel.expected_residual:.3f} expected "
                 "(noise variances)"
             )
-        if expected := error_words(channel.error, channel.structure):
+        if expected := error_words(channel.error, channel.structure, channel.neighbours):
             line += f", {expected}"
         lines.append(line)
     bits = f"{report.bpp:.3f} bpp" if math.isfinite(report.bpp) else "nothing left to do"

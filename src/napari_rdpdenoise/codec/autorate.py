@@ -1,6 +1,6 @@
-"""The choices that are made without any clean image: the rate, and whether structure goes back.
+"""The choices that are made without any clean image: rate, neighbours, and whether structure goes back.
 
-Both rest on one estimate of the error (`metrics.risk`): the codec is given the stabilised image with noise
+All rest on one estimate of the error (`metrics.risk`): the codec is given the stabilised image with noise
 of half its strength added, and its answer is compared with an image whose noise it cannot know. Settings
 are compared on the same pixels, so that a thousandth of the noise variance shows. Of the rates that it
 cannot tell from the best the largest is taken: what is too small to be seen can be much of a small error.
@@ -13,16 +13,15 @@ smallest rate beyond which it no longer falls by more than `TOLERANCE` is taken,
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import TypeAdapter
 
 from napari_rdpdenoise.codec import Codec, Normalization
+from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.metrics.risk import recorrupt
@@ -35,6 +34,7 @@ TOLERANCE = 0.001
 _UNSEEN = (
     TOLERANCE / 2
 )  # difference of errors, noise variances, that the estimate on half a megapixel cannot tell
+_SEEDS_BESIDE = (1_000_000, 2_000_000)  # of the noise of neighbours, above those of tiles
 _BLANK = 0.01  # share of the expected residual below which nothing at all was removed
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
 
@@ -81,22 +81,15 @@ class RateChoice:
     structure: bool = False
     error: float | None = None
 
-    def to_json(self) -> bytes:
-        """The choice as JSON."""
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_json(cls, data: bytes) -> RateChoice:
-        """Inverse of :meth:`to_json`.
+    def check(self) -> None:
+        """Refuse what can be no choice, wherever it was kept.
 
         Raises:
-            ValueError: If it is no choice.
+            ValueError: If a number is none, or the rate is out of range.
         """
-        choice = TypeAdapter(cls).validate_json(data)
-        numbers = (choice.bpp, choice.expected, choice.found, choice.error or 0.0, *sum(choice.curve, ()))
-        if not 0 <= choice.rate <= 1 or not np.isfinite(numbers).all():
-            raise ValueError(f"choice: expected a rate from 0 to 1 and numbers, found {choice}")
-        return choice
+        numbers = (self.bpp, self.expected, self.found, self.error or 0.0, *sum(self.curve, ()))
+        if not 0 <= self.rate <= 1 or not np.isfinite(numbers).all():
+            raise ValueError(f"choice: expected a rate from 0 to 1 and numbers, found {self}")
 
 
 def choose_rate(
@@ -106,6 +99,7 @@ def choose_rate(
     rates: Sequence[float] = RATES,
     between: Callable[[], None] = lambda: None,
     structure: bool = True,
+    neighbours: Sequence[Neighbours] | None = None,
 ) -> RateChoice:
     """Choose the rate of the least error, and whether structure goes back.
 
@@ -116,6 +110,7 @@ def choose_rate(
         rates: Candidates in ascending order.
         between: Function called after each decode; it may raise to give up the choice.
         structure: Whether structure may go back.
+        neighbours: Planes before and after each tile, as `Codec.encode` takes them; None for none.
 
     Raises:
         ValueError: If there is no tile, or fewer than two rates or not in ascending order.
@@ -126,8 +121,9 @@ def choose_rate(
         )
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"rates: expected ascending numbers from 0 to 1, found {tuple(rates)}")
-    residual, bpp, expected = _residuals(codec, tiles, normalization, rates, between)
-    errors = estimate_errors(codec, tiles, normalization, rates, between)
+    beside = [None] * len(tiles) if neighbours is None else neighbours
+    residual, bpp, expected = _residuals(codec, tiles, beside, normalization, rates, between)
+    errors = estimate_errors(codec, tiles, normalization, rates, between, neighbours)
     filled = structure and errors is not None and errors.structure
     if errors is None:
         error, place = None, int(np.argmax(residual <= residual.min() + TOLERANCE))
@@ -155,8 +151,11 @@ def estimate_errors(
     normalization: Normalization,
     rates: Sequence[float],
     between: Callable[[], None] = lambda: None,
+    neighbours: Sequence[Neighbours] | None = None,
 ) -> Errors | None:
     """Errors of the fidelity decode on some tiles; arguments as for `choose_rate`.
+
+    Neighbours get noise of their own, as much as the tile, so that the encoder meets planes of equal noise.
 
     Returns:
         Errors by rate; None where neighbouring pixels share their noise, and nobody can know.
@@ -169,7 +168,8 @@ def estimate_errors(
         pair = recorrupt(stabilize(tile, normalization.noise), seed=number)
         noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)))
         units = codec.fit([pair.seen], noise)
-        for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates)):
+        beside = None if neighbours is None else _recorrupted(neighbours[number], normalization.noise, number)
+        for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates, beside)):
             between()
             decoded = units.inverse(image)
             share = structure_share(pair.seen, decoded, noise)
@@ -178,9 +178,47 @@ def estimate_errors(
     return Errors(bare, filled)
 
 
+def choose_neighbours(
+    codec: Codec,
+    tiles: Sequence[NDArray[np.generic]],
+    normalization: Normalization,
+    candidates: Mapping[str, Sequence[Neighbours]],
+    between: Callable[[], None] = lambda: None,
+) -> str | None:
+    """The candidate whose neighbours lessen the error at the highest rate most; None where none does.
+
+    Where neighbouring pixels share their noise nobody can know, and the answer is None.
+
+    Args:
+        codec: Codec that will be used; it sees three planes.
+        tiles: A few 2-D blocks of raw counts of one channel, finite.
+        normalization: Normalisation of that channel.
+        candidates: Neighbours of each tile, as `Codec.encode` takes them, by name.
+        between: Function called after each decode; it may raise to give up the choice.
+    """
+    found: dict[str | None, float] = {}
+    for name in (None, *candidates):
+        neighbours = None if name is None else candidates[name]
+        errors = estimate_errors(codec, tiles, normalization, (RATES[-1],), between, neighbours)
+        if errors is None:
+            return None
+        found[name] = float(min(errors.bare.min(), errors.filled.min()))
+    best = min(found, key=lambda name: found[name])
+    return best if found[best] < found[None] - _UNSEEN else None
+
+
+def _recorrupted(neighbours: Neighbours, noise: NoiseModel, number: int) -> Neighbours:
+    before, after = (
+        None if other is None else recorrupt(stabilize(other, noise), seed=_SEEDS_BESIDE[side] + number).seen
+        for side, other in enumerate(neighbours)
+    )
+    return before, after
+
+
 def _residuals(
     codec: Codec,
     tiles: Sequence[NDArray[np.generic]],
+    neighbours: Sequence[Neighbours | None],
     normalization: Normalization,
     rates: Sequence[float],
     between: Callable[[], None],
@@ -188,9 +226,9 @@ def _residuals(
     """Residuals in noise variances and bpp, by rate; the residual that would be exactly the noise."""
     residual, bpp, pixels, expected = np.zeros(len(rates)), np.zeros(len(rates)), 0, 0.0
     to_noise = UNIT / normalization.scale
-    for tile in tiles:
+    for tile, beside in zip(tiles, neighbours, strict=True):
         u = normalization.forward(tile)
-        for place, (image, bits) in enumerate(codec.sweep(tile, normalization, rates)):
+        for place, (image, bits) in enumerate(codec.sweep(tile, normalization, rates, beside)):
             between()
             residual[place] += float(np.sum(np.square((u - image) * to_noise), dtype=np.float64))
             bpp[place] += bits * tile.size

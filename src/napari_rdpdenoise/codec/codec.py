@@ -15,7 +15,7 @@ from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import block_means, correct_means
-from napari_rdpdenoise.codec.network_input import Neighbours, network_input, normalized_neighbours
+from napari_rdpdenoise.codec.network_input import Neighbours, network_input
 from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
@@ -99,8 +99,9 @@ class Codec:
             tiles: 2-D arrays of raw counts, finite, any real dtype.
             normalization: Normalisation of the tiles' channel and series.
             rate: Position on the gain curve in [0, 1], 0 fewest bits.
-            neighbours: Same places of the planes before and after each tile, raw counts, None where there is
-                none; they are brought to the tile's brightness. None: every tile is encoded alone.
+            neighbours: Same places of the planes before and after each tile, raw counts at the tile's
+                brightness (`network_input.brightened`), None where there is none. None: every tile is encoded
+                alone.
 
         Raises:
             ValueError: If there is no tile, a tile is not 2-D, shapes differ, a value is not finite, the rate
@@ -257,12 +258,12 @@ class Codec:
         normalization: Normalization,
         neighbours: Sequence[Neighbours] | None,
     ) -> tuple[Tensor, ...]:
+        forward = normalization.forward
         beside = neighbours and [
-            normalized_neighbours(tile, pair, normalization)
-            for tile, pair in zip(tiles, neighbours, strict=True)
+            (None if before is None else forward(before), None if after is None else forward(after))
+            for before, after in neighbours
         ]
-        planes = [normalization.forward(tile) for tile in tiles]
-        return self._network.analysis(*network_input(planes, self._device, beside))
+        return self._network.analysis(*network_input([forward(tile) for tile in tiles], self._device, beside))
 
     def _check_neighbours(
         self, tiles: Sequence[NDArray[Any]], neighbours: Sequence[Neighbours] | None

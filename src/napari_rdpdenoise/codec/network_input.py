@@ -72,16 +72,34 @@ def normalized_neighbours(
 
 
 def alike(other: NDArray[Any], plane: NDArray[Any], offset: float) -> NDArray[np.float32]:
-    """A plane, counts, at the brightness of another: the light above the offset times one factor.
+    """A plane, counts, at the brightness of another: the light above the offset times one factor."""
+    return brightened(other, brightness_factor([other], [plane], offset), offset)
 
-    The factor is the median ratio of block means, in which blocks that are bright in both weigh more: what
-    moved, or came new in a few of them, does not change it.
+
+def brightness_factor(others: Sequence[NDArray[Any]], planes: Sequence[NDArray[Any]], offset: float) -> float:
+    """How many times brighter one plane is than another; 1 where that cannot be told.
+
+    The median ratio of block means, in which blocks that are bright in both weigh more: what moved, or came
+    new in a few of them, does not change it. Blocks with missing values are left out.
+
+    Args:
+        others: Windows of the other plane, raw counts (2-D).
+        planes: Same windows of the plane.
+        offset: Counts without light.
     """
-    light, own = (_block_means(np.asarray(image, np.float64) - offset) for image in (plane, other))
-    lit, weight = (light > 0) & (own > 0), np.square(np.minimum(light, own))
+    light, own = (
+        np.concatenate([_block_means(np.asarray(image, np.float64) - offset) for image in images])
+        for images in (planes, others)
+    )
+    with np.errstate(invalid="ignore"):
+        lit, weight = (light > 0) & (own > 0), np.square(np.minimum(light, own))
+    lit &= np.isfinite(light) & np.isfinite(own)
     factor = _weighted_median(light[lit] / own[lit], weight[lit]) if lit.any() else 1.0
-    if not 1 / _FURTHEST <= factor <= _FURTHEST:
-        factor = 1.0
+    return factor if 1 / _FURTHEST <= factor <= _FURTHEST else 1.0
+
+
+def brightened(other: NDArray[Any], factor: float, offset: float) -> NDArray[np.float32]:
+    """A plane, counts, whose light above the offset is so many times as much."""
     return np.asarray((other - np.float64(offset)) * factor + offset, dtype=np.float32)
 
 

@@ -133,7 +133,8 @@ def _measured(
     codec: Codec, chosen: ExportSettings, sample: Any, noise: NoiseModel | None
 ) -> tuple[Normalization, float, tuple[str, ...]]:
     """Normalisation, rate and remarks of a run over the sample."""
-    from napari_rdpdenoise.stream.prepare import doubts, measure_channel, plan_channel, sample_windows
+    from napari_rdpdenoise.stream.prepare import doubts, measure_channel, plan_channel
+    from napari_rdpdenoise.stream.sample import sample_channel
 
     with closing(open_image(sample, chosen.axes)) as source:
         axis = channel_axis(source.metadata.axes)
@@ -143,11 +144,14 @@ def _measured(
                 f"channel: expected a number below {count}, that of the sample's channels, "
                 f"found {chosen.channel}"
             )
-        windows = sample_windows(source, None if axis is None else chosen.channel)
+        sample = sample_channel(source, None if axis is None else chosen.channel)
+        windows = sample.pixels
         normalization = (
             measure_channel(windows, codec.bounded) if noise is None else codec.fit(windows, noise)
         )
-        plan = plan_channel(windows, normalization, RunSettings(rate=chosen.rate), codec, None)
+        plan = plan_channel(
+            sample, normalization, RunSettings(rate=chosen.rate, neighbours="none"), codec, None
+        )
         return normalization, plan.rate, tuple(doubts(windows, plan, codec))
 
 

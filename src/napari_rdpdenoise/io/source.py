@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import dataclass
 from itertools import product
 from typing import Protocol, runtime_checkable
@@ -251,6 +252,17 @@ class SelectedSource:
     def original(self, index: Index) -> Index:
         """Index in the underlying source of a plane of the selection."""
         return tuple(choice[i] for choice, i in zip(self._choices, index, strict=True))
+
+    @property
+    def whole(self) -> ImageSource:
+        """The source that is selected from."""
+        return self._source
+
+    def over(self, source: ImageSource) -> SelectedSource:
+        """The same selection of another source of the same image."""
+        other = copy(self)
+        other._source = source
+        return other
 
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block; the index counts within the selection."""

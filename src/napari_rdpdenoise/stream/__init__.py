@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_rdpdenoise.stream.pipeline import denoise_stream
     from napari_rdpdenoise.stream.plan import Plan, Work, output_spec
-    from napari_rdpdenoise.stream.prepare import make_plan, sample_windows
+    from napari_rdpdenoise.stream.prepare import make_plan
     from napari_rdpdenoise.stream.report import ChannelReport, Progress, RunReport
+    from napari_rdpdenoise.stream.sample import sample_windows
 
 __all__ = [
     "ChannelReport",
@@ -35,7 +36,7 @@ _HOME = {
     "denoise_stream": "pipeline",
     "make_plan": "prepare",
     "output_spec": "plan",
-    "sample_windows": "prepare",
+    "sample_windows": "sample",
 }
 
 

@@ -25,6 +25,7 @@ from napari_rdpdenoise.codec import Codec, Decoded, load_model
 from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.neighbours import PlaneRing
 from napari_rdpdenoise.stream.plan import Order, Plan, Work, decoders_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
@@ -135,7 +136,10 @@ class _Run:
         left_pixels = _pixels(plan.works) - _pixels(marked)
         for message in plan.messages:
             yield tally.progress(left_pixels, message)
-        task = TileTask(self._source, plan, self._codec, self._cache, decoders_of(self._settings))
+        source = self._source
+        if any(c.neighbours for c in plan.channels.values()) and PlaneRing.fits(source.whole):
+            source = source.over(PlaneRing(source.whole))
+        task = TileTask(source, plan, self._codec, self._cache, decoders_of(self._settings))
         left: Sequence[Work] = plan.works
         if marked:
             kept = yield from self._unchanged(task, marked, left_pixels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -49,12 +49,14 @@ class ChannelPlan:
         rate: Position on the model's rate curve, [0, 1].
         choice: What the choice of the rate rests on; None where the rate was given.
         structure: Whether structure that the residual holds goes back into the image.
+        neighbours: Axis along which the planes before and after are looked at as well; None for none.
     """
 
     normalization: Normalization
     rate: float
     choice: RateChoice | None
     structure: bool = False
+    neighbours: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Plan:
                 plan.choice.found if plan.choice else None,
                 plan.choice.error if plan.choice else None,
                 plan.structure,
+                plan.neighbours,
             )
             for channel, plan in sorted(self.channels.items())
         )
@@ -113,6 +116,28 @@ def plan_works(chosen: SelectedSource, settings: RunSettings, order: Order | Non
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
     works = [work_at(chosen, settings, index, tile) for index in planes(chosen) for tile in tiles]
     return tuple(works if order is None else order(works))
+
+
+def in_series(works: Iterable[Work], axes: str, channels: Mapping[int, ChannelPlan]) -> list[Work]:
+    """Works in the order in which each plane is read once: of neighbours one after the other.
+
+    Args:
+        works: Tiles, plane after plane.
+        axes: Canonical axes of the image.
+        channels: Plans of the channels.
+    """
+    works = list(works)
+    if not any(plan.neighbours for plan in channels.values()):
+        return works
+
+    def key(work: Work) -> tuple[int | Index, ...]:
+        letter = channels[work.channel].neighbours
+        if letter is None:
+            return (work.channel, work.index)
+        place = axes.index(letter)
+        return (work.channel, (*work.index[:place], *work.index[place + 1 :], work.index[place]))
+
+    return sorted(works, key=key)  # stable: tiles of a plane stay in their order
 
 
 def work_at(chosen: SelectedSource, settings: RunSettings, index: Index, tile: Tile) -> Work:

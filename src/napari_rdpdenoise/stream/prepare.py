@@ -1,31 +1,37 @@
-"""Before the first tile: the statistics of each channel of the series, and its rate."""
+"""Before the first tile: the statistics of each channel of the series, its rate and its neighbours."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
-from napari_rdpdenoise.codec.autorate import RATES, TOLERANCE, RateChoice, choose_rate, estimate_errors
+from napari_rdpdenoise.codec.autorate import (
+    RATES,
+    TOLERANCE,
+    RateChoice,
+    choose_neighbours,
+    choose_rate,
+    estimate_errors,
+)
+from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
-from napari_rdpdenoise.io import ImageSource, SelectedSource, planes
+from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, plan_works
-from napari_rdpdenoise.stream.tile import fill_missing
+from napari_rdpdenoise.stream.neighbours import neighbour_axes
+from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, in_series, plan_works
+from napari_rdpdenoise.stream.sample import Sample, sample_channel
 
-_WINDOW = 512  # px, edge of a sample window
-_SAMPLE_PLANES = 8  # per channel, spread over the series
-_SAMPLE_PIXELS = 2_000_000  # per channel
-_RATE_PIXELS = 500_000  # of those, for the choice of the rate
-
-_CHOICE_VERSION = "risk 2"  # of what is cached of a choice
-_YES, _NO = b"structure", b"none"  # what is cached where the rate was given
+_RATE_PIXELS = 500_000  # of a channel, for its choices
+_CHOICE_VERSION = "risk 3"  # of what is cached of a choice
 
 
 def make_plan(
@@ -45,7 +51,7 @@ def make_plan(
         order: Function that puts the works in the order they are done; None for plane after plane.
         cache: Cache that keeps the choice of the rate, which takes the encoder, for the next run.
     """
-    works = plan_works(SelectedSource(source, settings.channels, settings.time), settings, order)
+    chosen = SelectedSource(source, settings.channels, settings.time)
     axis = channel_axis(source.metadata.axes)
     count = 1 if axis is None else source.shape[axis]
     numbers: Iterable[int | None] = range(count) if settings.channels is None else settings.channels
@@ -53,50 +59,13 @@ def make_plan(
     for number in (None,) if axis is None else numbers:
         name = f"channel {number}: " if count > 1 else ""
         yield f"{name}measuring the noise"
-        windows = sample_windows(source, number)
+        sample = sample_channel(source, number)
         plan = channels[number or 0] = plan_channel(
-            windows, measure_channel(windows, codec.bounded), settings, codec, cache
+            sample, measure_channel(sample.pixels, codec.bounded), settings, codec, cache
         )
-        messages += [f"{name}{text}" for text in doubts(windows, plan, codec)]
-    yield Plan(works, channels, tuple(messages))
-
-
-def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[Any]]:
-    """Blocks of up to 512x512 px spread over planes and places of one channel; all of it where small.
-
-    Where all of them are blank (padded mosaics, a lamp that comes on late) more places are tried.
-    """
-    windows = _windows(source, channel, _SAMPLE_PLANES)
-    for effort in (4, 16):
-        if not all(_blank(window) for window in windows):
-            break
-        windows = _windows(source, channel, effort * _SAMPLE_PLANES)
-    return windows
-
-
-def _blank(window: NDArray[Any]) -> bool:
-    finite = window[np.isfinite(window)]
-    return finite.size == 0 or bool(finite.min() == finite.max())
-
-
-def _windows(source: ImageSource, channel: int | None, count: int) -> list[NDArray[Any]]:
-    """At least ``count`` windows, on as many planes where there are."""
-    indices = planes(source, None if channel is None else (channel,))
-    height, width = source.shape[-2:]
-    picked = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, count).astype(int))]
-    size = (min(height, _WINDOW), min(width, _WINDOW))
-    area = size[0] * size[1]
-    wanted = max(_SAMPLE_PIXELS // area, count) if count > _SAMPLE_PLANES else _SAMPLE_PIXELS // area
-    per_plane = max(1, min(wanted // len(picked), height * width // area))
-    windows = []
-    for number, index in enumerate(picked):
-        for k in range(per_plane):
-            # a low-discrepancy walk (golden ratios) spreads the windows evenly, whatever their number
-            step = number * per_plane + k + 0.5
-            y = int((step * 0.7548776662) % 1 * (height - size[0] + 1))
-            x = int((step * 0.5698402910) % 1 * (width - size[1] + 1))
-            windows.append(source.read(index, slice(y, y + size[0]), slice(x, x + size[1])))
-    return windows
+        messages += [f"{name}{text}" for text in doubts(sample.pixels, plan, codec)]
+    order = order or (lambda works: in_series(works, chosen.metadata.axes, channels))
+    yield Plan(plan_works(chosen, settings, order), channels, tuple(messages))
 
 
 def measure_channel(windows: list[NDArray[Any]], bounded: bool = True) -> Normalization:
@@ -105,69 +74,104 @@ def measure_channel(windows: list[NDArray[Any]], bounded: bool = True) -> Normal
 
 
 def plan_channel(
-    windows: list[NDArray[Any]],
+    sample: Sample,
     normalization: Normalization,
     settings: RunSettings,
     codec: Codec,
     cache: LatentCache | None,
     between: Callable[[], None] = lambda: None,
 ) -> ChannelPlan:
-    """Rate of one channel and whether structure goes back: as given, as chosen before, or chosen now.
+    """How one channel is denoised: as given, as chosen before, or chosen now.
 
     Args:
-        windows: ``sample_windows`` of the channel.
-        normalization: ``measure_channel`` of these.
+        sample: Sample of the channel.
+        normalization: ``measure_channel`` of its pixels.
         settings: Settings of the run.
         codec: Loaded model.
         cache: Cache that keeps choices; None for none.
         between: Function called again and again during the choice, see ``choose_rate``; it may raise to give
             up.
+
+    Raises:
+        ValueError: If neighbours are asked for that the image or the model does not have.
     """
-    known = known_plan(windows, normalization, settings, codec, cache)
+    known = known_plan(sample, normalization, settings, codec, cache)
     if known is not None:
         return known
-    tiles, rate, structure = _liveliest(windows, normalization), settings.rate, settings.structure == "auto"
-    if isinstance(rate, str):
-        choice = choose_rate(codec, tiles, normalization, between=between, structure=structure)
-        plan, kept = ChannelPlan(normalization, choice.rate, choice, choice.structure), choice.to_json()
+    tiles, candidates = _compared(sample, normalization, settings, codec)
+    letter = next(iter(candidates), None)
+    if settings.neighbours == "auto" and candidates:
+        letter = choose_neighbours(codec, tiles.pixels, normalization, candidates, between)
+    beside = None if letter is None else candidates[letter]
+    structure, errors = settings.structure == "auto", None
+    if isinstance(settings.rate, str):
+        choice = choose_rate(codec, tiles.pixels, normalization, RATES, between, structure, beside)
+        choices = _Choices(choice.rate, choice.structure, letter, choice)
     else:
-        errors = estimate_errors(codec, tiles, normalization, (rate,), between)
-        plan = ChannelPlan(normalization, float(rate), None, errors is not None and errors.structure)
-        kept = _YES if plan.structure else _NO
+        rate = float(settings.rate)
+        if structure:
+            errors = estimate_errors(codec, tiles.pixels, normalization, (rate,), between, beside)
+        choices = _Choices(rate, errors is not None and errors.structure, letter, None)
     if cache is not None:
-        cache.put(_choice_key(tiles, normalization, settings, codec), kept)
-    return plan
+        cache.put(_choice_key(tiles, normalization, settings, codec, candidates), choices.to_json())
+    return choices.plan(normalization)
 
 
 def known_plan(
-    windows: list[NDArray[Any]],
+    sample: Sample,
     normalization: Normalization,
     settings: RunSettings,
     codec: Codec,
     cache: LatentCache | None,
 ) -> ChannelPlan | None:
     """``plan_channel`` where it takes no network: all is given or was chosen before; else None."""
-    rate = settings.rate
-    if not isinstance(rate, str) and (settings.structure == "none" or shares_noise(normalization.noise)):
-        return ChannelPlan(normalization, float(rate), None)
+    rate, letters = settings.rate, _candidates(sample, settings, codec)
+    blind = shares_noise(normalization.noise)
+    given = settings.neighbours != "auto" or not letters or blind
+    if not isinstance(rate, str) and given and (settings.structure == "none" or blind):
+        letter = letters[0] if settings.neighbours != "auto" and letters else None
+        return ChannelPlan(normalization, float(rate), None, neighbours=letter)
     if cache is None:
         return None
-    key = _choice_key(_liveliest(windows, normalization), normalization, settings, codec)
+    tiles, candidates = _compared(sample, normalization, settings, codec)
+    key = _choice_key(tiles, normalization, settings, codec, candidates)
     kept = cache.get(key)
     if kept is None:
         return None
     try:
-        return _kept_plan(kept, normalization, rate)
+        return _Choices.from_json(kept, rate, letters).plan(normalization)
     except ValueError:  # no choice of any kind: whoever wrote it there, it is made again
         cache.drop(key)
         return None
 
 
-def _kept_plan(kept: bytes, normalization: Normalization, rate: float | str) -> ChannelPlan:
-    if isinstance(rate, str):
-        choice = RateChoice.from_json(kept)
-        return ChannelPlan(normalization, choice.rate, choice, choice.structure)
-    return ChannelPlan(normalization, float(rate), None, (_NO, _YES).index(kept) == 1)
+def _compared(
+    sample: Sample, normalization: Normalization, settings: RunSettings, codec: Codec
+) -> tuple[Sample, dict[str, list[Neighbours]]]:
+    """Tiles on which choices are made, and their neighbours by axis."""
+    tiles, offset = _liveliest(sample, normalization), normalization.noise.offset
+    letters = _candidates(sample, settings, codec)
+    return tiles, {letter: tiles.neighbours(letter, offset) for letter in letters}
+
+
+def _candidates(sample: Sample, settings: RunSettings, codec: Codec) -> str:
+    """Axes among which neighbours are chosen; one where it is given."""
+    axes, asked = sample.source.metadata.axes, settings.neighbours
+    if asked == "none" or (asked == "auto" and codec.planes == 1):
+        return ""
+    found = neighbour_axes(axes, sample.source.shape)
+    if asked == "auto":
+        return found
+    if codec.planes == 1:
+        raise ValueError(
+            f"neighbours: expected auto or none for model {codec.card.name}, which looks at single planes, "
+            f"found {asked}"
+        )
+    if asked not in axes:
+        raise ValueError(
+            f"neighbours: expected an axis of the image, which has {axes}, found {asked}; give auto or none"
+        )
+    return asked if asked in found else ""
 
 
 def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list[str]:
@@ -181,16 +185,53 @@ def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list
     return found
 
 
+@dataclass(frozen=True)
+class _Choices:
+    """What was chosen of a channel, as it is cached."""
+
+    rate: float
+    structure: bool
+    neighbours: str | None
+    choice: RateChoice | None
+
+    def plan(self, normalization: Normalization) -> ChannelPlan:
+        return ChannelPlan(normalization, self.rate, self.choice, self.structure, self.neighbours)
+
+    def to_json(self) -> bytes:
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, rate: float | str, letters: str) -> _Choices:
+        """Inverse of `to_json`; a ValueError where these are no choices for such a rate and axes."""
+        choices = TypeAdapter(cls).validate_json(data)
+        wanted = rate
+        if choices.choice is not None:
+            choices.choice.check()
+            wanted = choices.choice.rate if isinstance(rate, str) else float("nan")
+        if choices.rate != wanted or (choices.neighbours or "") not in ("", *letters):
+            raise ValueError(f"choices: expected some for rate {rate} and axes {letters!r}, found {choices}")
+        return choices
+
+
 def _choice_key(
-    tiles: list[NDArray[Any]], normalization: Normalization, settings: RunSettings, codec: Codec
+    tiles: Sample,
+    normalization: Normalization,
+    settings: RunSettings,
+    codec: Codec,
+    candidates: Mapping[str, Sequence[Neighbours]],
 ) -> str:
-    asked = (normalization, RATES, TOLERANCE, settings.rate, settings.structure)
-    return digest(_CHOICE_VERSION, codec.digest, repr(asked), *tiles)
+    asked = (normalization, RATES, TOLERANCE, settings.rate, settings.structure, settings.neighbours)
+    beside = [
+        "" if other is None else other
+        for letter, pairs in candidates.items()
+        for part in ([letter], *pairs)
+        for other in part
+    ]
+    return digest(_CHOICE_VERSION, codec.digest, repr(asked), *tiles.pixels, *beside)
 
 
-def _liveliest(windows: list[NDArray[Any]], normalization: Normalization) -> list[NDArray[Any]]:
+def _liveliest(sample: Sample, normalization: Normalization) -> Sample:
     """The windows with most structure, within a pixel budget: empty ones say nothing about the rate."""
-    filled = [fill_missing(w)[0] for w in windows]
-    filled.sort(key=lambda w: -float(normalization.forward(w).std()))
-    most = max(1, _RATE_PIXELS // filled[0].size)
-    return filled[:most]
+    filled = sample.filled()
+    windows = sorted(filled.windows, key=lambda w: -float(normalization.forward(w.pixels).std()))
+    return filled.only(windows[: max(1, _RATE_PIXELS // windows[0].pixels.size)])

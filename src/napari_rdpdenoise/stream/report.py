@@ -46,6 +46,7 @@ class ChannelReport:
         error: Estimated squared error of the result, in noise variances; None where the rate was given, or
             where neighbouring pixels share their noise and nobody can know.
         structure: Whether structure that the residual holds went back into the image.
+        neighbours: Axis along which the planes before and after were looked at as well; None for none.
     """
 
     channel: int
@@ -55,14 +56,19 @@ class ChannelReport:
     found_residual: float | None
     error: float | None = None
     structure: bool = False
+    neighbours: str | None = None
 
 
-def error_words(error: float | None, structure: bool) -> str:
+_NEIGHBOURS = {"T": "planes before and after in time used", "Z": "planes above and below used"}
+
+
+def error_words(error: float | None, structure: bool, neighbours: str | None = None) -> str:
     """What is expected of a result, in words; empty where there is nothing to say.
 
     Args:
         error: Estimated squared error in noise variances; None, and 0 or less, where it is not known.
         structure: Whether structure that the residual holds goes back into the image.
+        neighbours: Axis along which neighbouring planes are looked at; None for none.
     """
     parts = []
     if error is not None and error > 0:
@@ -70,6 +76,8 @@ def error_words(error: float | None, structure: bool) -> str:
         parts.append(
             f"expected error {abs(decibels):.0f} dB {'below' if decibels >= 0 else 'above'} the noise"
         )
+    if neighbours is not None:
+        parts.append(_NEIGHBOURS[neighbours])
     if structure:
         parts.append("some structure taken from the input")
     return ", ".join(parts)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,8 +14,10 @@ from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Decoded, Latents
 from napari_rdpdenoise.codec.network_input import ALONE, Neighbours, any_of
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
-from napari_rdpdenoise.io import ImageSource, to_output
+from napari_rdpdenoise.io import SelectedSource, to_output
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
+from napari_rdpdenoise.stream.missing import fill_missing
+from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
 
 CACHE_VERSION = "2"  # of what is cached under a key
@@ -68,18 +70,20 @@ class TileTask:
     """What all tiles of a series share.
 
     Attributes:
-        source: Image that ``Work.index`` points into.
+        source: Image that ``Work.index`` points into, and the whole of which neighbours are read from.
         plan: Plan with the channels of the works; ``plan.works`` are not looked at.
         codec: Model that computes.
         cache: Cache of latents, one for all who use the same codec and images; None for none.
         names: Names of the decoders that are wanted.
+        brightness: Brightness of neighbours, one for all who look at the same series.
     """
 
-    source: ImageSource
+    source: SelectedSource
     plan: Plan
     codec: Codec
     cache: LatentCache | None
     names: tuple[str, ...]
+    brightness: Brightness = field(default_factory=Brightness)
 
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
         """Read, encode unless the latents are cached, decode, keep the latents.
@@ -99,8 +103,15 @@ class TileTask:
         """Read one tile with its halo, and its latents where they are cached."""
         raw, missing = fill_missing(self.source.read(work.index, *work.tile.outer))
         channel = self.plan.channels[work.channel]
-        key = latents_key(self.codec.digest, channel, raw)
-        return Item(work, channel, raw, missing, key, self._cached(key, channel, raw.shape))
+        beside = ALONE
+        if channel.neighbours is not None:
+            index, offset = self.source.original(work.index), channel.normalization.noise.offset
+            beside = self.brightness.neighbours(
+                self.source.whole, index, work.tile.outer, channel.neighbours, offset
+            )
+        key = latents_key(self.codec.digest, channel, raw, beside)
+        latents = self._cached(key, channel, raw.shape)
+        return Item(work, channel, raw, missing, key, latents, neighbours=beside)
 
     def _cached(self, key: str, channel: ChannelPlan, shape: tuple[int, ...]) -> Latents | None:
         """Cached latents of a key; what is no latents of such a tile is dropped."""
@@ -170,19 +181,3 @@ def latents_key(
     numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, channel.rate)
     beside = [b"" if other is None else other for other in neighbours] if any_of(neighbours) else []
     return digest(CACHE_VERSION, model_digest, np.array(numbers), raw, *beside)
-
-
-def fill_missing(block: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any] | None]:
-    """Replace NaN and infinities by the block's median.
-
-    Returns:
-        The filled block, and as floats of its shape what was replaced, 0 elsewhere; None if nothing was.
-    """
-    if block.dtype.kind != "f":
-        return block, None
-    missing = ~np.isfinite(block)
-    if not missing.any():
-        return block, None
-    level = np.median(block[~missing]) if not missing.all() else block.dtype.type(0)
-    filled = np.where(missing, level, block).astype(block.dtype)
-    return filled, np.where(missing, block, 0).astype(block.dtype)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec.decoded import Decoded
+from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.nn.decoders.place import plane_seed
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work, decoders_of
@@ -69,7 +70,10 @@ class PairMaker:
 
         cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate
         names = tuple(n for n in decoders_of(series.settings.replace(realism=1.0)) if n in codec.decoders)
-        task = TileTask(series.source, Plan((), {wish.channel: plan}, ()), codec, cache, names)
+        source = SelectedSource(series.source)
+        task = TileTask(
+            source, Plan((), {wish.channel: plan}, ()), codec, cache, names, self.plans.brightness(series)
+        )
         turn = device_turns(codec.device).turn(give_up)
         work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
         item, decoded = task.do(work, turn)

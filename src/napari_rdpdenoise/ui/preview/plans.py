@@ -16,10 +16,13 @@ from napari_rdpdenoise.stream.plan import ChannelPlan
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec, Normalization
+    from napari_rdpdenoise.stream.neighbours import Brightness
+    from napari_rdpdenoise.stream.sample import Sample
 
 __all__ = ["ChannelPlans", "Series", "SeriesKey"]
 
 _KEPT = 256  # channels; each a few numbers
+_LAYERS = 8  # whose brightness is remembered
 _FIRST_RATE = 0.5  # of the first tile, while the rate is being chosen
 
 
@@ -69,8 +72,9 @@ class ChannelPlans:
         self._measured: LRUCache[tuple[Hashable, int, bool], Normalization] = LRUCache(_KEPT)
         self._doubts: LRUCache[tuple[Hashable, str, int], tuple[str, ...]] = LRUCache(_KEPT)
         self._told: LRUCache[tuple[SeriesKey, int], None] = LRUCache(_KEPT)
+        self._brightness: LRUCache[Hashable, Any] = LRUCache(_LAYERS)
         # of the last channel only: its noise, rate and doubts are asked for one after the other
-        self._windows: tuple[tuple[Hashable, int], list[Any]] | None = None
+        self._windows: tuple[tuple[Hashable, int], Sample] | None = None
 
     def quick(self, series: Series, channel: int, codec: Codec) -> tuple[ChannelPlan, bool]:
         """A plan that takes no search, and whether it is final; if not, its rate is a middle one."""
@@ -80,8 +84,8 @@ class ChannelPlans:
         if key in self._plans:
             return self._plans[key], True
         measured = self._measure(series, channel, codec.bounded)
-        windows = self._sample(series, channel)
-        known = prepare.known_plan(windows, measured, series.settings, codec, self._cache)
+        sample = self._sample(series, channel)
+        known = prepare.known_plan(sample, measured, series.settings, codec, self._cache)
         if known is None:
             rate = series.settings.rate
             return ChannelPlan(measured, _FIRST_RATE if isinstance(rate, str) else rate, None), False
@@ -95,8 +99,8 @@ class ChannelPlans:
         """
         from napari_rdpdenoise.stream import prepare
 
-        measured, windows = self._measure(series, channel, codec.bounded), self._sample(series, channel)
-        plan = prepare.plan_channel(windows, measured, series.settings, codec, self._cache, between)
+        measured, sample = self._measure(series, channel, codec.bounded), self._sample(series, channel)
+        plan = prepare.plan_channel(sample, measured, series.settings, codec, self._cache, between)
         self._plans[(series.key, channel)] = plan
         return plan
 
@@ -106,7 +110,7 @@ class ChannelPlans:
 
         key = (series.layer, series.settings.model, channel)
         if key not in self._doubts:
-            windows = self._sample(series, channel)
+            windows = self._sample(series, channel).pixels
             self._doubts[key] = tuple(prepare.doubts(windows, replace(plan, choice=None), codec))
         of_rate = plan.choice.message if plan.choice is not None else None
         return self._doubts[key] + (() if of_rate is None else (of_rate,))
@@ -118,8 +122,17 @@ class ChannelPlans:
         self._told[key] = None
         return before
 
+    def brightness(self, series: Series) -> Brightness:
+        """Brightness of neighbouring planes of the layer, as far as it was measured."""
+        from napari_rdpdenoise.stream.neighbours import Brightness
+
+        if series.layer not in self._brightness:
+            self._brightness[series.layer] = Brightness()
+        return self._brightness[series.layer]
+
     def forget(self, layer: Hashable) -> None:
         """Drop all that is known of a layer."""
+        self._brightness.pop(layer, None)
         _drop(self._plans, lambda key: key[0].layer == layer)
         _drop(self._told, lambda key: key[0].layer == layer)
         _drop(self._measured, lambda key: key[0] == layer)
@@ -132,17 +145,17 @@ class ChannelPlans:
 
         key = (series.layer, channel, bounded)
         if key not in self._measured:
-            self._measured[key] = prepare.measure_channel(self._sample(series, channel), bounded)
+            self._measured[key] = prepare.measure_channel(self._sample(series, channel).pixels, bounded)
         return self._measured[key]
 
-    def _sample(self, series: Series, channel: int) -> list[Any]:
-        from napari_rdpdenoise.stream import prepare
+    def _sample(self, series: Series, channel: int) -> Sample:
+        from napari_rdpdenoise.stream.sample import sample_channel
 
         key = (series.layer, channel)
         if self._windows is None or self._windows[0] != key:
             has_channels = channel_axis(series.source.metadata.axes) is not None
-            windows = prepare.sample_windows(series.source, channel if has_channels else None)
-            self._windows = (key, windows)
+            sample = sample_channel(series.source, channel if has_channels else None)
+            self._windows = (key, sample)
         return self._windows[1]
 
 

@@ -128,6 +128,6 @@ def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float], choice: RateC
         found = choice.found if plan.choice is not None else float(np.interp(plan.rate, rates, residuals))
         parts.append(f"removes {found / max(choice.expected, 1e-6):.2f} × the expected noise (series)")
     if plan is not None:
-        expected = error_words(plan.choice.error if plan.choice else None, plan.structure)
+        expected = error_words(plan.choice.error if plan.choice else None, plan.structure, plan.neighbours)
         parts += [expected] if expected else []
     return ", ".join(parts)

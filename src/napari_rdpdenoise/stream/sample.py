@@ -1,0 +1,120 @@
+"""Windows of a series that stand for all of it, where statistics are taken and choices are made."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.codec.network_input import Neighbours
+from napari_rdpdenoise.io import ImageSource, Index, planes
+from napari_rdpdenoise.stream.missing import fill_missing
+from napari_rdpdenoise.stream.neighbours import Brightness
+
+__all__ = ["Sample", "Window", "sample_channel", "sample_windows"]
+
+_WINDOW = 512  # px, edge of a sample window
+_SAMPLE_PLANES = 8  # per channel, spread over the series
+_SAMPLE_PIXELS = 2_000_000  # per channel
+
+
+class Window(NamedTuple):
+    """A block of one plane.
+
+    Attributes:
+        plane: Index of the plane.
+        y: Rows, px.
+        x: Columns, px.
+        pixels: Raw counts, 2-D.
+    """
+
+    plane: Index
+    y: slice
+    x: slice
+    pixels: NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Windows of one channel, and the series that they are of."""
+
+    source: ImageSource
+    windows: tuple[Window, ...]
+    _brightness: Brightness = field(default_factory=Brightness, compare=False)
+
+    @property
+    def pixels(self) -> list[NDArray[Any]]:
+        """Raw counts of the windows."""
+        return [window.pixels for window in self.windows]
+
+    def filled(self) -> Sample:
+        """The same without missing values."""
+        windows = (window._replace(pixels=fill_missing(window.pixels)[0]) for window in self.windows)
+        return Sample(self.source, tuple(windows), self._brightness)
+
+    def only(self, windows: Sequence[Window]) -> Sample:
+        """Some of the windows."""
+        return Sample(self.source, tuple(windows), self._brightness)
+
+    def neighbours(self, letter: str, offset: float) -> list[Neighbours]:
+        """The same places of the planes before and after, at the brightness of each window's plane.
+
+        Args:
+            letter: Axis along which planes are neighbours.
+            offset: Counts without light.
+        """
+        return [
+            self._brightness.neighbours(self.source, w.plane, (w.y, w.x), letter, offset)
+            for w in self.windows
+        ]
+
+
+def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[Any]]:
+    """Pixels of `sample_channel`."""
+    return sample_channel(source, channel).pixels
+
+
+def sample_channel(source: ImageSource, channel: int | None = None) -> Sample:
+    """Blocks of up to 512x512 px spread over planes and places of one channel; all of it where small.
+
+    Where all of them are blank (padded mosaics, a lamp that comes on late) more places are tried.
+
+    Args:
+        source: Whole series.
+        channel: Number on the channel axis; None where there is none.
+    """
+    windows = _windows(source, channel, _SAMPLE_PLANES)
+    for effort in (4, 16):
+        if not all(_blank(window.pixels) for window in windows):
+            break
+        windows = _windows(source, channel, effort * _SAMPLE_PLANES)
+    return Sample(source, tuple(windows))
+
+
+def _blank(window: NDArray[Any]) -> bool:
+    finite = window[np.isfinite(window)]
+    return finite.size == 0 or bool(finite.min() == finite.max())
+
+
+def _windows(source: ImageSource, channel: int | None, count: int) -> list[Window]:
+    """At least ``count`` windows, on as many planes where there are."""
+    indices = planes(source, None if channel is None else (channel,))
+    height, width = source.shape[-2:]
+    picked = [indices[i] for i in np.unique(np.linspace(0, len(indices) - 1, count).astype(int))]
+    size = (min(height, _WINDOW), min(width, _WINDOW))
+    area = size[0] * size[1]
+    wanted = max(_SAMPLE_PIXELS // area, count) if count > _SAMPLE_PLANES else _SAMPLE_PIXELS // area
+    per_plane = max(1, min(wanted // len(picked), height * width // area))
+    windows = []
+    for number, index in enumerate(picked):
+        for k in range(per_plane):
+            # a low-discrepancy walk (golden ratios) spreads the windows evenly, whatever their number
+            step = number * per_plane + k + 0.5
+            y = int((step * 0.7548776662) % 1 * (height - size[0] + 1))
+            x = int((step * 0.5698402910) % 1 * (width - size[1] + 1))
+            place = slice(y, y + size[0]), slice(x, x + size[1])
+            windows.append(Window(index, *place, source.read(index, *place)))
+    return windows

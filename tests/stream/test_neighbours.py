@@ -1,0 +1,188 @@
+"""Neighbouring planes through the tile loop: read once, at one brightness, and nobody depends on the tiling."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.io import SelectedSource, open_image
+from napari_rdpdenoise.io.array_sink import ArraySink
+from napari_rdpdenoise.lazy import denoise_lazy
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import denoise_stream, make_plan, output_spec
+from napari_rdpdenoise.stream.neighbours import Brightness, PlaneRing, adjacent, neighbour_axes
+
+SETTINGS = RunSettings(device="cpu", rate=0.4, tile=64, halo=192, neighbours="T", structure="none")
+WHOLE = slice(None), slice(None)
+
+
+def movie(shape=(4, 130, 96), seed=0, lamp=()):
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[: shape[-2], : shape[-1]]
+    light = np.broadcast_to(30 + 100 * (np.sin(y / 11) * np.cos(x / 8) > 0.4), shape).astype(float)
+    for plane, factor in enumerate(lamp):
+        light[plane] *= factor
+    return (100 + 2 * rng.poisson(light)).astype(np.uint16)
+
+
+class Counted:
+    """A source that counts how many pixels of each plane were read."""
+
+    def __init__(self, source):
+        self._source, self.read_of = source, {}
+        self.shape, self.dtype, self.metadata = source.shape, source.dtype, source.metadata
+
+    def read(self, index, y, x):
+        block = self._source.read(index, y, x)
+        self.read_of[index] = self.read_of.get(index, 0) + block.size
+        return block
+
+    def close(self):
+        self._source.close()
+
+    def fingerprint(self):
+        return self._source.fingerprint()
+
+
+def run(source, settings, codec, **options):
+    source = open_image(source) if isinstance(source, np.ndarray) else source
+    sink = ArraySink(output_spec(source, settings))
+    steps = denoise_stream(source, sink, settings, codec=codec, **options)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return sink.array, end.value
+
+
+def test_adjacent_planes_lie_one_step_along_the_axis():
+    assert neighbour_axes("TCZYX", (5, 2, 1, 8, 8)) == "T"
+    assert neighbour_axes("ZTYX", (5, 2, 8, 8)) == "TZ"
+    assert neighbour_axes("CYX", (5, 8, 8)) == ""
+    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (0, 1, 2), "T") == (None, (1, 1, 2))
+    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (4, 1, 1), "Z") == ((4, 1, 0), (4, 1, 2))
+    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (4, 1, 2), "T") == ((3, 1, 2), None)
+
+
+def test_neighbours_change_the_result_and_tiles_agree(tiny_series_codec):
+    array = movie()
+    exact = SETTINGS.replace(dtype="float32")
+    tiled, report = run(array, exact, tiny_series_codec)
+    whole, _ = run(array, exact.replace(tile=1024), tiny_series_codec)
+    alone, _ = run(array, exact.replace(neighbours="none"), tiny_series_codec)
+    assert report.channels[0].neighbours == "T"
+    assert np.quantile(np.abs(tiled - whole), 0.999) <= 1e-4 * np.ptp(array)
+    assert np.abs(tiled - alone).max() > 1
+
+
+def test_parts_agree_with_the_whole_series(tiny_series_codec):
+    array = movie()
+    whole, _ = run(array, SETTINGS, tiny_series_codec)
+    part, _ = run(array, SETTINGS.replace(time=(1, 3)), tiny_series_codec)
+    np.testing.assert_array_equal(part, whole[1:3])
+
+
+@pytest.mark.parametrize("shape", [(130, 96), (1, 130, 96)])
+def test_a_plane_by_itself_works(shape, tiny_series_codec):
+    settings = SETTINGS.replace(neighbours="auto")
+    found, report = run(movie(shape), settings, tiny_series_codec)
+    alone, _ = run(movie(shape), SETTINGS.replace(neighbours="none"), tiny_series_codec)
+    np.testing.assert_array_equal(found, alone)
+    assert report.channels[0].neighbours is None
+
+
+def test_cache_lazy_and_order_give_the_same(tiny_series_codec, tmp_path):
+    array, cache = movie(), LatentCache(folder=tmp_path)
+    expected, first = run(array, SETTINGS, tiny_series_codec, cache=cache)
+    again, second = run(array, SETTINGS, tiny_series_codec, cache=cache)
+    np.testing.assert_array_equal(again, expected)
+    assert (first.cache_hits, second.cache_hits) == (0, second.tiles)
+    changed = array.copy()
+    changed[3] = movie(seed=9)[3]
+    _, third = run(changed, SETTINGS, tiny_series_codec, cache=cache)
+    assert third.cache_hits < second.cache_hits - len(array)  # a neighbour's pixels are part of the key
+    lazy = denoise_lazy(open_image(array), SETTINGS, codec=tiny_series_codec)
+    assert np.mean(np.asarray(lazy) != expected) < 1e-3  # sums of other batches may round otherwise
+
+
+def test_every_plane_is_read_once(tiny_series_codec):
+    array = movie((3, 2, 130, 96)).reshape(3, 2, 130, 96)
+    source = Counted(open_image(array, "TZYX"))
+    run(source, SETTINGS, tiny_series_codec)
+    sampled = Counted(open_image(array, "TZYX"))
+    list(make_plan(sampled, SETTINGS, tiny_series_codec))
+    for index, pixels in source.read_of.items():
+        assert pixels - sampled.read_of.get(index, 0) == 130 * 96
+
+
+def test_the_ring_gives_what_the_source_gives():
+    array = movie((6, 40, 50))
+    ring = PlaneRing(open_image(array))
+    for index in (0, 1, 2, 1, 5, 0, 3):
+        np.testing.assert_array_equal(ring.read((index,), slice(3, 20), slice(7, 50)), array[index, 3:20, 7:])
+    assert PlaneRing.fits(open_image(array))
+
+
+def test_neighbours_come_at_the_brightness_of_the_plane():
+    array = movie((3, 256, 200), lamp=(0.5, 1.0, 1.6))
+    source, brightness = open_image(array), Brightness()
+    window = slice(30, 90), slice(20, 100)
+    before, after = brightness.neighbours(source, (1,), window, "T", 100.0)
+    light = array[1][window].mean() - 100
+    assert before.mean() - 100 == pytest.approx(light, rel=0.03)
+    assert after.mean() - 100 == pytest.approx(light, rel=0.03)
+    assert before.dtype == np.float32
+    assert brightness.neighbours(source, (2,), window, "T", 100.0)[1] is None
+
+
+def test_the_brightness_of_large_planes_is_measured_on_windows():
+    array = np.tile(movie((64, 64)), (2, 20, 20))
+    array[1] = 100 + (array[1] - 100) // 2
+    source = Counted(open_image(array))
+    assert Brightness().factor(source, (0,), (1,), 100.0) == pytest.approx(2, rel=0.03)
+    assert source.read_of[(0,)] < 1280 * 1280
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_a_frame_that_was_not_taken_is_no_neighbour(value, tiny_series_codec):
+    array = movie()
+    array[2] = value
+    before, after = Brightness().neighbours(open_image(array), (1,), WHOLE, "T", 100.0)
+    assert before is not None
+    assert after is None
+    missing = array.astype(np.float32)
+    missing[2] = np.nan
+    assert Brightness().neighbours(open_image(missing), (1,), WHOLE, "T", 100.0)[1] is None
+
+
+def test_missing_values_of_a_neighbour_are_filled():
+    array = movie().astype(np.float32)
+    array[2, 10:20, 10:20] = np.nan
+    _, after = Brightness().neighbours(open_image(array), (1,), WHOLE, "T", 100.0)
+    assert np.isfinite(after).all()
+
+
+def test_the_light_of_a_plane_stays_its_own(tiny_series_codec):
+    array, exact = movie(lamp=(1.0, 0.5, 1.5, 0.7)), SETTINGS.replace(dtype="float32")
+    found, _ = run(array, exact, tiny_series_codec)
+    alone, _ = run(array, exact.replace(neighbours="none"), tiny_series_codec)
+    light = (found.astype(float).mean((1, 2)) - 100) / (alone.astype(float).mean((1, 2)) - 100)
+    assert light == pytest.approx(np.ones(4), abs=0.01)
+
+
+def test_what_cannot_be_is_refused_in_words(tiny_codec, tiny_series_codec):
+    with pytest.raises(ValueError, match="neighbours: expected auto or none for model tiny, which looks at"):
+        run(movie(), SETTINGS, tiny_codec)
+    with pytest.raises(ValueError, match="neighbours: expected an axis of the image, which has TYX, found Z"):
+        run(movie(), SETTINGS.replace(neighbours="Z"), tiny_series_codec)
+    _, report = run(movie(), SETTINGS.replace(neighbours="auto"), tiny_codec)
+    assert report.channels[0].neighbours is None
+
+
+def test_a_selection_of_another_source_selects_the_same():
+    array = movie((4, 40, 50))
+    chosen = SelectedSource(open_image(array), time=(2, 4))
+    other = chosen.over(open_image(array + 1))
+    np.testing.assert_array_equal(other.read((0,), *WHOLE), chosen.read((0,), *WHOLE) + 1)
+    assert chosen.whole is not other.whole
