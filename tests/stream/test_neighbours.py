@@ -1,4 +1,4 @@
-"""Neighbouring planes through the tile loop: read once, at one brightness, and nobody depends on the tiling."""
+"""Neighbouring planes through the tile loop: read once, at one brightness, whatever the tiling."""
 
 from __future__ import annotations
 

@@ -44,7 +44,17 @@ def changed(**fields):
 
 
 def edited(**fields):
-    """A choice with other fields."""
+    """A choice of the rate with other fields."""
+
+    def edit(value):
+        kept = json.loads(value)
+        return json.dumps({**kept, "choice": {**kept["choice"], **fields}}).encode()
+
+    return edit
+
+
+def other(**fields):
+    """Choices with other fields."""
     return lambda value: json.dumps({**json.loads(value), **fields}).encode()
 
 
@@ -83,6 +93,9 @@ WRONG_CHOICES = {
     "text as rate": edited(rate="high"),
     "curve of pairs": edited(curve=[[0, 1]]),
     "no curve": edited(curve=None),
+    "another rate than its own": other(rate=0.123),
+    "no choice": other(choice=None),
+    "neighbours that the image does not have": other(neighbours="Z"),
     "not UTF-8": lambda _: b"\xff\xfe\x00",
 }
 
@@ -116,8 +129,7 @@ def check(codec, folder, wrong, of_kind):
         assert bad.get(key) == LatentCache(folder=folder / "bad").get(key) == kept[key]
 
 
-@pytest.mark.parametrize("wrong", [b"", b"structural", b"{}"])
-def test_a_wrong_choice_of_structure_does_not_matter(tiny_codec, tmp_path, wrong, monkeypatch):
-    settings = SETTINGS.replace(rate=0.4)
-    monkeypatch.setitem(globals(), "SETTINGS", settings)
-    check(tiny_codec, tmp_path, lambda _: wrong, lambda value: value in (b"structure", b"none"))
+@pytest.mark.parametrize("wrong", [lambda _: b"", other(rate=0.9), other(neighbours="T"), other(structure=7)])
+def test_wrong_choices_beside_a_given_rate_do_not_matter(tiny_codec, tmp_path, wrong, monkeypatch):
+    monkeypatch.setitem(globals(), "SETTINGS", SETTINGS.replace(rate=0.4))
+    check(tiny_codec, tmp_path, wrong, is_choice)
