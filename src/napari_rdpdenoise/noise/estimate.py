@@ -40,7 +40,8 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     The filter sees fine noise only: where neighbouring pixels share theirs, the variance is raised.
 
     Args:
-        planes: Arrays (rows, columns) of one channel, raw counts, any real dtype; NaN is left out.
+        planes: Arrays (rows, columns) of one channel, raw counts, any real dtype; NaN, infinities and what
+            masked arrays mask are left out.
         max_pixels: Number of pixels that are used at most; larger samples are thinned by whole windows.
 
     Raises:
@@ -51,6 +52,7 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     for plane in planes:
         if plane.ndim != 2:
             raise ValueError(f"planes must hold 2-D arrays, found shape {plane.shape}; pass plane by plane")
+    planes = [_unmasked(plane) for plane in planes]
     (low, top), windows = _range(planes), _thinned(planes, max_pixels)
     sample = _sample(windows, low, top)
     noise, reason = _line_model(sample)
@@ -126,6 +128,21 @@ def _gaussian(planes: Sequence[NDArray], sample: _Sample) -> NoiseModel:
     return NoiseModel(0.0, offset, sigma, (*sample.notes, "a single Gaussian noise level is used"))
 
 
+def _unmasked(plane: NDArray[Any]) -> NDArray[Any]:
+    """A plane with NaN in the place of what is masked."""
+    if not np.ma.is_masked(plane):
+        return np.asarray(plane)
+    return np.where(np.ma.getmaskarray(plane), np.nan, np.asarray(plane, np.float64))
+
+
+def _is_whole(plane: NDArray[Any]) -> bool:
+    """Whether all values are whole numbers, whatever the dtype: then rounding is part of the noise."""
+    if plane.dtype.kind != "f":
+        return True
+    values = plane[np.isfinite(plane)]
+    return bool(values.size and (values == np.rint(values)).all())
+
+
 def _range(planes: Sequence[NDArray]) -> tuple[float, float]:
     """Smallest and largest finite value; (0, 0) if there is none."""
     finite = [p[np.isfinite(p)] for p in planes]
@@ -148,7 +165,7 @@ def _thinned(planes: Sequence[NDArray], max_pixels: int) -> list[NDArray]:
 def _sample(planes: Sequence[NDArray], low: float, top: float) -> _Sample:
     """Filter the planes, but for pixels at a clipped end of the range ``low`` to ``top`` and next to one."""
     means, highs, clipped, total, dark_end = [], [], 0, 0, False
-    integer = all(np.issubdtype(p.dtype, np.integer) for p in planes)
+    integer = all(_is_whole(p) for p in planes)
     for plane in planes:
         if min(plane.shape) < 8:
             continue

@@ -1,0 +1,333 @@
+"""What is not image: how often image is taken for it, and how much of it is missed.
+
+False alarms are counted on real images (the folders of training images, series and stacks; never the test
+images) and on simulated ones that look like defects and are none. Misses are counted on defects of known
+place, put into simulated exposures. A pixel is missed if it is a defect and not found, and false if it is
+found and no defect.
+
+    python benchmarks/invalid.py [--limit 40]
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from benchmarks.common import data_folder, execute, markdown, parser
+from napari_rdpdenoise.noise.invalid import Screened, screen_sample
+
+SIZE = 256  # px
+GAIN, OFFSET, READ = 2.0, 100.0, 3.0  # counts per photo-electron, counts, counts rms
+Mask = NDArray[np.bool_]
+Image = NDArray[Any]
+Put = Callable[[Image, np.random.Generator], tuple[Image, Mask]]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A kind of defect.
+
+    Attributes:
+        name: Name in the table.
+        put: Function that puts it into an exposure (float, counts); gives the image and where it is.
+        dtype: Number type of the image.
+        defect: Whether it is a defect of the camera, else a value that is no image.
+        offset: Counts at zero light.
+    """
+
+    name: str
+    put: Put
+    dtype: type = np.uint16
+    defect: bool = False
+    offset: float = OFFSET
+
+
+@cache
+def _light(seed: int) -> Image:
+    """Photo-electrons of a field of cells and filaments."""
+    from napari_rdpdenoise.samples import GAIN as SAMPLE_GAIN
+    from napari_rdpdenoise.samples import OFFSET as SAMPLE_OFFSET
+    from napari_rdpdenoise.samples import simulate_timelapse
+
+    clean = simulate_timelapse((1, SIZE, SIZE), photons=80, seed=seed).clean[0]
+    return np.asarray((clean - SAMPLE_OFFSET) / SAMPLE_GAIN, np.float64)
+
+
+def exposure(seed: int, offset: float = OFFSET) -> Image:
+    """Counts of a simulated exposure, not rounded."""
+    rng = np.random.default_rng(seed)
+    light = _light(seed)
+    return offset + GAIN * rng.poisson(light) + rng.normal(0, READ, light.shape)
+
+
+def _region(shape: str, rng: np.random.Generator) -> Mask:
+    y, x = np.mgrid[:SIZE, :SIZE]
+    lost = np.zeros((SIZE, SIZE), bool)
+    first, other = (int(rng.integers(20, SIZE // 2)) for _ in range(2))
+    if shape == "border":
+        lost[:first] = lost[:, -other:] = True
+    elif shape == "strip":
+        lost[: 1 + first % 6] = True
+    elif shape == "triangle":
+        lost = y + x < SIZE // 2 + first
+    elif shape == "circle":
+        lost = np.hypot(y - SIZE / 2, x - SIZE / 2) > SIZE / 2 - 10
+    elif shape == "holes":
+        for cy, cx in rng.integers(0, SIZE, (12, 2)):
+            lost |= np.hypot(y - cy, x - cx) < 4 + cx % 9
+    elif shape == "lines":
+        lost[first] = lost[:, other] = lost[SIZE - first] = True
+    elif shape == "slanted line":
+        lost = np.abs(y - x * first / SIZE - other) < 0.7
+    elif shape == "grid":
+        lost[::32] = lost[:, ::40] = True
+    elif shape == "bar":
+        lost[SIZE - 24 : SIZE - 18, SIZE - 90 : SIZE - 14] = True
+    elif shape == "frame":
+        lost[first : first + 60, other : other + 60] = True
+        lost[first + 2 : first + 58, other + 2 : other + 58] = False
+    elif shape == "text":
+        lost = _text() > 127
+    else:
+        raise ValueError(shape)
+    return lost
+
+
+@cache
+def _text() -> Image:
+    from PIL import Image as Pictures
+    from PIL import ImageDraw, ImageFont
+
+    picture = Pictures.new("L", (SIZE, SIZE))
+    ImageDraw.Draw(picture).text((12, 12), "00:12:45.3  5 um", 255, font=ImageFont.load_default(18))
+    return np.asarray(picture)
+
+
+def fill(value: float, shape: str) -> Put:
+    """A region of one value."""
+
+    def put(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
+        lost = _region(shape, rng)
+        return np.where(lost, value, image), lost
+
+    return put
+
+
+def _smooth_text(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
+    share = _text() / 255.0
+    return image * (1 - share) + 65535 * share, share > 0.05
+
+
+def _turned(order: int) -> Put:
+    def put(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
+        angle = float(rng.uniform(5, 40))
+        mode = "constant" if order == 3 else "grid-constant"  # a spline of zeros rings
+        turned = ndimage.rotate(image, angle, reshape=False, order=order, mode=mode)
+        inside = ndimage.rotate(np.ones_like(image), angle, reshape=False, order=order, mode=mode)
+        return turned, inside < 0.9
+
+    return put
+
+
+def _points(share: float, strength: float, sign: int = 1) -> Put:
+    def put(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
+        lost = rng.random(image.shape) < share
+        sigma = np.sqrt(READ**2 + GAIN * np.maximum(image - OFFSET, 0))
+        return np.clip(image + sign * lost * strength * sigma, 0, 65535), lost
+
+    return put
+
+
+def _tracks(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
+    lost = np.zeros(image.shape, bool)
+    for y, x in rng.integers(10, SIZE - 10, (10, 2)):
+        length, angle = int(rng.integers(2, 9)), rng.uniform(0, np.pi)
+        for step in range(length):
+            lost[int(y + step * np.sin(angle)), int(x + step * np.cos(angle))] = True
+    return image + lost * rng.uniform(300, 5000, image.shape), lost
+
+
+def members() -> list[Member]:
+    """All kinds of defects that are tried."""
+    shapes = ("border", "strip", "triangle", "circle", "holes", "lines", "slanted line", "grid")
+    codes: list[tuple[float, type]] = [
+        (0, np.uint16),
+        (65535, np.uint16),
+        (0, np.uint8),
+        (255, np.uint8),
+        (-1, np.int16),
+    ]
+    codes += [(-9999, np.float32), (0, np.float32), (1e30, np.float32), (32767, np.int16)]
+    found = [
+        Member(
+            f"{shape} of {value:g}, {np.dtype(dtype).name}", fill(value, shape), dtype, offset=_offset(dtype)
+        )
+        for value, dtype in codes
+        for shape in shapes
+    ]
+    found += [Member(f"{shape} of 65535", fill(65535, shape)) for shape in ("bar", "frame", "text")]
+    found += [Member(f"{shape} of 255 in 16 bits", fill(255, shape)) for shape in ("bar", "frame", "text")]
+    found += [Member(f"{s} of 255, uint8", fill(255, s), np.uint8, offset=10) for s in ("bar", "text")]
+    found.append(Member("smooth text of 65535", _smooth_text))
+    found += [Member(f"turned, order {order}", _turned(order)) for order in (0, 1, 3)]
+    found += [Member(f"turned, order {order}, float32", _turned(order), np.float32) for order in (0, 1)]
+    found.append(Member("border of the background's level", fill(OFFSET + 13, "border")))
+    for share, strength in ((1e-4, 12), (1e-4, 1000), (1e-3, 30), (1e-2, 30), (3e-2, 100)):
+        name = f"hot, {100 * share:g} %, {strength} noise sd"
+        found.append(Member(name, _points(share, strength), defect=True))
+    found.append(Member("cold, 0.1 %, 20 noise sd", _points(1e-3, 20, -1), defect=True))
+    found.append(Member("tracks of cosmic rays", _tracks, defect=True))
+    return found
+
+
+def _offset(dtype: type) -> float:
+    return 20.0 if np.dtype(dtype).itemsize == 1 else OFFSET
+
+
+def as_stored(image: Image, dtype: type) -> Image:
+    """Counts in a number type."""
+    if np.dtype(dtype).kind == "f":
+        return image.astype(dtype)
+    limits = np.iinfo(np.dtype(dtype).name)
+    return np.clip(np.rint(image), limits.min, limits.max).astype(dtype)
+
+
+def innocent(seed: int) -> Iterator[tuple[str, Image]]:
+    """Simulated images without defects that look like some."""
+    rng = np.random.default_rng(seed)
+    light = _light(seed)
+    counts = rng.poisson(light)
+    yield "black background, 8 bits", as_stored(2 * counts - 20, np.uint8)
+    yield "thresholded background, float32", np.maximum(exposure(seed) - 130, 0).astype(np.float32)
+    for top in (255, 4095):
+        dtype = np.uint8 if top == 255 else np.uint16
+        stretched = exposure(seed) * top / np.quantile(exposure(seed), 0.98)
+        yield f"saturated cells, top {top}", as_stored(np.minimum(stretched, top), dtype)
+    for mean in (0.02, 0.1, 0.5):
+        photons = rng.poisson(light * mean / light.mean())
+        yield f"photon counting, {mean:g} a pixel", as_stored(photons, np.uint8)
+        yield f"photon counting x 37, {mean:g} a pixel", as_stored(37 * photons, np.uint8)
+    events = rng.poisson(light * 0.05 / light.mean()) * rng.exponential(300, light.shape)
+    multiplied = 100 + events + rng.normal(0, 10, light.shape)
+    yield "photon counting, electron-multiplying", as_stored(multiplied, np.uint16)
+    for sigma in (0.7, 1.0, 1.4):
+        for strength in (50, 1000, 20000):
+            name = f"spots, sigma {sigma:g} px, {strength} photons"
+            yield name, as_stored(_spots(sigma, strength, rng), np.uint16)
+
+
+def _spots(sigma: float, photons: float, rng: np.random.Generator) -> Image:
+    places = np.zeros((SIZE * 5, SIZE * 5))
+    for y, x in rng.integers(40, SIZE * 5 - 40, (120, 2)):
+        places[y, x] += photons
+    blurred = ndimage.gaussian_filter(places, sigma * 5)
+    light = 5 + blurred.reshape(SIZE, 5, SIZE, 5).sum((1, 3))
+    return OFFSET + GAIN * rng.poisson(light) + rng.normal(0, READ, light.shape)
+
+
+def real_images(limit: int | None) -> Iterator[tuple[str, list[Image]]]:
+    """Folder or file, and the planes of an image; never the test images."""
+    from skimage.io import imread
+
+    data = data_folder()
+    if data is None:
+        raise FileNotFoundError("no folder of images: set RDPDENOISE_DATA to the folder that holds data/")
+    folder = data / "data"
+    found: list[Path] = sorted((folder / "train").rglob("*.png"))
+    found += sorted((folder / "series").glob("*.tif")) + sorted((folder / "stacks").glob("*.tif"))
+    for path in found if limit is None else found[:: max(1, len(found) // limit)]:
+        image = imread(path)
+        if path.suffix == ".png":
+            yield path.relative_to(folder / "train").parts[0], [image if image.ndim == 2 else image[..., 0]]
+        else:
+            planes = image.reshape(-1, *image.shape[-2:])
+            yield path.parent.name, list(planes[np.linspace(0, len(planes) - 1, 8).astype(int)])
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """All counts."""
+    real: dict[str, list[float]] = {}
+    for name, planes in real_images(options.limit):
+        rule, sample = screen_sample(planes)
+        row = real.setdefault(name, [0, 0, 0, 0])
+        row[0] += 1
+        row[1] += sum(plane.size for plane in planes)
+        row[2] += bool(rule.values)
+        row[3] += _count(sample, "defects")
+    simulated = [_innocent_row(seed) for seed in range(options.seeds)]
+    return {
+        "real": real,
+        "innocent": {name: [part[name] for part in simulated] for name in simulated[0]},
+        "members": {m.name: [_missed(m, seed) for seed in range(options.seeds)] for m in members()},
+    }
+
+
+def _innocent_row(seed: int) -> dict[str, list[float]]:
+    rows = {}
+    for name, image in innocent(seed):
+        rule, sample = screen_sample([image])
+        rows[name] = [float(len(rule.values)), float(_count(sample, "defects")), float(image.size)]
+    return rows
+
+
+def _missed(member: Member, seed: int) -> list[float]:
+    """Share of the defect that is missed, and share of the image that is taken for one."""
+    image, lost = member.put(exposure(seed, member.offset), np.random.default_rng([seed, 1]))
+    _, (found,) = screen_sample([as_stored(image, member.dtype)])
+    marked = np.zeros(lost.shape, bool) if found.invalid is None else found.invalid
+    return [float(np.mean(~marked[lost])), float(np.mean(marked[~lost]))]
+
+
+def _count(sample: list[Screened], kind: str) -> int:
+    masks = [getattr(part, kind) for part in sample]
+    return sum(int(mask.sum()) for mask in masks if mask is not None)
+
+
+def table(result: dict[str, Any]) -> str:
+    """False alarms and misses."""
+    real = [
+        (name, str(int(n)), str(int(values)), _per_megapixel(defects, pixels))
+        for name, (n, pixels, values, defects) in result["real"].items()
+    ]
+    innocent_rows = [
+        (
+            name,
+            str(int(sum(r[0] for r in rows))),
+            _per_megapixel(sum(r[1] for r in rows), sum(r[2] for r in rows)),
+        )
+        for name, rows in result["innocent"].items()
+    ]
+    missed = [
+        (name, f"{100 * np.mean([r[0] for r in rows]):.2f} %", f"{100 * np.mean([r[1] for r in rows]):.3f} %")
+        for name, rows in result["members"].items()
+    ]
+    return "\n\n".join(
+        (
+            markdown(("real images", "images", "with a value found", "defects per megapixel"), real),
+            markdown(("simulated, without defects", "values found", "defects per megapixel"), innocent_rows),
+            markdown(("defect", "missed", "false"), missed),
+        )
+    )
+
+
+def _per_megapixel(count: float, pixels: float) -> str:
+    return f"{1e6 * count / pixels:.1f}"
+
+
+def main() -> None:
+    """Measure and keep the result."""
+    options = parser(__doc__)
+    options.add_argument("--seeds", type=int, default=3, help="simulated images of each kind")
+    execute("invalid", measure, options.parse_args())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,252 @@
+"""Values that stand for "no image here": borders of registration and stitching, masks, labels burnt in.
+
+Such a value fills regions, and the image beside a region does not know of it: right at its edge the image is
+as far from the value as a few pixels further out. Where light fades to black, or saturates, it comes nearer
+to the value with every pixel, or noise scatters it about the value. That comparison, made on all edges in a
+sample of the series, decides for each value; no list of usual values is needed, and black backgrounds and
+saturated cells stay image.
+
+::
+
+    value of the image        ......::''':..::.   a mask: as far away at ring 1 as at ring 4
+                        ______|
+                        ________....:::''''''''   light that fades: near at ring 1, far at ring 4
+      ring                    1 2 3 4
+
+Interpolation mixes the value into ring 1, not further: then ring 2 is looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+_REGION = 6  # px of a region; less is left to `outliers`
+_LEAST = 24  # px in regions and px beside them, over the whole sample, by which a value is judged
+_TRIED = 8  # values of most equal neighbours that are judged, beside the smallest and the largest
+_IN_REGIONS = 0.5  # share of a value's pixels that must be in regions
+_CLEAR = 3.0  # noise standard deviations, or steps, from the value to half of the pixels beside it
+_NEAR = 0.1  # largest share of those within one and a half
+_SHARP = 0.7  # least distance of ring 1 over that of ring 4
+_MIXED, _MIXED_SHARP = 0.3, 0.85  # of ring 1, and of ring 2, where interpolation mixed them
+_SIDES = 0.02  # least share of ring 1 on either side of a value amid the noise
+_BETWEEN, _OFTEN = 0.85, 0.1  # of the way to the image, and share of ring 1 nearer than that, if mixed
+_FLAT_ELSEWHERE = 0.2  # share of 3x3 constant places beside the value from which constancy means nothing
+_APART = 5.0  # noise standard deviations to the rest of the sample, where no edge is in it
+_LEFT = 256  # px of image that must remain
+_EIGHT = np.ones((3, 3), bool)
+_AWAY = 4  # rings
+
+
+@dataclass(frozen=True)
+class FillValue:
+    """A value that is not image.
+
+    Attributes:
+        value: Counts.
+        mixed: Whether interpolation mixed it into the image beside its regions.
+        amid: Whether the image reaches it as well, so that only its regions are not image.
+    """
+
+    value: float
+    mixed: bool = False
+    amid: bool = False
+
+
+def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
+    """Values that are not image, from a sample of one channel.
+
+    Args:
+        windows: 2-D arrays of raw counts, any real dtype; NaN and infinities are not looked at.
+
+    Returns:
+        Values in ascending order; empty where all is image.
+    """
+    looked_at = [_Window(np.asarray(w)) for w in windows if min(w.shape) > 2 * _AWAY]
+    suspects = [value for value in _candidates([w.plane for w in looked_at]) if _is_suspect(looked_at, value)]
+    found = [_judge(looked_at, [v for v in suspects if v != value], value) for value in sorted(suspects)]
+    return tuple(fill for fill in found if fill is not None)
+
+
+def describe_fill_value(windows: Sequence[NDArray[Any]], value: float) -> FillValue:
+    """A value that somebody says is not image, with what the sample tells of its edges."""
+    looked_at = [_Window(np.asarray(w)) for w in windows if min(w.shape) > 2 * _AWAY]
+    at = [w.plane == value for w in looked_at]
+    return FillValue(value, _edges(looked_at, at, at, (), value).mixed)
+
+
+def _candidates(windows: Sequence[NDArray[Any]]) -> list[float]:
+    """Values that equal neighbours share most often, and the ends; most frequent first."""
+    equal = [w[:, 1:][w[:, 1:] == w[:, :-1]] for w in windows] + [w[1:][w[1:] == w[:-1]] for w in windows]
+    flat = np.concatenate(equal) if equal else np.empty(0)
+    flat = flat[np.isfinite(flat)]
+    if flat.size == 0:
+        return []
+    values, counts = np.unique(flat, return_counts=True)
+    often = counts >= _REGION
+    values, counts = values[often], counts[often]
+    chosen = set(np.argsort(-counts)[:_TRIED].tolist())
+    if values.size:
+        chosen |= {0, values.size - 1}
+    return [float(values[i]) for i in sorted(chosen, key=lambda i: -int(counts[i]))]
+
+
+class _Window:
+    """A window of the sample, and what does not depend on the value that is judged."""
+
+    def __init__(self, plane: NDArray[Any]) -> None:
+        self.plane = plane
+        self.finite = np.isfinite(plane)
+        self.step = _step([plane[self.finite]])
+        z = np.where(self.finite, plane, 0).astype(np.float64)
+        # [1 -2 1] x [1 -2 1]: blind to planes and ramps; noise gain 1
+        rows = z[2:] - 2 * z[1:-1] + z[:-2]
+        self.high = np.zeros(z.shape)
+        self.high[1:-1, 1:-1] = (rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]) / 6
+        across = (z[:, 1:-1] == z[:, 2:]) & (z[:, 1:-1] == z[:, :-2])
+        self.flat = np.zeros(z.shape, bool)
+        same = (z[1:-1, 1:-1] == z[2:, 1:-1]) & (z[1:-1, 1:-1] == z[:-2, 1:-1])
+        self.flat[1:-1, 1:-1] = across[1:-1] & across[2:] & across[:-2] & same
+
+
+@dataclass(frozen=True)
+class _Edges:
+    """What stands beside a value's regions, over a whole sample.
+
+    ``rings`` hold the distance to the value, counts with a sign, of pixels 1, 2 and 4 px away; ``sigma`` is
+    the noise of the image near the regions, ``step`` the usual distance of one possible value to the next,
+    counts; ``flat`` is the share of 3x3 constant places in the rest of the image, ``left`` its pixels.
+    """
+
+    rings: tuple[NDArray[np.float64], ...]
+    sigma: float
+    step: float
+    flat: float
+    left: int
+
+    @property
+    def mixed(self) -> bool:
+        """Whether ring 1 is often between the value and the image."""
+        near, _, away = (np.abs(ring) for ring in self.rings)
+        if not near.size or not away.size:
+            return False
+        between = _BETWEEN * float(np.median(away))
+        return float(np.mean(near < between)) - float(np.mean(away < between)) > _OFTEN
+
+
+def _is_suspect(windows: Sequence[_Window], value: float) -> bool:
+    """Whether a value fills regions, and the pixels beside it are not mostly the next value."""
+    at = [w.plane == value for w in windows]
+    inside = sum(int(_large(places).sum()) for places in at)
+    enough = inside >= max(_LEAST, _IN_REGIONS * sum(int(places.sum()) for places in at))
+    return enough and not _fades(windows, at)
+
+
+def _judge(windows: Sequence[_Window], others: Sequence[float], value: float) -> FillValue | None:
+    """The value as one that is not image; None where it is image. ``others`` are not looked at."""
+    at = [w.plane == value for w in windows]
+    edges = _edges(windows, at, [_large(places) for places in at], others, value)
+    # without noise a constant place is nothing special, nor where there are others
+    if edges.left < _LEFT or edges.flat > _FLAT_ELSEWHERE or edges.sigma == 0:
+        return None
+    if len(edges.rings[0]) == 0:
+        return FillValue(value) if _stands_apart(windows, others, value, edges.sigma) else None
+    if min(len(edges.rings[0]), len(edges.rings[-1])) < _LEAST:
+        return None
+    apart = _is_apart(edges)
+    return FillValue(value, edges.mixed, not apart) if apart or _is_amid(edges) else None
+
+
+def _fades(windows: Sequence[_Window], at: Sequence[NDArray[np.bool_]]) -> bool:
+    """Whether most pixels beside a value are the very next one: all that it takes for most values."""
+    gaps = [np.empty(0)]
+    for window, places in zip(windows, at, strict=True):
+        for one, other in ((np.s_[:, 1:], np.s_[:, :-1]), (np.s_[1:], np.s_[:-1])):
+            edge = places[one] ^ places[other]
+            pair = window.plane[one][edge].astype(np.float64), window.plane[other][edge].astype(np.float64)
+            gaps.append(np.abs(pair[0] - pair[1]))
+    gap = np.concatenate(gaps)
+    gap = gap[np.isfinite(gap)]
+    return bool(gap.size and np.median(gap) <= 1.5 * max(w.step for w in windows))
+
+
+def _is_apart(edges: _Edges) -> bool:
+    """Whether the image beside a value is far from it, and as far as further out."""
+    near, further, away = (np.abs(ring) for ring in edges.rings)
+    one, two, four = (float(np.median(ring)) for ring in (near, further, away))
+    unit = max(edges.sigma, edges.step)
+    if one >= _SHARP * four and _is_far(near, unit):
+        return True
+    return one >= _MIXED * four and two >= _MIXED_SHARP * four and _is_far(further, unit)
+
+
+def _is_far(distances: NDArray[np.float64], unit: float) -> bool:
+    return float(np.median(distances)) >= _CLEAR * unit and float(np.mean(distances <= 1.5 * unit)) <= _NEAR
+
+
+def _is_amid(edges: _Edges) -> bool:
+    """Whether the noise beside a value is on both sides of it: no end at which a camera clips."""
+    near, _, away = (np.abs(ring) for ring in edges.rings)
+    below, one = float(np.mean(edges.rings[0] < 0)), float(np.median(near))
+    noisy = edges.sigma >= 2 * edges.step and one >= _CLEAR * edges.step
+    return noisy and one >= _SHARP * float(np.median(away)) and _SIDES <= below <= 1 - _SIDES
+
+
+def _edges(
+    windows: Sequence[_Window],
+    at: Sequence[NDArray[np.bool_]],
+    regions: Sequence[NDArray[np.bool_]],
+    others: Sequence[float],
+    value: float,
+) -> _Edges:
+    rings: list[list[NDArray[np.float64]]] = [[], [], []]
+    beside, anywhere, levels, flat, left = [], [], [np.empty(0)], 0, 0
+    for window, places, region in zip(windows, at, regions, strict=True):
+        image = window.finite & ~places & ~np.isin(window.plane, others)
+        left, flat = left + int(image.sum()), flat + int((window.flat & image).sum())
+        whole = ~ndimage.binary_dilation(~image, _EIGHT)
+        whole[[0, -1]] = whole[:, [0, -1]] = False
+        anywhere.append(window.high[whole])
+        if not region.any():
+            continue
+        grown = [region]
+        for _ in range(_AWAY):
+            grown.append(ndimage.binary_dilation(grown[-1]))
+        for ring, far in zip(rings, (1, 2, _AWAY), strict=True):
+            levels.append(window.plane[grown[far] & ~grown[far - 1] & image].astype(np.float64))
+            ring.append(levels[-1] - value)
+        beside.append(window.high[ndimage.binary_dilation(grown[-1], _EIGHT, 8) & whole])
+    high = np.concatenate([*beside, np.empty(0)])
+    if high.size < _LEFT:
+        high = np.concatenate(anywhere)
+    sigma = 1.4826 * float(np.median(np.abs(high))) if high.size else 0.0
+    signed = tuple(np.concatenate([*ring, np.empty(0)]) for ring in rings)
+    return _Edges(signed, sigma, _step(levels), flat / max(left, 1), left)
+
+
+def _large(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Regions of pixels that touch, corners included, without the small ones."""
+    if not at.any():
+        return at
+    labels, _ = ndimage.label(at, _EIGHT)
+    keep = np.bincount(labels.ravel()) >= _REGION
+    keep[0] = False
+    return np.asarray(keep[labels])
+
+
+def _step(levels: Sequence[NDArray[Any]]) -> float:
+    """Usual distance of one possible value to the next, counts."""
+    steps = np.diff(np.unique(np.concatenate(levels)).astype(np.float64))
+    return float(np.median(steps)) if steps.size else 0.0
+
+
+def _stands_apart(windows: Sequence[_Window], others: Sequence[float], value: float, sigma: float) -> bool:
+    """Whether a value that fills whole windows is outside all that the others hold."""
+    image = np.concatenate([w.plane[w.finite & ~np.isin(w.plane, (*others, value))] for w in windows])
+    gap = max(float(image.min()) - value, value - float(image.max()))
+    return gap > _APART * sigma

@@ -1,0 +1,219 @@
+"""What of a plane is not image, and the plane without it.
+
+Three kinds of pixels are not image: missing ones (NaN, infinities), those of a value that stands for "no
+image here" (`fill_values`), and defects of the camera (`outliers`). The values are found once for a channel,
+on a sample of its series; whether a pixel is invalid then depends on its value and its near surroundings
+only, so that tiles agree with one another and with the whole plane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_rdpdenoise.noise.estimate import estimate_noise
+from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
+from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.outliers import fill_outliers, find_outliers
+
+_MIXED_REACH = 2  # px that interpolation carries a fill value into the image
+_MIXED = 6.0  # noise standard deviations towards the fill value from which a pixel beside it is mixed
+_ALONE = 3  # px of a fill value within 5 x 5 up to which they are defects of the camera that saturate there
+_PASSES = 3  # of noise and defects, at most
+_EIGHT = np.ones((3, 3), bool)
+
+
+@dataclass(frozen=True)
+class InvalidRule:
+    """How invalid pixels of a channel are told from image.
+
+    Attributes:
+        values: Values that are not image.
+        noise: Noise model by which defects of the camera are told; None to look for none.
+    """
+
+    values: tuple[FillValue, ...] = ()
+    noise: NoiseModel | None = None
+
+
+MISSING_ONLY = InvalidRule()
+"""Every finite number is image."""
+
+
+class Screened(NamedTuple):
+    """A plane or tile without what is not image.
+
+    Attributes:
+        filled: Plane with the surroundings of invalid pixels in their place: the plane itself where all is
+            image; its dtype.
+        regions: True where pixels are missing or of a value that is no image; None for nowhere.
+        defects: True where the camera has a defect, or a cosmic ray struck; None for nowhere.
+    """
+
+    filled: NDArray[Any]
+    regions: NDArray[np.bool_] | None
+    defects: NDArray[np.bool_] | None
+
+    @property
+    def invalid(self) -> NDArray[np.bool_] | None:
+        """True where a pixel is not image, for any reason; None for nowhere."""
+        if self.regions is None or self.defects is None:
+            return self.defects if self.regions is None else self.regions
+        return self.regions | self.defects
+
+    @property
+    def masked(self) -> np.ma.MaskedArray[Any, Any]:
+        """The filled plane, masked where it is not image."""
+        return np.ma.masked_array(self.filled, self.invalid if self.invalid is not None else np.ma.nomask)
+
+
+def screen(
+    plane: NDArray[Any], rule: InvalidRule = MISSING_ONLY, given: NDArray[np.bool_] | None = None
+) -> Screened:
+    """Find what is not image in a plane or tile and fill it from its surroundings.
+
+    A pixel's answer depends on less than 64 px around it.
+
+    Args:
+        plane: Raw counts, 2-D, any real dtype.
+        rule: Rule of the channel.
+        given: Pixels that the user declares invalid, of the plane's shape; None for none.
+    """
+    regions = _regions(plane, rule, given)
+    defects = None
+    filled = plane
+    if regions is not None:
+        strays = _strays(plane, rule, regions)
+        filled = fill_regions(plane, regions)
+        mixed = _mixed(plane, rule, regions)
+        if mixed.any():
+            regions = regions | mixed
+            filled = fill_regions(plane, regions)
+        if strays.any():
+            regions, defects = regions & ~strays, strays
+    if rule.noise is not None and np.isfinite(filled).all():
+        found = find_outliers(filled, rule.noise)
+        if found.any():
+            filled = fill_outliers(filled, found)
+            defects = found if defects is None else defects | found
+    return Screened(filled, regions, defects)
+
+
+def fill_regions(plane: NDArray[Any], lost: NDArray[np.bool_]) -> NDArray[Any]:
+    """A copy with smooth surroundings in the place of lost pixels: means over ever larger squares.
+
+    Args:
+        plane: Raw counts, 2-D, any real dtype; what it holds at lost pixels does not matter.
+        lost: Pixels to fill, same shape; where all are lost they become 0.
+    """
+    known = ~lost
+    levels = _smooth(np.where(known, plane, 0).astype(np.float64), known.astype(np.float64))
+    if plane.dtype.kind != "f":
+        limits = np.iinfo(plane.dtype)
+        levels = np.clip(np.rint(levels), limits.min, limits.max)
+    return np.where(known, plane, levels.astype(plane.dtype))
+
+
+def screen_sample(
+    windows: Sequence[NDArray[Any]],
+    choice: float | str = "auto",
+    given: Sequence[NDArray[np.bool_] | None] | None = None,
+) -> tuple[InvalidRule, list[Screened]]:
+    """Rule of a channel from a sample of it, and the sample screened by it.
+
+    Args:
+        windows: 2-D arrays of raw counts, any real dtype.
+        choice: Value that is not image, "auto" to look for such values, or "none", by which every finite
+            number is image, defects of the camera included.
+        given: Pixels that the user declares invalid, by window; None for none.
+    """
+    masks = [None] * len(windows) if given is None else list(given)
+    if choice == "none":
+        return MISSING_ONLY, [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
+    values = (
+        find_fill_values(windows)
+        if isinstance(choice, str)
+        else (describe_fill_value(windows, float(choice)),)
+    )
+    rule = InvalidRule(values)
+    sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
+    for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
+        before = _defects(sample)
+        rule = InvalidRule(values, estimate_noise([part.masked for part in sample]))
+        sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
+        if _defects(sample) == before:
+            break
+    return rule, sample
+
+
+def _defects(sample: Sequence[Screened]) -> int:
+    return sum(int(part.defects.sum()) for part in sample if part.defects is not None)
+
+
+def _regions(
+    plane: NDArray[Any], rule: InvalidRule, given: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    found = given
+    if plane.dtype.kind == "f":
+        missing = ~np.isfinite(plane)
+        found = missing if found is None else found | missing
+    for fill in rule.values:
+        at = plane == fill.value
+        if fill.amid:  # single pixels of it are image
+            at &= ndimage.binary_dilation(ndimage.binary_opening(at, _EIGHT), _EIGHT)
+        found = at if found is None else found | at
+    return found if found is not None and found.any() else None
+
+
+def _strays(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of a fill value all by themselves: defects that happen to saturate there."""
+    if rule.noise is None or not rule.values:
+        return np.zeros(plane.shape, bool)
+    beside = ndimage.uniform_filter(regions.astype(np.float32), 5, mode="mirror") * 25
+    return regions & (beside <= _ALONE + 0.5) & np.isin(plane, [fill.value for fill in rule.values])
+
+
+def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Image pixels beside a region that interpolation mixed with its value."""
+    mixed = np.zeros(plane.shape, bool)
+    for fill in rule.values:
+        at = (plane == fill.value) if fill.mixed else mixed
+        if rule.noise is None or not at.any():
+            continue
+        ring = ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH) & ~regions
+        level = fill_regions(plane, regions | ring)[ring].astype(np.float64)
+        towards = (plane[ring] - level) * np.sign(fill.value - level)
+        mixed[ring] |= towards > _MIXED * np.sqrt(rule.noise.variance(level))
+    return mixed
+
+
+def _smooth(total: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means of ``total`` over ``weight``; where the weight is 0, those of squares twice as large."""
+    means = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+    empty = weight == 0
+    if not empty.any() or max(total.shape) == 1:
+        return means
+    coarse = _smooth(_halved(total), _halved(weight))
+    return np.where(empty, _doubled(coarse)[: total.shape[0], : total.shape[1]], means)
+
+
+def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    padded = np.pad(image, [(0, n % 2) for n in image.shape])
+    return np.asarray(padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2])
+
+
+def _doubled(image: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Twice as many rows and columns, linear between the centres."""
+    for axis in (0, 1):
+        image = np.moveaxis(image, axis, 0)
+        padded = np.pad(image, [(1, 1), (0, 0)], mode="edge")
+        doubled = np.empty((2 * image.shape[0], image.shape[1]))
+        doubled[::2] = 0.75 * image + 0.25 * padded[:-2]
+        doubled[1::2] = 0.75 * image + 0.25 * padded[2:]
+        image = np.moveaxis(doubled, 0, axis)
+    return image

@@ -1,0 +1,121 @@
+"""Values that are not image are found whatever they are and wherever they lie; image never is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_rdpdenoise.noise.fill_values import describe_fill_value, find_fill_values
+from tests.support.exposures import OFFSET, exposure, light, stored
+
+Y, X = np.mgrid[:160, :160]
+REGIONS = {
+    "border": (Y < 40) | (X > 130),
+    "narrow border": Y < 2,
+    "corner": X + Y < 120,
+    "field of view": np.hypot(Y - 80, X - 80) > 75,
+    "holes": np.hypot(Y % 50 - 20, X % 60 - 30) < 5,
+    "lines": (Y == 53) | (X == 101),
+    "slanted line": np.abs(Y - 0.3 * X - 50) < 0.7,
+    "bar": (abs(Y - 140) < 3) & (abs(X - 110) < 30),
+}
+CODES = [(0, "u2"), (65535, "u2"), (-1, "i2"), (32767, "i2"), (-9999, "f4"), (0, "f4"), (1e30, "f4")]
+# the camera's zero level of 8-bit images lies lower, and white is above all that they show
+CODES_OF_BYTES = [(0, 60.0), (255, 95.0)]
+
+
+def found_values(image):
+    return [fill.value for fill in find_fill_values([image])]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize(("value", "dtype"), CODES)
+def test_regions_of_a_value_are_found(region, value, dtype):
+    counts, _ = exposure()
+    image = stored(np.where(REGIONS[region], value, counts), dtype)
+    assert found_values(image) == [np.float32(value) if dtype == "f4" else value]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+@pytest.mark.parametrize(("value", "less"), CODES_OF_BYTES)
+def test_also_in_bytes(region, value, less):
+    counts, _ = exposure(peak=30)
+    image = stored(np.where(REGIONS[region], value, counts - less), "u1")
+    assert found_values(image) == [value]
+
+
+def test_several_values_at_once():
+    counts, _ = exposure()
+    image = np.where(REGIONS["corner"], -1.0, np.where(X > 130, -9999.0, counts)).astype(np.float32)
+    assert found_values(image) == [-9999, -1]
+
+
+def test_a_value_amid_the_noise_is_found_by_its_constancy():
+    counts, _ = exposure()
+    (fill,) = find_fill_values([stored(np.where(REGIONS["border"], OFFSET + 10, counts), "u2")])
+    assert (fill.value, fill.amid) == (OFFSET + 10, True)
+
+
+@pytest.mark.parametrize("order", [0, 1])
+def test_interpolated_borders_are_told_from_sharp_ones(order):
+    counts, _ = exposure()
+    turned = ndimage.rotate(counts, 23, reshape=False, order=order, mode="grid-constant")
+    for dtype in ("u2", "f4"):
+        (fill,) = find_fill_values([stored(turned, dtype)])
+        assert (fill.value, fill.mixed) == (0, order == 1)
+        assert describe_fill_value([stored(turned, dtype)], 0).mixed == (order == 1)
+
+
+def test_windows_that_are_filled_altogether():
+    counts, _ = exposure()
+    image = stored(counts, "u2")
+    assert found_values(image) == []
+    assert [f.value for f in find_fill_values([image, np.zeros_like(image)])] == [0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("kind", ["black", "thresholded", "saturated 255", "saturated 4095", "blank"])
+def test_image_is_image(kind, seed):
+    """Black backgrounds, saturated cells and empty images are what they are."""
+    rng, photons = np.random.default_rng(seed), light(seed=seed)
+    counts, _ = exposure(seed)
+    image = {
+        "black": stored(2 * rng.poisson(photons) - 12, "u1"),
+        "thresholded": np.maximum(counts - 112, 0).astype(np.float32),
+        "saturated 255": stored(np.minimum(counts, 255), "u1"),
+        "saturated 4095": stored(np.minimum(30 * counts, 4095), "u2"),
+        "blank": np.zeros((160, 160), np.uint16),
+    }[kind]
+    ends = [image == image.min(), image == image.max()]
+    assert (
+        max(
+            ndimage.label(end)[0].max() and np.bincount(ndimage.label(end)[0].ravel())[1:].max()
+            for end in ends
+        )
+        > 20
+    )
+    assert found_values(image) == []
+
+
+@pytest.mark.parametrize("scale", [1, 37])
+@pytest.mark.parametrize("mean", [0.02, 0.1, 0.5, 2.0])
+def test_sparse_photons_are_image(mean, scale):
+    rng, photons = np.random.default_rng(0), light()
+    assert found_values(stored(scale * rng.poisson(photons / photons.mean() * mean), "u1")) == []
+
+
+def test_labels_and_drawings_are_image():
+    """Without noise constancy says nothing."""
+    labels, _ = ndimage.label(REGIONS["holes"])
+    assert found_values(labels.astype(np.uint16)) == []
+    assert found_values(255 * REGIONS["bar"].astype(np.uint8)) == []
+
+
+def test_small_windows_and_missing_values():
+    assert find_fill_values([]) == ()
+    assert found_values(np.zeros((3, 3), np.uint8)) == []
+    counts, _ = exposure()
+    holes = np.where(REGIONS["border"], np.nan, counts).astype(np.float32)
+    assert found_values(holes) == []
+    assert found_values(np.where(REGIONS["lines"], 0, holes)) == [0]

@@ -1,0 +1,131 @@
+"""What is not image is told apart, filled and masked; tiles decide as their plane does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise
+from napari_rdpdenoise.noise.fill_values import FillValue
+from napari_rdpdenoise.noise.invalid import InvalidRule, fill_regions, screen, screen_sample
+from tests.support.exposures import GAIN, OFFSET, READ, exposure, light, stored
+
+NOISE = NoiseModel(GAIN, OFFSET, READ)
+Y, X = np.mgrid[:160, :160]
+BORDER = (Y < 40) | (X > 130)
+
+
+def test_a_plane_without_is_left_as_it_is():
+    plane = stored(exposure()[0], "u2")
+    found = screen(plane, InvalidRule((), NoiseModel(GAIN, OFFSET, 2 * READ)))
+    assert found.filled is plane
+    assert found.invalid is None
+    assert not np.ma.is_masked(found.masked)
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(0, "u2"), (65535, "u2"), (-9999, "f4"), (np.nan, "f4"), (np.inf, "f4")]
+)
+def test_regions_are_filled_from_their_surroundings(value, dtype):
+    counts, _ = exposure()
+    found = screen(
+        stored(np.where(BORDER, value, counts), dtype)
+        if np.isfinite(value)
+        else np.where(BORDER, value, counts).astype(dtype),
+        InvalidRule((FillValue(value),), NOISE),
+    )
+    assert np.array_equal(found.regions, BORDER)
+    assert np.array_equal(found.invalid, BORDER)
+    assert found.filled.dtype == dtype
+    kept = stored(counts, dtype)
+    assert np.array_equal(found.filled[~BORDER], kept[~BORDER])
+    assert kept[~BORDER].min() <= found.filled.min()
+    assert found.filled.max() <= kept[~BORDER].max()
+    assert found.masked.mask[0, 0]
+    assert not found.masked.mask[60, 60]
+
+
+def test_a_ramp_goes_on_through_holes():
+    ramp = 100 + Y + 2.0 * X
+    holes = np.hypot(Y % 40 - 20, X % 40 - 20) < 4
+    filled = fill_regions(np.where(holes, 1e9, ramp), holes)
+    assert np.abs(filled - ramp)[holes].max() < 8
+    assert np.array_equal(filled[~holes], ramp[~holes])
+    assert not fill_regions(np.full((4, 5), np.nan), np.ones((4, 5), bool)).any()
+
+
+def test_defects_and_regions_are_told_apart():
+    """A hot pixel that saturates at the value of a burnt-in bar is a defect all the same."""
+    counts, _ = exposure()
+    bar = (abs(Y - 140) < 3) & (abs(X - 90) < 30)
+    counts[bar] = counts[20, 30] = counts[0, 159] = 65535
+    counts[70, 70] = 3000
+    found = screen(stored(counts, "u2"), InvalidRule((FillValue(65535.0),), NOISE))
+    assert np.array_equal(found.regions, bar)
+    assert np.argwhere(found.defects).tolist() == [[0, 159], [20, 30], [70, 70]]
+    assert found.filled.max() < 1000
+
+
+def test_what_the_user_declares_is_invalid():
+    plane = stored(exposure()[0], "u2")
+    assert np.array_equal(screen(plane, given=BORDER).regions, BORDER)
+
+
+def test_tiles_decide_as_the_plane_does():
+    counts, sigma = exposure(shape=(320, 320))
+    rng = np.random.default_rng(0)
+    counts += (rng.random(counts.shape) < 0.003) * 50 * sigma
+    counts[:70], counts[:, 200:203], counts[150, :] = 0, 0, 65535
+    rule = InvalidRule((FillValue(0.0, mixed=True), FillValue(65535.0)), NOISE)
+    plane, margin = stored(counts, "u2"), 64
+    whole = screen(plane, rule)
+    for y in range(0, 320, 64):
+        for x in range(0, 320, 64):
+            rows, columns = (slice(max(n - margin, 0), n + 64 + margin) for n in (y, x))
+            part = screen(plane[rows, columns], rule)
+            own, all_of_it = np.s_[y - rows.start :, x - columns.start :], np.s_[y : y + 64, x : x + 64]
+            for name in ("regions", "defects"):
+                mine = getattr(part, name)
+                found = np.zeros((64, 64), bool) if mine is None else mine[own][:64, :64]
+                assert np.array_equal(found, getattr(whole, name)[all_of_it]), name
+            image = ~whole.regions[all_of_it]
+            assert np.array_equal(part.filled[own][:64, :64][image], whole.filled[all_of_it][image])
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_the_noise_is_measured_as_without_them(value):
+    counts, sigma = exposure(shape=(256, 256))
+    y, x = np.mgrid[:256, :256]
+    struck = np.random.default_rng(3).random(counts.shape) < 0.002
+    clean, spoilt = stored(counts, "u2"), counts + 60 * sigma * struck
+    spoilt[(y < 60) | (x > 200)] = value
+    rule, (found,) = screen_sample([stored(spoilt, "u2")])
+    assert [fill.value for fill in rule.values] == [value]
+    expected = estimate_noise([clean])
+    for level in (110.0, 150.0, 200.0):
+        assert rule.noise.variance(level) == pytest.approx(expected.variance(level), rel=0.12)
+    inside = struck & (y >= 60) & (x <= 200)
+    assert found.defects[inside].mean() > 0.97
+
+
+def test_choices():
+    counts, _ = exposure()
+    image = stored(np.where(BORDER, 0, counts), "u2")
+    image[100, 100] = 9000
+    rule, (found,) = screen_sample([image], "none")
+    assert rule.values == ()
+    assert found.invalid is None
+    rule, (found,) = screen_sample([image], 9000)
+    assert [fill.value for fill in rule.values] == [9000]
+    given = np.zeros(image.shape, bool)
+    given[50:60, 50:60] = True
+    _, (found,) = screen_sample([image], "auto", [given])
+    assert np.array_equal(found.regions, given | BORDER)
+
+
+def test_photons_are_no_defects():
+    rng = np.random.default_rng(0)
+    for scale in (1, 37):
+        image = stored(scale * rng.poisson(light() / 100), "u1")
+        _, (found,) = screen_sample([image])
+        assert found.invalid is None
