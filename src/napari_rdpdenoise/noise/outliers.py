@@ -71,7 +71,9 @@ def fill_outliers(plane: NDArray[Any], marked: NDArray[np.bool_]) -> NDArray[Any
     """
     places = _Places(*np.nonzero(marked))
     steps = (*_ring(1), *((y, x) for y in range(-2, 3) for x in range(-2, 3) if max(abs(y), abs(x)) == 2))
-    around = np.ma.masked_array(_values(plane, places, steps), _values(marked, places, steps))
+    around: np.ma.MaskedArray[Any, Any] = np.ma.masked_array(
+        _values(plane, places, steps), _values(marked, places, steps)
+    )
     levels = np.ma.median(around, axis=0).filled(np.median(plane))
     filled = plane.copy()
     filled[places] = levels if plane.dtype.kind == "f" else np.rint(levels)
@@ -179,9 +181,9 @@ class _Groups:
 def _values(plane: NDArray[Any], places: _Places, steps: Steps) -> NDArray[Any]:
     """Values some steps from each place, mirrored at the edges: (steps, places), float64 or bool."""
     height, width = plane.shape
-    parts = [
-        plane[_mirrored(places.rows + y, height), _mirrored(places.columns + x, width)] for y, x in steps
-    ]
+    rows = [_mirrored(places.rows + y, height) for y, _ in steps]
+    columns = [_mirrored(places.columns + x, width) for _, x in steps]
+    parts = [plane[place] for place in zip(rows, columns, strict=True)]
     return np.array(parts, bool if plane.dtype == bool else np.float64)
 
 
