@@ -141,8 +141,8 @@ def _summary(rows: list[Row], photons: int) -> str:
     unlike = [row["auto"] - row["one"] for row in found if row["alike"] < UNLIKE]
     return (
         f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), three planes against one, "
-        f"mean of {len(alike)} series {np.mean(alike) if alike else float('nan'):+.2f} dB; where they are not "
-        f"(r < {UNLIKE}), auto, worst of {len(unlike)} {min(unlike, default=float('nan')):+.2f} dB."
+        f"mean of {len(alike)} series {np.mean(alike) if alike else float('nan'):+.2f} dB; where they "
+        f"are not (r < {UNLIKE}), auto, worst of {len(unlike)} {min(unlike, default=float('nan')):+.2f} dB."
     )
 
 
