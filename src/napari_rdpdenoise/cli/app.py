@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from napari_rdpdenoise._version import __version__
+from napari_rdpdenoise.cli.allocator import keep_freed_memory
 from napari_rdpdenoise.cli.cache import cache_app
 from napari_rdpdenoise.cli.demo import demo
 from napari_rdpdenoise.cli.denoise import denoise
@@ -61,6 +62,7 @@ def _program(
 def main() -> None:
     """Run the program; a request to terminate stops as cleanly as Ctrl-C does."""
     signal.signal(signal.SIGTERM, _interrupt)
+    keep_freed_memory()
     app()
 
 
