@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import resource
 import shutil
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import load_file, save_file
 
 from napari_rdpdenoise.codec import choose_device, list_models, load_model
 from napari_rdpdenoise.codec.card import read_card
@@ -73,6 +76,71 @@ def test_newer_and_wrong_cards_are_refused(folder):
         load_model(folder, "cpu")
     (folder / "card.yaml").write_text("{name: [")
     with pytest.raises(ValueError, match="is not a valid card"):
+        load_model(folder, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        *(
+            (name, [-32, 0, 2**40, 10**9, 1.5, "many", None])
+            for name in ("quarter_channels", "eighth_channels", "latent_channels", "hyper_channels")
+        ),
+        ("detail_channels", [-8, 2**40, 12]),
+        ("gain_anchors", [-1, 1, 2**40]),
+        ("grain_channels", [-1, 2**40]),
+        ("encoder_blocks", [[-1, 1], [10**9, 1], [1], [], 3]),
+        ("decoder_blocks", [[1, -1], [1, 10**9]]),
+        ("planes", [0, 2, 10**9]),
+    ],
+)
+def test_networks_out_of_bounds_are_refused_by_name(folder, name, values):
+    network = yaml.safe_load((folder / "card.yaml").read_text())["network"]
+    for value in values:
+        change(folder, network={**network, name: value})
+        with pytest.raises(ValueError, match=rf"card.yaml is not a valid card: (.|\n)*network.{name}"):
+            load_model(folder, "cpu")
+
+
+def test_a_network_that_the_weights_do_not_fit_is_not_built(folder):
+    """As large as the card may say: two gigabytes."""
+    largest = {"quarter_channels": 512, "eighth_channels": 512, "latent_channels": 512, "hyper_channels": 512}
+    network = yaml.safe_load((folder / "card.yaml").read_text())["network"]
+    change(folder, network={**network, **largest, "encoder_blocks": [16, 16], "decoder_blocks": [16, 16]})
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with pytest.raises(ValueError, match="do not fit the card's network"):
+        load_model(folder, "cpu")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200 * 1024
+
+
+@pytest.mark.parametrize("content", ["", "5", "[]", "name: tiny", "\xff", "[" * 100_000, "#" * 2**21])
+def test_damaged_cards_are_refused_by_name(folder, content):
+    (folder / "card.yaml").write_text(content, encoding="latin-1")
+    with pytest.raises(ValueError, match="card"):
+        load_model(folder, "cpu")
+
+
+@pytest.mark.parametrize("kept", [0, 4, 100, 0.5, -1, "other"])
+def test_weights_that_are_a_part_or_something_else_are_refused_by_name(folder, kept):
+    """With the digest of the card, as whoever makes a model may write it."""
+    data = (folder / "model.safetensors").read_bytes()
+    size = int(kept * len(data)) if isinstance(kept, float) else kept
+    data = b"something else" * 9 if kept == "other" else data[:size]
+    (folder / "model.safetensors").write_bytes(data)
+    change(folder, sha256=hashlib.sha256(data).hexdigest())
+    with pytest.raises(
+        ValueError, match=r"expected weights in .*model.safetensors, found another file or a part"
+    ):
+        load_model(folder, "cpu")
+
+
+def test_weights_that_are_no_numbers_are_refused(folder):
+    tensors = load_file(folder / "model.safetensors")
+    name = next(iter(tensors))
+    tensors[name].view(-1)[0] = float("nan")
+    save_file(tensors, folder / "model.safetensors")
+    change(folder, sha256=hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest())
+    with pytest.raises(ValueError, match=f"found NaN or infinity in {name}"):
         load_model(folder, "cpu")
 
 

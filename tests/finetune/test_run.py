@@ -451,3 +451,16 @@ def test_pairs_that_leave_realism_out_are_compared_without_it(tiny_realism_model
     assert not any("realism" in name for name in result.verdict.before)
     assert set(result.verdict.before) == set(result.verdict.after)
     assert not result.verdict.better
+
+
+@pytest.mark.parametrize("content", ["", "{", '{"kind": "zer', "\x00" * 50])
+@pytest.mark.parametrize("name", ["run.json", "guard.json"])
+def test_what_a_run_keeps_is_named_when_it_is_damaged(tiny_model, noisy, tmp_path, name, content):
+    out = tmp_path / "new"
+    run = run_plan(zeroshot(tiny_model, noisy), out, report_every=1)
+    next(run)
+    run.close()
+    (damaged,) = (out / "training").rglob(name)
+    damaged.write_text(content)
+    with pytest.raises(ValueError, match=rf"out: expected .* in {damaged}, found another file or a part"):
+        next(run_plan(zeroshot(tiny_model, noisy), out))

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec.models import build_network
 from napari_rdpdenoise.train.data.batches import TrainingData
+from napari_rdpdenoise.train.log import TrainingLog, steps_kept
 from napari_rdpdenoise.train.stages.fidelity import rate_distortion
 from napari_rdpdenoise.train.trainer import Trainer
 
@@ -131,3 +132,67 @@ def test_weights_to_start_from(settings, folder, finished, tmp_path):
     missing = settings.model_copy(update={"start_from": "nowhere"})
     with pytest.raises(FileNotFoundError, match="start_from: no file"):
         Trainer(missing, TrainingData(missing, folder), tmp_path)
+
+
+def _zip_of_code():
+    """A pickle that would run a command."""
+    import os
+    import pickle
+
+    class Command:
+        def __reduce__(self):
+            return os.system, ("echo harm",)
+
+    return pickle.dumps(Command())
+
+
+DAMAGE = {
+    "empty": lambda _: b"",
+    "half": lambda data: data[: len(data) // 2],
+    "one byte less": lambda data: data[:-1],
+    "zeros": lambda data: bytes(len(data)),
+    "text": lambda _: b"something else",
+    "code": lambda _: _zip_of_code(),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_checkpoint_is_named(settings, data, finished, tmp_path, damage):
+    shutil.copytree(finished[1], tmp_path / "run")
+    (checkpoint,) = (tmp_path / "run").glob("*/checkpoint.pt")
+    checkpoint.write_bytes(damage(checkpoint.read_bytes()))
+    with pytest.raises(
+        ValueError, match=rf"state of a training in {checkpoint}, found another file .*delete"
+    ):
+        next(Trainer(settings, data, tmp_path / "run").run())
+    with pytest.raises(ValueError, match=f"state of a training in {checkpoint}"):
+        steps_kept(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda state: state.pop("settings"),
+        lambda state: state.pop("step"),
+        lambda state: state.pop("network"),
+        lambda state: state.update(settings="{"),
+        lambda state: state.update(step="many"),
+        lambda state: state["network"].popitem(),
+        lambda state: state.update(network=5),
+    ],
+)
+def test_a_checkpoint_of_other_content_is_named(settings, data, finished, tmp_path, change):
+    shutil.copytree(finished[1], tmp_path / "run")
+    (checkpoint,) = (tmp_path / "run").glob("*/checkpoint.pt")
+    state = torch.load(checkpoint, weights_only=True)
+    change(state)
+    torch.save(state, checkpoint)
+    with pytest.raises(ValueError, match=rf"{checkpoint} is the state of another training .*delete"):
+        next(Trainer(settings, data, tmp_path / "run").run())
+
+
+def test_a_damaged_log_is_continued(tmp_path):
+    path = tmp_path / "training.jsonl"
+    path.write_text('5\n[]\n{"stage": "a"}\n{"stage": ')
+    assert TrainingLog(path).entries() == []
+    assert TrainingLog(path).seconds == 0

@@ -17,15 +17,17 @@ from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
 
+_LARGEST = 2**20  # bytes; the longest card takes a few thousand
+
 
 class ModelCard(BaseModel, frozen=True, extra="forbid"):
     """The ``card.yaml`` of a model folder."""
 
-    name: str
+    name: str = Field(min_length=1)
     description: str
     licence: str = Field(description="of the weights")
-    format_version: int = Field(1, description="version of the network code the weights need")
-    sha256: str = Field(description="of model.safetensors, hexadecimal")
+    format_version: int = Field(1, ge=1, description="version of the network code the weights need")
+    sha256: str = Field(pattern="^[0-9a-f]{64}$", description="of model.safetensors, hexadecimal")
     network: NetworkConfig
     training: dict[str, Any] = Field(
         default_factory=dict, description="data, licences, steps, hours, commands"
@@ -49,9 +51,11 @@ def read_card(folder: Path) -> ModelCard:
         raise FileNotFoundError(
             f"model: {folder} has no card.yaml; a model is a folder with that and model.safetensors"
         )
+    if path.stat().st_size > _LARGEST:
+        raise ValueError(f"model: expected a card of at most {_LARGEST} bytes, found a larger file at {path}")
     try:
         return ModelCard.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (ValueError, yaml.YAMLError) as error:
+    except (ValueError, yaml.YAMLError, RecursionError) as error:
         raise ValueError(f"model: {path} is not a valid card: {error}") from error
 
 

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load
 from torch import Tensor
 
@@ -38,7 +39,7 @@ def load_model(name: str | Path = "default", device: str = "auto") -> Codec:
             f"model: {weights} is not the file its card describes (sha256 {found}, expected {card.sha256}); "
             "it is damaged or was replaced: install it again"
         )
-    network = build_network(card.network, load(data))
+    network = build_network(card.network, _loaded(data, weights))
     return Codec(network, card, bytes.fromhex(found)[:16], choose_device(device))
 
 
@@ -48,11 +49,23 @@ def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwo
     Raises:
         ValueError: If the tensors are not those of such a network.
     """
+    with torch.device("meta"):  # takes no memory, whatever the card says
+        _check_tensors(RdpNetwork(config), tensors)
     network = RdpNetwork(config)
     load_tensors(network, tensors)
     network.eval()
     network.hyperprior.prepare_coder()
     return network
+
+
+def read_tensors(path: Path) -> dict[str, Tensor]:
+    """Read a file of weights.
+
+    Raises:
+        FileNotFoundError: If there is none.
+        ValueError: If it is no whole file of weights.
+    """
+    return _loaded(path.read_bytes(), path)
 
 
 def load_tensors(network: RdpNetwork, tensors: dict[str, Tensor]) -> None:
@@ -61,17 +74,39 @@ def load_tensors(network: RdpNetwork, tensors: dict[str, Tensor]) -> None:
     Raises:
         ValueError: If the tensors are not those of such a network.
     """
-    state = {k: v.float() for k, v in tensors.items()}
+    _check_tensors(network, tensors)
+    network.load_state_dict({k: v.float() for k, v in tensors.items()}, strict=False)
+
+
+def _loaded(data: bytes, path: Path) -> dict[str, Tensor]:
     try:
-        missing, unexpected = network.load_state_dict(state, strict=False)
-    except RuntimeError as error:  # a tensor of another size
-        raise ValueError(f"model: the weights do not fit the card's network; {error}") from error
-    missing = [k for k in missing if not k.endswith(_REBUILT)]
+        return load(data)
+    except SafetensorError as error:
+        raise ValueError(
+            f"model: expected weights in {path}, found another file or a part of one ({error}); "
+            "install the model again, or train it again"
+        ) from None
+
+
+def _check_tensors(network: RdpNetwork, tensors: dict[str, Tensor]) -> None:
+    """Refuse tensors of other names or sizes than the network's, and what is no number in them."""
+    expected = {k: v.shape for k, v in network.state_dict().items() if not k.endswith(_REBUILT)}
+    missing, unexpected = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     if missing or unexpected:
         raise ValueError(
             f"model: the weights do not fit the card's network; missing {missing[:3]}, "
             f"unexpected {unexpected[:3]}"
         )
+    for name, shape in expected.items():
+        if tensors[name].shape != shape:
+            raise ValueError(
+                f"model: the weights do not fit the card's network; {name}: expected {tuple(shape)}, found "
+                f"{tuple(tensors[name].shape)}"
+            )
+        if not torch.isfinite(tensors[name]).all():
+            raise ValueError(
+                f"model: expected finite weights, found NaN or infinity in {name}; train it again"
+            )
 
 
 def network_tensors(network: RdpNetwork) -> dict[str, Tensor]:

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec import Codec, Normalization, load_model, plane_seed
 from napari_rdpdenoise.codec.library import model_folder
-from napari_rdpdenoise.codec.models import build_network
+from napari_rdpdenoise.codec.models import build_network, read_tensors
 from napari_rdpdenoise.export.describe import LEAST, Story, cover
 from napari_rdpdenoise.export.module import Fixed, torchscript
 from napari_rdpdenoise.export.settings import ExportSettings
@@ -63,7 +62,7 @@ def export_bioimageio(
     chosen, target = ExportSettings(**settings), _target(Path(out), overwrite)
     codec = load_model(model, "cpu")
     story = _story(codec, chosen, sample)
-    network = build_network(codec.card.network, load_file(model_folder(model) / "model.safetensors"))
+    network = build_network(codec.card.network, read_tensors(model_folder(model) / "model.safetensors"))
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{target.stem}-") as name:
         folder = Path(name)
         (folder / "weights.pt").write_bytes(torchscript(network, story.fixed))

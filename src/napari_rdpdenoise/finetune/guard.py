@@ -99,8 +99,14 @@ class Guard:
         self.folder, self.goal, self.patience = folder, goal, patience
         self.rows: list[Row] = []
         if self._file.is_file():
-            kept = json.loads(self._file.read_text(encoding="utf-8"))
-            self.rows = [Row(**row) for row in kept["rows"]]
+            try:
+                kept = json.loads(self._file.read_text(encoding="utf-8"))
+                self.rows = [Row(**row) for row in kept["rows"]]
+            except (ValueError, TypeError, KeyError) as error:
+                raise ValueError(
+                    f"out: expected the rows of a run in {self._file}, found another file or a part of one "
+                    f"({error}); give another folder, or delete this one to begin anew"
+                ) from None
 
     def begin(self, figures: dict[str, float], blocks: Sequence[float] = ()) -> None:
         """Take the start's figures, unless an earlier run has."""

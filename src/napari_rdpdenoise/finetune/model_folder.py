@@ -51,7 +51,14 @@ def claim_folder(training: Path, plan: Plan) -> None:
     }
     path = training / "run.json"
     if path.is_file():
-        kept = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            kept = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise ValueError(
+                f"out: expected what a run was asked for in {path}, found another file or a part of one "
+                f"({error}); give another folder, or delete {training.parent} to begin anew"
+            ) from None
+        kept = kept if isinstance(kept, dict) else {}
         if kept != identity:
             different = [name for name in identity if kept.get(name) != identity[name]]
             raise ValueError(

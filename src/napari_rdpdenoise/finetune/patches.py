@@ -30,6 +30,7 @@ from napari_rdpdenoise.finetune.settings import PatchSettings
 from napari_rdpdenoise.nn.patch_codec import PATCH, PatchCodec
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
 from napari_rdpdenoise.train.loop import TrainProgress
+from napari_rdpdenoise.train.weights import checkpoint_of, load_checkpoint
 
 _CLIP = 2.0  # gradient norm, as published
 _START = 1.3  # lambda over the noise variance in 8-bit counts squared: the published table
@@ -215,15 +216,16 @@ class PatchTrainer:
             torch.save(state, fresh)
 
     def _load(self, path: Path) -> None:
-        state = torch.load(path, map_location=self.device, weights_only=True)
-        kept = PatchSettings.model_validate_json(state["settings"])
-        kept = kept.model_copy(update=self.settings.model_dump(include={"stride", "steps"}))
-        if kept != self.settings or state["identity"] != self._identity:
-            made = "with other settings" if kept != self.settings else "from another image"
-            raise ValueError(f"out: {path} was made {made}; give another folder or delete it")
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-        self.step, self.tradeoff, self.residual = (state[n] for n in ("step", "tradeoff", "residual"))
+        state = load_checkpoint(path, self.device)
+        with checkpoint_of(path):
+            kept = PatchSettings.model_validate_json(state["settings"])
+            kept = kept.model_copy(update=self.settings.model_dump(include={"stride", "steps"}))
+            if kept != self.settings or state["identity"] != self._identity:
+                made = "with other settings" if kept != self.settings else "from another image"
+                raise ValueError(f"out: {path} was made {made}; give another folder or delete it")
+            for name, part in self._parts().items():
+                part.load_state_dict(state[name])
+            self.step, self.tradeoff, self.residual = (state[n] for n in ("step", "tradeoff", "residual"))
 
     def _parts(self) -> dict[str, Any]:
         return {"codec": self.codec, "optimizer": self._optimizer, "quantiles": self._quantiles}

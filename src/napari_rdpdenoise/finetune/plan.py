@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 
 from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.codec.library import find, model_folder
-from napari_rdpdenoise.codec.models import build_network
+from napari_rdpdenoise.codec.models import build_network, read_tensors
 from napari_rdpdenoise.finetune.guard import Goal
 from napari_rdpdenoise.finetune.images import Planes, filled
 from napari_rdpdenoise.finetune.in_memory import InMemoryData
@@ -81,7 +80,7 @@ def start_network(plan: Plan, device: str) -> RdpNetwork:
     Without a realism decoder its fidelity decoder is compared in its place.
     """
     start = find(plan.settings.model)
-    config, tensors = start.card.network, load_file(start.folder / "model.safetensors")
+    config, tensors = start.card.network, read_tensors(start.folder / "model.safetensors")
     tensors = with_realism(tensors) if plan.train.network.realism else without_realism(tensors)
     config = config.model_copy(update={"realism": plan.train.network.realism})
     return build_network(config, tensors).to(device)

@@ -67,18 +67,27 @@ class TrainingLog:
         entries = []
         for line in self.path.read_text(encoding="utf-8").splitlines():
             with suppress(ValueError):  # cut off by an interruption
-                entries.append(json.loads(line))
+                entry = json.loads(line)
+                if isinstance(entry, dict) and entry.keys() >= {
+                    "stage",
+                    "step",
+                    "seconds",
+                    "values",
+                    "validation",
+                }:
+                    entries.append(entry)
         return entries
 
 
 def steps_kept(training: Path) -> dict[str, int]:
     """Steps done at the checkpoint of each stage in a run's folder, by the stage's name."""
-    import torch
+    from napari_rdpdenoise.train.weights import checkpoint_of, load_checkpoint
 
     found = {}
     for path in sorted(training.glob("*/checkpoint.pt")):
-        kept = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        found[path.parent.name] = int(kept["step"])
+        kept = load_checkpoint(path, mmap=True)
+        with checkpoint_of(path):
+            found[path.parent.name] = int(kept["step"])
     return found
 
 

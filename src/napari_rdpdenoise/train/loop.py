@@ -21,6 +21,7 @@ from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import Stage, TrainSettings
 from napari_rdpdenoise.train.validation import validate
+from napari_rdpdenoise.train.weights import checkpoint_of, load_checkpoint
 
 # What may differ when a run is resumed: it changes how far and how fast, not what is learned.
 _FREE = ("steps", "threads", "workers", "validate_every")
@@ -169,20 +170,22 @@ class Loop(ABC):
         Raises:
             ValueError: If it was made with other settings.
         """
-        state = torch.load(self.checkpoint, map_location=self.device, weights_only=True)
-        # through the settings, so that one that is new since then has its default
-        kept = TrainSettings.model_validate_json(state["settings"])
-        if _fixed(kept.model_dump()) != _fixed(self.settings.model_dump()):
-            raise ValueError(
-                f"out: {self.checkpoint} was made with other settings; give another --out folder or delete it"
-            )
-        for name, part in {"network": self.network, "average": self.average, **self.state()}.items():
-            part.load_state_dict(state[name])
-        self.step = int(state["step"])
+        state = load_checkpoint(self.checkpoint, self.device)
+        with checkpoint_of(self.checkpoint):
+            # through the settings, so that one that is new since then has its default
+            kept = TrainSettings.model_validate_json(state["settings"])
+            if _fixed(kept.model_dump()) != _fixed(self.settings.model_dump()):
+                raise ValueError(
+                    f"out: {self.checkpoint} was made with other settings; give another --out folder or "
+                    "delete it"
+                )
+            for name, part in {"network": self.network, "average": self.average, **self.state()}.items():
+                part.load_state_dict(state[name])
+            self.step = int(state["step"])
 
     def _is_current(self) -> bool:
         """Whether the stages before were where they are now when the checkpoint was made."""
-        kept = torch.load(self.checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        kept = load_checkpoint(self.checkpoint, mmap=True)
         return bool(kept.get("before", self.before) == self.before)
 
     def seed(self) -> None:

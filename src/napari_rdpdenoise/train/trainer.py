@@ -10,9 +10,8 @@ from collections.abc import Generator
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
-from napari_rdpdenoise.codec.models import load_tensors
+from napari_rdpdenoise.codec.models import load_tensors, read_tensors
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
@@ -93,7 +92,7 @@ class Trainer:
         config = self.settings.network.model_copy(update={"realism": realism})
         network = RdpNetwork(config)
         if before is not None:
-            tensors = load_file(before)
+            tensors = read_tensors(before)
             if config.realism:
                 tensors = self._realism() | tensors
                 tensors = with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
@@ -116,7 +115,7 @@ class Trainer:
 
     def _realism(self) -> dict[str, torch.Tensor]:
         """The realism decoder that the run started from; empty if it had none."""
-        return {} if self._start is None else only_realism(load_file(self._start))
+        return {} if self._start is None else only_realism(read_tensors(self._start))
 
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import pickle
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,7 +14,15 @@ from torch import Tensor
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 
-__all__ = ["find_weights", "only_realism", "widened", "with_realism", "without_realism"]
+__all__ = [
+    "checkpoint_of",
+    "find_weights",
+    "load_checkpoint",
+    "only_realism",
+    "widened",
+    "with_realism",
+    "without_realism",
+]
 
 _STEM = "analysis.layers.1.weight"
 
@@ -36,6 +48,48 @@ def find_weights(name: str, folder: Path) -> Path:
         raise FileNotFoundError(
             f"start_from: no file {folder / name}, and {error}; or leave it out"
         ) from error
+
+
+def load_checkpoint(path: Path, device: torch.device | str = "cpu", *, mmap: bool = False) -> dict[str, Any]:
+    """Read the state of a training; what is more than numbers and names, such as code, is refused.
+
+    Args:
+        path: File that `torch.save` wrote.
+        device: Device of its tensors.
+        mmap: Whether tensors are read only when they are used.
+
+    Raises:
+        ValueError: If it is another file, or a part of one.
+    """
+    try:
+        state = torch.load(path, map_location=device, weights_only=True, mmap=mmap)
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        why = str(error).strip().splitlines()[:1] or [type(error).__name__]
+        raise ValueError(
+            f"out: expected the state of a training in {path}, found another file or a part of one "
+            f"({why[0]}); put a whole one there, or delete it to begin that part of the training anew"
+        ) from None
+    if not isinstance(state, dict):
+        raise ValueError(f"out: expected the state of a training in {path}, found other data; delete it")
+    return state
+
+
+@contextmanager
+def checkpoint_of(path: Path) -> Iterator[None]:
+    """Name the file where what is taken from a checkpoint is not there or does not fit.
+
+    Raises:
+        ValueError: If the block raises for such a reason.
+    """
+    try:
+        yield
+    except (KeyError, RuntimeError, TypeError, ValueError) as error:
+        if str(error).startswith("out: "):
+            raise
+        raise ValueError(
+            f"out: {path} is the state of another training ({str(error).splitlines()[0]}); "
+            "give another folder, or delete it"
+        ) from None
 
 
 def only_realism(tensors: Tensors) -> Tensors:
