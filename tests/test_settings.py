@@ -74,7 +74,7 @@ def test_settings_are_frozen() -> None:
         ("axes", "tyx", r"axes must be .* got 'tyx'"),
         ("axes", "TZC", r"axes must be .* got 'TZC'"),
         ("axes", "", r"axes must be .* got ''"),
-        ("dtype", "uint8", r"dtype\n.*'input' or 'float32'"),
+        ("dtype", "uint8", r"dtype\n.*'input', 'float32' or 'auto'"),
         ("tile", 100, r"tile\n.*multiple of 64"),
         ("tile", 0, r"tile\n.*greater than or equal to 64"),
         ("halo", -64, r"halo\n.*greater than or equal to 0"),

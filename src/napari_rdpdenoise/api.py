@@ -30,7 +30,7 @@ class Options(TypedDict, total=False):
     tile: int
     halo: int
     batch: int | None
-    dtype: Literal["input", "float32"]
+    dtype: Literal["input", "float32", "auto"]
     channels: tuple[int, ...] | None
     time: tuple[int, int] | None
     seed: int
@@ -79,7 +79,7 @@ def denoise(
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
-        but for the chosen channels and times and for ``dtype="float32"``.
+        but for the chosen channels and times and for ``dtype="float32"`` (or "auto", see ``RunSettings``).
 
     Raises:
         TypeError: if it is no such array, its dtype is not supported, or an option is not known.

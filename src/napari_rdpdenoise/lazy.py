@@ -21,6 +21,7 @@ from napari_rdpdenoise.codec.device import device_turns, shared_codec
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import Brightness
+from napari_rdpdenoise.stream.output import output_dtype
 from napari_rdpdenoise.stream.plan import Plan, decoders_of, work_at
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask
@@ -63,7 +64,7 @@ def denoise_lazy(
     for message in plan.messages:
         warnings.warn(message, UserWarning, stacklevel=3)
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
-    dtype = np.dtype(np.float32) if settings.dtype == "float32" else chosen.dtype
+    dtype = output_dtype(source, settings)
     # all works of a long series would travel with every block
     block = _Block(chosen, settings, replace(plan, works=()), tiles, dtype, codec, cache)
     return da.map_blocks(

@@ -95,10 +95,12 @@ class RunSettings(Marked):
         description="Axis along which all files that match a pattern are one image, in the order of the "
         "numbers in their names; none takes every file as an image.",
     )
-    dtype: Annotated[Literal["input", "float32"], Marks(Decides.OUTPUT, "advanced", 3)] = Field(
+    dtype: Annotated[Literal["input", "float32", "auto"], Marks(Decides.OUTPUT, "advanced", 3)] = Field(
         default="input",
         title="Output type",
-        description="'input' keeps the input's number type (clipping is counted), or 'float32'.",
+        description="'input' keeps the input's number type (clipping is counted, rounding keeps sums), "
+        "'float32' keeps fractions, 'auto' takes float32 where whole counts add more than a tenth of the "
+        "noise.",
     )
     tile: Annotated[int, Marks(Decides.DECODES, "advanced", 1, unit="px", most=4096)] = Field(
         default=TILE,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.noise import NoiseModel
 
-MEAN_STEP = 1 / (64 * UNIT)  # network units: a 64th of the pixel noise
+MEAN_STEP = 1 / (512 * UNIT)  # network units: an 8th of the noise of a block's mean, so that light is kept
 MEAN_LIMIT = 2**30
 """Largest block mean, steps."""
 

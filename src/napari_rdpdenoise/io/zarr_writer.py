@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.io.rounding import round_keeping_sums
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array, sync
 from napari_rdpdenoise.io.storage import store_layout
@@ -114,7 +115,7 @@ class ZarrSink(Staging):
 def mean_2x2(plane: np.ndarray) -> np.ndarray:
     """Mean of 2x2 pixels of a plane, of those that exist at an odd edge: half its size, the same dtype.
 
-    Sizes are rounded up, integers to the nearest.
+    Sizes are rounded up, integers so that sums stay.
     """
     odd = [(0, size % 2) for size in plane.shape]
     # repeating the edge gives the mean of the pixels that exist
@@ -122,7 +123,10 @@ def mean_2x2(plane: np.ndarray) -> np.ndarray:
         np.float64 if plane.dtype.itemsize > 2 else np.float32
     )
     mean = (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4
-    return (np.rint(mean) if plane.dtype.kind in "iu" else mean).astype(plane.dtype)
+    if plane.dtype.kind in "iu":
+        limits = np.iinfo(plane.dtype)
+        mean = round_keeping_sums(mean, limits.min, limits.max)
+    return mean.astype(plane.dtype)
 
 
 def _json_or_text(job: str) -> Any:

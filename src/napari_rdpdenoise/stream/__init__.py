@@ -9,8 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from napari_rdpdenoise.stream.output import output_spec
     from napari_rdpdenoise.stream.pipeline import denoise_stream
-    from napari_rdpdenoise.stream.plan import Plan, Work, output_spec
+    from napari_rdpdenoise.stream.plan import Plan, Work
     from napari_rdpdenoise.stream.prepare import make_plan
     from napari_rdpdenoise.stream.report import ChannelReport, Progress, RunReport
     from napari_rdpdenoise.stream.sample import sample_windows
@@ -35,7 +36,7 @@ _HOME = {
     "Work": "plan",
     "denoise_stream": "pipeline",
     "make_plan": "prepare",
-    "output_spec": "plan",
+    "output_spec": "output",
     "sample_windows": "sample",
 }
 

@@ -6,20 +6,16 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from napari_rdpdenoise.codec.library import model_digest
 from napari_rdpdenoise.codec.normalization import Normalization
-from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, SelectedSource, planes
+from napari_rdpdenoise.io import Index, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
-from napari_rdpdenoise.settings import RESULT, RunSettings
+from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.report import ChannelReport
 from napari_rdpdenoise.tiles import Tile, plan_tiles
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.codec.autorate import RateChoice
 
 Order = Callable[[Iterable["Work"]], Iterable["Work"]]
@@ -87,22 +83,6 @@ class Plan:
 def decoders_of(settings: RunSettings) -> tuple[str, ...]:
     """Names of the decoders that these settings need; the first one is shown at realism 0."""
     return on_path(settings.realism)
-
-
-def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None = None) -> OutputSpec:
-    """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata.
-
-    Args:
-        source: Image, the whole of it.
-        settings: Settings of the run.
-        codec: Model that will denoise, None for ``settings.model``. Its digest is in the job, so that another
-            model under the same name does not continue what this one began.
-    """
-    chosen = SelectedSource(source, settings.channels, settings.time)
-    dtype = np.dtype(np.float32) if settings.dtype == "float32" else source.dtype
-    model = codec.digest.hex() if codec is not None else model_digest(settings.model)
-    job = f"{settings.deciding(*RESULT).model_dump_json()}|{source.fingerprint()}|{model}"
-    return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
 
 
 def plan_works(chosen: SelectedSource, settings: RunSettings, order: Order | None = None) -> tuple[Work, ...]:

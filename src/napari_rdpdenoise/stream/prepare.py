@@ -28,6 +28,7 @@ from napari_rdpdenoise.noise import estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import neighbour_axes
 from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, in_series, plan_works
+from napari_rdpdenoise.stream.rounding import rounding_doubt
 from napari_rdpdenoise.stream.sample import Sample, sample_channel
 
 _RATE_PIXELS = 500_000  # of a channel, for its choices
@@ -63,7 +64,12 @@ def make_plan(
         plan = channels[number or 0] = plan_channel(
             sample, measure_channel(sample.pixels, codec.bounded), settings, codec, cache
         )
-        messages += [f"{name}{text}" for text in doubts(sample.pixels, plan, codec)]
+        found = doubts(sample.pixels, plan, codec)
+        if settings.dtype == "input" and (
+            coarse := rounding_doubt(sample.pixels, plan.normalization.noise, source.dtype)
+        ):
+            found.append(coarse)
+        messages += [f"{name}{text}" for text in found]
     order = order or (lambda works: in_series(works, chosen.metadata.axes, channels))
     yield Plan(plan_works(chosen, settings, order), channels, tuple(messages))
 

@@ -20,7 +20,7 @@ from napari_rdpdenoise.stream.missing import fill_missing
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
 
-CACHE_VERSION = "2"  # of what is cached under a key
+CACHE_VERSION = "3"  # of what is cached under a key
 
 
 @dataclass
@@ -51,7 +51,8 @@ class Item:
     def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
         """The part of the denoised ``image`` that is written, as ``dtype``; how many values were clipped."""
         place = self.work.tile.core_in_outer
-        block, clipped = to_output(image[place], dtype)
+        tile = self.work.tile
+        block, clipped = to_output(image[place], dtype, (self.work.seed, tile.y0, tile.x0))
         if self.missing is not None and block.dtype.kind == "f":
             lost = self.missing[place]
             np.copyto(block, lost, where=~np.isfinite(lost), casting="same_kind")
