@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import resource
 import shutil
 
 import numpy as np
@@ -104,6 +103,7 @@ def test_networks_out_of_bounds_are_refused_by_name(folder, name, values):
 
 def test_a_network_that_the_weights_do_not_fit_is_not_built(folder):
     """As large as the card may say: two gigabytes."""
+    resource = pytest.importorskip("resource")
     largest = {"quarter_channels": 512, "eighth_channels": 512, "latent_channels": 512, "hyper_channels": 512}
     network = yaml.safe_load((folder / "card.yaml").read_text())["network"]
     change(folder, network={**network, **largest, "encoder_blocks": [16, 16], "decoder_blocks": [16, 16]})

@@ -72,14 +72,14 @@ def test_no_unit_is_none(text):
 def test_planes_are_all_of_them_or_those_asked_for():
     source = open_image(np.zeros((3, 2, 4, 5), np.uint8), "TCYX")
     assert isinstance(source, ImageSource)
-    assert planes(source) == [(t, c) for t in range(3) for c in range(2)]
-    assert planes(source, channels=[1], time=(1, 3)) == [(1, 1), (2, 1)]
-    assert planes(open_image(np.zeros((4, 5), np.uint8))) == [()]
+    assert list(planes(source)) == [(t, c) for t in range(3) for c in range(2)]
+    assert list(planes(source, channels=[1], time=(1, 3))) == [(1, 1), (2, 1)]
+    assert list(planes(open_image(np.zeros((4, 5), np.uint8)))) == [()]
 
 
 def test_colour_samples_are_chosen_like_channels():
     source = open_image(np.zeros((6, 7, 3), np.uint8))
-    assert planes(source, channels=[2]) == [(2,)]
+    assert list(planes(source, channels=[2])) == [(2,)]
 
 
 @pytest.mark.parametrize(
@@ -103,6 +103,17 @@ def test_channels_of_an_image_without_any():
     assert len(planes(source, channels=[0])) == 3
     with pytest.raises(ValueError, match="0 to 0"):
         planes(source, channels=[1])
+
+
+@pytest.mark.parametrize("sizes", [(), (1,), (3,), (2, 3), (2, 1, 4)])
+def test_planes_are_counted_and_found_by_number(sizes):
+    found = planes(open_image(np.zeros((*sizes, 4, 5), np.uint8), "TZCQ"[: len(sizes)] + "YX"))
+    assert len(found) == len(list(found)) == int(np.prod(sizes))
+    assert [found[k] for k in range(len(found))] == list(found) == list(np.ndindex(*sizes))
+    assert found[-1] == list(found)[-1]
+    assert found[1:3] == list(found)[1:3]
+    with pytest.raises(IndexError):
+        found[len(found)]
 
 
 def test_selection_is_a_source_of_the_selected_planes(image):

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.io.limits import reading
 from napari_rdpdenoise.io.source import (
     ImageMetadata,
     Index,
@@ -80,7 +81,9 @@ class ArraySource:
 
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block of one plane: shape ``(rows, columns)``, raw counts in the array's dtype."""
-        block = np.asarray(self._array[self._layout.key(index, y, x)])
+        key = self._layout.key(index, y, x)
+        with reading(self.metadata.name or "the array", index):
+            block = np.asarray(self._array[key])
         return np.ascontiguousarray(self._layout.orient(block), dtype=self.dtype)
 
     def close(self) -> None:

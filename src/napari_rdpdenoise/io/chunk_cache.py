@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from contextlib import suppress
 from typing import Any
 
 from cachetools import LRUCache
@@ -17,12 +16,13 @@ class ChunkCacheStore(WrapperStore[Any]):
 
     A tile and its halo touch a strip or file tile that its neighbours touch too, and each colour of an
     interleaved image needs the same chunk, so without this every chunk would be decoded several times.
-    Chunks larger than the whole budget are not kept.
+    Of chunks larger than the whole budget the last one is kept.
     """
 
     def __init__(self, store: Any, limit_bytes: int = 64 * 2**20) -> None:
         super().__init__(store)
         self._chunks: LRUCache[str, Buffer] = LRUCache(limit_bytes, getsizeof=len)
+        self._large: tuple[str, Buffer] | None = None
         self._lock = threading.Lock()
         self.decoded = 0
         """Number of chunks decoded so far (diagnostic)."""
@@ -33,6 +33,8 @@ class ChunkCacheStore(WrapperStore[Any]):
         """Decoded chunk of that key, None where the file has none."""
         with self._lock:
             kept = self._chunks.get(key)
+            if kept is None and self._large is not None and self._large[0] == key:
+                kept = self._large[1]
             if kept is not None:
                 return kept
         value: Buffer | None = await self._store.get(key, prototype, byte_range)
@@ -43,5 +45,7 @@ class ChunkCacheStore(WrapperStore[Any]):
     def _keep(self, key: str, value: Buffer) -> None:
         with self._lock:
             self.decoded += 1
-            with suppress(ValueError):  # larger than the whole budget
+            try:
                 self._chunks[key] = value
+            except ValueError:  # larger than the whole budget
+                self._large = key, value

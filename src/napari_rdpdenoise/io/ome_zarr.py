@@ -17,6 +17,7 @@ from typing import Any
 
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
+from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening
 from napari_rdpdenoise.io.source import ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 
@@ -35,13 +36,15 @@ def open_zarr(location: str | Path | Any, axes: str | None = None, series: int |
         ValueError: If there is no such image, or the axes do not fit.
         TypeError: If its dtype is not supported.
     """
-    image, identity = _chosen(location, series)
-    return ArraySource(image.array, axes, image.metadata, identity)
+    with opening(str(location), "a zarr array or OME-Zarr image"):
+        image, identity = _chosen(location, series)
+        return ArraySource(image.array, axes, image.metadata, identity)
 
 
 def zarr_levels(location: str | Path, series: int | None = None) -> list[ArraySource]:
     """The image and its lower resolutions, finest first; raises as `open_zarr` does."""
-    image, identity = _chosen(location, series)
+    with opening(str(location), "a zarr array or OME-Zarr image"):
+        image, identity = _chosen(location, series)
     finest = ArraySource(image.array, None, image.metadata, identity)
     levels = image.multiscale["datasets"][1:] if image.multiscale is not None else []
     names = [level["path"] for level in levels if level["path"] in image.node]
@@ -54,14 +57,18 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str
 
     if isinstance(location, zarr.Array | zarr.Group):
         node: Any = location
-        name, identity = Path(node.name or "").name, None
+        name, identity, stored = Path(node.name or "").name, None, None
     else:
         node, name = _open_node(location), stem(str(location))
-        identity = _folder_identity(Path(location)) if Path(location).exists() else None
+        identity, stored = _folder_identity(Path(location)) if Path(location).exists() else (None, None)
     found = _images_below(node, name) if isinstance(node, zarr.Group) else [_Found("", node, name)]
     if series is None and len(found) > 1 and not found[0].is_ome:
         _refuse_arrays(found, name)
     image = found[choose_image([image.info for image in found], series, name)]
+    array = image.array
+    if stored is not None:
+        check_claim(array.shape, array.dtype, stored, name)
+    check_part(array.chunks, array.dtype, name, "chunk")
     if identity is not None and len(found) > 1:
         identity = f"{identity}/{image.path}"
     return image, identity
@@ -71,10 +78,11 @@ def zarr_images(location: str | Path) -> list[ImageInfo]:
     """What images there are in a zarr; raises as `open_zarr` does."""
     import zarr
 
-    node = _open_node(location)
-    if not isinstance(node, zarr.Group):
-        return [ImageInfo("", "", tuple(node.shape))]
-    return [image.info for image in _images_below(node, stem(str(location)))]
+    with opening(str(location), "a zarr array or OME-Zarr image"):
+        node = _open_node(location)
+        if not isinstance(node, zarr.Group):
+            return [ImageInfo("", "", tuple(node.shape))]
+        return [image.info for image in _images_below(node, stem(str(location)))]
 
 
 def _open_node(location: str | Path) -> Any:
@@ -256,14 +264,15 @@ def _plain_metadata(array: Any, name: str) -> ImageMetadata:
     return ImageMetadata(axes=axes if usable else "", name=name)
 
 
-def _folder_identity(path: Path) -> str:
-    """Names, sizes and times of change of all files."""
-    digest = hashlib.blake2b(digest_size=16)
+def _folder_identity(path: Path) -> tuple[str, int]:
+    """Names, sizes and times of change of all files, and the sum of their sizes, bytes."""
+    digest, stored = hashlib.blake2b(digest_size=16), 0
     for file in _files(path):
+        stored += check_plain(file)
         state = file.stat()
         where = file.relative_to(path).as_posix()
         digest.update(repr((where, state.st_size, state.st_mtime_ns)).encode())
-    return digest.hexdigest()
+    return digest.hexdigest(), stored
 
 
 def _files(path: Path) -> Iterator[Path]:

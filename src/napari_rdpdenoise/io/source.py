@@ -10,11 +10,12 @@ an index and two slices name a block of one plane, the only thing that is ever r
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import product
-from typing import Protocol, runtime_checkable
+from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 
@@ -198,15 +199,45 @@ def check_slice(part: slice, size: int) -> slice:
 
 def planes(
     source: ImageSource, channels: Sequence[int] | None = None, time: tuple[int, int] | None = None
-) -> list[Index]:
-    """Indices of the planes of a source, last leading axis fastest.
+) -> Sequence[Index]:
+    """Indices of the planes of a source, last leading axis fastest; made when they are asked for.
 
     ``channels`` are the positions on the channel axis to keep, ``time`` is a half-open range; None for all.
 
     Raises:
         ValueError: If a channel or the time range is not in the image.
     """
-    return list(product(*_choices(source, channels, time)))
+    return _Planes(_choices(source, channels, time))
+
+
+class _Planes(Sequence[Index]):
+    """All combinations of one choice per leading axis, without holding them."""
+
+    def __init__(self, choices: list[Sequence[int]]) -> None:
+        self._choices = choices
+        self._count = math.prod(map(len, choices))
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Index]:
+        return product(*self._choices)
+
+    @overload
+    def __getitem__(self, number: int) -> Index: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> Sequence[Index]: ...
+
+    def __getitem__(self, number: int | slice) -> Index | Sequence[Index]:
+        if isinstance(number, slice):
+            return [self[k] for k in range(*number.indices(self._count))]
+        number = range(self._count)[number]
+        index = []
+        for choice in reversed(self._choices):
+            number, place = divmod(number, len(choice))
+            index.append(choice[place])
+        return tuple(reversed(index))
 
 
 def _choices(

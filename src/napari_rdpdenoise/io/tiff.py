@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
+from napari_rdpdenoise.io.limits import check_claim, check_part, opening, reading
 from napari_rdpdenoise.io.source import (
     DEFAULT_AXES,
     ImageMetadata,
@@ -58,7 +59,8 @@ class TiffSource:
         # for those who forget to close: an open file that is collected is reported as a leak
         weakref.finalize(self, self._tif.close)
         try:
-            self._open(axes, series)
+            with opening(self._path.name, "a TIFF image"):
+                self._open(axes, series)
         except BaseException:
             self._tif.close()
             raise
@@ -71,6 +73,8 @@ class TiffSource:
             warnings.warn(note, stacklevel=4)
         series = image.series
         self.dtype = check_dtype(series.dtype)
+        stored = sum(Path(file).stat().st_size for file in _files_of(series, self._path))
+        check_claim(image.sizes, self.dtype, stored, self._path.name)
         stored_axes, stored_shape = _resolve_axes(image, axes, self._path.name)
         self._layout = Layout(stored_axes, check_shape(stored_shape))
         self._stored_dtype = series.dtype.newbyteorder(self._tif.byteorder)
@@ -91,6 +95,7 @@ class TiffSource:
         from napari_rdpdenoise.io.chunk_cache import ChunkCacheStore
 
         series = self._image.series
+        check_part(series.keyframe.chunks, self.dtype, self._path.name, "strip or tile")
         if self.shape[-1] == 1:
             # tifffile's view takes other axes for the plane's where rows are one pixel long
             self._array = series.asarray().reshape(series.get_shape(True))
@@ -112,12 +117,13 @@ class TiffSource:
             key = [key[position] for position in self._kept]
         for position, chosen in self._image.fixed:
             key.insert(position, chosen)
-        if self._run_offset is None:
-            block = np.asarray(self._array[tuple(key)])
-        else:
-            # Mapped anew for each read: pages of a lasting map would count as memory of this process.
-            mapped = np.memmap(self._path, self._stored_dtype, "r", self._run_offset, self._run_shape)
-            block = np.array(mapped[tuple(key)])
+        with reading(self._path.name, index):
+            if self._run_offset is None:
+                block = np.asarray(self._array[tuple(key)])
+            else:
+                # Mapped anew for each read: pages of a lasting map would count as memory of this process.
+                mapped = np.memmap(self._path, self._stored_dtype, "r", self._run_offset, self._run_shape)
+                block = np.array(mapped[tuple(key)])
         return np.ascontiguousarray(self._layout.orient(block), dtype=self.dtype)
 
     def close(self) -> None:
@@ -131,14 +137,19 @@ class TiffSource:
         digest = hashlib.blake2b(digest_size=16)
         image = self._image
         digest.update(repr((self._layout, self.dtype.str, image.fixed, image.number, image.notes)).encode())
-        files = {self._path.resolve()}
-        if image.series.is_multifile:
-            pages = (page for page in image.series if page is not None)
-            files |= {Path(file).resolve() for file in {page.parent.filehandle.path for page in pages}}
-        for path in sorted(files):
+        for path in sorted(_files_of(image.series, self._path)):
             state = path.stat()
             digest.update(repr((path.name, state.st_size, state.st_mtime_ns)).encode())
         return digest.hexdigest()
+
+
+def _files_of(series: Any, path: Path) -> set[Path]:
+    """Files that pages of a series lie in, absolute."""
+    files = {path.resolve()}
+    if series.is_multifile:
+        pages = (page for page in series if page is not None)
+        files |= {Path(file).resolve() for file in {page.parent.filehandle.path for page in pages}}
+    return files
 
 
 def open_tiff(path: Path) -> Any:

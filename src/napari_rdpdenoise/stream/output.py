@@ -11,6 +11,7 @@ from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.settings import RESULT, RunSettings
+from napari_rdpdenoise.stream.plan import check_count
 from napari_rdpdenoise.stream.rounding import rounding_doubt
 from napari_rdpdenoise.stream.sample import sample_windows
 
@@ -26,8 +27,12 @@ def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None 
         settings: Settings of the run.
         codec: Model that will denoise, None for ``settings.model``. Its digest is in the job, so that another
             model under the same name does not continue what this one began.
+
+    Raises:
+        ValueError: If there is no such channel or time, or more tiles than can be planned.
     """
     chosen = SelectedSource(source, settings.channels, settings.time)
+    check_count(chosen, settings)
     model = codec.digest.hex() if codec is not None else model_digest(settings.model)
     job = f"{settings.deciding(*RESULT).model_dump_json()}|{source.fingerprint()}|{model}"
     dtype = output_dtype(source, settings)

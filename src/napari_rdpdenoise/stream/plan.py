@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -18,10 +19,12 @@ from napari_rdpdenoise.tiles import Tile, plan_tiles
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
 
+_MOST_TILES = 2_000_000  # a plan of these takes half a gigabyte
+
 Order = Callable[[Iterable["Work"]], Iterable["Work"]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Work:
     """One tile of one plane; ``channel`` counts on the input's channel axis, ``seed`` is the plane's."""
 
@@ -92,10 +95,29 @@ def plan_works(chosen: SelectedSource, settings: RunSettings, order: Order | Non
         chosen: What is denoised of the image.
         settings: Settings of the run.
         order: Function that puts the works in the order they are done; None for plane after plane.
+
+    Raises:
+        ValueError: As `check_count` does.
     """
+    check_count(chosen, settings)
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
     works = [work_at(chosen, settings, index, tile) for index in planes(chosen) for tile in tiles]
     return tuple(works if order is None else order(works))
+
+
+def check_count(chosen: SelectedSource, settings: RunSettings) -> None:
+    """Refuse what has more tiles than a plan can hold.
+
+    Raises:
+        ValueError: If it has.
+    """
+    count = math.prod(chosen.shape[:-2]) * math.prod(-(-n // settings.tile) for n in chosen.shape[-2:])
+    if count > _MOST_TILES:
+        raise ValueError(
+            f"image: expected at most {_MOST_TILES} planes or tiles at once, found {count} in the shape "
+            f"{chosen.shape} of {chosen.metadata.name or 'the image'}; denoise it part by part (--time A:B, "
+            "Time range under Advanced), or in larger tiles (--tile)"
+        )
 
 
 def in_series(works: Iterable[Work], axes: str, channels: Mapping[int, ChannelPlan]) -> list[Work]:
