@@ -15,6 +15,7 @@ from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 
+_USUAL_WIDTH, _USUAL_BLOCKS = 256, 24  # channels and blocks of a network that any machine has memory for
 # Buffers that the entropy coder rebuilds from the weights.
 _REBUILT = ("_quantized_cdf", "_offset", "_cdf_length", "scale_table", "scale_bound", ".target", ".bound")
 
@@ -49,13 +50,20 @@ def build_network(config: NetworkConfig, tensors: dict[str, Tensor]) -> RdpNetwo
     Raises:
         ValueError: If the tensors are not those of such a network.
     """
-    with torch.device("meta"):  # takes no memory, whatever the card says
-        _check_tensors(RdpNetwork(config), tensors)
+    if _is_large(config):
+        with torch.device("meta"):  # takes no memory, whatever the card says, but loads torch's compiler
+            _check_tensors(RdpNetwork(config), tensors)
     network = RdpNetwork(config)
     load_tensors(network, tensors)
     network.eval()
     network.hyperprior.prepare_coder()
     return network
+
+
+def _is_large(config: NetworkConfig) -> bool:
+    widths = config.quarter_channels, config.eighth_channels, config.latent_channels, config.hyper_channels
+    blocks = sum(config.encoder_blocks) + sum(config.decoder_blocks)
+    return max(widths) > _USUAL_WIDTH or blocks > _USUAL_BLOCKS
 
 
 def read_tensors(path: Path) -> dict[str, Tensor]:

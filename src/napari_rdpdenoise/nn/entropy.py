@@ -21,12 +21,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_rdpdenoise.nn._triton import keep_triton_out
+from napari_rdpdenoise.nn import _compressai
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.layers import conv, in_turn, start_small
 from napari_rdpdenoise.nn.range_coder import RangeCoder
 
-keep_triton_out()
+_compressai.prepare()
 from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional  # noqa: E402
 
 _SCALE_FLOOR = 0.05

@@ -15,9 +15,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from napari_rdpdenoise.nn._triton import keep_triton_out
+from napari_rdpdenoise.nn import _compressai
 
-keep_triton_out()
+_compressai.prepare()
 from compressai.entropy_models import EntropyBottleneck  # noqa: E402
 from compressai.layers import GDN  # noqa: E402
 

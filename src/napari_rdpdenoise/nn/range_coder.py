@@ -13,9 +13,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_rdpdenoise.nn._triton import keep_triton_out
+from napari_rdpdenoise.nn import _compressai
 
-keep_triton_out()
+_compressai.prepare()
 from compressai.ans import RansDecoder, RansEncoder  # noqa: E402
 from compressai.entropy_models import EntropyModel  # noqa: E402
 
