@@ -165,15 +165,13 @@ def _stalls(window: Window, large: SimulatedSample, small: SimulatedSample) -> I
     box.auto.setChecked(False)
     yield "dragging rate, 2048 x 2048", _watched(lambda: _drag(window, box.rate))
     window.rest(1.0)
-    dock.unfold("check")
-    dock.unfold("measure")
+    dock.open_tab("check")
     window.wait(window.previewed, "preview")
     yield (
         "dragging realism, compare and readouts open",
         _watched(lambda: _drag(window, box.realism)),
     )
-    for name in ("check", "measure"):
-        dock.unfold(name, False)
+    dock.open_tab("more")
     viewer.layers.clear()
     dock.choose(
         viewer.add_image(np.concatenate([small.noisy] * FRAMES)[:FRAMES, :512, :512], name="stack", **LAYER)

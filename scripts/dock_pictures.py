@@ -79,10 +79,9 @@ def whole(window: Window, path: Path) -> None:
     dock.choose(viewer.add_image(sample.noisy, name="cells", **LOOK))
     dock.session.realism = 0.3
     dock.wait()
-    for name in ("check", "measure"):
-        dock.unfold(name)
+    dock.open_tab("check")
     window.rest(2.0)
-    readouts = dock.sections["measure"].readouts
+    readouts = dock.sections["check"].readouts
     readouts._reference.choose(clean)
     window.rest(0.5)
     readouts.measure_plane()
@@ -107,10 +106,8 @@ def finetune(window: Window, path: Path) -> None:
     from qtpy.QtGui import QImage
     from qtpy.QtWidgets import QScrollArea
 
-    dock, box = window.dock, window.dock.sections["finetune"]
-    for name, section in dock.sections.items():
-        if section.title:
-            dock.unfold(name, name == "finetune")
+    dock, box = window.dock, window.dock.sections["train"]
+    dock.open_tab("train")
     box.form.kind.setCurrentIndex(box.form.kind.findData("zeroshot"))
     box.form.unit.setCurrentText("steps")
     box.form.amount.setValue(TUNED)

@@ -97,10 +97,9 @@ def sliders(window: Window, log: Log) -> None:
 def readouts(window: Window, reference: Any, log: Log) -> None:
     """Compare, and measure against the reference."""
     dock = window.dock
-    for name in ("check", "measure"):
-        dock.unfold(name)
+    dock.open_tab("check")
     window.rest(1.0)
-    box = dock.sections["measure"].readouts
+    box = dock.sections["check"].readouts
     box._reference.choose(reference)
     box.measure_plane()
     window.rest(0.1)

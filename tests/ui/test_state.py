@@ -18,7 +18,7 @@ def progress(done, total, **more):
 
 def test_nothing_starts_without_a_layer():
     assert not DockState().can_start
-    assert "Open an image" in DockState().hint
+    assert "Open an image" in DockState().preview_line
     assert READY.can_start
 
 
@@ -46,14 +46,14 @@ def test_realism_that_is_not_offered_is_not_asked_for():
 
 def test_progress_line_names_tiles_speed_time_and_bits():
     line = dock.progressed(dock.started(READY), progress(3, 12)).status
-    assert line == "3 of 12 tiles, 1.50 MP/s, 1 min 15 s left, 0.420 bits/pixel"
+    assert line == "3 of 12 blocks, 1.50 MP/s, 1 min 15 s left, 0.420 bits/pixel"
 
 
 @pytest.mark.parametrize("unknown", [None, float("nan"), float("inf")])
 def test_progress_line_leaves_out_what_is_not_known(unknown):
     report = progress(0, 12, mpps=unknown, eta_s=unknown, bpp=unknown)
     line = dock.progressed(dock.started(READY), report).status
-    assert line == "0 of 12 tiles"
+    assert line == "0 of 12 blocks"
 
 
 def test_message_is_shown_before_tiles_are_counted():
@@ -66,8 +66,19 @@ def test_finished_reports_rate_and_bits():
     report = SimpleNamespace(seconds=2.0, rate=0.625, bpp=0.4, messages=("The noise was shared.",))
     done = dock.finished(dock.started(READY), report)
     assert done.can_start
-    assert done.status == "Done in 2.0 s, rate 0.62 (auto), 0.400 bits/pixel.\nThe noise was shared."
+    assert done.status == "Done in 2.0 s, rate 0.62 (auto), 0.40 bits/pixel.\n! The noise was shared."
 
 
 def test_an_error_without_words_is_named():
     assert dock.failed(READY, MemoryError()).status == "Failed: MemoryError"
+
+
+def test_the_automatic_rate_is_not_shown_before_it_is_known_and_an_end_of_the_scale_is_explained():
+    waits = replace(READY, working="Measuring the noise", outcome="0.1 bits/pixel")
+    assert waits.shown_rate is None
+    assert waits.rate_words == "not known yet"
+    found = replace(waits, found_rate=0.7, working="")
+    assert (found.shown_rate, found.rate_words) == (0.7, "0.1 bits/pixel")
+    assert "weak end" in replace(found, found_rate=1.0).rate_words
+    chosen = replace(found, auto_rate=False, rate=1.0)
+    assert (chosen.shown_rate, chosen.rate_words) == (1.0, "0.1 bits/pixel")

@@ -162,7 +162,7 @@ class Session:
         """What is needed to do again what the dock is set to."""
         subject, job, settings = self.view.subject, self.runs.job, self.state.settings()
         mine = job is not None and subject is not None and job.input is subject.data
-        if subject is not None and subject.path is None:
+        if subject is not None and subject.axes != subject.file_axes:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
         return Request(
             settings=settings,

@@ -43,16 +43,19 @@ class DockState:
 
     Attributes:
         layer: Name of the image layer to denoise; None while no image layer is open.
-        facts: Line on what is known of it: axes, size, noise, device.
+        facts: Line on what is known of it: sizes, and the device that computes.
+        axes: Axes of the layer, one letter each; empty for none.
         model: Name of a model, shipped or the user's own, or path of a model folder.
         auto_rate: Whether the rate is chosen from the measured noise.
         rate: Position on the model's rate curve when it is not, 0 (fewest bits) to 1.
         found_rate: Rate that was chosen automatically for what is in view; None while it is not known.
         realism: Realism, 0 (lowest error) to 1 (most natural texture).
         realism_note: Reason why realism cannot be chosen, shown as tooltip; None when it can.
-        outcome: Line on bits per pixel, and found against expected residual, of what is in view.
+        outcome: Bits per pixel of what is in view.
         preview: Whether what is in view is denoised at once.
         preview_note: Reason why it is not, or not all of it; or what went wrong.
+        notes: Sentences that the user should know of the channel in view.
+        working: What is done before anything can be shown, in words; empty for nothing.
         shown: Number of visible tiles that are denoised.
         wished: Number of visible tiles.
         base: Other settings: those of the group "advanced", and those that no control stands for, as a job
@@ -65,6 +68,7 @@ class DockState:
 
     layer: str | None = None
     facts: str = ""
+    axes: str = ""
     model: str = "default"
     auto_rate: bool = True
     rate: float = 0.5
@@ -74,6 +78,8 @@ class DockState:
     outcome: str = ""
     preview: bool = True
     preview_note: str = ""
+    notes: tuple[str, ...] = ()
+    working: str = ""
     shown: int = 0
     wished: int = 0
     base: RunSettings = field(default_factory=RunSettings)
@@ -99,8 +105,8 @@ class DockState:
 
     @property
     def hint(self) -> str:
-        """The line to show: the status, or what to do first."""
-        return self.status or ("Ready." if self.layer else "Open an image to start.")
+        """What is there to say of the last run; empty before the first."""
+        return self.status
 
     def settings(self) -> RunSettings:
         """Return the run settings that the controls stand for."""
@@ -120,22 +126,36 @@ class DockState:
         return 0.0 if self.realism_note else self.realism
 
     @property
-    def shown_rate(self) -> float:
-        """Where the rate's slider stands: at the automatic rate where that is chosen and known."""
-        return self.rate if not self.auto_rate or self.found_rate is None else self.found_rate
+    def shown_rate(self) -> float | None:
+        """Where the rate's slider stands: at the automatic rate, where chosen; None until that is known."""
+        return self.found_rate if self.auto_rate else self.rate
 
     @property
     def preview_line(self) -> str:
-        """How far the preview is, or why there is none."""
+        """What is still to come in view, or why there is no preview; empty when all is there."""
+        if self.layer is None:
+            return "Open an image to start."
         if not self.preview:
-            return "The preview is off."
-        lines = [self.preview_note] if self.preview_note else []
-        if self.busy and self.shown < self.wished:
-            lines.insert(0, "The preview waits for the run.")
-        elif self.wished:
-            whole = self.shown >= self.wished
-            lines.insert(0, "Preview: " + ("done." if whole else f"{self.shown} of {self.wished} tiles."))
-        return "\n".join(lines)
+            return "The preview is off: switch it on under More."
+        if self.preview_note or self.shown >= self.wished:
+            return self.preview_note
+        if self.busy:
+            return "The preview waits for the run."
+        if self.working and not self.shown:
+            return f"{self.working}…"
+        return f"Denoising what is in view: {self.shown} of {self.wished}…"
+
+    @property
+    def rate_words(self) -> str:
+        """What to say of the rate: bits per pixel, or what is waited for."""
+        if self.auto_rate and self.found_rate is None:
+            return "not known yet" if self.working else ""
+        words = [self.outcome] if self.outcome else []
+        if self.auto_rate and self.found_rate in (0.0, 1.0):
+            words.append(
+                "the weak end: stronger would blur" if self.found_rate else "the strong end: much noise"
+            )
+        return ", ".join(words)
 
 
 class StateStore:
@@ -174,12 +194,12 @@ def progressed(state: DockState, progress: Progress) -> DockState:
 
 def cancelling(state: DockState) -> DockState:
     """Return the state after Cancel was pressed."""
-    return replace(state, phase=Phase.CANCELLING, status="Stopping after the tile in work.")
+    return replace(state, phase=Phase.CANCELLING, status="Stopping after the block in work.")
 
 
 def cancelled(state: DockState) -> DockState:
     """Return the state of a run that stopped on request."""
-    kept = f" after {state.done} of {state.total} tiles" if state.done else ""
+    kept = f" after {state.done} of {state.total} blocks" if state.done else ""
     return replace(state, phase=Phase.IDLE, done=0, total=0, status=f"Cancelled{kept}.")
 
 
@@ -193,8 +213,8 @@ def finished(state: DockState, report: RunReport) -> DockState:
     how = "auto" if state.auto_rate else "set"
     parts = [f"Done in {report.seconds:.1f} s", f"rate {report.rate:.2f} ({how})"]
     if math.isfinite(report.bpp):
-        parts.append(f"{report.bpp:.3f} bits/pixel")
-    lines = [", ".join(parts) + ".", *report.messages]
+        parts.append(f"{report.bpp:.2f} bits/pixel")
+    lines = [", ".join(parts) + ".", *(f"! {message}" for message in report.messages)]
     return replace(state, phase=Phase.IDLE, done=state.total, status="\n".join(lines))
 
 
@@ -219,7 +239,7 @@ def describe(error: BaseException) -> str:
 def _progress_line(progress: Progress) -> str:
     if progress.message and not progress.total:
         return progress.message
-    parts = [f"{progress.done} of {progress.total} tiles"]
+    parts = [f"{progress.done} of {progress.total} blocks"]
     if _known(progress.mpps):
         parts.append(f"{progress.mpps:.2f} MP/s")
     if _known(progress.eta_s):

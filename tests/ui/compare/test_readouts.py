@@ -11,7 +11,6 @@ from scipy.ndimage import gaussian_filter
 from napari_rdpdenoise.metrics import affine_match, lpips, score
 from napari_rdpdenoise.metrics.table import METRICS
 from napari_rdpdenoise.metrics.trust import texture_share
-from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.ui.compare.readouts import (
     measure,
@@ -122,19 +121,8 @@ def test_a_network_that_would_fill_the_memory_is_not_run(scene, nowhere, monkeyp
     assert found["SSIM"].value is not None
 
 
-def test_without_a_reference_the_checks_speak(scene, nowhere) -> None:
-    shown, _ = scene
-    *checks, texture = measure(shown, None, folder=nowhere)
-    expected = judge_residual(shown.noisy[:96], shown.result[:96], NOISE).checks
-    assert [(c.name, c.text, c.fine) for c in checks] == [(c.name, c.text, c.fine) for c in expected]
-    assert texture.value == pytest.approx(texture_share(shown.fidelity, shown.realism, NOISE, 0.3), rel=1e-6)
-
-
 def test_what_cannot_be_said_yet_says_why(scene, nowhere) -> None:
     shown, clean = scene
-    (unknown,) = measure(replace(shown, plan=None), None, folder=nowhere)
-    assert unknown.value is None
-    assert "not measured yet" in unknown.why
     nothing = replace(shown, done=np.zeros_like(shown.done))
     below = slice(100, 120), slice(0, 50)
     for readouts in (

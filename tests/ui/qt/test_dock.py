@@ -90,7 +90,7 @@ def test_denoise_adds_a_layer_in_the_same_place(open_dock, qtbot):
     assert made["bpp"] == 0.3
     assert "Done in 1.0 s" in dock.sections["run"].status.text()
     assert "shared by neighbours" in dock.sections["run"].status.text()
-    assert dock.sections["run"].bar.value() == dock.sections["run"].bar.maximum()
+    assert dock.sections["run"]._working.isHidden(), "no bar of the past"
     assert dock.sections["run"].denoise.isEnabled()
 
 
@@ -100,8 +100,8 @@ def test_a_time_range_lies_where_it_was_taken_from(open_dock, qtbot):
         return Finished(np.asarray(job.input)[1:3], REPORT)
 
     viewer, dock = open_dock(cut)
-    dock.sections["advanced"].form.controls["time"].setText("1:3")
-    dock.sections["advanced"].form.controls["time"].editingFinished.emit()
+    dock.sections["more"].form.controls["time"].setText("1:3")
+    dock.sections["more"].form.controls["time"].editingFinished.emit()
     assert dock.session.state.settings().time == (1, 3)
     dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2)
@@ -197,26 +197,110 @@ def test_realism_is_off_with_the_reason_or_on(open_dock, qtbot):
     assert dock.sections["image"].realism.isEnabled()
 
 
-def test_rate_slider_is_off_while_auto_and_stands_at_what_was_found(open_dock):
+def test_the_rate_slider_stands_at_what_was_found_and_moving_it_ends_auto(open_dock):
     _, dock = open_dock()
-    dock.sections["image"].rate.setValue(0.3)
-    assert dock.session.state.settings().rate == pytest.approx(0.3)
-    dock.sections["image"].auto.setChecked(True)
-    assert not dock.sections["image"].rate.isEnabled()
+    box = dock.sections["image"]
+    box.auto.setChecked(True)
+    assert box.rate._number.text() == "–", "not known yet"
     dock.session.edit(found_rate=0.9)
-    assert dock.sections["image"].rate.value() == pytest.approx(0.9)
-    dock.sections["image"].auto.setChecked(False)
-    assert dock.sections["image"].rate.value() == pytest.approx(0.3)
+    assert (box.rate.value(), box.rate._number.text()) == (pytest.approx(0.9), "0.90")
+    box.rate.setValue(0.3)
+    assert not box.auto.isChecked()
+    assert dock.session.state.settings().rate == pytest.approx(0.3)
+
+
+def test_the_selected_layer_is_taken_and_what_we_made_is_not(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    other = viewer.add_image(np.full((3, 70, 80), 100, np.uint16), name="others")
+    viewer.add_points([[1, 2, 3]])
+    assert dock.layer is other
+    viewer.layers.selection.active = viewer.layers["cells"]
+    assert dock.layer is viewer.layers["cells"]
+    viewer.layers.selection.active = dock.preview_layer
+    assert dock.layer is viewer.layers["cells"]
+
+
+def test_axes_are_set_in_the_dock_or_what_is_wrong_is_said(open_dock):
+    viewer, dock = open_dock()
+    box = dock.sections["image"]
+    for text, words in (("TYXZ", "3 letters"), ("TTX", "at most once"), ("TZC", "Y and X")):
+        box.axes.setText(text)
+        box.axes.editingFinished.emit()
+        assert words in box.axes_note.text()
+        assert tuple(viewer.layers["cells"].axis_labels) == ("t", "y", "x")
+    box.axes.setText("zyx")
+    box.axes.editingFinished.emit()
+    assert dock.session.view.subject.axes == "ZYX"
+    assert box.axes_note.isHidden()
+
+
+def test_the_button_says_how_much_and_a_part_is_told(open_dock):
+    _, dock = open_dock()
+    run = dock.sections["run"]
+    assert run.denoise.text() == "Denoise 3 planes"
+    dock.session.edit_settings(time=(1, 2))
+    assert run.denoise.text() == "Denoise"
+    assert "times 1 to 1" in run.part.text()
+
+
+def test_the_wheel_scrolls_and_changes_nothing_that_was_not_clicked(open_dock, qtbot):
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication
+
+    _, dock = open_dock()
+    before = dock.session.state
+    for control in (
+        dock.sections["image"].rate.slider,
+        dock.sections["image"].layers,
+        dock.sections["more"].model,
+    ):
+        where = QPointF(5, 5)
+        event = QWheelEvent(
+            where, where, QPoint(), QPoint(0, 120), Qt.NoButton, Qt.NoModifier, Qt.NoScrollPhase, False
+        )
+        QApplication.sendEvent(control, event)
+        assert not event.isAccepted()
+    assert dock.session.state == before
+
+
+@pytest.mark.parametrize("scale", [1.0, 1.35])
+def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbot, scale):
+    """The larger font stands for words that are as much longer, as German ones are."""
+    from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea
+
+    viewer, dock = open_dock()
+    name = "an_experiment_of_which_everything_is_in_its_name_" + "2026-11-29_position_003_well_B7"
+    viewer.layers["cells"].name = name
+    assert len(name) >= 80
+    dock.session.edit(status=f"Done. Kept in /a/{name}/{name}.ome.tif", preview_note=f"No preview: {name}.")
+    dock.setStyleSheet(f"* {{font-size: {round(12 * scale)}px}}")
+    scroll = dock.findChild(QScrollArea)
+    room = 320 - scroll.verticalScrollBar().sizeHint().width()
+    for tab in [name for name, section in dock.sections.items() if section.title]:
+        dock.open_tab(tab)
+        qtbot.wait(20)
+        assert scroll.widget().minimumSizeHint().width() <= room, tab
+    dock.setParent(None)
+    dock.resize(320, 900)
+    dock.show()
+    for tab in [name for name, section in dock.sections.items() if section.title]:
+        dock.open_tab(tab)
+        qtbot.wait(20)
+        for part in dock.findChildren(QPushButton) + dock.findChildren(QLabel):
+            if part.isVisible() and not (isinstance(part, QLabel) and part.wordWrap()):
+                words = part.fontMetrics().horizontalAdvance(part.text().replace("&", ""))
+                assert words <= part.width(), (tab, part.text(), words, part.width())
 
 
 def test_wrong_text_in_advanced_is_told_and_taken_back(open_dock, monkeypatch):
     told = []
     _, dock = open_dock()
-    monkeypatch.setattr(dock.sections["advanced"].form, "_complain", told.append)
-    dock.sections["advanced"].form.controls["time"].setText("5 to 3")
-    dock.sections["advanced"].form.controls["time"].editingFinished.emit()
+    monkeypatch.setattr(dock.sections["more"].form, "_complain", told.append)
+    dock.sections["more"].form.controls["time"].setText("5 to 3")
+    dock.sections["more"].form.controls["time"].editingFinished.emit()
     assert "0:10" in told[0]
-    assert dock.sections["advanced"].form.controls["time"].text() == ""
+    assert dock.sections["more"].form.controls["time"].text() == ""
     assert dock.session.state.settings().time is None
 
 
@@ -228,7 +312,7 @@ def test_colour_layers_and_no_layer(open_dock, qtbot):
     viewer.add_image(np.zeros((20, 30, 3), np.uint8), name="colour", rgb=True)
     viewer.add_points([[1, 2]])
     assert dock.session.state.layer == "colour"
-    assert "colour" in dock.sections["image"].preview_line.text()
+    assert "colour" in dock.sections["verdict"].line.text()
     dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "colour denoised" in images(viewer))
     assert viewer.layers["colour denoised"].rgb
@@ -240,7 +324,7 @@ def test_controls_are_named_and_the_dock_is_wide_enough(open_dock):
     _, dock = open_dock()
     for name, section in dock.sections.items():
         if section.title:
-            dock.unfold(name)
+            dock.open_tab(name)
     kinds = (QAbstractButton, QComboBox, QLineEdit, QSpinBox)
     inner = (QSpinBox, QComboBox)  # their own line edits and buttons are theirs to name, as a table's corner
     controls = [
@@ -276,8 +360,8 @@ def test_the_preview_fills_its_layer_and_follows_the_sliders(open_dock, qtbot, t
     qtbot.waitUntil(done, timeout=20000)
     viewer.layers.remove(layer)
     qtbot.waitUntil(lambda: not dock.session.state.preview)
-    assert not dock.sections["image"].preview.isChecked()
-    dock.sections["image"].preview.setChecked(True)
+    assert not dock.sections["more"].preview.isChecked()
+    dock.sections["more"].preview.setChecked(True)
     assert "cells preview" in images(viewer)
 
 
@@ -296,9 +380,9 @@ def test_replaced_pixels_are_previewed_afresh(open_dock, qtbot):
 def test_the_preview_says_why_there_is_none_in_3d(open_dock, qtbot):
     viewer, dock = open_dock(preview=True)
     viewer.dims.ndisplay = 3
-    qtbot.waitUntil(lambda: "2-D" in dock.sections["image"].preview_line.text())
+    qtbot.waitUntil(lambda: "2-D" in dock.sections["verdict"].line.text())
     viewer.dims.ndisplay = 2
-    qtbot.waitUntil(lambda: "2-D" not in dock.sections["image"].preview_line.text())
+    qtbot.waitUntil(lambda: "2-D" not in dock.sections["verdict"].line.text())
 
 
 def test_of_noisy_preview_and_result_one_is_visible(open_dock, qtbot):
@@ -360,10 +444,10 @@ def test_a_layer_that_covers_is_named_and_raised_above(open_dock, qtbot):
 def test_a_job_file_moves_the_controls(open_dock):
     _, dock = open_dock(note=None)
     wanted = dock.session.state.settings().replace(rate=0.8, realism=0.6, tile=128)
-    dock.sections["repeat"]._apply(wanted)
+    dock.sections["more"].repeat._apply(wanted)
     assert dock.sections["image"].rate.value() == pytest.approx(0.8)
     assert dock.sections["image"].realism.value() == pytest.approx(0.6)
-    assert dock.sections["advanced"].form.controls["tile"].value() == 128
+    assert dock.sections["more"].form.controls["tile"].value() == 128
 
 
 def test_the_manifest_opens_the_dock(make_napari_viewer, qtbot, monkeypatch):

@@ -119,7 +119,7 @@ class User:
             self.viewer.layers.remove(self.rng.choice(list(self.viewer.layers)))
 
     def show(self):
-        self.dock.sections["image"].preview.setChecked(self.rng.random() < 0.8)
+        self.dock.sections["more"].preview.setChecked(self.rng.random() < 0.8)
 
 
 def _whole(dock):
@@ -164,7 +164,7 @@ def test_200_random_actions_leave_the_right_picture_and_nothing_else(
             user.add()
         layer = user.noisy()[-1]
         dock.choose(layer)
-        dock.sections["image"].preview.setChecked(True)
+        dock.sections["more"].preview.setChecked(True)
         viewer.reset_view()
         qtbot.waitUntil(_whole(dock), timeout=PATIENCE_MS)
     assert [record for record in caplog.records if record.name.startswith("napari_rdpdenoise")] == []

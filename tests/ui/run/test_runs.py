@@ -81,7 +81,7 @@ def test_cancel_stops_after_the_tile_in_work_and_closes_the_stream(job):
     (last,) = events
     assert isinstance(last, Cancelled)
     runs.take(last)
-    assert "1 of 4 tiles" in store.state.status
+    assert "1 of 4 blocks" in store.state.status
     assert "cache" in store.state.status
     assert (stream.tiles, stream.closed, store.state.can_start) == (1, True, True)
 

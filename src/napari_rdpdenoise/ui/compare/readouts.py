@@ -20,26 +20,21 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.metrics.table import LPIPS, PSNR, REASONS
 from napari_rdpdenoise.metrics.trust import texture_share
-from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE, Readout, compare, mean_of, on_scale
 from napari_rdpdenoise.ui.layers.stacks import Box, SeriesPlane, Stack, overlap
 from napari_rdpdenoise.ui.preview.shown import Shown
 
 __all__ = [
-    "NO_REFERENCE",
     "PathPoint",
     "RealismPath",
     "SeriesRow",
-    "check_shown",
     "measure",
     "measure_series",
     "measure_shown",
     "measured_box",
     "path",
 ]
-
-NO_REFERENCE = "No reference chosen: these checks need none."
 
 
 @dataclass(frozen=True)
@@ -82,25 +77,24 @@ def measured_box(shown: Shown, region: Box | None = None) -> Box | None:
 
 
 def measure(
-    shown: Shown, reference: NDArray[Any] | None, *, folder: Path | None, region: Box | None = None
+    shown: Shown, reference: NDArray[Any], *, folder: Path | None, region: Box | None = None
 ) -> Iterator[Readout]:
     """Measure the plane that is shown, one number after another, quick ones first.
 
     Args:
         shown: Plane that is shown.
-        reference: Clean plane, (height, width), any linear scale; None for the checks that need none.
+        reference: Clean plane, (height, width), any linear scale.
         folder: Folder of the networks of LPIPS and DISTS; None looks in the usual places.
         region: Rows and columns to keep to, px; None for all that is done.
 
     Yields:
-        With a reference, every metric of the noisy image, the fidelity and realism decodes and the result;
-        without one, the checks of the residual and the strength of the added texture.
+        Every metric of the noisy image, the fidelity and realism decodes and the result.
 
     Raises:
         ValueError: If the reference has another shape, or what is measured holds values that are not numbers.
     """
     box = measured_box(shown, region)
-    if reference is not None and reference.shape != shown.noisy.shape:
+    if reference.shape != shown.noisy.shape:
         raise ValueError(
             f"reference: expected a plane of the shape of the noisy one, {shown.noisy.shape}, found "
             f"{reference.shape}; crop it or choose another layer"
@@ -108,8 +102,6 @@ def measure(
     if box is None:
         where = "here" if region is None else "in the region"
         yield Readout("preview", None, UNAVAILABLE, f"Nothing is denoised {where} yet: wait for the preview.")
-    elif reference is None:
-        yield from _checks(shown, box)
     else:
         yield from compare(_images(shown, box), reference[box], shown.noisy[box], folder)
 
@@ -184,7 +176,7 @@ def path(
 
 
 def measure_shown(
-    shown: Shown, clean: Stack | None, noisy: Stack, folder: Path | None, region: Box | None
+    shown: Shown, clean: Stack, noisy: Stack, folder: Path | None, region: Box | None
 ) -> Iterator[str | Readout | RealismPath]:
     """All that "Measure plane" shows: where it is measured, in words, the numbers, and the realism path.
 
@@ -193,20 +185,13 @@ def measure_shown(
     Raises:
         ValueError: As `measure`, or if the reference does not fit.
     """
-    reference = None if clean is None else clean.beside(noisy, shown.index)
+    reference = clean.beside(noisy, shown.index)
     box = measured_box(shown, region)
     if box is not None:
         rows, columns = (f"{part.start} to {part.stop - 1}" for part in box)
-        what = NO_REFERENCE if clean is None else f"Against {clean.name}."
-        yield f"{what} Measured on rows {rows}, columns {columns}."
+        yield f"Against {clean.name}. Measured on rows {rows}, columns {columns}."
     yield from measure(shown, reference, folder=folder, region=region)
     yield from path(shown, reference, folder, region=region)
-
-
-def check_shown(shown: Shown, region: Box | None) -> Iterator[list[Readout] | RealismPath]:
-    """What a settled view shows without a reference: all checks at once, and the realism path."""
-    yield list(measure(shown, None, folder=None, region=region))
-    yield from path(shown, None, None, region=region)
 
 
 def _texture_path(shown: Shown, box: Box, alphas: Sequence[float]) -> RealismPath:
@@ -258,23 +243,6 @@ def _texture(shown: Shown, box: Box) -> float:
     if shown.realism is None or shown.noise is None:
         return float("nan")
     return texture_share(shown.fidelity[box], shown.realism[box], shown.noise)
-
-
-def _checks(shown: Shown, box: Box) -> Iterator[Readout]:
-    if shown.noise is None:
-        yield Readout("noise", None, UNAVAILABLE, "The noise of the image is not measured yet.")
-        return
-    for check in judge_residual(shown.noisy[box], shown.result[box], shown.noise).checks:
-        value = check.value if math.isfinite(check.value) else None
-        yield Readout(check.name, value, check.text, fine=check.fine)
-    full = _texture(shown, box)
-    if math.isfinite(full):
-        now = shown.alpha * full
-        text = (
-            f"Realism {shown.alpha:.2f} adds texture of {now:.2f} noise standard deviations "
-            f"({full:.2f} at realism 1); the data do not determine it."
-        )
-        yield Readout("texture", now, text)
 
 
 def _images(shown: Shown, box: Box) -> dict[str, NDArray[Any]]:

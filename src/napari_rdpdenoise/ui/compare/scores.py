@@ -27,8 +27,7 @@ class Readout:
         value: Number; None where there is none.
         text: Number, or what it means, for a table; "unavailable" where there is none.
         why: Reason where there is none.
-        of: Image it is about: "noisy", "fidelity", "realism" or "result"; empty for a check.
-        fine: Whether a check stands; None for what is no check.
+        of: Image it is about: "noisy", "fidelity", "realism" or "result"; empty for none.
     """
 
     name: str
@@ -36,7 +35,6 @@ class Readout:
     text: str
     why: str = ""
     of: str = ""
-    fine: bool | None = None
 
 
 def compare(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from napari_rdpdenoise.io.source import DEFAULT_AXES
 
-__all__ = ["axes_note", "layer_axes"]
+__all__ = ["axes_note", "is_named", "layer_axes"]
 
 _AXES_OF_LABEL = {"time": "T", "channel": "C", "z": "Z", "y": "Y", "x": "X", "t": "T", "c": "C"}
 
@@ -42,6 +42,11 @@ def axes_note(ndim: int, labels: Sequence[str]) -> str | None:
         f"The layer does not name its axes; they are taken as {DEFAULT_AXES[ndim]}. Noise and rate are found "
         "per channel (C), so if that is wrong, set the layer's axis labels, such as t, z, c, y, x."
     )
+
+
+def is_named(ndim: int, labels: Sequence[str]) -> bool:
+    """Whether the labels of a layer with so many axes name them all, Y and X among them."""
+    return _named_axes(ndim, labels) is not None
 
 
 def _named_axes(ndim: int, labels: Sequence[str]) -> str | None:

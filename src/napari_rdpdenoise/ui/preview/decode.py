@@ -27,14 +27,22 @@ class PairMaker:
     def __init__(self, cache: LatentCache | None, load: Callable[[str, str], Codec] | None) -> None:
         self.plans = ChannelPlans(cache)
         self._cache, self._load = cache, load
+        self._loaded: set[tuple[str, str]] = set()
 
     def codec(self, settings: RunSettings) -> Codec:
         """The loaded model; raises as `load_model`."""
         if self._load is not None:
-            return self._load(settings.model, settings.device)
-        from napari_rdpdenoise.codec.device import shared_codec
+            codec = self._load(settings.model, settings.device)
+        else:
+            from napari_rdpdenoise.codec.device import shared_codec
 
-        return shared_codec(settings.model, settings.device)
+            codec = shared_codec(settings.model, settings.device)
+        self._loaded.add((settings.model, settings.device))
+        return codec
+
+    def is_loaded(self, settings: RunSettings) -> bool:
+        """Whether `codec` gave this model before, so that it gives it at once."""
+        return (settings.model, settings.device) in self._loaded
 
     def wait_for_runs(self, codec: Codec, give_up: Callable[[], bool]) -> None:
         """Return when no run is under way on the codec's device; raises `GivenUp` if ``give_up`` says so."""

@@ -26,7 +26,15 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.preview.decode import PairMaker
-from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, PreviewView, Settled, TileReady
+from napari_rdpdenoise.ui.preview.events import (
+    ChannelReady,
+    Event,
+    Failed,
+    PreviewView,
+    Settled,
+    TileReady,
+    Working,
+)
 from napari_rdpdenoise.ui.preview.pairs import Blender, Pair, PairKey, PairStore
 from napari_rdpdenoise.ui.preview.plans import SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
@@ -38,6 +46,9 @@ if TYPE_CHECKING:
 __all__ = ["ChannelReady", "Failed", "PreviewEngine", "PreviewView", "Settled", "TileReady"]
 
 MIB = 1024**2
+LOADING = "Loading PyTorch and the model"
+MEASURING = "Measuring the noise"
+CHOOSING = "Choosing the rate by the noise"
 
 _LOG = logging.getLogger(__name__)
 
@@ -228,12 +239,17 @@ class PreviewEngine:
             self._deliver(target, wish, held, cached=True)
             return
         decoding = self._decoding
+        if not decoding.is_loaded(series.settings):
+            self._work_on(target, LOADING)
         codec = self._need(target, lambda: decoding.codec(series.settings))
         decoding.wait_for_runs(codec, lambda: self._is_stale(target))
+        if not decoding.plans.is_known(series, wish.channel):
+            self._work_on(target, MEASURING)
         plan, final = self._need(target, lambda: decoding.plans.quick(series, wish.channel, codec))
         if not final:
             if held is None:
                 self._make(target, wish, plan, codec, provisional=True)
+            self._work_on(target, CHOOSING)
             between = self._watch(target, wish.channel, codec)
             plan = self._need(target, lambda: decoding.plans.choose(series, wish.channel, codec, between))
             if self._is_stale(target):
@@ -265,6 +281,10 @@ class PreviewEngine:
     def _deliver(self, target: _Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
         if not self._is_stale(target):
             self._tell(self._on_tile, TileReady(target.generation, wish, pair, cached))
+
+    def _work_on(self, target: _Target, words: str) -> None:
+        if not self._is_stale(target):
+            self._tell(self._on_event, Working(target.generation, words))
 
     def _announce(self, target: _Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
         """After the channel's first tile, because its checks take a while."""

@@ -10,7 +10,7 @@ from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
 
-__all__ = ["ChannelReady", "Event", "Failed", "PreviewView", "Settled", "TileReady"]
+__all__ = ["ChannelReady", "Event", "Failed", "PreviewView", "Settled", "TileReady", "Working"]
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,14 @@ class ChannelReady:
 
 
 @dataclass(frozen=True)
+class Working:
+    """What the engine does before it can denoise, in words; nothing is told where it takes no time."""
+
+    generation: int
+    words: str
+
+
+@dataclass(frozen=True)
 class Failed:
     """A tile, or what all tiles of a view need, could not be made; the engine goes on."""
 
@@ -67,4 +75,4 @@ class Settled:
     generation: int
 
 
-Event: TypeAlias = ChannelReady | Failed | Settled
+Event: TypeAlias = ChannelReady | Working | Failed | Settled

@@ -92,6 +92,10 @@ class ChannelPlans:
         self._plans[key] = known
         return known, True
 
+    def is_known(self, series: Series, channel: int) -> bool:
+        """Whether the final plan of a channel is there already."""
+        return (series.key, channel) in self._plans
+
     def choose(self, series: Series, channel: int, codec: Codec, between: Callable[[], None]) -> ChannelPlan:
         """The final plan of a channel whose rate has to be searched for, seconds on a CPU.
 

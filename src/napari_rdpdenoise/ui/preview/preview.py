@@ -19,10 +19,10 @@ from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
-from napari_rdpdenoise.ui.preview.events import ChannelReady, Failed, Settled, TileReady
+from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, TileReady, Working
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
-from napari_rdpdenoise.ui.preview.shown import Shown, assemble, noise_words, outcome_words
+from napari_rdpdenoise.ui.preview.shown import Shown, assemble
 from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
 from napari_rdpdenoise.ui.preview.window import Subject, Window, open_subject, why_no_canvas
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
 
 __all__ = ["Preview"]
+
+_AXES = {"T": "time", "Z": "depth"}
 
 
 class Preview:
@@ -103,11 +105,11 @@ class Preview:
         self.subject = self._source = self.canvas = None
         self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
-        self._store.edit(layer=None, facts="", outcome="", found_rate=None)
-        self._store.edit(preview_note="", shown=0, wished=0)
+        self._store.edit(layer=None, facts="", axes="", outcome="", found_rate=None)
+        self._store.edit(preview_note="", notes=(), working="", shown=0, wished=0)
         if subject is not None:
             self._source, self.subject = open_subject(subject), subject
-            self._store.edit(layer=subject.name, facts=subject.facts)
+            self._store.edit(layer=subject.name, facts=subject.facts, axes=subject.axes)
         self._set_canvas()
         self.look()
 
@@ -135,7 +137,7 @@ class Preview:
         if self._aimed is not None and aim == self._aimed:
             return
         self._sight, self._aimed, self._settled = sight, aim, False
-        self._store.edit(preview_note=self._note(sight), wished=sight.visible)
+        self._store.edit(preview_note=sight.note or "", notes=self._notes(sight), wished=sight.visible)
         self._engine.aim(PreviewView(series, sight.wishes) if sight.wishes else None)
         self._count()
         if moved:
@@ -184,7 +186,7 @@ class Preview:
             self._aimed = self._device = None
             if self.canvas is not None:
                 self.canvas.restart()
-            self._store.edit(outcome="", found_rate=None)
+            self._store.edit(outcome="", found_rate=None, working="")
             self._window.look_again()
 
     def close(self, patience_s: float | None) -> None:
@@ -204,12 +206,13 @@ class Preview:
         alpha = self._alpha([(tile.wish.tile, tile.pair)])
         self._engine.blend_tile(tile, alpha, canvas.plane(index))
         if not tile.pair.provisional:
+            self._store.edit(working="")
             canvas.mark(index, (tile.wish.tile,))
             self._count()
         self._describe()
         self._window.refresh()
 
-    def _hear(self, event: ChannelReady | Failed | Settled) -> None:
+    def _hear(self, event: Event) -> None:
         if self._closed:
             return
         if isinstance(event, ChannelReady):
@@ -217,11 +220,13 @@ class Preview:
             if event.plan.choice is not None:
                 self._choices[event.series.automatic, event.channel] = event.plan.choice
             self._describe()
-            self._store.edit(preview_note=self._note(self._sight))
+            self._store.edit(notes=self._notes(self._sight))
         elif event.generation != self._engine.generation:
             return
+        elif isinstance(event, Working):
+            self._store.edit(working=event.words)
         elif isinstance(event, Failed):
-            self._store.edit(preview_note=f"No preview: {describe(event.error)}")
+            self._store.edit(preview_note=f"No preview: {describe(event.error)}", working="")
         else:
             self._settled = True
             self._window.settled()
@@ -259,10 +264,10 @@ class Preview:
     def _told(self, channel: int) -> ChannelReady | None:
         return None if self.subject is None else self._plans.get((self._series_key(), channel))
 
-    def _note(self, sight: Sight) -> str:
-        """Why there is no preview, or what to know of the channel in view."""
+    def _notes(self, sight: Sight) -> tuple[str, ...]:
+        """What to know of the channel in view."""
         told = self._told(sight.wishes[0].channel) if sight.wishes else None
-        return " ".join(([sight.note] if sight.note else []) + list(told.messages if told else ()))
+        return () if told is None else told.messages
 
     def _count(self) -> None:
         sight, canvas = self._sight, self.canvas
@@ -272,13 +277,13 @@ class Preview:
             self._store.edit(shown=shown)
 
     def _describe(self) -> None:
-        """Noise, bits and residual of what is in view, in words."""
+        """Device, bits per pixel and rate of what is in view."""
         if self.subject is not None:
-            plan, held = self.plan, self._engine.held_view()
-            facts = self.subject.facts, noise_words(plan), self._where()
+            plan, bpps = self.plan, [pair.bpp for _, pair in self._engine.held_view()]
+            bits = sum(bpps) / len(bpps) if bpps else float("nan")
             self._store.edit(
-                facts="; ".join(part for part in facts if part),
-                outcome=outcome_words(plan, [pair.bpp for _, pair in held], self.choice),
+                facts=" · ".join([self.subject.facts, *_neighbours(plan), self._where()]),
+                outcome=f"{bits:.2f} bits/pixel" if bits == bits else "",
                 found_rate=None if plan is None else plan.rate,
             )
 
@@ -288,7 +293,12 @@ class Preview:
             from napari_rdpdenoise.codec import choose_device
 
             self._device = choose_device(self._store.state.base.device)
-        return f"on {self._device}"
+        return self._device
+
+
+def _neighbours(plan: ChannelPlan | None) -> list[str]:
+    """Along which axis neighbouring planes are looked at, in words; nothing for none."""
+    return [] if plan is None or plan.neighbours is None else [f"neighbours: {_AXES[plan.neighbours]}"]
 
 
 def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +13,10 @@ from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.nn.decoder_names import REALISM
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
-from napari_rdpdenoise.stream.report import error_words
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.preview.pairs import Pair
 
-if TYPE_CHECKING:
-    from napari_rdpdenoise.codec.autorate import RateChoice
-
-__all__ = ["Shown", "assemble", "noise_words", "outcome_words"]
+__all__ = ["Shown", "assemble"]
 
 
 @dataclass(frozen=True)
@@ -101,33 +96,3 @@ def assemble(
     for tile, pair in held:
         shown.add(tile, pair)
     return shown
-
-
-def noise_words(plan: ChannelPlan | None) -> str:
-    """The measured noise; nothing while it is not known."""
-    if plan is None:
-        return ""
-    noise = plan.normalization.noise
-    gain = f"gain {noise.gain:.3g}, " if noise.gain else ""
-    return f"noise: {gain}read {noise.read_noise:.3g} counts"
-
-
-def outcome_words(plan: ChannelPlan | None, bpps: Sequence[float], choice: RateChoice | None = None) -> str:
-    """Rate, bits per pixel, and the found residual against the expected one.
-
-    Args:
-        plan: Plan of the channel; None while it is not known.
-        bpps: Bits per pixel of the tiles in view.
-        choice: Choice that a search of the rate has found; its curve tells the residual of any rate.
-    """
-    parts = [] if plan is None else [f"rate {plan.rate:.2f}"]
-    if bpps:
-        parts.append(f"{sum(bpps) / len(bpps):.3f} bits/pixel")
-    if plan is not None and choice is not None and math.isfinite(choice.found):
-        rates, residuals, _ = zip(*choice.curve, strict=True)
-        found = choice.found if plan.choice is not None else float(np.interp(plan.rate, rates, residuals))
-        parts.append(f"removes {found / max(choice.expected, 1e-6):.2f} × the expected noise (series)")
-    if plan is not None:
-        expected = error_words(plan.choice.error if plan.choice else None, plan.structure, plan.neighbours)
-        parts += [expected] if expected else []
-    return ", ".join(parts)

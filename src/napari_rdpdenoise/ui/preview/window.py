@@ -28,7 +28,8 @@ class Subject:
         key: Name of the layer *and* its content: it changes when the pixels are replaced.
         data: Full-resolution array.
         axes: One letter per axis of ``data``; with rgb the last one is S.
-        path: File it was read from, where that is known.
+        path: File that holds just this image; None where it is in memory, stacked, cropped, or not known.
+        file_axes: Axes that are read from that file; empty for none.
         scale, units: Scale and units of the axes beside S.
         channel_names: Names, one per channel, or empty.
     """
@@ -38,6 +39,7 @@ class Subject:
     data: Any
     axes: str
     path: str | None = None
+    file_axes: str = ""
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
@@ -49,9 +51,10 @@ class Subject:
 
     @property
     def facts(self) -> str:
-        """Axes, size and type in one line."""
-        size = " × ".join(str(n) for n in self.data.shape)
-        return f"{self.axes}, {size}, {np.dtype(self.data.dtype).name}"
+        """Sizes in one line, such as "T 12 · C 2 · 512 × 512"."""
+        sizes = dict(zip(self.axes, self.data.shape, strict=True))
+        leading = [f"{axis} {size}" for axis, size in sizes.items() if axis not in "YXS"]
+        return " · ".join([*leading, f"{sizes['Y']} × {sizes['X']}{' RGB' if self.rgb else ''}"])
 
 
 class Window(Protocol):

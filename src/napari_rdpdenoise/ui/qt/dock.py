@@ -1,6 +1,6 @@
 """The dock: a list of sections, each of which shows a `DockState` and passes on what the user does.
 
-All decisions are the session's. A new section is a file in `boxes` and a line in `FOLDED`.
+All decisions are the session's. A new section is a file in `boxes`; those with a title are tabs.
 """
 
 from __future__ import annotations
@@ -11,28 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import QEvent, QTimer
+from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_rdpdenoise.ui.qt.boxes import advanced, finetune, image, measure, repeat, run, view
+from napari_rdpdenoise.ui.qt.boxes import finetune, image, more, run, verdict, view
 from napari_rdpdenoise.ui.qt.boxes.check import CheckBox
-from napari_rdpdenoise.ui.qt.parts.controls import Fold, stack
+from napari_rdpdenoise.ui.qt.parts.controls import stack
 from napari_rdpdenoise.ui.qt.parts.section import Section
+from napari_rdpdenoise.ui.qt.parts.tabs import Tabs
+from napari_rdpdenoise.ui.qt.parts.wheel import WheelGuard
 from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import realism_note
 from napari_rdpdenoise.ui.run.runs import Stream
 from napari_rdpdenoise.ui.state import DockState
 
-__all__ = ["FOLDED", "DenoiseDock"]
-
-FOLDED: dict[str, Callable[[NapariWindow], Section]] = {
-    "measure": measure.section,
-    "finetune": finetune.section,
-    "repeat": repeat.section,
-    "advanced": advanced.section,
-}
-"""Sections below the controls that are always in sight, from the first to the last."""
+__all__ = ["DenoiseDock"]
 
 _MIN_WIDTH = 320  # px; a dock without one opens too narrow for its labels
 _WARM_UP_MS = 200  # after the dock is there: loading PyTorch holds up the window for a moment
@@ -69,12 +63,18 @@ class DenoiseDock(QWidget):
         self._window = window = NapariWindow(
             viewer, stream=stream, cache=cache, load=load, realism_question=realism_question
         )
-        self._image, self._run = image.section(window), run.section(window)
+        self._image, self._more = image.section(window), more.section(window)
+        self._run = run.section(window, self._image)
         looks = view.section(window)
-        self.sections: dict[str, Section] = {"image": self._image, "view": looks, "run": self._run}
-        self.sections["check"] = CheckBox(window, looks)
-        self.sections |= {name: make(window) for name, make in FOLDED.items()}
-        self._folds: dict[str, Fold] = {}
+        self.sections: dict[str, Section] = {
+            "image": self._image,
+            "view": looks,
+            "verdict": verdict.section(window),
+            "run": self._run,
+            "check": CheckBox(window, looks),
+            "train": finetune.section(window),
+            "more": self._more,
+        }
         self._arrange()
         window.changed.connect(self._show)
         window.settled_view.connect(self._settled)
@@ -122,35 +122,41 @@ class DenoiseDock(QWidget):
             QApplication.processEvents()
             time.sleep(0.005)
 
-    def unfold(self, name: str, on: bool = True) -> None:
-        """Show a section, by its name in `FOLDED`, below its heading, or fold it away."""
-        self._folds[name].open(on)
+    def open_tab(self, name: str) -> None:
+        """Show the section of a tab by its name, "check", "train" or "more"."""
+        self._tabs.open(name)
 
     def _arrange(self) -> None:
         inside = QWidget()
         column = QVBoxLayout(inside)
-        for name, section in self.sections.items():
-            if section.title:
-                self._folds[name] = Fold(section.title, section, section.opened)
-            column.addWidget(self._folds.get(name, section))
+        column.setContentsMargins(6, 6, 6, 6)
+        for section in self.sections.values():
+            if not section.title:
+                column.addWidget(section)
+        tabs = {name: section for name, section in self.sections.items() if section.title}
+        titles = {name: section.title for name, section in tabs.items()}
+        self._tabs = Tabs(dict(tabs), titles, lambda name: self.sections[name].opened())
+        column.addWidget(self._tabs)
         column.addStretch()
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
+        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inside)
         stack(self, scroll)
         self.setMinimumWidth(_MIN_WIDTH)
+        WheelGuard(inside)
 
     def _warm_up(self) -> None:
         if self._closed:
             return
         self.session.view.warm_up()
         self._window.ask_realism()
-        self._image.model.fill()
+        self._more.model.fill()
 
     def _settled(self) -> None:
         for name, section in self.sections.items():
-            if name not in self._folds or self._folds[name].is_open:
+            if not section.title or self._tabs.current == name:
                 section.settled()
 
     def _show(self, state: DockState) -> None:

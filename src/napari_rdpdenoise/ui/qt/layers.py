@@ -8,12 +8,23 @@ from typing import Any
 import napari
 import numpy as np
 
-from napari_rdpdenoise.ui.layers.axes import layer_axes
+from napari_rdpdenoise.ui.layers.axes import is_named, layer_axes
 from napari_rdpdenoise.ui.layers.metadata import OURS
+from napari_rdpdenoise.ui.layers.origin import Origin
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 
-__all__ = ["OURS", "full_data", "is_ours", "look_of", "made_of", "position_of", "subject_of", "view_of"]
+__all__ = [
+    "OURS",
+    "full_data",
+    "is_ours",
+    "look_of",
+    "made_of",
+    "name_axes",
+    "position_of",
+    "subject_of",
+    "view_of",
+]
 
 _ROLES = ("preview", "split", "residual", "gap", "result")
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -36,14 +47,21 @@ def full_data(layer: napari.layers.Layer) -> Any:
     return layer.data[0] if getattr(layer, "multiscale", False) else layer.data
 
 
-def subject_of(layer: napari.layers.Image, key: Hashable) -> Subject:
-    """The layer as the session takes it; raises as `layer_axes`."""
+def subject_of(layer: napari.layers.Image, key: Hashable, origin: Origin | None = None) -> Subject:
+    """The layer as the session takes it, with the file that holds the same; raises as `layer_axes`."""
     axes = layer_axes(layer.ndim, layer.axis_labels, rgb=layer.rgb)
-    path = layer.source.path if layer.source is not None else None
     units = tuple(str(unit) for unit in layer.units)
     names = tuple(map(str, made_of(layer).get("channel_names", ())))
     scale = tuple(float(step) for step in layer.scale)
-    return Subject(layer.name, key, full_data(layer), axes, path, scale, units, names)
+    path, file_axes = (None, "") if origin is None else (origin.path, origin.axes)
+    return Subject(layer.name, key, full_data(layer), axes, path, file_axes, scale, units, names)
+
+
+def name_axes(layer: napari.layers.Image, origin: Origin | None) -> None:
+    """Name the axes of a layer as its file does, where nobody has named them."""
+    nameless = not layer.rgb and not is_named(layer.ndim, layer.axis_labels)
+    if origin is not None and nameless and len(origin.axes) == layer.ndim:
+        layer.axis_labels = tuple(origin.axes.replace("S", "C").lower())
 
 
 def view_of(viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napari.layers.Image) -> LayerView:

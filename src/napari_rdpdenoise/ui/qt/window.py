@@ -14,11 +14,20 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.ui.layers.origin import Origin, find_origin
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.qt.background import ask, start
 from napari_rdpdenoise.ui.qt.family import Family
-from napari_rdpdenoise.ui.qt.layers import OURS, look_of, position_of, subject_of, view_of
+from napari_rdpdenoise.ui.qt.layers import (
+    OURS,
+    full_data,
+    look_of,
+    name_axes,
+    position_of,
+    subject_of,
+    view_of,
+)
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.run.jobs import realism_note
@@ -57,6 +66,7 @@ class NapariWindow(QObject):
         redrawn: Signal: pixels of the preview layer have changed.
         looked: Signal: something else of the layer is shown, or something covers it.
         tuned: Signal with the folder of a new model.
+        counted: Signal: a run would take other layers than before.
     """
 
     changed = Signal(object)
@@ -65,6 +75,7 @@ class NapariWindow(QObject):
     redrawn = Signal()
     looked = Signal()
     tuned = Signal(str)
+    counted = Signal()
     _called = Signal(object)
     _numbers = itertools.count()
 
@@ -83,6 +94,7 @@ class NapariWindow(QObject):
         self._families: dict[napari.layers.Image, Family] = {}
         self._links, self._layer_links = Links(viewer), Links(viewer)
         self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
+        self._origins: WeakKeyDictionary[napari.layers.Image, tuple[Any, Origin | None]] = WeakKeyDictionary()
         self._key = -1
         self._previewed: Family | None = None  # whose preview layer there is
         self._placing = False  # while we add or remove the preview layer ourselves
@@ -105,6 +117,8 @@ class NapariWindow(QObject):
     def choose(self, layer: napari.layers.Image | None) -> None:
         """Take another layer."""
         if layer is not self.layer:
+            if layer is not None:
+                name_axes(layer, self._origin_of(layer))
             self._watch(layer)
             self._choose_layer()
 
@@ -229,6 +243,14 @@ class NapariWindow(QObject):
     def _call(self, call: Callable[[], None]) -> None:
         call()
 
+    def _origin_of(self, layer: napari.layers.Image) -> Origin | None:
+        """The file that holds what a layer does; looked for once for the same data."""
+        known = self._origins.get(layer)
+        if known is None or known[0] is not layer.data:
+            path = layer.source.path if layer.source is not None else None
+            known = self._origins[layer] = layer.data, find_origin(path, full_data(layer))
+        return known[1]
+
     def _watch(self, layer: napari.layers.Image | None) -> None:
         self._layer_links.cut()
         self.layer = layer
@@ -246,7 +268,7 @@ class NapariWindow(QObject):
             return
         self._key = self._keys.setdefault(layer, next(self._numbers))  # one that comes back keeps its own
         try:
-            self.session.choose(subject_of(layer, self._key))
+            self.session.choose(subject_of(layer, self._key, self._origin_of(layer)))
         except (TypeError, ValueError) as error:
             self.session.choose(None)
             self.session.tell(f"{layer.name}: {describe(error)}")
@@ -254,7 +276,7 @@ class NapariWindow(QObject):
 
     def _renamed(self) -> None:
         if self.layer is not None:
-            self.session.choose(subject_of(self.layer, self._key))
+            self.session.choose(subject_of(self.layer, self._key, self._origin_of(self.layer)))
 
     def _moved(self) -> None:
         """Another place, scale or unit: the preview goes with it, and files are to say so."""

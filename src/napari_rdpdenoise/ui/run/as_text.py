@@ -71,7 +71,7 @@ def as_command(request: Request) -> str:
         return command
     # repr keeps a name on the comment's line, whatever is in it
     layer = request.layer or "in memory"
-    return f"# layer {layer!r} is in memory only: save it first, here as {source}\n{command}"
+    return f"# no file holds layer {layer!r} as it is: save it first, here as {source}\n{command}"
 
 
 def _image(path: str | None, layer: str | None) -> tuple[str, list[str]]:

@@ -42,8 +42,8 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
     made = DenoiseDock(viewer, None, lambda model: None, lambda model, device: tiny_realism_codec)
     made.session.edit(preview=False)
     viewer.window.add_dock_widget(made, name="RDP Denoise")
-    made.unfold("finetune")
-    form = made.sections["finetune"].form
+    made.open_tab("train")
+    form = made.sections["train"].form
     form.kind.setCurrentIndex(form.kind.findData("zeroshot"))
     form.unit.setCurrentText("steps")
     return viewer, made, ended
@@ -52,7 +52,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
 @pytest.mark.slow
 def test_a_better_model_is_offered_and_used(open_dock, qtbot):
     _, dock, ended = open_dock
-    box = dock.sections["finetune"]
+    box = dock.sections["train"]
     box.form.amount.setValue(40)
     box.start.click()
     qtbot.waitUntil(lambda: not box.busy, timeout=PATIENCE)
@@ -62,18 +62,18 @@ def test_a_better_model_is_offered_and_used(open_dock, qtbot):
     assert not box.crop.isHidden()
     before = dock.session.state.model
     assert before == "default"
-    assert dock.sections["image"].model.findText("cells-zeroshot (tuned)") >= 0
+    assert dock.sections["more"].model.findText("cells-zeroshot (tuned)") >= 0
     box.use.click()
     assert dock.session.state.model == "cells-zeroshot"
-    assert dock.sections["image"].model.currentText() == "cells-zeroshot (tuned)"
+    assert dock.sections["more"].model.currentText() == "cells-zeroshot (tuned)"
 
 
 @pytest.mark.parametrize("whole", [True, False])
 def test_closing_while_training_saves_and_ends_it(open_dock, qtbot, whole):
     viewer, dock, ended = open_dock
-    dock.sections["finetune"].form.amount.setValue(100_000)
-    dock.sections["finetune"].start.click()
-    qtbot.waitUntil(lambda: dock.sections["finetune"].bar.value() >= 2, timeout=PATIENCE)
+    dock.sections["train"].form.amount.setValue(100_000)
+    dock.sections["train"].start.click()
+    qtbot.waitUntil(lambda: dock.sections["train"].bar.value() >= 2, timeout=PATIENCE)
     out = models_folder() / "cells-zeroshot"
     assert not ended.is_set()
     if whole:
@@ -99,7 +99,7 @@ def one_core():
 
 def test_a_run_works_while_training(open_dock, qtbot, tiny_model, one_core):
     viewer, dock, ended = open_dock
-    box = dock.sections["finetune"]
+    box = dock.sections["train"]
     dock.session.edit(model=str(tiny_model), auto_rate=False)
     box.form.amount.setValue(100_000)
     box.start.click()

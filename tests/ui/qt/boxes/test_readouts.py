@@ -142,14 +142,13 @@ def test_a_series_is_measured_plane_by_plane(desk):
     assert ("mean", "SSIM") in found
 
 
-def test_without_a_reference_a_settled_view_is_checked_by_itself(desk):
+def test_without_a_reference_a_settled_view_says_what_realism_trades(desk):
     desk.box.refresh()
     desk.wait()
-    found = cells(desk.box)
-    assert found["noise removed", "Found"][0] in "✓!"
-    assert ("texture", "Found") in found
-    assert "No reference" in desk.box._status.text()
     assert "Without a reference" in desk.paths[-1].note
+    assert desk.box._numbers.isHidden()
+    desk.box.measure_plane()
+    assert "expected a clean image" in desk.box._status.text()
 
 
 def test_numbers_of_an_older_view_are_called_so_but_not_for_the_slider(desk):
@@ -201,11 +200,15 @@ def test_three_dimensions_and_no_preview_are_told(desk):
 def test_the_choice_follows_the_viewer(desk):
     choice, layers = desk.box._reference, desk.viewer.layers
     assert choice.layer is None
-    assert names(choice) == ["None", "noisy", "clean"]  # neither the result nor, by itself, anything
+    assert names(choice) == [
+        "no clean image",
+        "noisy",
+        "clean",
+    ]  # neither the result nor, by itself, anything
     choice.choose(layers["clean"])
     layers["clean"].name = "truth"
     desk.viewer.add_labels(np.zeros((4, 4), int))
-    assert names(choice) == ["None", "noisy", "truth"]
+    assert names(choice) == ["no clean image", "noisy", "truth"]
     assert choice.layer is layers["truth"]
     assert desk.box._series.isEnabled()
     layers.remove("truth")
@@ -280,11 +283,12 @@ def test_another_choice_lets_a_download_go_on(desk, network, qtbot):
 
 
 def test_a_settled_view_does_not_break_off_what_the_user_asked_for(desk):
+    desk.box._reference.choose(desk.viewer.layers["clean"])
     desk.box.measure_plane()
     desk.box.refresh()
     assert desk.box._asked
     desk.wait()
-    assert ("noise removed", "Found") in cells(desk.box)
+    assert ("PSNR, dB ↑", "Result") in cells(desk.box)
 
 
 def test_a_closed_box_does_not_mind_what_comes_later(desk, qtbot):

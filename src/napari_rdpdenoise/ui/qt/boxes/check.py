@@ -1,60 +1,76 @@
-"""Whether to believe the result: pictures of what was removed and added, and the checks in words."""
+"""Whether to believe the result: pictures of the difference, numbers against a clean image, and plots."""
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QShowEvent
+from qtpy.QtWidgets import QCheckBox
 
 from napari_rdpdenoise.ui.compare.view import View
-from napari_rdpdenoise.ui.qt.boxes.compare_words import Teller
+from napari_rdpdenoise.ui.qt.boxes.readouts import ReadoutsBox
 from napari_rdpdenoise.ui.qt.boxes.view import ViewBox, ViewButtons
-from napari_rdpdenoise.ui.qt.parts.controls import named, single_shot, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.plots import PathPlot, RatePlot
 from napari_rdpdenoise.ui.qt.parts.section import Section
+from napari_rdpdenoise.ui.qt.preferences import backbone_folder, preferences
 from napari_rdpdenoise.ui.qt.window import NapariWindow
+from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["CheckBox"]
 
-_WORDS_MS = 400
+_WHAT = {
+    View.REMOVED: "Noisy - denoised, from -4 to 4 times the noise: good if you see no shapes of the image.",
+    View.TEXTURE: "What Realism adds, from -1 to 1 times the noise: not in the data, not for measuring.",
+}
 
 
 class CheckBox(Section):
-    """Buttons for the pictures of the difference, and the checks of what is shown.
+    """Pictures, readouts and plots of a window's preview.
 
     Args:
         window: Window of the dock.
         view: Box that shows one image at a time.
     """
 
-    title = "&Check"
+    title = "Check"
 
     def __init__(self, window: NapariWindow, view: ViewBox) -> None:
         super().__init__()
-        self._window, self._teller = window, Teller(self)
+        self._window, self._view = window, view
         self.views = ViewButtons((View.REMOVED, View.TEXTURE), self._toggle)
-        self._view = view
-        self.words = named(text_label(), "Residual checks", "What was removed, against the expected noise.")
-        self.words.setTextFormat(Qt.TextFormat.PlainText)
-        self._timer = single_shot(self, _WORDS_MS, self._ask)
-        stack(self, self.views, self.words)
-        self._teller.told.connect(self.words.setText)
+        self.what = text_label()
+        self.readouts = ReadoutsBox(
+            window.viewer,
+            window.session.shown,
+            lambda: window.layer,
+            lambda: window.result_layer,
+            lambda: backbone_folder(preferences()),
+        )
+        self.rates, self.path = RatePlot(), PathPlot()
+        self.readouts.path_changed.connect(self.path.set_path)
+        self.curves = named(
+            QCheckBox("Curves of rate and realism"), "Curves", "Show what rate and realism trade."
+        )
+        stack(self, self.views, self.what, self.readouts, self.curves, self.rates, self.path)
+        for part in (self.what, self.rates, self.path):
+            part.hide()
+        for plot in (self.rates, self.path):
+            self.curves.toggled.connect(plot.setVisible)
         window.looked.connect(self._show_view)
-        window.redrawn.connect(self.settled)
-        window.settled_view.connect(self.settled)
+
+    def show_state(self, state: DockState) -> None:
+        """Follow the realism slider."""
+        self.path.set_realism(state.shown_realism)
+        self.views.setEnabled(state.layer is not None)
 
     def settled(self) -> None:
-        """Look for words soon, if anybody sees them."""
-        if self.isVisible() and not self._timer.isActive():
-            self._timer.start()
-
-    def showEvent(self, event: QShowEvent) -> None:
-        """Catch up: no words are looked for while nobody sees them."""
-        super().showEvent(event)
-        self.settled()
+        """Show the curve of the channel in view, and check the plane anew."""
+        view = self._window.session.view
+        plan = view.plan
+        self.rates.set_choice(view.choice, None if plan is None else plan.rate)
+        self.readouts.refresh()
 
     def shut(self) -> None:
-        """Look for nothing more."""
-        self._timer.stop()
-        self._teller.told.disconnect(self.words.setText)
+        """Stop what is measured."""
+        self.readouts.cancel()
 
     def _toggle(self, view: View) -> None:
         """Show a picture, or the denoised image again."""
@@ -63,8 +79,7 @@ class CheckBox(Section):
 
     def _show_view(self) -> None:
         family = self._window.family
-        self.views.show_view(None if family is None else family.seen)
-
-    def _ask(self) -> None:
-        if self.isVisible():
-            self._teller.ask(self._window.session.shown())
+        seen = None if family is None else family.seen
+        self.views.show_view(seen)
+        self.what.setText(_WHAT.get(seen, "") if seen is not None else "")
+        self.what.setVisible(seen in _WHAT)

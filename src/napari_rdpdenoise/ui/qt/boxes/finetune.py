@@ -41,7 +41,7 @@ class FineTuneBox(Section):
         used: Signal with the folder of the model that shall be used.
     """
 
-    title = "&Fine-tune"
+    title = "Train"
     tuned = Signal(str)
     used = Signal(str)
 

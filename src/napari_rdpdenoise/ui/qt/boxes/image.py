@@ -1,15 +1,24 @@
-"""What is denoised and how: the layer, the model, rate and realism, and whether it is previewed."""
+"""What is denoised and how strongly: the layer and its axes, rate and realism."""
 
 from __future__ import annotations
 
 from napari.layers import Image
-from qtpy.QtWidgets import QCheckBox, QFormLayout, QLabel
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import (
+    QCheckBox,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QLineEdit,
+    QToolButton,
+    QWidget,
+)
 
-from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.qt.background import alive
-from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
-from napari_rdpdenoise.ui.qt.layers import is_ours
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, show_value, stack, text_label, unit_slider
+from napari_rdpdenoise.ui.qt.layers import full_data, is_ours
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.end_slider import EndSlider
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.qt.parts.section import Section
@@ -17,6 +26,16 @@ from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.state import DockState
 
 __all__ = ["ImageBox", "section"]
+
+_HELP = "https://github.com/napari-rdpdenoise/napari-rdpdenoise"
+_RATE = (
+    "How many bits the image may keep. Noise cannot be predicted, so it is the first that does not fit: few "
+    "bits denoise strongly, many weakly. Auto chooses by the noise that it measures."
+)
+_REALISM = (
+    "0 shows the most likely image, for measuring. Towards 1, texture is added that looks natural but that "
+    "the data do not determine: for looking, not for measuring."
+)
 
 
 class ImageBox(Section):
@@ -26,59 +45,71 @@ class ImageBox(Section):
         super().__init__()
         self._window = window
         self._links = Links(window.viewer)
+        self._several = False  # whether several layers are selected
         self.layers = named(
             LayerChoice(window.viewer.layers, Image, None, is_ours),
             "Image layer",
-            "The image layer to denoise.",
+            "The image layer to denoise; a layer that you select is taken.",
         )
-        self.facts = named(text_label(), "About the layer", "Axes, size, and the noise that was measured.")
-        self.model = ModelChoice()
-        self.auto = named(
-            QCheckBox("Auto"), "Automatic rate", "Choose the rate from the noise measured in the image."
+        self.help = named(QToolButton(), "Help", "Open the page of the project in the browser.")
+        self.help.setText("?")
+        self.facts = named(text_label(), "About the layer", "Sizes, and the device that computes.")
+        self.axes = named(
+            QLineEdit(),
+            "Axes",
+            "One letter per axis: T time, C channel, Z depth, Y, X. Noise is measured for each channel.",
         )
-        self.rate = named(
-            unit_slider(),
-            "Rate",
-            "Bits that the image may keep: 0 fewest, the strongest denoising; 1 most, the weakest.",
+        self.axes.setMaximumWidth(self.axes.fontMetrics().horizontalAdvance("MMMMMM"))
+        self.axes_note = text_label()
+        self.together = named(
+            QCheckBox(),
+            "Several layers",
+            "Denoise these layers one after another, each by its own noise: those that are selected, or else "
+            "all of the same size.",
         )
-        self.outcome = named(
-            text_label(), "Outcome", "Bits per pixel, and what was removed against the noise measured."
-        )
-        self.realism = unit_slider()
-        self.preview = named(
-            QCheckBox("Previe&w what is in view"),
-            "Preview",
-            "Denoise what the viewer shows at once, into a layer that fills in.",
-        )
-        self.preview_line = named(text_label(), "Preview status", "")
+        self.rate = EndSlider("Rate", _RATE, "strong denoising", "weak")
+        self.auto = named(QCheckBox("Auto"), "Automatic rate", "Choose the rate by the noise in the image.")
+        self.rate_note = named(text_label(), "Rate, in words", _RATE)
+        self.realism = EndSlider("Realism", _REALISM, "measured", "natural")
         self._arrange()
         self._listen()
 
     def _arrange(self) -> None:
+        axes = QWidget()
+        line = QHBoxLayout(axes)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(self.facts, stretch=1)
+        line.addWidget(QLabel("axes"))
+        line.addWidget(self.axes)
         form = QFormLayout()
-        form.addRow("&Image", self.layers)
-        form.addRow(self.facts)
-        form.addRow("&Model", self.model)
-        title = QLabel("&Rate")
-        title.setBuddy(self.rate)
-        form.addRow(title, row(self.auto, self.rate, wide=self.rate))
-        form.addRow(self.outcome)
-        form.addRow("R&ealism", self.realism)
-        stack(self, form, self.preview, self.preview_line)
+        form.setHorizontalSpacing(6)
+        form.addRow("Image", row(self.layers, self.help, wide=self.layers))
+        form.addRow(axes)
+        form.addRow(self.axes_note)
+        form.addRow(self.together)
+        form.addRow("Rate", self.rate)
+        form.addRow("", row(self.auto, self.rate_note, wide=self.rate_note))
+        form.addRow("Realism", self.realism)
+        stack(self, form)
+        self.axes_note.hide()
+        self.together.hide()
 
     def _listen(self) -> None:
         window = self._window
         events = window.viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             self._links.connect(event, self.follow)
+        selection = window.viewer.layers.selection.events
+        self._links.connect(selection.active, self._selected)
+        self._links.connect(selection.changed, self._count)
+        self.together.toggled.connect(lambda on: window.counted.emit())
         self.layers.currentIndexChanged.connect(lambda _: window.choose(self.layers.layer))
         self.auto.toggled.connect(lambda on: window.edit(auto_rate=on))
-        self.rate.valueChanged.connect(lambda value: window.edit(rate=value))
+        self.rate.valueChanged.connect(lambda value: window.edit(rate=value, auto_rate=False))
         self.realism.valueChanged.connect(lambda value: window.edit(realism=value))
-        self.preview.toggled.connect(lambda on: window.session.edit(preview=on))
-        self.model.chosen.connect(lambda name: window.edit(model=name))
+        self.axes.editingFinished.connect(self._set_axes)
+        self.help.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(_HELP)))
         self.destroyed.connect(self._links.cut)  # not a method of ours: they are gone by then
-        window.tuned.connect(lambda folder: self.model.offer([find(folder)]))
 
     def follow(self, event: object = None) -> None:
         """List the viewer's layers anew, and take the one that is chosen then."""
@@ -86,6 +117,15 @@ class ImageBox(Section):
             return
         self.layers.follow()
         self._window.choose(self.layers.layer)
+        self._count()
+
+    @property
+    def targets(self) -> list[Image]:
+        """The layers that a run takes, the chosen one first: that alone, or with those that go with it."""
+        layer = self._window.layer
+        if layer is None:
+            return []
+        return [layer, *(self._others() if self.together.isChecked() else [])]
 
     def choose(self, layer: Image) -> None:
         """Take a layer of the viewer; a ValueError says that it is not offered."""
@@ -98,27 +138,76 @@ class ImageBox(Section):
         free = not state.busy
         self.layers.setEnabled(free)
         self.facts.setText(state.facts)
-        self.model.setEnabled(free)
-        self.model.show_model(state.model)
+        if not self.axes.hasFocus():
+            self.axes.setText(state.axes)
+        self.axes.setEnabled(free and bool(state.axes) and not state.axes.endswith("S"))
         self.auto.setEnabled(free)
         self.auto.setChecked(state.auto_rate)
-        self.rate.setEnabled(free and not state.auto_rate)
-        show_value(self.rate, state.shown_rate)
-        self.outcome.setText(state.outcome)
+        self.rate.setEnabled(free)
+        self.rate.show_value(state.shown_rate)
+        self.rate_note.setText(state.rate_words)
         self.realism.setEnabled(state.realism_note is None)
-        show_value(self.realism, state.realism)
-        named(
-            self.realism,
-            "Realism",
-            state.realism_note
-            or "0 for the lowest error, 1 for the most natural texture, which is no measurement.",
-        )
-        self.preview.setChecked(state.preview)
-        self.preview_line.setText(state.preview_line)
+        self.realism.show_value(state.realism)
+        self.realism.explain(state.realism_note or _REALISM)
 
     def shut(self) -> None:
         """Let go of the viewer."""
         self._links.cut()
 
+    def _selected(self, event: object = None) -> None:
+        """Take the image layer that the user has selected, where it is one to denoise."""
+        layer = self._window.viewer.layers.selection.active
+        if self._links.whole and alive(self) and self.layers.isEnabled() and layer in self.layers.offered:
+            self.layers.choose(layer)
+
+    def _others(self) -> list[Image]:
+        """Layers that may be denoised with the chosen one: other selected ones, else its channels."""
+        layer, layers = self._window.layer, self._window.viewer.layers
+        offered = [other for other in self.layers.offered if other is not layer]
+        selected = [other for other in offered if other in layers.selection]
+        if layer is None or (selected and layer in layers.selection):
+            return selected
+        return [other for other in offered if _same_field(other, layer)]
+
+    def _count(self, event: object = None) -> None:
+        """Offer to denoise several layers together, where there are some; several selected ones are meant."""
+        if not self._links.whole or not alive(self):
+            return
+        layer, others, layers = self._window.layer, self._others(), self._window.viewer.layers
+        selected = bool(others) and layer in layers.selection and others[0] in layers.selection
+        if selected != self._several:
+            self._several = selected
+            self.together.setChecked(selected)
+        count = len(others) + 1
+        self.together.setText(
+            f"all {count} selected layers" if selected else f"all {count} layers of this size"
+        )
+        self.together.setVisible(bool(others))
+        if not others:
+            self.together.setChecked(False)
+        self._window.counted.emit()
+
+    def _set_axes(self) -> None:
+        """Name the axes of the layer, which everything else follows."""
+        layer, letters = self._window.layer, self.axes.text().strip().upper()
+        if layer is None or letters == self._window.session.state.axes:
+            self.axes_note.hide()
+            return
+        wrong = None
+        if len(letters) != layer.ndim:
+            wrong = f"This layer has {layer.ndim} axes: write {layer.ndim} letters, found {len(letters)}."
+        elif len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set("TCZYX"):
+            wrong = "Write each of T, C, Z, Y and X at most once, with Y and X among them."
+        self.axes_note.setVisible(wrong is not None)
+        self.axes_note.setText(wrong or "")
+        if wrong is None:
+            layer.axis_labels = tuple(letters.lower())
+
 
 section = ImageBox
+
+
+def _same_field(one: Image, other: Image) -> bool:
+    """Whether two layers are alike but for what they show, as the channels of a file are."""
+    shape, scale = tuple(full_data(one).shape), tuple(one.scale)
+    return (shape, scale, one.rgb) == (tuple(full_data(other).shape), tuple(other.scale), other.rgb)

@@ -1,23 +1,19 @@
-"""The table of readouts: checks, a plane's decodes beside each other, or a series row by row."""
+"""The table of readouts: a plane's decodes beside each other, or a series row by row."""
 
 from __future__ import annotations
 
 from napari_rdpdenoise.metrics.table import METRICS
 from napari_rdpdenoise.ui.compare.readouts import SeriesRow
-from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE, Readout
+from napari_rdpdenoise.ui.compare.scores import Readout
 from napari_rdpdenoise.ui.qt.parts.number_table import NumberTable
 
 __all__ = ["ReadoutTable"]
 
-_OF = {"noisy": "Noisy", "fidelity": "Fidelity", "realism": "Realism", "result": "Result"}
+_OF = {"noisy": "Noisy", "fidelity": "Measured", "realism": "Natural", "result": "Result"}
 
 
 class ReadoutTable(NumberTable):
     """Numbers with what they are of."""
-
-    def start_checks(self) -> None:
-        """Empty it, for checks that need no reference."""
-        self.start("Check", ["Found"])
 
     def start_plane(self, *, realism: bool) -> None:
         """Empty it, for one plane; ``realism`` says whether the model has that decoder."""
@@ -28,15 +24,15 @@ class ReadoutTable(NumberTable):
         self.start("Plane", [_short(metric.name) for metric in METRICS])
 
     def put_readout(self, readout: Readout) -> None:
-        """Write a number of one plane, or a check."""
-        if readout.of:
-            across = readout.value is None and readout.of == "noisy"
-            self.put(readout.name, _OF[readout.of], readout.text, readout.why, across=across)
-        else:
-            mark = {True: "✓ ", False: "! ", None: ""}[readout.fine]
-            last = self.horizontalHeaderItem(self.columnCount() - 1).text()
-            words = readout.why if readout.text == UNAVAILABLE else readout.text
-            self.put(readout.name, last, mark + words)
+        """Write a number of one plane."""
+        across = readout.value is None and readout.of in ("noisy", "")
+        self.put(
+            _with_arrow(readout.name),
+            _OF.get(readout.of, _OF["noisy"]),
+            readout.text,
+            readout.why,
+            across=across,
+        )
 
     def put_row(self, row: SeriesRow) -> None:
         """Write the numbers of one plane of a series, or their means."""
@@ -44,6 +40,12 @@ class ReadoutTable(NumberTable):
         for readout in row.readouts:
             self.put(name, _short(readout.name), readout.text, readout.why)
         self.scrollToBottom()
+
+
+def _with_arrow(name: str) -> str:
+    """A metric's name and which way is better."""
+    found = next((metric for metric in METRICS if metric.name == name), None)
+    return name if found is None else f"{name} {'↑' if found.higher_is_better else '↓'}"
 
 
 def _short(name: str) -> str:

@@ -1,4 +1,4 @@
-"""The box of numbers: the result against a reference layer, or the checks that need none."""
+"""The box of numbers: the result against a clean reference layer."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from napari_rdpdenoise.metrics.download import (
 )
 from napari_rdpdenoise.metrics.table import METRICS
 from napari_rdpdenoise.ui.compare.readouts import (
-    NO_REFERENCE,
     RealismPath,
     SeriesRow,
-    check_shown,
     measure_series,
     measure_shown,
+    path,
 )
 from napari_rdpdenoise.ui.compare.scores import Readout
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, series_planes
@@ -89,7 +88,9 @@ class ReadoutsBox(QWidget):
     def _build(self) -> None:
         layers = self._viewer.layers
         self._reference = named(
-            LayerChoice(layers, Image, "None", lambda layer: is_ours(layer) or layer is self._result()),
+            LayerChoice(
+                layers, Image, "no clean image", lambda layer: is_ours(layer) or layer is self._result()
+            ),
             "Reference",
             "A clean image of the same field: one plane, or as many as the noisy layer. Its scale is fitted.",
         )
@@ -123,18 +124,21 @@ class ReadoutsBox(QWidget):
 
     def _arrange(self) -> None:
         form = QFormLayout()
-        form.addRow("Reference", self._reference)
+        form.addRow("Against", self._reference)
         form.addRow("Region", self._region)
         buttons = QGridLayout()
         for number, part in enumerate((self._plane, self._series, self._cancel, self._copy)):
             buttons.addWidget(part, *divmod(number, 2))
-        stack(self, form, buttons, self._bar, self._table, self._status, self._download)
+        stack(self, form)
+        self._numbers = QWidget()  # of no use without a clean image
+        stack(self._numbers, buttons, self._bar, self._table, self._status, self._download)
+        self.layout().addWidget(self._numbers)
         self._download.hide()
 
     # What the user and the dock do
 
     def refresh(self) -> None:
-        """The view settled: check it anew without a reference, or say that the numbers are older."""
+        """The view settled: say what realism trades here, or that the numbers are older."""
         if self._asked:
             return
         self._reference.follow()  # the result layer may be another one now
@@ -150,22 +154,19 @@ class ReadoutsBox(QWidget):
                 region = self._box(shown)
             except ValueError:  # said when the user asks for the plane
                 region = None
-            self._work.start(lambda: check_shown(shown, region), self._show_item, self._ended)
+            self._work.start(lambda: path(shown, None, None, region=region), self._show_item, self._ended)
 
     def measure_plane(self) -> None:
         """Measure the plane that is shown."""
         try:
             shown, noisy = self._now()
             region = self._box(shown)
-            clean = self._clean(shown)
+            clean = self._clean()
         except ValueError as error:
             self._fail(error)
             return
         folder = self._folder()
-        if clean is None:
-            self._table.start_checks()
-        else:
-            self._table.start_plane(realism=shown.realism is not None)
+        self._table.start_plane(realism=shown.realism is not None)
         self._key = _key(shown)
         self._begin(lambda: measure_shown(shown, clean, noisy, folder, region))
 
@@ -236,10 +237,10 @@ class ReadoutsBox(QWidget):
             )
         return shown, stack_of(layer)
 
-    def _clean(self, shown: Shown) -> Stack | None:
+    def _clean(self) -> Stack:
         layer = self._reference.layer
         if layer is None:
-            return None
+            raise ValueError("reference: expected a clean image of the same field, found none; choose one")
         if layer == self._noisy():
             raise ValueError(
                 f"reference: expected a clean image, found the noisy layer, {layer.name}; choose another"
@@ -268,6 +269,7 @@ class ReadoutsBox(QWidget):
         self._plane.setEnabled(True)
         self._download.setEnabled(True)
         self._series.setEnabled(self._reference.layer is not None)
+        self._numbers.setVisible(self._reference.layer is not None)
 
     def _show_item(self, item: Any) -> None:
         if isinstance(item, Readout):
@@ -281,11 +283,6 @@ class ReadoutsBox(QWidget):
             self._progress(item)
         elif isinstance(item, str):
             self._say(item)
-        elif isinstance(item, list):
-            self._table.start_checks()
-            for readout in item:
-                self._put(readout)
-            self._say(NO_REFERENCE)
         else:
             self._missing = item
 

@@ -6,23 +6,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout
+from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QWidget
 
 from napari_rdpdenoise.jobs.record import read_settings, write_job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
-from napari_rdpdenoise.ui.qt.parts.section import Section
-from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
 from napari_rdpdenoise.ui.state import describe
 
-__all__ = ["RepeatBox", "section"]
+__all__ = ["RepeatBox"]
 
+_NO_FILE = "; no file holds the layer as it is (made here, stacked, cropped, read by a plugin): save it first"
 _FILTER = "Job files (*.job.json *.json);;All files (*)"
 
 
-class RepeatBox(Section):
+class RepeatBox(QWidget):
     """Four buttons and a line that says what they did. Files are read and written in a thread.
 
     Args:
@@ -30,15 +29,11 @@ class RepeatBox(Section):
         apply: Function that takes over loaded settings; a ValueError says why they do not fit.
     """
 
-    title = "Repeat"
-
     def __init__(self, request: Callable[[], Request], apply: Callable[[RunSettings], None]) -> None:
         super().__init__()
         self._request, self._apply = request, apply
-        self._python = button(
-            "Copy as Python", "Copy Python text that denoises the same with these settings."
-        )
-        self._command = button("Copy as command", "Copy a command line that denoises the same.")
+        self._python = button("Copy Python", "Copy Python text that denoises the same with these settings.")
+        self._command = button("Copy command", "Copy a command line that denoises the same.")
         self._save = button(
             "Save job...", "Save these settings to a file that dock and command line load again."
         )
@@ -65,8 +60,8 @@ class RepeatBox(Section):
             show_error(describe(error))
             return
         QApplication.clipboard().setText(text)
-        note = "; the layer has to be saved first" if written is as_command and request.path is None else ""
-        self._tell(f"{what} copied{note}.")
+        lacks = written is as_command and request.path is None
+        self._tell(f"{what} copied{_NO_FILE if lacks else ''}.")
 
     def _save_job(self) -> None:
         try:
@@ -110,11 +105,6 @@ class RepeatBox(Section):
         self._told.setText(text)
         self._told.setToolTip(tooltip)
         self._told.show()
-
-
-def section(window: NapariWindow) -> RepeatBox:
-    """The section of a dock."""
-    return RepeatBox(window.session.request, window.session.take_settings)
 
 
 def _suggested(request: Request) -> str:

@@ -2,68 +2,95 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from napari.layers import Image
 from napari.utils import progress
-from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QMessageBox, QProgressBar
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QUrl
+from qtpy.QtGui import QDesktopServices
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QProgressBar, QWidget
 
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.layers.axes import axes_note
+from napari_rdpdenoise.ui.qt.boxes.image import ImageBox
 from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import Finished
-from napari_rdpdenoise.ui.run.runs import Event, Failed
+from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed
 from napari_rdpdenoise.ui.state import DockState, describe
 
 __all__ = ["RunBox", "section"]
 
 _BAR_STEPS = 1000
-_MEMORY, _ZARR, _TIFF = "A new layer, in memory", "An OME-Zarr folder…", "An OME-TIFF file…"
-_ENDINGS = {_ZARR: (".ome.zarr", "OME-Zarr (*.ome.zarr)"), _TIFF: (".ome.tif", "OME-TIFF (*.ome.tif)")}
+_ENDINGS = {
+    "OME-Zarr": (".ome.zarr", "OME-Zarr (*.ome.zarr)"),
+    "OME-TIFF": (".ome.tif", "OME-TIFF (*.ome.tif)"),
+}
 
 
 class RunBox(Section):
-    """Buttons, progress and status of a window's runs."""
+    """Buttons, progress and status of a window's runs.
 
-    def __init__(self, window: NapariWindow) -> None:
+    Args:
+        window: Window of the dock.
+        targets: Function that tells the layers that a run takes, the chosen one first; None for that alone.
+        choose: Function that chooses another layer, as the next of several is denoised.
+    """
+
+    def __init__(
+        self,
+        window: NapariWindow,
+        targets: Callable[[], list[Image]] | None = None,
+        choose: Callable[[Image], None] = lambda layer: None,
+    ) -> None:
         super().__init__()
-        self._viewer, self._window = window.viewer, window
+        self._viewer, self._window, self._choose = window.viewer, window, choose
+        self._targets = targets or (lambda: [layer for layer in (window.layer,) if layer is not None])
+        self._queue: list[tuple[Image, Path | None]] = []  # what is denoised next, and where to
+        self._told: list[str] = []  # of those that are done
         self._layer: Image | None = None  # that is denoised, and how it looks
         self._look: dict[str, Any] = {}
         self._task: Any = None  # in napari's activity dock
-        self.target = named(
-            QComboBox(),
-            "Save to",
-            "A layer in memory, or a file that is written tile by tile and then opened.",
-        )
-        self.target.addItems([_MEMORY, _ZARR, _TIFF])
-        self.denoise = button(
-            "&Denoise stack",
-            "Denoise all planes of the layer, or the channels and times chosen under Advanced.",
-        )
+        self.denoise = button("Denoise", "Denoise the whole layer into a new layer, in memory.")
+        self.save = button("Save as…", "Denoise the whole layer into a file, block by block, and open that.")
+        self.save.setMenu(QMenu(self.save))
+        for name in _ENDINGS:
+            self.save.menu().addAction(f"{name}…", partial(self._save_as, name))
         self.stop = button(
-            "Ca&ncel", "Stop after the block in work. What was computed is kept for the next run."
+            "Cancel", "Stop after the block in work. What was computed is kept for the next run."
         )
-        self.bar = named(QProgressBar(), "Progress", "Tiles done.")
-        self.status = named(text_label(), "Status", "")
-        form = QFormLayout()
-        form.addRow("Save to", self.target)
-        buttons = row(self.denoise, self.stop, wide=self.denoise)
-        stack(self, form, buttons, self.bar, self.status)
+        self.bar = named(QProgressBar(), "Progress", "Blocks done.")
+        self.part = text_label()
+        self.status = named(text_label(), "Status", "How far the run is, or what came of it.")
+        self.folder = button("Show folder", "Open the folder of the result.")
+        self._idle, self._working = QWidget(), QWidget()
+        for box, parts in ((self._idle, (self.denoise, self.save)), (self._working, (self.bar, self.stop))):
+            line = row(*parts, wide=parts[0])
+            line.setContentsMargins(0, 0, 0, 0)
+            box.setLayout(line)
+        stack(self, self.part, self._idle, self._working, self.status, self.folder)
+        for part in (self.part, self._working, self.status, self.folder):
+            part.hide()
         self.denoise.clicked.connect(self._start)
-        self.stop.clicked.connect(window.session.cancel)
+        self.stop.clicked.connect(self._cancel)
+        self.folder.clicked.connect(self._open_folder)
 
     def show_state(self, state: DockState) -> None:
         """Show where the run stands."""
-        self.target.setEnabled(not state.busy)
-        self.denoise.setEnabled(state.can_start)
+        self._idle.setVisible(not state.busy)
+        self._working.setVisible(state.busy)
+        for part in (self.denoise, self.save):
+            part.setEnabled(state.can_start)
+        self.denoise.setText(self._words())
         self.stop.setEnabled(state.can_cancel)
         if state.busy and not state.total:
             self.bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
@@ -71,7 +98,24 @@ class RunBox(Section):
             self.bar.setRange(0, _BAR_STEPS)
             self.bar.setValue(round(_BAR_STEPS * state.done / max(state.total, 1)))
         self.status.setText(state.hint)
+        self.status.setVisible(bool(state.hint))
+        limits = _limits(state.base)
+        self.part.setText(f"Only {limits} (under More)." if limits else "")
+        self.part.setVisible(bool(limits))
+        job = self._window.session.runs.job
+        self.folder.setVisible(
+            not state.busy and bool(state.hint) and job is not None and job.target is not None
+        )
         self._show_task(state)
+
+    def _words(self) -> str:
+        """What the button does: how many planes it denoises."""
+        subject = self._window.session.view.subject
+        if subject is None:
+            return "Denoise"
+        layers = len(self._targets())
+        count = layers * planes_of(subject.data.shape, subject.axes, self._window.session.state.settings())
+        return "Denoise" if count == 1 else f"Denoise {count} planes"
 
     def run(self, target: Path | None = None, *, overwrite: bool = False) -> None:
         """Start a run of the chosen layer, as `Session.run`; a file that a layer is read from is refused."""
@@ -90,9 +134,10 @@ class RunBox(Section):
         job = self._window.session.runs.job
         if isinstance(event, Finished) and job is not None:
             self._add(event, job)
-            for message in event.report.messages:
-                show_warning(message)
-        elif isinstance(event, Failed):
+            self._go_on(job)
+        elif isinstance(event, Cancelled | Failed):
+            self._queue.clear()
+        if isinstance(event, Failed):
             show_error(f"Denoising failed: {describe(event.error)}")
 
     def shut(self) -> None:
@@ -104,17 +149,44 @@ class RunBox(Section):
     # Inside
 
     def _start(self) -> None:
-        kind = self.target.currentText()
-        if kind == _MEMORY:
+        """Denoise what is chosen, one layer after the other, into new layers."""
+        targets = self._targets()
+        self._queue = [(layer, None) for layer in targets[1:]]
+        self._told = []
+        try:
             self.run()
-            return
+        except ValueError as error:
+            show_error(describe(error))
+
+    def _cancel(self) -> None:
+        self._queue.clear()
+        self._window.session.cancel()
+
+    def _go_on(self, job: Job) -> None:
+        """Denoise the next layer, if one is left."""
+        state = self._window.session.state
+        self._told.append(f"{job.name}: {state.status}")
+        while self._queue:
+            layer, target = self._queue.pop(0)
+            if layer in self._viewer.layers:
+                self._choose(layer)
+                self.run(target)
+                return
+        if len(self._told) > 1:
+            self._window.session.tell("\n".join(self._told))
+        self._told = []
+
+    def _open_folder(self) -> None:
+        job = self._window.session.runs.job
+        if job is not None and job.target is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(job.target.parent)))
+
+    def _save_as(self, kind: str) -> None:
         ending, pattern = _ENDINGS[kind]
-        layer = self._window.layer
-        name = "image" if layer is None else layer.name.replace("/", "_")
         text, _ = QFileDialog.getSaveFileName(
             self,
-            "Save the denoised stack",
-            f"{name} denoised{ending}",
+            "Save the denoised image",
+            self._suggested(ending),
             pattern,
             # It would not ask for the folder that a Zarr is, and before an ending was added; we ask for all
             options=QFileDialog.Option.DontConfirmOverwrite,
@@ -127,9 +199,24 @@ class RunBox(Section):
         try:
             self._check(path)  # before it is asked whether it may be replaced
             if not path.exists() or self._may_replace(path):
+                self._told, self._queue = [], []
+                for layer in self._targets()[1:]:
+                    beside = path.with_name(f"{_file_name(layer.name)}-denoised{ending}")
+                    self._check(beside)
+                    if beside.exists():
+                        raise ValueError(f"target: expected a new name, found {beside}; move it away first")
+                    self._queue.append((layer, beside))
                 self.run(path, overwrite=path.exists())
         except ValueError as error:
             show_error(describe(error))
+
+    def _suggested(self, ending: str) -> str:
+        """A name beside the image's file, where there is one."""
+        layer, subject = self._window.layer, self._window.session.view.subject
+        name = "image" if layer is None else _file_name(layer.name)
+        path = None if subject is None else subject.path
+        beside = Path(path).parent if path and "://" not in path else Path()
+        return str(beside / f"{name}-denoised{ending}")
 
     def _check(self, target: Path) -> None:
         """Raise a ValueError for a file that the image, or any other layer, is read from."""
@@ -180,11 +267,38 @@ class RunBox(Section):
             self._viewer.add_layer(layer)
 
 
-def section(window: NapariWindow) -> RunBox:
+def section(window: NapariWindow, image: ImageBox) -> RunBox:
     """The section of a dock."""
-    box = RunBox(window)
+    box = RunBox(window, lambda: image.targets, image.choose)
     window.happened.connect(box.take)
+    window.counted.connect(lambda: box.show_state(window.session.state))
     return box
+
+
+def _file_name(name: str) -> str:
+    return name.replace("/", "_").replace("\\", "_")
+
+
+def planes_of(shape: tuple[int, ...], axes: str, settings: RunSettings) -> int:
+    """Number of planes of an array of these axes that a run with these settings denoises."""
+    count = 1
+    for axis, size in zip(axes, shape, strict=True):
+        if axis == "C" and settings.channels is not None:
+            size = len(settings.channels)
+        elif axis == "T" and settings.time is not None:
+            size = max(0, min(size, settings.time[1]) - settings.time[0])
+        count *= 1 if axis in "YXS" else size
+    return count
+
+
+def _limits(settings: RunSettings) -> str:
+    """Which part of an image is denoised, in words; empty for all of it."""
+    parts = []
+    if settings.channels is not None:
+        parts.append("channels " + ", ".join(map(str, settings.channels)))
+    if settings.time is not None:
+        parts.append(f"times {settings.time[0]} to {settings.time[1] - 1}")
+    return " and ".join(parts)
 
 
 def _channel_names(job: Job) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from superqt import QLabeledSlider
 
 from napari_rdpdenoise.ui.compare.view import PICTURES, View
 from napari_rdpdenoise.ui.qt.family import Family
-from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, single_shot, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, short, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.pictures import Pictures
@@ -152,7 +152,7 @@ class ViewBox(Section):
         cover = None if family is None else family.cover
         self._cover.setVisible(cover is not None)
         if cover is not None:
-            self.covered.setText(f"The layer “{_short(cover.name)}” lies above and hides this.")
+            self.covered.setText(f"The layer “{short(cover.name)}” lies above and hides this.")
             self.covered.setToolTip(cover.name)
 
     def _move_divider(self, percent: int) -> None:
@@ -169,10 +169,6 @@ class ViewBox(Section):
 def section(window: NapariWindow) -> ViewBox:
     """The section of a dock."""
     return ViewBox(window)
-
-
-def _short(name: str, letters: int = 28) -> str:
-    return name if len(name) <= letters else f"{name[: letters // 2 - 1]}…{name[-letters // 2 :]}"
 
 
 def _flipper(box: ViewBox) -> Callable[[Any], Iterator[None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -11,27 +12,24 @@ from qtpy.QtWidgets import (
     QLabel,
     QLayout,
     QPushButton,
-    QSizePolicy,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
-from superqt import QLabeledDoubleSlider
-from superqt.utils import signals_blocked
 
 __all__ = [
-    "Fold",
+    "TextLabel",
     "button",
     "named",
     "row",
-    "show_value",
+    "short",
     "single_shot",
     "stack",
     "text_label",
-    "unit_slider",
 ]
 
 W = TypeVar("W", bound=QWidget)
+_BREAK = "\u200b"  # a place where a line may be broken, of no width
+_LONG, _PIECE = re.compile(r"\S{16,}"), re.compile(r".{1,8}")
 
 
 def named(widget: W, name: str, tooltip: str) -> W:
@@ -48,27 +46,33 @@ def button(text: str, tooltip: str, name: str = "") -> QPushButton:
     return named(QPushButton(text), name or text.replace("&", "").removesuffix("..."), tooltip)
 
 
-def unit_slider() -> QLabeledDoubleSlider:
-    """A slider from 0 to 1 with two decimals."""
-    slider = QLabeledDoubleSlider(Qt.Orientation.Horizontal)
-    slider.setRange(0.0, 1.0)
-    slider.setSingleStep(0.05)
-    slider.setDecimals(2)
-    return slider
+class TextLabel(QLabel):
+    """A label that wraps anywhere, so that no text widens the dock, and whose text can be selected."""
+
+    def __init__(self, text: str = "") -> None:
+        super().__init__()
+        self.setWordWrap(True)
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.setText(text)
+
+    def setText(self, text: str) -> None:
+        """Show a text; long words, such as names of files, may be broken."""
+        super().setText(_LONG.sub(lambda found: _BREAK.join(_PIECE.findall(found.group())), text))
+
+    def text(self) -> str:
+        """The text as it was set."""
+        return str(super().text()).replace(_BREAK, "")
 
 
-def show_value(slider: QLabeledDoubleSlider, value: float) -> None:
-    """Move a slider without telling so: it may stand at what was found, not at what was set."""
-    with signals_blocked(slider):
-        slider.setValue(value)
-
-
-def text_label(text: str = "") -> QLabel:
+def text_label(text: str = "") -> TextLabel:
     """A label that wraps and whose text can be selected."""
-    label = QLabel(text)
-    label.setWordWrap(True)
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    return label
+    return TextLabel(text)
+
+
+def short(name: str, letters: int = 28) -> str:
+    """A name, its middle left out where it is longer than so many letters."""
+    return name if len(name) <= letters else f"{name[: letters // 2 - 1]}…{name[-letters // 2 :]}"
 
 
 def stack(box: QWidget, *parts: QWidget | QLayout) -> None:
@@ -97,44 +101,3 @@ def single_shot(owner: QObject, wait_ms: int, call: Callable[[], object]) -> QTi
     timer.setInterval(wait_ms)
     timer.timeout.connect(call)
     return timer
-
-
-class Fold(QWidget):
-    """A heading that shows or hides the part below it.
-
-    Not superqt's QCollapsible: that keeps the height it was opened with, and cuts off text that grows. The
-    title has & before the letter of its key; ``opened`` is called when it is unfolded.
-    """
-
-    def __init__(self, title: str, part: QWidget, opened: Callable[[], None]) -> None:
-        super().__init__()
-        self._opened = opened
-        self._head, self._body = QToolButton(), QWidget()
-        self._head.setText(title)
-        self._head.setCheckable(True)
-        self._head.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self._head.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-        plain = title.replace("&", "")
-        named(self._head, plain, f"Show or hide: {plain.lower()}.")
-        inside = QVBoxLayout(self._body)
-        inside.setContentsMargins(8, 4, 0, 8)
-        inside.addWidget(part)
-        stack(self, self._head, self._body)
-        self.layout().setSpacing(0)
-        self._head.toggled.connect(self._show)
-        self._show(False)
-
-    @property
-    def is_open(self) -> bool:
-        """Whether what is below shows."""
-        return bool(self._head.isChecked())
-
-    def open(self, on: bool = True) -> None:
-        """Show what is below, or hide it."""
-        self._head.setChecked(on)
-
-    def _show(self, on: bool) -> None:
-        self._head.setArrowType(Qt.ArrowType.DownArrow if on else Qt.ArrowType.RightArrow)
-        self._body.setVisible(on)
-        if on:
-            self._opened()

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image, Layer, Shapes
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
@@ -14,8 +15,11 @@ from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, box_of
 from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.layers import full_data
+from napari_rdpdenoise.ui.qt.parts.controls import short
 
 __all__ = ["LayerChoice", "region_of", "stack_of"]
+
+_LETTERS = 24  # of a name; its middle is left out, so that it fits into the dock
 
 
 class LayerChoice(QComboBox):
@@ -77,7 +81,8 @@ class LayerChoice(QComboBox):
                 self.addItem(self._none, None)
             for layer in self._layers:
                 if isinstance(layer, self._kind) and not self._leave_out(layer):
-                    self.addItem(layer.name, layer)
+                    self.addItem(short(layer.name, _LETTERS), layer)
+                    self.setItemData(self.count() - 1, layer.name, Qt.ItemDataRole.ToolTipRole)
             if self._none is None and chosen not in self.offered:
                 self.setCurrentIndex(max(0, min(number, self.count() - 1)))  # the one that takes its place
             else:

@@ -13,7 +13,7 @@ class Section(QWidget):
     """One part of the dock. What a section does not need, it need not define.
 
     Attributes:
-        title: Heading that it folds away under, with & before the letter of its key; empty for none.
+        title: Title of its tab; empty for what is always in sight.
     """
 
     title = ""
@@ -22,10 +22,10 @@ class Section(QWidget):
         """Show a new state of the dock."""
 
     def settled(self) -> None:
-        """Follow the view: all in it was denoised, or another plane is shown. Called while it is unfolded."""
+        """Follow the view: all in it was denoised, or another plane is shown. Called while it is in sight."""
 
     def opened(self) -> None:
-        """Catch up, as the section was unfolded."""
+        """Catch up, as the section came into sight."""
         self.settled()
 
     def shut(self) -> None:

@@ -1,0 +1,116 @@
+"""Whether to believe what is shown: one line from one set of checks, and the sentences behind it. No Qt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from napari_rdpdenoise.metrics.trust import texture_share
+from napari_rdpdenoise.metrics.words import Check, judge_residual
+from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.stream.report import error_words
+from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.state import DockState
+
+__all__ = ["Verdict", "judge", "waiting"]
+
+_SHORT = {
+    ("noise removed", True): "more than the noise was removed",
+    ("noise removed", False): "some noise is left",
+    ("whiteness", True): "what was removed is smooth, not like noise",
+    ("structure", True): "contrast was changed",
+    ("mean", True): "the mean intensity was changed",
+}
+_ADVICE = {
+    (
+        "noise removed",
+        True,
+    ): "Move Rate towards weak, and look at What was removed: it should show no shapes.",
+    ("noise removed", False): "Move Rate towards strong if you see it.",
+    (
+        "whiteness",
+        True,
+    ): "Look at What was removed. If neighbouring pixels share their noise (binned, resampled "
+    "or compressed images), use the raw images of the camera.",
+    ("structure", True): "Move Rate towards weak, and look at What was removed.",
+    ("mean", True): "Do not measure intensities here; move Rate towards weak.",
+}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What to make of a result.
+
+    Attributes:
+        fine: Whether nothing stands out; None while it is not known.
+        line: Verdict in one line.
+        why: Sentences behind it, each with what to do where something stands out.
+    """
+
+    fine: bool | None
+    line: str
+    why: tuple[str, ...] = ()
+
+    @property
+    def sign(self) -> str:
+        """A sign beside the line, so that colour is never alone."""
+        return {True: "✓", False: "!", None: "…"}[self.fine]
+
+
+def waiting(state: DockState) -> Verdict | None:
+    """The verdict while there is nothing to judge: what is waited for, or why nothing comes; else None."""
+    line = state.preview_line
+    return Verdict(None, line) if line else None
+
+
+def judge(shown: Shown) -> Verdict:
+    """Judge the plane that is shown, from what was removed alone. Slow: for a thread."""
+    if not shown.done.any():
+        return Verdict(None, "Nothing is denoised here yet.")
+    if shown.noise is None or shown.plan is None:
+        return Verdict(None, "Measuring the noise…")
+    checks = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.done).checks
+    error = error_words(shown.plan.choice.error if shown.plan.choice else None, structure=False)
+    wrong = [check for check in checks if not check.fine]
+    line = "Only noise was removed" if not wrong else f"Look closer: {_short(wrong[0])}"
+    texture = ""
+    if shown.realism is not None and shown.alpha > 0:
+        share = texture_share(shown.fidelity, shown.realism, shown.noise, shown.alpha)
+        texture = (
+            f"Realism adds texture that the data do not determine, {share:.2f} of the noise (rms): set it "
+        )
+        texture += "to 0 to measure."
+        line += "; texture was added, not for measuring"
+    elif error and not wrong:
+        line += f"; {error}"
+    why = [*(_sentence(check) for check in checks), texture, _noise(shown.noise, shown)]
+    if error:
+        why.append(f"{error[:1].upper()}{error[1:]}: an estimate, from this image alone.")
+    if shown.plan.neighbours is not None:
+        why.append("Neighbouring planes were looked at where that lessens the estimated error.")
+    if shown.plan.structure:
+        why.append("Details that the model would have taken for noise were taken back from the noisy image.")
+    return Verdict(not wrong, f"{line}.", tuple(sentence for sentence in why if sentence))
+
+
+def _short(check: Check) -> str:
+    return _SHORT.get(_kind(check), "one check stands out")
+
+
+def _sentence(check: Check) -> str:
+    mark = "✓" if check.fine else "!"
+    advice = "" if check.fine else f" {_ADVICE.get(_kind(check), '')}"
+    return f"{mark} {check.text}{advice}"
+
+
+def _kind(check: Check) -> tuple[str, bool]:
+    """Name of the check, and on which side it stands out, where there are two."""
+    return check.name, check.name != "noise removed" or not check.value < 1
+
+
+def _noise(noise: NoiseModel, shown: Shown) -> str:
+    """The measured noise in counts, dark and bright."""
+    levels = np.percentile(shown.fidelity[shown.done], (1, 99))
+    dark, bright = np.sqrt(noise.variance(levels))
+    return f"Noise measured in this channel: ±{dark:.3g} counts where it is dark, ±{bright:.3g} where bright."

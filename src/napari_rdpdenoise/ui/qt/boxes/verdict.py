@@ -1,0 +1,97 @@
+"""The verdict on what is shown, always in sight, and the sentences behind it."""
+
+from __future__ import annotations
+
+from qtpy.QtWidgets import QLabel, QPushButton
+
+from napari_rdpdenoise.ui.compare.verdict import Verdict, judge, waiting
+from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.qt.background import Newest
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, single_shot, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.section import Section
+from napari_rdpdenoise.ui.qt.window import NapariWindow
+from napari_rdpdenoise.ui.state import DockState
+
+__all__ = ["VerdictBox", "section"]
+
+_WAIT_MS = 300  # realism may be under way
+_COLOURS = {True: "#2f9e63", False: "#d98200", None: "#888888"}
+
+
+class VerdictBox(Section):
+    """A sign, a line, and a button for the sentences; judged in a thread whenever the view has settled."""
+
+    def __init__(self, window: NapariWindow) -> None:
+        super().__init__()
+        self._window, self._work = window, Newest(self)
+        self._verdict: Verdict | None = None  # of what is shown
+        self._notes: tuple[str, ...] = ()
+        self.sign = named(QLabel(), "Verdict sign", "✓ nothing stands out, ! look closer, … not known yet.")
+        self.line = named(text_label(), "Verdict", "What to make of what is shown.")
+        self.why = named(QPushButton("why"), "Why", "Show the checks behind this, and what to do.")
+        self.why.setCheckable(True)
+        self.sentences = named(text_label(), "Checks", "The checks of what was removed, in words.")
+        self._timer = single_shot(self, _WAIT_MS, self._ask)
+        stack(self, row(self.sign, self.line, self.why, wide=self.line), self.sentences)
+        self.sentences.hide()
+        self.why.toggled.connect(lambda on: self._show())
+        window.settled_view.connect(self._settled)
+
+    def show_state(self, state: DockState) -> None:
+        """Say what is waited for; judge anew where realism has changed."""
+        self._notes = state.notes
+        if waiting(state) is not None:
+            self._verdict = None
+        elif not self._timer.isActive() and self._judged != self._now():
+            self._timer.start()
+        self._show()
+
+    def shut(self) -> None:
+        """Judge nothing more."""
+        self._timer.stop()
+        self._work.cancel()
+
+    _judged: object = None
+
+    def _now(self) -> object:
+        """What a verdict holds for."""
+        state = self._window.session.state
+        return state.shown_realism, state.found_rate
+
+    def _settled(self) -> None:
+        self._verdict, self._judged = None, None
+        self._timer.start()
+        self._show()
+
+    def _ask(self) -> None:
+        shown = self._window.session.shown()
+        if shown is None or waiting(self._window.session.state) is not None:
+            return
+        self._judged = self._now()
+        self._work.ask(lambda: _safely(shown), self._take)
+
+    def _take(self, verdict: Verdict) -> None:
+        self._verdict = verdict
+        self._show()
+
+    def _show(self) -> None:
+        state = self._window.session.state
+        verdict = waiting(state) or self._verdict or Verdict(None, "Checking what was removed…")
+        self.sign.setText(verdict.sign)
+        self.sign.setStyleSheet(f"color: {_COLOURS[verdict.fine]}; font-weight: bold")
+        self.line.setText(verdict.line)
+        sentences = [*verdict.why, *(f"! {note}" for note in self._notes if verdict.why)]
+        self.why.setVisible(bool(sentences))
+        self.sentences.setText("\n".join(sentences))
+        self.sentences.setVisible(bool(sentences) and self.why.isChecked())
+
+
+section = VerdictBox
+
+
+def _safely(shown: Shown) -> Verdict:
+    """The verdict, or why there is none: a check that cannot be made is no reason to disturb the user."""
+    try:
+        return judge(shown)
+    except Exception as error:
+        return Verdict(None, f"No check: {error}")

@@ -1,0 +1,73 @@
+"""A slider from 0 to 1 both ends of which say what they do, and whose number may be unknown."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from superqt import QDoubleSlider
+from superqt.utils import signals_blocked
+
+from napari_rdpdenoise.ui.qt.parts.controls import named
+
+__all__ = ["EndSlider"]
+
+_UNKNOWN = "–"
+
+
+class EndSlider(QWidget):
+    """A slider with its number beside it and words below its ends.
+
+    Args:
+        name: Name of what it sets.
+        tooltip: What a number means.
+        low, high: Words at the ends, for 0 and 1.
+    """
+
+    valueChanged = Signal(float)
+
+    def __init__(self, name: str, tooltip: str, low: str, high: str) -> None:
+        super().__init__()
+        self.slider = QDoubleSlider(Qt.Orientation.Horizontal)
+        self.slider.setRange(0.0, 1.0)
+        self.slider.setSingleStep(0.05)
+        self._number = QLabel()
+        self._number.setMinimumWidth(self._number.fontMetrics().horizontalAdvance("0.00") + 2)
+        self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._ends = QLabel(low), QLabel(high)
+        self._ends[1].setAlignment(Qt.AlignmentFlag.AlignRight)
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setHorizontalSpacing(4)
+        grid.setVerticalSpacing(0)
+        grid.addWidget(self.slider, 0, 0, 1, 3)
+        grid.addWidget(self._number, 0, 3)
+        grid.addWidget(self._ends[0], 1, 0)
+        grid.addWidget(self._ends[1], 1, 2)
+        grid.setColumnStretch(1, 1)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        self._name = name
+        self.explain(tooltip)
+        self.slider.valueChanged.connect(self._moved)
+        self.show_value(0.0)
+
+    def value(self) -> float:
+        """Where it stands, 0 to 1."""
+        return float(self.slider.value())
+
+    def setValue(self, value: float) -> None:
+        """Move it, as the user does."""
+        self.slider.setValue(value)
+
+    def show_value(self, value: float | None) -> None:
+        """Move it without telling so, to what was found and not set; None is not known yet."""
+        with signals_blocked(self.slider):
+            self.slider.setValue(0.5 if value is None else value)
+        self._number.setText(_UNKNOWN if value is None else f"{value:.2f}")
+
+    def explain(self, tooltip: str) -> None:
+        """Say what a number means, or why none can be set."""
+        named(self, self._name, tooltip)
+
+    def _moved(self, value: float) -> None:
+        self._number.setText(f"{value:.2f}")
+        self.valueChanged.emit(float(value))

@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.metrics.words import judge_residual
+from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.ui.compare.verdict import judge, waiting
+from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.state import DockState, Phase
+
+NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=5.0)
+
+
+def plane(texture=0.0, alpha=0.0, error=0.1, structure=False):
+    """Noise alone was removed of a flat plane; the texture is in noise standard deviations."""
+    rng = np.random.default_rng(0)
+    clean = np.full((128, 128), 300.0, np.float32)
+    sd = np.sqrt(NOISE.variance(clean))
+    noisy = (clean + rng.normal(size=clean.shape) * sd).astype(np.float32)
+    realism = (clean + texture * rng.choice([-1.0, 1.0], clean.shape) * sd).astype(np.float32)
+    choice = SimpleNamespace(error=error)
+    plan = SimpleNamespace(normalization=SimpleNamespace(noise=NOISE), choice=choice, structure=structure, neighbours=None)
+    return Shown("key", (0,), noisy, clean, realism, np.ones(clean.shape, bool), alpha, plan, 0.3)
+
+
+def test_where_only_noise_was_removed_the_line_says_so_with_the_expected_error() -> None:
+    found = judge(plane())
+    assert (found.fine, found.sign) == (True, "✓")
+    assert found.line == "Only noise was removed; expected error 10 dB below the noise."
+    assert any("±" in sentence for sentence in found.why)
+
+
+@pytest.mark.parametrize(
+    ("change", "words", "advice"),
+    [
+        (lambda x: x + 0.9 * (300 - x), "some noise is left", "towards strong"),
+        (lambda x: x + 1.5 * (x - 300), "more than the noise was removed", "towards weak"),
+        (lambda x: x + 4, "mean intensity", "not measure"),
+        (lambda x: 300 + (x - 300 + np.roll(x - 300, 1, 1)) / 2**0.5, "smooth", "raw images"),
+    ],
+)
+def test_what_stands_out_is_named_with_what_to_do(change, words, advice) -> None:
+    shown = plane()
+    found = judge(replace(shown, noisy=change(shown.noisy).astype(np.float32)))
+    assert (found.fine, found.sign) == (False, "!")
+    assert words in found.line
+    assert any(sentence.startswith("!") and advice in sentence for sentence in found.why)
+
+
+def test_the_numbers_are_those_of_the_residual_checks_alone() -> None:
+    shown = plane(texture=0.4, alpha=0.5)
+    checks = judge_residual(shown.noisy, shown.fidelity, NOISE).checks
+    found = judge(shown)
+    assert [sentence.removeprefix("✓ ") for sentence in found.why[: len(checks)]] == [c.text for c in checks]
+    assert "0.20 of the noise" in " ".join(found.why), "half way of 0.4"
+    assert "not for measuring" in found.line
+    assert "texture" not in " ".join(judge(plane(texture=0.4)).why)
+
+
+def test_structure_that_came_back_is_told() -> None:
+    assert "taken back" in " ".join(judge(plane(structure=True)).why)
+    assert "taken back" not in " ".join(judge(plane()).why)
+
+
+def test_what_is_missing_is_said() -> None:
+    shown = plane()
+    assert judge(replace(shown, done=np.zeros_like(shown.done))).fine is None
+    assert "noise" in judge(replace(shown, plan=None)).line
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (DockState(), "Open an image"),
+        (DockState(layer="a", preview=False), "under More"),
+        (DockState(layer="a", wished=3, working="Measuring the noise"), "Measuring the noise…"),
+        (DockState(layer="a", wished=3, shown=1), "1 of 3"),
+        (DockState(layer="a", wished=3, phase=Phase.RUNNING), "waits for the run"),
+        (DockState(layer="a", preview_note="No preview in 3-D."), "3-D"),
+    ],
+)
+def test_while_there_is_nothing_to_judge_the_reason_is_said(state, words) -> None:
+    found = waiting(state)
+    assert (found.fine, found.sign) == (None, "…")
+    assert words in found.line
+    assert waiting(DockState(layer="a", wished=3, shown=3)) is None
