@@ -23,7 +23,9 @@ def plane(texture=0.0, alpha=0.0, error=0.1, structure=False):
     noisy = (clean + rng.normal(size=clean.shape) * sd).astype(np.float32)
     realism = (clean + texture * rng.choice([-1.0, 1.0], clean.shape) * sd).astype(np.float32)
     choice = SimpleNamespace(error=error)
-    plan = SimpleNamespace(normalization=SimpleNamespace(noise=NOISE), choice=choice, structure=structure, neighbours=None)
+    plan = SimpleNamespace(
+        normalization=SimpleNamespace(noise=NOISE), choice=choice, structure=structure, neighbours=None
+    )
     return Shown("key", (0,), noisy, clean, realism, np.ones(clean.shape, bool), alpha, plan, 0.3)
 
 

@@ -14,7 +14,7 @@ import napari
 from qtpy.QtCore import QEvent, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
-from napari_rdpdenoise.ui.qt.boxes import finetune, image, more, run, verdict, view
+from napari_rdpdenoise.ui.qt.boxes import files, finetune, image, more, run, verdict, view
 from napari_rdpdenoise.ui.qt.boxes.check import CheckBox
 from napari_rdpdenoise.ui.qt.parts.controls import stack
 from napari_rdpdenoise.ui.qt.parts.section import Section
@@ -73,6 +73,7 @@ class DenoiseDock(QWidget):
             "run": self._run,
             "check": CheckBox(window, looks),
             "train": finetune.section(window),
+            "files": files.section(window),
             "more": self._more,
         }
         self._arrange()
@@ -123,7 +124,7 @@ class DenoiseDock(QWidget):
             time.sleep(0.005)
 
     def open_tab(self, name: str) -> None:
-        """Show the section of a tab by its name, "check", "train" or "more"."""
+        """Show the section of a tab by its name, "check", "train", "files" or "more"."""
         self._tabs.open(name)
 
     def _arrange(self) -> None:

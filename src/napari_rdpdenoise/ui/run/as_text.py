@@ -8,7 +8,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from napari_rdpdenoise.jobs.batch import ending_of, stem
 from napari_rdpdenoise.jobs.job import short_name
 from napari_rdpdenoise.settings import RunSettings
 
-__all__ = ["Request", "as_command", "as_python"]
+__all__ = ["Request", "as_command", "as_python", "command_of"]
 
 _PROGRAM = "napari-rdpdenoise"
 _PACKAGE = "napari_rdpdenoise"
@@ -65,13 +65,17 @@ def as_command(request: Request) -> str:
     beside the input.
     """
     settings, source = request.settings, request.path or "layer.tif"
-    words = [_PROGRAM, "denoise", *map(_operand, (source, request.target or _beside(source, settings)))]
-    command = _quoted([*words, *_options(settings)])
+    command = command_of([source, request.target or _beside(source, settings)], settings)
     if request.path:
         return command
     # repr keeps a name on the comment's line, whatever is in it
     layer = request.layer or "in memory"
     return f"# no file holds layer {layer!r} as it is: save it first, here as {source}\n{command}"
+
+
+def command_of(places: Sequence[str], settings: RunSettings) -> str:
+    """A command line for inputs and, last, where their results go."""
+    return _quoted([_PROGRAM, "denoise", *map(_operand, places), *_options(settings)])
 
 
 def _image(path: str | None, layer: str | None) -> tuple[str, list[str]]:

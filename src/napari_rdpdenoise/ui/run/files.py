@@ -1,0 +1,84 @@
+"""Many files with the settings of the dock: which, the command that does the same, and rows of words."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.files import is_zarr
+from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.report import error_words
+from napari_rdpdenoise.ui.run.as_text import command_of
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.stream import RunReport
+
+__all__ = ["batch", "batch_command", "images_in", "row_words"]
+
+_ENDINGS = (".tif", ".tiff", ".btf", ".lsm", ".npy", ".zarr", ".ozx", ".zarr.zip")
+
+
+def images_in(paths: Iterable[str | Path]) -> list[str]:
+    """Image files among paths; of a folder that is no Zarr those directly in it, sorted by name."""
+    found: list[str] = []
+    for path in map(Path, paths):
+        if path.is_dir() and not is_zarr(path):
+            found += [str(inside) for inside in sorted(path.iterdir()) if _is_image(inside)]
+        elif _is_image(path) or (path.is_dir() and is_zarr(path)):
+            found.append(str(path))
+    return found
+
+
+def batch(
+    inputs: Sequence[str], out: str, settings: RunSettings, cache: LatentCache | None
+) -> Generator[Any, None, tuple[Ended, ...]]:
+    """Denoise files into a folder, which is made; yields and returns what `run_batch` does.
+
+    What an earlier batch has finished with the same settings is not done again, what it left half done goes
+    on there.
+
+    Raises:
+        OSError: If the folder cannot be made. All else as `plan_jobs` and `run_batch`.
+    """
+    Path(out).mkdir(parents=True, exist_ok=True)
+    return (yield from run_batch(plan_jobs(inputs, out, settings).jobs, cache=cache))
+
+
+def batch_command(inputs: Sequence[str], out: str, settings: RunSettings) -> str:
+    """A command for the system's shell that does what `batch` does."""
+    return command_of([*inputs, out], settings)
+
+
+def row_words(event: Started | Ended) -> tuple[bool | None, str, str]:
+    """What to say of one file.
+
+    Returns:
+        Whether it went well, None while it is under way; a line; and more for who asks.
+    """
+    if isinstance(event, Started):
+        return None, "Denoising…", ""
+    if event.error is not None:
+        return False, f"Failed: {event.error}", str(event.error)
+    if event.outcome is None:
+        return True, "Done before with the same settings, kept.", str(event.job.target)
+    report = event.outcome.report
+    more = "\n".join([str(event.job.target), *report.messages])
+    return not report.messages, _report_words(report), more
+
+
+def _report_words(report: RunReport) -> str:
+    parts = [f"rate {report.rate:.2f}"]
+    errors = [channel.error for channel in report.channels if channel.error is not None]
+    if errors and (expected := error_words(max(errors), structure=False)):
+        parts.append(expected)
+    if report.messages:
+        count = len(report.messages)
+        parts.append("1 note" if count == 1 else f"{count} notes")
+    return ", ".join(parts)
+
+
+def _is_image(path: Path) -> bool:
+    return path.name.lower().endswith(_ENDINGS) and not path.name.startswith(".")

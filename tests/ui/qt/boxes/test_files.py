@@ -1,0 +1,130 @@
+"""The box of many files, with a tiny model and real files."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.ui.run.files import batch, images_in
+
+pytestmark = pytest.mark.display
+
+
+@pytest.fixture
+def files(tmp_path):
+    """A folder with two images, one file that is none, and one that only looks like one."""
+    rng = np.random.default_rng(0)
+    for name in ("b.tif", "a.ome.tif"):
+        tifffile.imwrite(tmp_path / name, (100 + 2 * rng.poisson(30, (70, 80))).astype(np.uint16))
+    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "broken.tif").write_bytes(b"II*\0no image either")
+    return tmp_path
+
+
+@pytest.fixture
+def box(qtbot, tiny_model):
+    from napari_rdpdenoise.ui.qt.boxes.files import FilesBox
+
+    settings = RunSettings(model=str(tiny_model), rate=0.5, device="cpu", realism=0.0)
+    made = FilesBox(lambda: settings, lambda paths, out, chosen: batch(paths, out, chosen, None))
+    qtbot.addWidget(made)
+    made.show()
+    return made
+
+
+def told(box):
+    return [box.table.item(number, 1).text() for number in range(box.table.rowCount())]
+
+
+def wait(box, qtbot):
+    qtbot.waitUntil(lambda: not box._running.busy, timeout=60_000)
+
+
+def test_of_a_folder_its_images_are_taken_once(files, box):
+    box.take([str(files)])
+    box.take([str(files / "b.tif"), str(files / "notes.txt")])
+    assert box.paths == [str(files / name) for name in ("a.ome.tif", "b.tif", "broken.tif")]
+    assert box.out.text() == str(files / "denoised")
+    (files / "x.ome.zarr").mkdir()
+    (files / "x.ome.zarr" / "zarr.json").write_text("{}")
+    assert images_in([files / "x.ome.zarr"]) == [str(files / "x.ome.zarr")]
+    box.take([str(files / "notes.txt")])
+    assert "No image" in box.status.text()
+
+
+def test_one_failure_stops_nothing_and_what_is_done_is_skipped(files, box, qtbot):
+    box.take([str(files)])
+    box.start.click()
+    wait(box, qtbot)
+    assert [words[0] for words in told(box)] == ["✓", "✓", "!"]
+    assert "rate 0.50" in told(box)[0]
+    assert "2 of 3 files are done, 1 failed" in box.status.text()
+    results = [files / "denoised" / name for name in ("a.ome.tif", "b.ome.tif")]
+    times = [path.stat().st_mtime_ns for path in results]
+    box.start.click()
+    wait(box, qtbot)
+    assert "kept" in told(box)[0]
+    assert [path.stat().st_mtime_ns for path in results] == times
+    assert box.bar.isHidden(), "no bar of the past"
+
+
+def test_a_folder_that_cannot_be_made_is_told(files, box, qtbot):
+    box.take([str(files / "b.tif")])
+    box.out.setText(str(files / "notes.txt" / "inside"))
+    box.start.click()
+    wait(box, qtbot)
+    assert "Not denoised" in box.status.text()
+    assert told(box) == [""]
+
+
+def test_the_command_does_the_same(files, box, qtbot, tiny_model):
+    from qtpy.QtWidgets import QApplication
+
+    box.take([str(files / "b.tif")])
+    box.format.setCurrentText("OME-Zarr")
+    box.copy.click()
+    words = shlex.split(QApplication.clipboard().text())
+    assert words[:4] == ["napari-rdpdenoise", "denoise", str(files / "b.tif"), str(files / "denoised")]
+    assert words[words.index("--format") + 1] == "ome-zarr"
+    assert words[words.index("--model") + 1] == str(tiny_model)
+    box.start.click()
+    wait(box, qtbot)
+    assert (files / "denoised" / "b.ome.zarr").is_dir()
+
+
+def test_cancel_stops_and_a_new_start_goes_on(files, qtbot):
+    from napari_rdpdenoise.jobs.batch import Ended, Started
+    from napari_rdpdenoise.jobs.job import Job
+    from napari_rdpdenoise.ui.qt.boxes.files import FilesBox
+
+    go_on, runs = threading.Event(), []
+
+    def slow(paths, out, settings):
+        runs.append(paths)
+        for number, path in enumerate(paths, 1):
+            job = Job(path, None, settings)
+            yield Started(job, number, len(paths))
+            assert go_on.wait(20)
+            yield Ended(job)
+
+    box = FilesBox(RunSettings, slow)
+    qtbot.addWidget(box)
+    box.show()
+    box.take([str(files)])
+    box.start.click()
+    qtbot.waitUntil(lambda: "Denoising" in told(box)[0])
+    assert not box.add.isEnabled()
+    box.stop.click()
+    go_on.set()
+    wait(box, qtbot)
+    assert "Cancelled" in box.status.text()
+    assert told(box)[1:] == ["", ""]
+    box.start.click()
+    wait(box, qtbot)
+    assert len(runs) == 2
+    assert all("kept" in words for words in told(box))
