@@ -24,7 +24,7 @@ from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.output import output_dtype
 from napari_rdpdenoise.stream.plan import Plan, decoders_of, work_at
 from napari_rdpdenoise.stream.prepare import make_plan
-from napari_rdpdenoise.stream.tile import TileTask
+from napari_rdpdenoise.stream.tile import TileTask, copied
 from napari_rdpdenoise.tiles import Tile, plan_tiles
 
 if TYPE_CHECKING:
@@ -110,6 +110,8 @@ class _Block:
         *index, row, column = block_id
         tile = self.tiles[row * len(_chunks(self.tiles)[1]) + column]
         work = work_at(self.source, self.settings, tuple(index), tile)
+        if work.channel not in self.plan.channels:
+            return copied(self.source, work, self.dtype)[(None,) * len(index)]
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
         task = TileTask(
             self.source, self.plan, codec, self.cache, decoders_of(self.settings), self.brightness

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,15 @@ class ArraySource:
         given = axes or (metadata.axes if metadata else None) or default_axes(shape, self.dtype)
         self._layout = Layout(check_axes(given, len(shape)), shape)
         self.shape = self._layout.shape
-        self.metadata = (metadata or ImageMetadata(given)).fitted(self._layout.axes, self.shape)
+        known = metadata or ImageMetadata(given)
+        if "S" in given.upper() and not known.photometric:  # colours, with opacity as viewers have it
+            samples = shape[given.upper().index("S")]
+            known = replace(
+                known,
+                photometric="rgb" if samples in (3, 4) else "",
+                alpha="unassalpha" if samples == 4 else "",
+            )
+        self.metadata = known.fitted(self._layout.axes, self.shape)
         self._array = array
         self._identity = identity
 

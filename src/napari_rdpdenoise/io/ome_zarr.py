@@ -10,7 +10,7 @@ import hashlib
 import itertools
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,8 @@ from typing import Any
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening
-from napari_rdpdenoise.io.source import ImageMetadata
+from napari_rdpdenoise.io.metadata import Channel, ImageMetadata, with_json
+from napari_rdpdenoise.io.ome_xml import read_ome
 from napari_rdpdenoise.io.units import unit_name
 
 _SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
@@ -64,14 +65,29 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str
     found = _images_below(node, name) if isinstance(node, zarr.Group) else [_Found("", node, name)]
     if series is None and len(found) > 1 and not found[0].is_ome:
         _refuse_arrays(found, name)
-    image = found[choose_image([image.info for image in found], series, name)]
+    number = choose_image([image.info for image in found], series, name)
+    image = found[number]
     array = image.array
     if stored is not None:
         check_claim(array.shape, array.dtype, stored, name)
     check_part(array.chunks, array.dtype, name, "chunk")
     if identity is not None and len(found) > 1:
         identity = f"{identity}/{image.path}"
+    if isinstance(location, str | Path) and image.is_ome:
+        image = replace(image, ome=_ome_text(Path(location), number))
     return image, identity
+
+
+def _ome_text(folder: Path, number: int) -> tuple[str, int]:
+    """OME-XML that converters lay beside series, and the number of the image in it; empty for none."""
+    for root, place in (
+        (folder, number),
+        (folder.parent, int(folder.name) if folder.name.isdecimal() else None),
+    ):
+        file = root / "OME" / "METADATA.ome.xml"
+        if place is not None and file.is_file():
+            return file.read_text(encoding="utf-8", errors="replace"), place
+    return "", 0
 
 
 def zarr_images(location: str | Path) -> list[ImageInfo]:
@@ -114,6 +130,8 @@ class _Found:
     name: str
     multiscale: Mapping[str, Any] | None = None
     omero: Mapping[str, Any] = field(default_factory=dict)
+    ours: Any = None
+    ome: tuple[str, int] = ("", 0)
 
     @property
     def is_ome(self) -> bool:
@@ -137,7 +155,23 @@ class _Found:
     def metadata(self) -> ImageMetadata:
         if self.multiscale is None:
             return _plain_metadata(self.node, self.name)
-        return _ome_metadata(self.multiscale, self.omero, self.name)
+        known = with_json(_ome_metadata(self.multiscale, self.omero, self.name), self.ours)
+        xml, number = self.ome
+        if not xml or "ome" in known.texts:
+            return known
+        shape = [size for axis, size in zip(known.axes, self.array.shape, strict=True) if axis not in "YX"]
+        axes = "".join(axis for axis in known.axes if axis not in "YX") + "YX"
+        said = read_ome(xml, number, axes, shape)
+        channels = known.channels or said.channels
+        if len(said.channels) == len(channels):
+            channels = tuple(
+                replace(channel, excitation=other.excitation, emission=other.emission)
+                for channel, other in zip(channels, said.channels, strict=True)
+            )
+        texts = {**known.texts, **said.texts}
+        return replace(
+            known, channels=channels, planes=known.planes or said.planes, texts=texts, number=number
+        )
 
     @property
     def info(self) -> ImageInfo:
@@ -168,7 +202,9 @@ def _ome_images(group: Any, name: str, path: str = "") -> Iterator[_Found]:
     if ome.get("multiscales"):
         for number, multiscale in enumerate(ome["multiscales"]):
             label = path if number == 0 else f"{path or name}#{number}"
-            yield _Found(label, group, name, multiscale, ome.get("omero") or {})
+            ours = attributes.get("napari_rdpdenoise")
+            ours = ours.get("metadata") if isinstance(ours, Mapping) else None
+            yield _Found(label, group, name, multiscale, ome.get("omero") or {}, ours)
         return
     for below in _paths_below(group, ome):
         if below in group:
@@ -219,24 +255,47 @@ def _ome_metadata(multiscale: Mapping[str, Any], omero: Any, name: str) -> Image
     declared = multiscale.get("axes") or list("tczyx")  # versions 0.1 and 0.2: always these five
     entries = [{"name": axis} if isinstance(axis, str) else axis for axis in declared]
     axes = _letters(entries)
-    steps = [1.0] * len(axes)
-    transforms = [multiscale, multiscale["datasets"][0]]
-    for transform in itertools.chain(*(level.get("coordinateTransformations", ()) for level in transforms)):
+    steps, places = [1.0] * len(axes), [0.0] * len(axes)
+    levels = (multiscale["datasets"][0], multiscale)  # in the order in which they apply
+    for transform in itertools.chain(*(level.get("coordinateTransformations", ()) for level in levels)):
         if transform.get("type") == "scale" and "scale" in transform:
             steps = [a * float(b) for a, b in zip(steps, transform["scale"], strict=True)]
+            places = [a * float(b) for a, b in zip(places, transform["scale"], strict=True)]
+        if transform.get("type") == "translation" and "translation" in transform:
+            places = [a + float(b) for a, b in zip(places, transform["translation"], strict=True)]
     units = {letter: unit_name(entry.get("unit")) for letter, entry in zip(axes, entries, strict=True)}
     # A step of exactly 1 without a unit is what writers put where nothing is known
     scale = {
         a: step for a, step in zip(axes, steps, strict=True) if (step != 1 or units[a]) and a not in "CS"
     }
-    labels = [str(channel.get("label", "")) for channel in omero.get("channels", ())]
+    shown = [channel if isinstance(channel, Mapping) else {} for channel in omero.get("channels") or ()]
+    labels = [str(channel.get("label", "")) for channel in shown]
     return ImageMetadata(
         axes=axes,
         scale=scale,
         units={letter: unit for letter, unit in units.items() if unit},
         channel_names=tuple(labels) if any(labels) else (),
         name=str(multiscale.get("name") or name).strip("/") or name,
+        origin={axis: place for axis, place in zip(axes, places, strict=True) if place and axis not in "CS"},
+        channels=tuple(map(_shown_channel, shown)),
+        photometric="miniswhite" if shown and all(channel.get("inverted") for channel in shown) else "",
     )
+
+
+def _shown_channel(channel: Mapping[str, Any]) -> Channel:
+    color = str(channel.get("color") or "").lstrip("#").upper()[:6]
+    window = channel.get("window")
+    window = window if isinstance(window, Mapping) else {}
+    shown, limits = (
+        _range(window.get(low), window.get(high)) for low, high in (("start", "end"), ("min", "max"))
+    )
+    is_color = len(color) == 6 and set(color) <= set("0123456789ABCDEF")
+    return Channel(color if is_color else "", shown, limits)
+
+
+def _range(low: Any, high: Any) -> tuple[float, float] | None:
+    numbers = isinstance(low, int | float) and isinstance(high, int | float)
+    return (float(low), float(high)) if numbers else None
 
 
 def _letters(entries: list[dict[str, Any]]) -> str:

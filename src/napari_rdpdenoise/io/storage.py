@@ -8,6 +8,7 @@ them are merged into one (last one fastest):
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
@@ -34,6 +35,14 @@ class StoredLayout:
     channel_names: tuple[str, ...]
     groups: tuple[tuple[int, ...], ...]
     leading: tuple[int, ...]
+
+    def stored_planes(self, planes: Mapping[str, Sequence[float]]) -> dict[str, tuple[float, ...]]:
+        """Values per plane, given in the order of the canonical leading axes, in that of the stored ones."""
+        order = [axis for group in self.groups for axis in group]
+        return {
+            key: tuple(np.asarray(along, float).reshape(self.leading).transpose(order).ravel().tolist())
+            for key, along in planes.items()
+        }
 
     def index(self, index: Index) -> Index:
         """Stored index of a canonical one."""

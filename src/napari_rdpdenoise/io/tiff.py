@@ -16,6 +16,7 @@ import re
 import struct
 import warnings
 import weakref
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,11 +105,11 @@ class TiffSource:
         self._array = zarr.open_array(store=self._store, mode="r", zarr_format=2)
 
     def _describe(self) -> ImageMetadata:
-        from napari_rdpdenoise.io.tiff_metadata import read_calibration
+        from napari_rdpdenoise.io.tiff_metadata import read_metadata
 
         name = re.sub(r"\.ome$", "", self._path.stem, flags=re.IGNORECASE)
-        known = ImageMetadata(self._layout.axes, *read_calibration(self._tif), name)
-        return known.fitted(self._layout.axes, self.shape)
+        known = read_metadata(self._tif, self._image, self._layout.axes, self.shape[:-2])
+        return replace(known, name=name).fitted(self._layout.axes, self.shape)
 
     def read(self, index: Index, y: slice, x: slice) -> np.ndarray:
         """Read one block of one plane: shape ``(rows, columns)``, raw counts in the file's dtype."""

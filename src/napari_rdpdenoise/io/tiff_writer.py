@@ -13,16 +13,19 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.files import remove
+from napari_rdpdenoise.io.metadata import with_origin
+from napari_rdpdenoise.io.ome_xml import OmeWriter
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import Staging, sync
 from napari_rdpdenoise.io.storage import store_layout
-from napari_rdpdenoise.io.units import unit_symbol
 
 _CLASSIC_TIFF_BYTES = 2**32 - 2**26
 
 
 class TiffSink(Staging):
     """An OME-TIFF that appears at its path when finished; axes other than T and Z are stored as channels.
+
+    Colours are stored as colours, with opacity where there is one.
 
     Raises:
         ValueError: If the dtype is float16, which OME-TIFF does not have.
@@ -47,20 +50,58 @@ class TiffSink(Staging):
             -(-chunk // 16) * 16 for chunk in self.array.chunks[-2:]
         )  # TIFF wants multiples of 16
         raw_bytes = int(np.prod(self.layout.shape, dtype=np.int64)) * self.spec.dtype.itemsize
-        with tifffile.TiffWriter(staged, bigtiff=raw_bytes > _CLASSIC_TIFF_BYTES, ome=True) as tif:
+        axes, shape = self._file_layout()
+        with tifffile.TiffWriter(staged, bigtiff=raw_bytes > _CLASSIC_TIFF_BYTES, ome=False) as tif:
             tif.write(
-                self._tiles(rows, columns),
-                shape=self.layout.shape,
+                self._colour_tiles(rows, columns) if axes.endswith("S") else self._tiles(rows, columns),
+                shape=shape,
                 dtype=self.spec.dtype,
                 tile=(rows, columns),
-                photometric="minisblack",
                 compression="zlib",
                 predictor=self.spec.dtype.kind in "iu",
                 software="napari-rdpdenoise",
-                metadata=self._ome_metadata(),
+                description=self._ome(axes, shape).encode(),
+                metadata=None,
+                **self._interpretation(shape[-1] if axes.endswith("S") else 1),
             )
         sync(staged)
         return staged
+
+    def _file_layout(self) -> tuple[str, tuple[int, ...]]:
+        """Axes and sizes in the file: as staged, but for colours, whose samples come last."""
+        axes, shape = self.layout.axes, self.layout.shape
+        if not self._is_colour:
+            return axes, shape
+        place = axes.index("C")
+        return axes.replace("C", "") + "S", (*shape[:place], *shape[place + 1 :], shape[place])
+
+    @property
+    def _is_colour(self) -> bool:
+        """Whether the channels are samples of one colour image."""
+        known = self.spec.metadata
+        count = self.layout.shape[self.layout.axes.index("C")] if "C" in self.layout.axes else 1
+        lone = sum(axis in "CS" for axis in self.spec.axes[:-2]) == 1 and not (
+            set(self.spec.axes[:-2]) - set("TZCS")
+        )
+        wanted = {"rgb": (3, 4), "separated": (4,), "cielab": (3,)}.get(known.photometric, ())
+        return lone and (count in wanted or (count == 2 and bool(known.alpha)))
+
+    def _interpretation(self, samples: int) -> dict[str, Any]:
+        """What the samples mean, as tifffile takes it."""
+        known = self.spec.metadata
+        if samples > 1:
+            colours = known.photometric if samples > 2 else known.photometric or "minisblack"
+            extra = samples - {"separated": 4, "rgb": 3, "cielab": 3}.get(colours, 1)
+            return {
+                "photometric": colours,
+                "planarconfig": "contig",
+                "extrasamples": [known.alpha or "unspecified"] * extra,
+            }
+        if known.photometric == "palette" and known.colormap and self.spec.dtype in (np.uint8, np.uint16):
+            table = np.array(known.colormap, np.uint16)
+            if table.size == 3 * 2 ** (8 * self.spec.dtype.itemsize):
+                return {"photometric": "palette", "colormap": table.reshape(3, -1)}
+        return {"photometric": "miniswhite" if known.photometric == "miniswhite" else "minisblack"}
 
     def _tiles(self, rows: int, columns: int) -> Iterator[np.ndarray]:
         height, width = self.layout.shape[-2:]
@@ -70,27 +111,24 @@ class TiffSink(Staging):
                     block = self.array[(*index, slice(y, y + rows), slice(x, x + columns))]
                     yield np.pad(block, ((0, rows - block.shape[0]), (0, columns - block.shape[1])))
 
-    def _ome_metadata(self) -> dict[str, Any]:
-        known = self.spec.metadata
-        found: dict[str, Any] = {
-            "axes": self.layout.axes,
-            "Creator": "napari-rdpdenoise",
-            # not random: a run that was interrupted gives the same file as one that was not
-            "UUID": str(uuid.uuid5(uuid.NAMESPACE_URL, f"napari-rdpdenoise:{self._identity()}")),
-        }
-        if known.name:
-            found["Name"] = known.name
-        if self.spec.job:
-            found["Description"] = self.spec.job
-        for axis in "XYZ":
-            if axis in known.scale:
-                found[f"PhysicalSize{axis}"] = float(known.scale[axis])
-                # without a unit OME-XML means micrometres, so say that they are not
-                found[f"PhysicalSize{axis}Unit"] = unit_symbol(known.units.get(axis)) or "pixel"
-        time_unit = unit_symbol(known.units.get("T"))
-        if "T" in known.scale and time_unit:
-            found["TimeIncrement"] = float(known.scale["T"])
-            found["TimeIncrementUnit"] = time_unit
-        if self.layout.channel_names and "C" in self.layout.axes:
-            found["Channel"] = {"Name": list(self.layout.channel_names)}
-        return found
+    def _colour_tiles(self, rows: int, columns: int) -> Iterator[np.ndarray]:
+        """Tiles of all samples together, the samples last."""
+        *leading, height, width = self.layout.shape
+        place = self.layout.axes.index("C")
+        for index in np.ndindex(*leading[:place], *leading[place + 1 :]):
+            whole = (*index[:place], slice(None), *index[place:])
+            for y in range(0, height, rows):
+                for x in range(0, width, columns):
+                    block = self.array[(*whole, slice(y, y + rows), slice(x, x + columns))]
+                    edge = ((0, 0), (0, rows - block.shape[1]), (0, columns - block.shape[2]))
+                    yield np.ascontiguousarray(np.moveaxis(np.pad(block, edge), 0, -1))
+
+    def _ome(self, axes: str, shape: tuple[int, ...]) -> str:
+        """OME-XML of the file."""
+        # not random: a run that was interrupted gives the same file as one that was not
+        identity = uuid.uuid5(uuid.NAMESPACE_URL, f"napari-rdpdenoise:{self._identity()}")
+        planes = with_origin(self.spec.metadata, self.spec.shape[:-2])
+        stored = {} if axes.endswith("S") else self.layout.stored_planes(planes)
+        names = self.layout.channel_names if "C" in self.layout.axes else self.spec.metadata.channel_names
+        writer = OmeWriter(self.spec.metadata, axes, shape, self.spec.dtype)
+        return writer.text(str(identity), self.spec.job, names, stored)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 _UNITS = {  # the symbol of OME first
     "micrometer": ("µm", "μm", "um", "\\u00b5m", "micron", "microns", "micrometre", "micrometers"),
     "nanometer": ("nm", "nanometre", "nanometers"),
@@ -33,3 +35,27 @@ def unit_name(text: str | None) -> str | None:
     if not cleaned or cleaned.lower() in ("pixel", "pixels", "none", "reference frame", "px"):
         return None
     return _UNIT_NAMES.get(cleaned, _UNIT_NAMES.get(cleaned.lower(), cleaned))
+
+
+_FACTORS = {  # in meters or seconds
+    "micrometer": 1e-6, "nanometer": 1e-9, "millimeter": 1e-3, "centimeter": 1e-2, "meter": 1.0,
+    "picometer": 1e-12, "angstrom": 1e-10, "inch": 0.0254, "second": 1.0, "millisecond": 1e-3,
+    "microsecond": 1e-6, "nanosecond": 1e-9, "minute": 60.0, "hour": 3600.0, "day": 86400.0,
+}  # fmt: skip
+
+
+def in_unit(value: object, unit: str | None, target: str) -> float | None:
+    """A number of some unit, as files write it, in the UDUNITS unit ``target``; None for anything else.
+
+    Both are units of length or both of time.
+    """
+    name = unit_name(unit)
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return None
+    if name == target:
+        return number if math.isfinite(number) else None
+    if name not in _FACTORS or not math.isfinite(number):
+        return None
+    return number * _FACTORS[name] / _FACTORS[target]

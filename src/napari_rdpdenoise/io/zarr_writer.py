@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.io.metadata import Channel, to_json
 from napari_rdpdenoise.io.rounding import round_keeping_sums
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array, sync
@@ -36,7 +37,10 @@ class ZarrSink(Staging):
         levels = [self.array]
         while max(levels[-1].shape[-2:]) > MAX_CHUNK:
             levels.append(self._halve(group, str(len(levels)), levels[-1]))
-        job = {"job": _json_or_text(self.spec.job)}
+        job: dict[str, Any] = {"job": _json_or_text(self.spec.job)}
+        known = self.spec.metadata
+        if further := to_json(known, self.layout.stored_planes(known.planes)):
+            job["metadata"] = further
         group.update_attributes({"ome": self._ome_attributes(levels), "napari_rdpdenoise": job})
         sync(self.image / "zarr.json")
         return self.image
@@ -80,9 +84,13 @@ class ZarrSink(Staging):
         transforms: list[dict[str, Any]] = [
             {"type": "scale", "scale": [step * factor for step, factor in zip(steps, factors, strict=True)]}
         ]
-        if number:
-            # the middle of the first coarse pixel lies between the fine pixels it is the mean of
-            shift = [step * (factor - 1) / 2 for step, factor in zip(steps, factors, strict=True)]
+        # the middle of the first coarse pixel lies between the fine pixels it is the mean of
+        origin = [float(self.spec.metadata.origin.get(axis, 0.0)) for axis in self.layout.axes]
+        shift = [
+            place + step * (factor - 1) / 2
+            for place, step, factor in zip(origin, steps, factors, strict=True)
+        ]
+        if any(shift):
             transforms.append({"type": "translation", "translation": shift})
         return {"path": str(number), "coordinateTransformations": transforms}
 
@@ -100,15 +108,21 @@ class ZarrSink(Staging):
         colored = "S" in self.spec.axes and "C" not in self.spec.axes and count <= 4
         colors = _RGB if colored else _COLORS if count > 1 else ("FFFFFF",)
         names = self.layout.channel_names
+        known = self.spec.metadata.channels
         channels = []
         for number in range(count):
-            window = {"min": float(low[number]), "max": float(high[number])}
-            if not np.isfinite(list(window.values())).all():
-                window = {"min": 0.0, "max": 1.0}
-            channel = {"label": names[number]} if names else {}
-            window |= {"start": window["min"], "end": window["max"]}
-            color = colors[number % len(colors)]
-            channels.append({**channel, "color": color, "active": True, "window": window})
+            given = known[number] if len(known) == count else Channel()
+            found = float(low[number]), float(high[number])
+            if not np.isfinite(found).all():
+                found = 0.0, 1.0
+            (start, end), (least, most) = given.window or found, given.limits or found
+            channel: dict[str, Any] = {"label": names[number]} if names else {}
+            channel["color"] = given.color or colors[number % len(colors)]
+            channel["active"] = True
+            channel["window"] = {"min": least, "max": most, "start": start, "end": end}
+            if self.spec.metadata.photometric == "miniswhite":
+                channel["inverted"] = True
+            channels.append(channel)
         return channels
 
 

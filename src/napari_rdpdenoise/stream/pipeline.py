@@ -30,7 +30,7 @@ from napari_rdpdenoise.stream.plan import Order, Plan, Work, decoders_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
-from napari_rdpdenoise.stream.tile import Item, TileTask
+from napari_rdpdenoise.stream.tile import Item, TileTask, copied
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
 _BATCH_PIXELS = {"cpu": 400_000}
@@ -131,19 +131,21 @@ class _Run:
     def tiles(self, plan: Plan) -> Generator[Progress, None, None]:
         """Do all works that the sink does not have yet."""
         tally = self.tally
-        marked = [w for w in plan.works if self._sink.is_done(w.index, w.tile.y0, w.tile.x0)]
-        tally.total, tally.done = len(plan.works), len(marked)
-        left_pixels = _pixels(plan.works) - _pixels(marked)
+        works = [w for w in plan.works if w.channel in plan.channels]
+        self._copy([w for w in plan.works if w.channel not in plan.channels])
+        marked = [w for w in works if self._sink.is_done(w.index, w.tile.y0, w.tile.x0)]
+        tally.total, tally.done = len(works), len(marked)
+        left_pixels = _pixels(works) - _pixels(marked)
         for message in plan.messages:
             yield tally.progress(left_pixels, message)
         source = self._source
         if any(c.neighbours for c in plan.channels.values()) and PlaneRing.fits(source.whole):
             source = source.over(PlaneRing(source.whole))
         task = TileTask(source, plan, self._codec, self._cache, decoders_of(self._settings))
-        left: Sequence[Work] = plan.works
+        left: Sequence[Work] = works
         if marked:
             kept = yield from self._unchanged(task, marked, left_pixels)
-            left = [w for w in plan.works if w not in kept]
+            left = [w for w in works if w not in kept]
             left_pixels = _pixels(left)
         tally.restart_clock()
         reader = ReadAhead(left, task.read)
@@ -162,6 +164,11 @@ class _Run:
                 reader.close()
                 for future in pending:
                     future.cancel()
+
+    def _copy(self, works: Sequence[Work]) -> None:
+        """Write tiles of opacity, which is no light, as they are."""
+        for work in works:
+            self._sink.write(work.index, *work.tile.core, copied(self._source, work, self._sink.spec.dtype))
 
     def _unchanged(
         self, task: TileTask, marked: Sequence[Work], left_pixels: int

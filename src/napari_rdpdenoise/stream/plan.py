@@ -60,7 +60,7 @@ class ChannelPlan:
 
 @dataclass(frozen=True)
 class Plan:
-    """Everything a run needs to know before its first tile."""
+    """Everything a run needs to know before its first tile; works of channels without a plan are copied."""
 
     works: tuple[Work, ...]
     channels: dict[int, ChannelPlan]
@@ -133,7 +133,8 @@ def in_series(works: Iterable[Work], axes: str, channels: Mapping[int, ChannelPl
         return works
 
     def key(work: Work) -> tuple[int | Index, ...]:
-        letter = channels[work.channel].neighbours
+        plan = channels.get(work.channel)
+        letter = plan.neighbours if plan is not None else None
         if letter is None:
             return (work.channel, work.index)
         place = axes.index(letter)

@@ -56,7 +56,14 @@ def make_plan(
     axis = channel_axis(source.metadata.axes)
     count = 1 if axis is None else source.shape[axis]
     numbers: Iterable[int | None] = range(count) if settings.channels is None else settings.channels
-    channels, messages = {}, []
+    opacity = source.metadata.opacity(source.shape)
+    numbers = [number for number in numbers if number is None or number != opacity]
+    if not numbers:
+        raise ValueError(
+            f"channels: expected a channel of light, found opacity alone (channel {opacity}); choose others"
+        )
+    channels: dict[int, ChannelPlan] = {}
+    messages: list[str] = []
     for number in (None,) if axis is None else numbers:
         name = f"channel {number}: " if count > 1 else ""
         yield f"{name}measuring the noise"

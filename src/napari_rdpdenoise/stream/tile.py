@@ -14,7 +14,7 @@ from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Decoded, Latents
 from napari_rdpdenoise.codec.network_input import ALONE, Neighbours, any_of
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
-from napari_rdpdenoise.io import SelectedSource, to_output
+from napari_rdpdenoise.io import ImageSource, SelectedSource, to_output
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.stream.missing import fill_missing
 from napari_rdpdenoise.stream.neighbours import Brightness
@@ -165,6 +165,14 @@ def _usable(raw: NDArray[np.generic], missing: NDArray[Any] | None) -> NDArray[n
         return np.ones(raw.shape, bool) if missing is None else np.isfinite(missing) & (missing == 0)
     limits = np.iinfo(np.dtype(raw.dtype).name)
     return (raw != limits.max) & ((raw != limits.min) | (limits.min == 0))
+
+
+def copied(source: ImageSource, work: Work, dtype: np.dtype) -> NDArray[np.generic]:
+    """The core of a tile as it is in the source, in the number type of the output."""
+    block = source.read(work.index, *work.tile.core)
+    if block.dtype == dtype:
+        return block
+    return to_output(block.astype(np.float64), dtype)[0]
 
 
 def latents_key(
