@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.decoded_chunks import DecodedChunks
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening
 from napari_rdpdenoise.io.metadata import Channel, ImageMetadata, with_json
@@ -39,17 +40,23 @@ def open_zarr(location: str | Path | Any, axes: str | None = None, series: int |
     """
     with opening(str(location), "a zarr array or OME-Zarr image"):
         image, identity = _chosen(location, series)
-        return ArraySource(image.array, axes, image.metadata, identity)
+        return ArraySource(_kept(image.array, location), axes, image.metadata, identity)
+
+
+def _kept(array: Any, location: Any) -> Any:
+    """An array of files with its decoded chunks kept; one in hand may be changed by whoever gave it."""
+    return DecodedChunks(array) if isinstance(location, str | Path) else array
 
 
 def zarr_levels(location: str | Path, series: int | None = None) -> list[ArraySource]:
     """The image and its lower resolutions, finest first; raises as `open_zarr` does."""
     with opening(str(location), "a zarr array or OME-Zarr image"):
         image, identity = _chosen(location, series)
-    finest = ArraySource(image.array, None, image.metadata, identity)
+    finest = ArraySource(_kept(image.array, location), None, image.metadata, identity)
     levels = image.multiscale["datasets"][1:] if image.multiscale is not None else []
     names = [level["path"] for level in levels if level["path"] in image.node]
-    return [finest, *(ArraySource(image.node[name], finest.stored_axes) for name in names)]
+    below = (_kept(image.node[name], location) for name in names)
+    return [finest, *(ArraySource(array, finest.stored_axes) for array in below)]
 
 
 def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str | None]:
