@@ -29,7 +29,7 @@ class TestSet:
 
     def names(self, limit: int | None = None) -> list[str]:
         """File names; ``limit`` of them spread over the set."""
-        found = sorted(path.name for path in (folder_of("test") / self.clean).glob("*.png"))
+        found = sorted(path.name for path in (folder_of("test") / self.noisy).glob("*.png"))
         if limit is None or limit >= len(found):
             return found
         return [found[int(i)] for i in np.linspace(0, len(found) - 1, limit)]

@@ -179,6 +179,19 @@ def test_structure_goes_back_where_a_texture_was_smoothed(tile):
     assert not choose_rate(codec, [tile], NORM, (0.0, 1.0)).structure
 
 
+def doubted(norm, doubt):
+    return replace(norm, noise=replace(norm.noise, doubt=doubt))
+
+
+def test_what_is_doubted_to_be_noise_goes_back_whatever_the_errors(tile):
+    codec = Smooths(None, [])
+    for norm in (doubted(NORM, 1.0), doubted(shared(NORM), 0.5)):
+        assert choose_rate(codec, [tile], norm, (0.0, 1.0)).structure
+        assert not choose_rate(codec, [tile], norm, (0.0, 1.0), structure=False).structure
+    # the result is then the input, whose error is the noise
+    assert choose_rate(codec, [tile], doubted(NORM, 1.0), (0.0, 1.0)).error == pytest.approx(1.0, abs=0.06)
+
+
 @pytest.mark.parametrize("error", [0.02, 0.2, 0.8])
 def test_the_estimated_error_is_the_true_one(tile, error):
     """Of an error that no residual can show, in variances of the noise that the codec was given."""

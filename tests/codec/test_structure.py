@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -80,3 +82,34 @@ def test_a_part_has_the_share_of_the_whole_beyond_the_windows_reach():
     whole = structure_share(raw, smoothed, CAMERA)
     part = structure_share(raw[40:, 40:], smoothed[40:, 40:], CAMERA)
     np.testing.assert_allclose(part[REACH:, REACH:], whole[40 + REACH :, 40 + REACH :], atol=1e-5)
+
+
+@pytest.mark.parametrize("doubt", [0.3, 1.0])
+def test_what_is_doubted_to_be_noise_stays_in_the_image(doubt):
+    raw = exposed(np.full((128, 128), 400.0), CAMERA)
+    truth = np.full(raw.shape, CAMERA.gain * 400 + CAMERA.offset, np.float32)
+    usable = np.ones(raw.shape, bool)
+    usable[:20] = False
+    share = structure_share(raw, truth, replace(CAMERA, doubt=doubt), usable)
+    assert share[20:].min() == pytest.approx(doubt)
+    assert not share[:20].any()
+    if doubt == 1:
+        np.testing.assert_allclose(with_structure(truth, raw, share)[20:], raw[20:], rtol=1e-6)
+
+
+@pytest.mark.parametrize("doubt", [0.0, 0.4])
+def test_where_neighbours_share_their_noise_only_what_is_doubted_stays(doubt):
+    noise = replace(CAMERA, doubt=doubt, notes=("neighbouring pixels share their noise",))
+    raw = exposed(400 * (1 + 0.3 * texture((128, 128))), CAMERA)
+    smoothed = np.full(raw.shape, CAMERA.gain * 400 + CAMERA.offset, np.float32)
+    np.testing.assert_array_equal(structure_share(raw, smoothed, noise), np.float32(doubt))
+
+
+@pytest.mark.parametrize("noise", [CAMERA, DIM, NoiseModel(5.0, 400.0, 150.0), NoiseModel(0.0, 50.0, 2.0)])
+def test_nothing_comes_back_beside_padding_that_is_darker_than_any_light(noise):
+    level = np.full((128, 200), 400.0)
+    counts = exposed(level, noise) if noise.gain else np.random.default_rng(0).normal(50, 2, level.shape)
+    truth = np.full(level.shape, noise.gain * 400 + noise.offset, np.float32)
+    raw, decoded = np.float32(counts), truth.copy()
+    raw[:, 100:] = decoded[:, 100:] = noise.offset - 1000 * (noise.gain + noise.read_noise)
+    assert structure_share(raw, decoded, noise).mean() < 0.01

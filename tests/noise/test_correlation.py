@@ -67,3 +67,37 @@ def test_infinities_say_nothing_and_do_not_warn() -> None:
     assert expected is not None
     assert found is not None
     assert found.sigma == pytest.approx(expected.sigma, abs=0.05)
+
+
+@pytest.mark.parametrize("photons", [300, 3000, 30_000])
+def test_membranes_and_their_grain_are_no_shared_noise(photons: float) -> None:
+    rng = np.random.default_rng(5)
+    fields = [ndimage.gaussian_filter(rng.standard_normal((256, 256)), sigma) for sigma in (2, 5, 0.5)]
+    fine, coarse, grain = (field / field.std() for field in fields)
+    light = 0.8 - 0.35 * np.exp(-2 * fine**2) - 0.35 * np.exp(-7 * coarse**2) + 0.04 * grain
+    image = rng.poisson(photons * np.clip(light, 0, 1)) + rng.normal(0, 1.5, light.shape)
+    assert not any("share their noise" in note for note in estimate_noise([image]).notes)
+
+
+@pytest.mark.parametrize(("kind", "seed"), [("shifted", 0), ("shifted", 1), ("enlarged", 0), ("jpeg", 0)])
+def test_noise_is_shared_after_what_is_done_to_images(kind: str, seed: int) -> None:
+    noisy, _ = exposed(seed, 0.0)
+    if kind == "shifted":
+        image = ndimage.shift(noisy, (0.3, 0.3), order=1, mode="reflect")
+    elif kind == "enlarged":
+        image = ndimage.zoom(noisy, 1.5, order=1)
+    else:
+        image = jpeg(noisy)
+    assert "share their noise" in estimate_noise([image]).notes[-1]
+
+
+def jpeg(image: np.ndarray) -> np.ndarray:
+    """An 8-bit copy that was compressed and read again."""
+    from io import BytesIO
+
+    from PIL import Image
+
+    stretched = np.clip((image - image.min()) / np.ptp(image) * 255, 0, 255).astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(stretched).save(file, "JPEG", quality=90)
+    return np.asarray(Image.open(file))

@@ -99,6 +99,12 @@ def test_nan_stays_nan():
     assert np.isnan(unstabilize(stabilize(values, noise), noise)).tolist() == [False, True, False]
 
 
+@pytest.mark.parametrize("noise", MODELS)
+def test_the_darker_the_less_is_expected_far_below_the_offset_too(noise):
+    dark = noise.offset - (noise.gain + noise.read_noise) * np.array([0, 1, 1e2, 1e4, 1e6])
+    assert (np.diff(expected_stabilized(dark, noise)) <= 0).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec.trained_range import TrainedRange
@@ -124,3 +125,16 @@ def test_the_job_names_the_weights(tiny_codec, tiny_realism_codec, tiny_model):
     assert jobs[0] != jobs[1]
     named = BASE.replace(model=str(tiny_model))
     assert output_spec(source, named).job == output_spec(source, named, tiny_codec).job
+
+
+def test_so_much_light_is_kept_as_it_is_and_the_user_told(tiny_codec):
+    cells = ndimage.gaussian_filter(np.random.default_rng(0).normal(size=(128, 128)), 8)
+    bright = np.random.default_rng(1).poisson(20_000 * np.clip(cells / np.ptp(cells) + 0.5, 0, 1))
+    image = bright[None].astype(np.uint16)
+    for rate in (0.4, "auto"):
+        plan, _ = plan_of(image, BASE.replace(rate=rate), tiny_codec)
+        assert plan.channels[0].structure
+        assert any("100% of it is kept" in message for message in plan.messages)
+        bare, _ = plan_of(image, BASE.replace(rate=rate, structure="none"), tiny_codec)
+        assert not bare.channels[0].structure
+        assert not any("is kept" in message for message in bare.messages)

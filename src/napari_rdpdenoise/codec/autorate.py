@@ -9,6 +9,7 @@ Where neighbouring pixels share their noise that estimate is blind: a codec coul
 residual decides. A codec trained noisy-to-clean denoises in its encoder, so with growing rate the residual,
 the mean of ``(t_y - t_x)**2``, falls and settles near the noise variance instead of crossing it; the
 smallest rate beyond which it no longer falls by more than `TOLERANCE` is taken, and no structure goes back.
+Where what looks like noise may be the sample itself (`NoiseModel.doubt`), some of it stays in any case.
 """
 
 from __future__ import annotations
@@ -124,7 +125,7 @@ def choose_rate(
     beside = [None] * len(tiles) if neighbours is None else neighbours
     residual, bpp, expected = _residuals(codec, tiles, beside, normalization, rates, between)
     errors = estimate_errors(codec, tiles, normalization, rates, between, neighbours)
-    filled = structure and errors is not None and errors.structure
+    filled = structure and gives_back(normalization.noise, errors)
     if errors is None:
         error, place = None, int(np.argmax(residual <= residual.min() + TOLERANCE))
     else:
@@ -143,6 +144,11 @@ def choose_rate(
         filled,
         error,
     )
+
+
+def gives_back(noise: NoiseModel, errors: Errors | None) -> bool:
+    """Whether structure goes back, given what is known of a channel's noise and errors."""
+    return noise.doubt > 0 or (errors is not None and errors.structure)
 
 
 def estimate_errors(
@@ -166,7 +172,7 @@ def estimate_errors(
     pixels = sum(tile.size for tile in tiles)
     for number, tile in enumerate(tiles):
         pair = recorrupt(stabilize(tile, normalization.noise), seed=number)
-        noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)))
+        noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)), doubt=normalization.noise.doubt)
         units = codec.fit([pair.seen], noise)
         beside = None if neighbours is None else _recorrupted(neighbours[number], normalization.noise, number)
         for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates, beside)):

@@ -8,7 +8,8 @@ share
     ``w = max(0, 1 - 1 / (v - k standard errors))``
 
 of it goes back: the empirical Wiener filter. It is mixed in raw counts, ``(1 - w) decode + w input``, so
-that a pixel with ``w = 1`` is exactly what it was.
+that a pixel with ``w = 1`` is exactly what it was. Where what looks like noise may be the sample itself, the
+noise model's ``doubt`` is the least share; where neighbouring pixels share their noise, the only one.
 """
 
 from __future__ import annotations
@@ -20,7 +21,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_rdpdenoise.codec.decoded import blend
-from napari_rdpdenoise.noise import NoiseModel, expected_stabilized, stabilize, stabilized_variance
+from napari_rdpdenoise.noise import (
+    NoiseModel,
+    expected_stabilized,
+    shares_noise,
+    stabilize,
+    stabilized_variance,
+)
 
 REACH = 36
 """Half width of the window in which the residual is judged, px: what a tile has to know beyond its edge."""
@@ -42,20 +49,36 @@ def structure_share(
     Args:
         raw: Noisy tile, 2-D, raw counts.
         decoded: Decode of lowest error of it, raw counts, same shape.
-        noise: Noise model of its channel; neighbouring pixels do not share their noise.
+        noise: Noise model of its channel.
         usable: Pixels whose residual says something, same shape; None for all. Saturated and missing ones do
             not, and nothing comes back to them.
 
     Returns:
-        Share in [0, 1), float32, same shape; 0 where too few pixels around are usable.
+        Share in [0, 1], float32, same shape; at least the noise's doubt, but 0 at pixels that are not usable.
     """
-    residual = stabilize(raw, noise) - expected_stabilized(decoded, noise)
+    if noise.doubt == 1 or shares_noise(noise):
+        share = np.full(raw.shape, noise.doubt, np.float32)
+    else:
+        share = np.maximum(_excess_share(raw, decoded, noise, usable), np.float32(noise.doubt))
+    if usable is not None:
+        share[~usable] = 0
+    return share
+
+
+def _excess_share(
+    raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel, usable: NDArray[np.bool_] | None
+) -> NDArray[np.float32]:
+    """Share by what the residual holds beyond the noise; 0 where too few pixels around are usable."""
+    expected = expected_stabilized(decoded, noise)
+    if noise.gain > 0:  # nothing stabilised is below 0; padding and dead pixels are far below the offset
+        expected = np.maximum(expected, 0)
+    residual = stabilize(raw, noise) - expected
     excess = np.square(residual) / np.maximum(stabilized_variance(decoded, noise), _LEAST_VARIANCE)
     if usable is None or usable.all():
         return _wiener(_mean_around(excess), _ERROR)
     weight = np.maximum(_mean_around(usable), _LEAST_USABLE)
     share = _wiener(_mean_around(np.where(usable, excess, 0)) / weight, _ERROR / np.sqrt(weight))
-    share[(weight <= _LEAST_USABLE) | ~usable] = 0
+    share[weight <= _LEAST_USABLE] = 0
     return share
 
 

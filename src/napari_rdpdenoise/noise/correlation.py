@@ -4,7 +4,8 @@ A filter that rejects structure sees the finest noise only, so of shared noise i
 same filter looks at the stabilised image, at its 2x2 and at its 4x4 means, each scaled so that white noise
 gives 1. The flattest blocks of the image (the lowest tenth) tell the noise apart from structure. Noise that
 went through a Gaussian blur has a known relation between the three scales; structure rises faster with scale,
-and is left alone.
+and is left alone. So is fine texture: noise is much the same in all blocks, and in the flattest of them its
+patches have no direction that stands out (see `spectrum`).
 """
 
 from __future__ import annotations
@@ -19,14 +20,18 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_rdpdenoise.noise.model import NoiseModel, stabilize
+from napari_rdpdenoise.noise.spectrum import BLOCK, PATCH, blocks_of, patch_spectrum, slope
 
-_BLOCK = 32  # px
 _FLAT = 10.0  # percentile of the blocks that counts as free of structure
 # What the lowest tenth of white noise's blocks shows at scales 2 and 4, relative to scale 1.
 _WHITE = (0.93, 0.85)
 _LEAST = 1.25  # ratio of scale 2 to scale 1 below which noise is called white; white noise stays under 1.1
 _STRUCTURE = 2.0  # times the ratio at scale 4 that blurred noise would have: from there on it is structure
 _STRONGEST = 30.0  # largest factor on the variance that is believed
+_FLATTEST = 0.2  # share of the blocks whose patches are judged
+_SLOPE = 1.06  # of their spectrum; below it they are white
+_UNEVEN = (0.65, 0.78)  # lowest tenth over median at scale 2: texture below, noise above
+_COHERENT = 4.0  # most coherent direction over the fifth: in between, texture above
 
 
 @dataclass(frozen=True)
@@ -45,7 +50,8 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
 
     ``noise`` is an estimate that takes it as white.
     """
-    energies = [_energies(stabilize(plane, noise).astype(np.float64)) for plane in planes]
+    stabilized = [stabilize(plane, noise).astype(np.float64) for plane in planes]
+    energies = [_energies(t) for t in stabilized]
     fine, middle, coarse = (np.concatenate(parts) for parts in zip(*energies, strict=True))
     alive = np.isfinite(fine + middle + coarse) & (fine > 0)
     if alive.any():
@@ -60,19 +66,37 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
     sigma = float(np.interp(ratio, at_two, sigmas))
     factor = float(1 / np.interp(sigma, sigmas, visible))
     structured = floor[2] / floor[0] / _WHITE[1] > _STRUCTURE * np.interp(sigma, sigmas, at_four)
-    return None if structured or factor > _STRONGEST else Correlation(sigma, factor)
+    if (
+        structured
+        or factor > _STRONGEST
+        or not _is_noise(stabilized, alive, floor[1] / np.median(middle[alive]))
+    ):
+        return None
+    return Correlation(sigma, factor)
+
+
+def _is_noise(stabilized: list[NDArray[np.float64]], alive: NDArray[np.bool_], evenness: float) -> bool:
+    """Whether patches of the flattest blocks look like shared noise: neither white nor texture."""
+    blocks = np.concatenate([blocks_of(t) for t in stabilized])[alive]
+    blocks = blocks[np.ptp(blocks, axis=(1, 2)) > 0]  # beside padding the filter sees its edge
+    order = np.argsort(blocks.var((1, 2)))
+    flattest = blocks[order[: max(2, int(_FLATTEST * len(blocks)))]]
+    spectrum = patch_spectrum(flattest)
+    coherent = spectrum[-1] / spectrum[-PATCH] > _COHERENT
+    texture = evenness < _UNEVEN[0] or (coherent and evenness < _UNEVEN[1])
+    return slope(spectrum, len(flattest)) > _SLOPE and not texture
 
 
 def _energies(t: NDArray[np.float64]) -> list[NDArray]:
     """Mean square second difference per block at scales 1, 2 and 4; 1 for white noise of variance 1."""
     parts: list[NDArray] = []
-    rows, columns = (n // _BLOCK * _BLOCK for n in t.shape)
+    rows, columns = (n // BLOCK * BLOCK for n in t.shape)
     image = np.where(np.isfinite(t), t, np.nan)[:rows, :columns]  # infinities would warn in every sum
     if image.size == 0:
         return [np.empty(0)] * 3
     for scale in (1, 2, 4):
         high = ndimage.convolve1d(ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1) / 6.0
-        edge = _BLOCK // scale
+        edge = BLOCK // scale
         blocks = np.square(high * scale).reshape(high.shape[0] // edge, edge, high.shape[1] // edge, edge)
         parts.append(blocks.mean((1, 3)).ravel())
         image = image.reshape(image.shape[0] // 2, 2, image.shape[1] // 2, 2).mean((1, 3))

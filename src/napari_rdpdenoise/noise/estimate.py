@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, special
 
 from napari_rdpdenoise.noise.correlation import measure_correlation
+from napari_rdpdenoise.noise.doubt import measure_doubt
 from napari_rdpdenoise.noise.model import NoiseModel
 
 # Below this ratio of Poisson to Gaussian variance over the whole range, the square root is a straight line.
@@ -37,7 +38,8 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     A second-difference filter removes structure; in bins of equal local mean its trimmed variance is the
     noise variance; a robust line through the bins gives gain and intercept. Clipped pixels are left out.
     Where no line can be seen (flat, empty, saturated images) ``notes`` says so, and the noise is Gaussian.
-    The filter sees fine noise only: where neighbouring pixels share theirs, the variance is raised.
+    The filter sees fine noise only: where neighbouring pixels share theirs, the variance is raised. Where
+    grain of the sample cannot be told from noise, the model's ``doubt`` is above 0.
 
     Args:
         planes: Arrays (rows, columns) of one channel, raw counts, any real dtype; NaN, infinities and what
@@ -62,7 +64,8 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
         notes = (*sample.notes, "values at the dark end are taken as measured")
         noise, _ = _line_model(replace(whole, floor=0.0, notes=notes))
     noise = noise or _gaussian(windows, replace(sample, notes=(*sample.notes, reason)))
-    return _with_correlation(noise, windows)
+    noise = _with_correlation(noise, windows)
+    return replace(noise, doubt=measure_doubt(windows, noise, shares_noise(noise)))
 
 
 def _with_correlation(noise: NoiseModel, windows: Sequence[NDArray]) -> NoiseModel:

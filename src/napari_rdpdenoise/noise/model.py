@@ -38,12 +38,14 @@ class NoiseModel:
         offset: Counts at zero light.
         read_noise: Signal-independent noise, counts rms, > 0.
         notes: Sentences for the user on what the estimator had to do differently.
+        doubt: Share of what looks like noise that may be the sample itself, [0, 1], see `doubt`.
     """
 
     gain: float
     offset: float
     read_noise: float
     notes: tuple[str, ...] = field(default=(), compare=False)
+    doubt: float = field(default=0.0, compare=False)
 
     def __post_init__(self) -> None:
         for name in ("gain", "offset", "read_noise"):
@@ -51,6 +53,8 @@ class NoiseModel:
                 raise ValueError(f"{name} must be a finite number, found {getattr(self, name)}")
         if self.gain < 0:
             raise ValueError(f"gain must be at least 0 counts per photo-electron, found {self.gain}")
+        if not 0 <= self.doubt <= 1:
+            raise ValueError(f"doubt must be a share from 0 to 1, found {self.doubt}")
         if self.read_noise <= 0:
             raise ValueError(f"read_noise must be above 0 counts, found {self.read_noise}; use a small value")
 
@@ -85,7 +89,8 @@ def expected_stabilized(x: NDArray[Any], noise: NoiseModel) -> NDArray[np.float3
     inside, variance = np.maximum(p + 0.375 + s * s, 0.375), np.maximum(p, 0.0) + s * s
     fourth = (3 * variance**2 + np.maximum(p, 0.0)) * 5 / 64
     correction = variance / 4 - (np.maximum(p, 0.0) / 8 - fourth / inside) / inside
-    far = 2 * np.sqrt(inside) - correction / inside**1.5
+    # values far below the offset are beyond the series
+    far = np.maximum(2 * np.sqrt(inside) - correction / inside**1.5, 0.0)
     if s > TABLE_READ:
         return np.asarray(far, dtype=np.float32)
     light, mean, _ = moments_table(round(s, 4))

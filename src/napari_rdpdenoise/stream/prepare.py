@@ -19,6 +19,7 @@ from napari_rdpdenoise.codec.autorate import (
     choose_neighbours,
     choose_rate,
     estimate_errors,
+    gives_back,
 )
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
@@ -32,7 +33,8 @@ from napari_rdpdenoise.stream.rounding import rounding_doubt
 from napari_rdpdenoise.stream.sample import Sample, sample_channel
 
 _RATE_PIXELS = 500_000  # of a channel, for its choices
-_CHOICE_VERSION = "risk 3"  # of what is cached of a choice
+_CHOICE_VERSION = "risk 4"  # of what is cached of a choice
+_TOLD = 0.1  # doubt from which the user is told
 
 
 def make_plan(
@@ -124,7 +126,8 @@ def plan_channel(
         rate = float(settings.rate)
         if structure:
             errors = estimate_errors(codec, tiles.pixels, normalization, (rate,), between, beside)
-        choices = _Choices(rate, errors is not None and errors.structure, letter, None)
+        back = structure and gives_back(normalization.noise, errors)
+        choices = _Choices(rate, back, letter, None)
     if cache is not None:
         cache.put(_choice_key(tiles, normalization, settings, codec, candidates), choices.to_json())
     return choices.plan(normalization)
@@ -143,7 +146,8 @@ def known_plan(
     given = settings.neighbours != "auto" or not letters or blind
     if not isinstance(rate, str) and given and (settings.structure == "none" or blind):
         letter = letters[0] if settings.neighbours != "auto" and letters else None
-        return ChannelPlan(normalization, float(rate), None, neighbours=letter)
+        back = settings.structure == "auto" and gives_back(normalization.noise, None)
+        return ChannelPlan(normalization, float(rate), None, back, letter)
     if cache is None:
         return None
     tiles, candidates = _compared(sample, normalization, settings, codec)
@@ -191,6 +195,11 @@ def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list
     """What the user should know of a channel, in words; empty where nothing stands out."""
     noise, trained = plan.normalization.noise, codec.card.trained_range
     found = [f"noise estimate: {note}" for note in noise.notes]
+    if plan.structure and noise.doubt >= _TOLD:
+        found.append(
+            f"what looks like noise may be fine grain of the sample itself: {noise.doubt:.0%} of it is kept; "
+            "choose structure none to remove it"
+        )
     if trained and (doubt := outside(trained, windows, noise)):
         found.append(doubt)
     if plan.choice and plan.choice.message:
