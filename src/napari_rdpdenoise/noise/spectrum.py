@@ -40,7 +40,7 @@ def patch_spectrum(blocks: NDArray[np.floating]) -> NDArray[np.float64]:
     taken, total = blocks[::step], np.zeros((PATCH**2, PATCH**2))
     for start in range(0, len(taken), _AT_ONCE):
         part = taken[start : start + _AT_ONCE].astype(np.float64)
-        patches = sliding_window_view(part, (PATCH, PATCH), axis=(1, 2)).reshape(len(part), -1, PATCH**2)
+        patches = sliding_window_view(part, (1, PATCH, PATCH)).reshape(len(part), -1, PATCH**2)
         patches = (patches - patches.mean(1, keepdims=True)).reshape(-1, PATCH**2)
         total += patches.T @ patches
     return np.linalg.eigvalsh(total / (len(taken) * (BLOCK - PATCH + 1) ** 2))
