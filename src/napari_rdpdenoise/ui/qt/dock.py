@@ -137,8 +137,7 @@ class DenoiseDock(QWidget):
         tabs = {name: section for name, section in self.sections.items() if section.title}
         titles = {name: section.title for name, section in tabs.items()}
         self._tabs = Tabs(dict(tabs), titles, lambda name: self.sections[name].opened())
-        column.addWidget(self._tabs)
-        column.addStretch()
+        column.addWidget(self._tabs, stretch=1)
         scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)

@@ -106,6 +106,8 @@ class Runs:
         store = self._store
         if isinstance(event, Finished):
             store.state = transitions.finished(store.state, event.report)
+            if event.path is not None:
+                store.edit(status=f"{store.state.status}\nSaved as {event.path}.")
         elif isinstance(event, Failed):
             store.state = transitions.failed(store.state, event.error)
         elif isinstance(event, Cancelled):

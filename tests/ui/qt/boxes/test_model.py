@@ -10,12 +10,13 @@ pytestmark = pytest.mark.display
 
 
 def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_model):
-    from napari_rdpdenoise.codec.library import ListedModel, find
+    from napari_rdpdenoise.codec.library import DEFAULT_MODEL, ListedModel, find
     from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
 
     def listed(name, where):
         return ListedModel(name, tmp_path / name, where, find(tiny_model).card)
 
+    shipped = f"default ({DEFAULT_MODEL})"
     choice, chosen = ModelChoice(), []
     qtbot.addWidget(choice)
     choice.chosen.connect(chosen.append)
@@ -23,16 +24,16 @@ def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_mode
     choice.show_model(str(folder))
     choice.offer([listed("mine", "yours"), listed("default", "yours"), listed("cells", "yours")])
     choice.offer([listed("mine", "yours")])
-    choice.offer([listed("fluo-light", "shipped")])
+    choice.offer([listed("fluo-base", "shipped"), listed(DEFAULT_MODEL, "shipped")])
     names = [choice.itemText(n) for n in range(choice.count())]
     assert sorted(names) == sorted(
-        ["default", "mine (tuned)", "default (tuned)", "cells (tuned)", "fluo-light", "Other folder…"]
+        [shipped, "mine (tuned)", "default (tuned)", "cells (tuned)", "fluo-base", "Other folder…"]
     )
     assert names[-1] == "Other folder…"
     assert choice.currentText() == "mine (tuned)"
     for name, value in (
         ("default (tuned)", str(tmp_path / "default")),
-        ("default", "default"),
+        (shipped, "default"),
         ("mine (tuned)", str(folder)),  # by which it was chosen
         ("cells (tuned)", "cells"),
     ):

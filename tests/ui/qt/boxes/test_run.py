@@ -54,7 +54,11 @@ def desk(qtbot, tmp_path, monkeypatch):
     subject = SimpleNamespace(data=data, path=str(raw), name="cells")
     runs = SimpleNamespace(job=None)
     session = SimpleNamespace(
-        run=start, cancel=lambda: None, view=SimpleNamespace(subject=subject), runs=runs
+        run=start,
+        cancel=lambda: None,
+        view=SimpleNamespace(subject=subject),
+        runs=runs,
+        state=SimpleNamespace(status="Done."),
     )
     family = Family(viewer, layer)
     window = SimpleNamespace(viewer=viewer, session=session, layer=layer, family_of=lambda _: family)

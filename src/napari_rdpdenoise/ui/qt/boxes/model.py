@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QFileDialog
 
-from napari_rdpdenoise.codec.library import DEFAULT, ListedModel, list_models
+from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL, ListedModel, list_models
 from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.controls import named
 
@@ -42,6 +42,9 @@ class ModelChoice(QComboBox):
     def offer(self, models: Iterable[ListedModel]) -> None:
         """Add models that are not there yet."""
         for model in models:
+            if model.name == DEFAULT_MODEL and model.where == "shipped":  # it is there by its other name
+                self.setItemText(self.findData(DEFAULT), f"{DEFAULT} ({model.name})")
+                continue
             known = self.findData(str(model.folder)) >= 0
             title = model.name if model.where == "shipped" else f"{model.name} (tuned)"
             self._add(title, str(model.folder) if known else model.key)

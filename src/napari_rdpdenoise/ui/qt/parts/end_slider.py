@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
@@ -49,6 +49,10 @@ class EndSlider(QWidget):
         self.explain(tooltip)
         self.slider.valueChanged.connect(self._moved)
         self.show_value(0.0)
+
+    def minimumSizeHint(self) -> QSize:
+        """As high as it wants to be: a form squeezes its rows before it scrolls."""
+        return QSize(super().minimumSizeHint().width(), self.sizeHint().height())
 
     def value(self) -> float:
         """Where it stands, 0 to 1."""

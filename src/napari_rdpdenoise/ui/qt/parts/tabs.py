@@ -33,6 +33,7 @@ class Tabs(QWidget):
         self._bar.setUsesScrollButtons(False)
         named(self._bar, "Parts of the dock", "Click to show a part.")
         stack(self, self._bar, *parts.values())
+        self.layout().addStretch(1)  # all room that is left is below
         self._current = self._names[0]
         for name, part in parts.items():
             self._bar.addTab(titles[name])
