@@ -69,6 +69,22 @@ def test_a_difference_of_a_thousandth_of_the_noise_counts(tile):
     assert pick(tile, [0.05 + 0.3 * TOLERANCE, 0.05, 0.05, 0.05, 0.05]).rate == 0.0
 
 
+def test_the_tolerance_is_a_thousandth_of_the_noise(tile):
+    """A number, whatever it is called: half of it, or twice as much, would give other rates."""
+    assert pick(tile, [0.05 + 0.0006, 0.05, 0.05, 0.05, 0.05]).rate == 0.0
+    assert pick(tile, [0.05 + 0.0016, 0.05, 0.05, 0.05, 0.05]).rate == 0.25
+
+
+def test_half_a_thousandth_of_the_noise_is_not_seen(tile):
+    def rate(last):
+        errors = [0.5, 0.05, 0.05, 0.05, 0.05 + last]
+        codec = FakeCodec(np.zeros(tile.shape), errors)
+        return choose_rate(codec, [tile], NORM, RATES5, structure=False).rate
+
+    assert rate(0.0003) == 1.0
+    assert rate(0.0007) == 0.75
+
+
 def test_a_residual_that_keeps_falling_takes_the_last_rate(tile):
     assert pick(tile, [0.5, 0.4, 0.3, 0.2, 0.1]).rate == 1.0
 

@@ -42,3 +42,18 @@ def test_the_correction_is_smooth_and_keeps_the_mean():
     assert corrected.mean() == pytest.approx(wanted.mean(), rel=0.01)
     steps = max(np.abs(np.diff(corrected, axis=axis)).max() for axis in (0, 1))
     assert steps <= np.ptp(wanted) / GRID
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (192, 128), (200, 130), (130, 257), (65, 449)])
+def test_a_ramp_comes_back_exactly_between_the_centres_of_the_blocks(shape):
+    """Also where the last block is smaller: its centre lies elsewhere."""
+    y, x = np.indices(shape).astype(np.float64)
+    ramp = 3 + 0.5 * y - 0.25 * x
+    corrected = correct_means(np.zeros(shape, np.float32), block_means(ramp))
+    centres = [block_means(part) for part in (y, x)]
+    inside = np.ones(shape, bool)
+    for part, found in zip((y, x), centres, strict=True):
+        inside &= (part >= found.min()) & (part <= found.max())
+    if min(shape) > GRID:
+        assert inside.any()
+    np.testing.assert_allclose(corrected[inside], ramp[inside], atol=1e-3)
