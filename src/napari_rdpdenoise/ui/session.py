@@ -152,7 +152,8 @@ class Session:
             subject.axes, subject.scale, subject.units, subject.name, subject.channel_names
         )
         settings = self.state.settings().replace(overwrite=overwrite)
-        return Job(subject.data, None if target is None else Path(target), settings, known, subject.path)
+        path = subject.path if subject.file_channel is None else None  # the file holds more than the layer
+        return Job(subject.data, None if target is None else Path(target), settings, known, path)
 
     def cancel(self) -> None:
         """Stop the run after the tile in work; what is done is kept."""
@@ -164,6 +165,8 @@ class Session:
         mine = job is not None and subject is not None and job.input is subject.data
         if subject is not None and subject.axes != subject.file_axes:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not
+        if subject is not None and subject.file_channel is not None:
+            settings = settings.replace(channels=(subject.file_channel,), axes=None)
         return Request(
             settings=settings,
             path=None if subject is None else subject.path,

@@ -42,6 +42,10 @@ def write(path, data, meta):
     return writer(str(path), data, meta)
 
 
+def all_reopened(path):
+    return napari_get_reader(str(path))(str(path))
+
+
 def reopened(path):
     (layer,) = napari_get_reader(str(path))(str(path))
     return layer
@@ -65,10 +69,17 @@ def test_a_layer_comes_back_as_it_was(tmp_path, ending, axes, dtype):
     shape = (*(2, 3, 4)[: len(axes) - 2], 33, 47)
     data, path = counts(shape, dtype), tmp_path / f"a{ending}"
     assert write(path, data, described(axes)) == [str(path)]
-    pixels, options, kind = reopened(path)
-    assert kind == "image"
-    assert (pixels.dtype, options["multiscale"]) == (np.dtype(dtype), False)
-    assert options["name"] == ("cells" if ending == ".ome.zarr" else "a")
+    layers, title = all_reopened(path), "cells" if ending == ".ome.zarr" else "a"
+    assert all(kind == "image" and not options["multiscale"] for _, options, kind in layers)
+    pixels, options, _ = layers[0]
+    assert pixels.dtype == np.dtype(dtype)
+    if "C" in axes:  # a layer each
+        names = [options["name"] for _, options, _ in layers]
+        assert names == [f"{title} channel {number}" for number in range(shape[axes.index("C")])]
+        pixels = np.stack([np.asarray(pixels) for pixels, _, _ in layers], axes.index("C"))
+        axes = axes.replace("C", "")
+    else:
+        assert [options["name"]] == [title]
     assert options["axis_labels"] == tuple(axes.lower())
     assert options["scale"] == pytest.approx([STEPS.get(axis, 1.0) for axis in axes])
     assert options["units"] == tuple(UNITS.get(axis, "pixel") for axis in axes)
@@ -79,8 +90,34 @@ def test_a_layer_comes_back_as_it_was(tmp_path, ending, axes, dtype):
 def test_names_of_channels_come_back(tmp_path, ending):
     meta = described("CYX", metadata={"napari-rdpdenoise": {"channel_names": ("DAPI", "GFP")}})
     write(tmp_path / f"a{ending}", counts((2, 20, 20)), meta)
-    _, options, _ = reopened(tmp_path / f"a{ending}")
-    assert options["metadata"] == meta["metadata"]
+    layers = all_reopened(tmp_path / f"a{ending}")
+    for number, (name, (_, options, _)) in enumerate(zip(("DAPI", "GFP"), layers, strict=True)):
+        assert options["name"].endswith(name)
+        assert options["metadata"]["napari-rdpdenoise"] == {"channel": number, "channel_names": (name,)}
+        assert options["blending"] == "additive"
+    assert len({options["colormap"] for _, options, _ in layers}) == 2
+
+
+def test_many_channels_stay_an_axis(tmp_path):
+    write(tmp_path / "a.ome.tif", counts((9, 20, 20)), described("CYX"))
+    _, options, _ = reopened(tmp_path / "a.ome.tif")
+    assert options["axis_labels"] == ("c", "y", "x")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_colours_and_windows_of_channels_are_those_of_the_file(tmp_path, ending):
+    from napari_rdpdenoise.io.metadata import Channel
+
+    shape, channels = (2, 20, 20), (Channel("FF8000", (10.0, 70.0)), Channel("0000FF", (20.0, 50.0)))
+    known = ImageMetadata("CYX", channel_names=("a", "b"), channels=channels)
+    sink = open_sink(tmp_path / f"a{ending}", OutputSpec(shape, "CYX", np.dtype(np.uint16), known, 64, ""))
+    for number, plane in enumerate(counts(shape)):
+        sink.write((number,), slice(0, 20), slice(0, 20), plane)
+    sink.finish()
+    found = [options for _, options, _ in all_reopened(tmp_path / f"a{ending}")]
+    assert [options["colormap"] for options in found] == ["#FF8000", "#0000FF"]
+    if open_image(tmp_path / f"a{ending}").metadata.channels[0].window:  # OME-TIFF has no place for it
+        assert [options["contrast_limits"] for options in found] == [(10, 70), (20, 50)]
 
 
 @pytest.mark.parametrize("ending", ENDINGS)
@@ -228,11 +265,15 @@ def test_colours_in_a_file_become_colours_of_a_layer(tmp_path, dtype):
     np.testing.assert_array_equal(np.asarray(pixels), data)
 
 
-def test_contrast_covers_every_channel_and_both_ends_of_time(tmp_path):
+def test_contrast_covers_both_ends_of_time_of_each_channel_or_of_all(tmp_path):
     data = np.full((9, 2, 20, 20), 100, np.uint16)
     data[0, 1, 10, 10], data[-1, 0, 10, 10] = 3, 900
     write(tmp_path / "a.ome.zarr", data, described("TCYX"))
-    assert reopened(tmp_path / "a.ome.zarr")[1]["contrast_limits"] == (3, 900)
+    limits = [options["contrast_limits"] for _, options, _ in all_reopened(tmp_path / "a.ome.zarr")]
+    assert limits == [(100, 900), (3, 100)]
+    many = np.repeat(data, 5, axis=1)
+    write(tmp_path / "b.ome.zarr", many, described("TCYX"))
+    assert reopened(tmp_path / "b.ome.zarr")[1]["contrast_limits"] == (3, 900)
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, -3.0, 7.0])

@@ -30,6 +30,14 @@ def test_axes_are_those_of_the_file_whatever_the_number_of_axes_suggests(save, a
     assert find_origin(path, data) == find_origin(path, da.from_array(data)) == Origin(path, axes)
 
 
+@pytest.mark.parametrize("axes", ["CYX", "TCYX", "TZCYX"])
+def test_a_channel_of_a_file_is_known_as_such(save, axes) -> None:
+    data = counts(tuple({"T": 4, "Z": 3, "C": 2, "Y": 70, "X": 50}[letter] for letter in axes))
+    path, second = save(data, imagej=True, metadata={"axes": axes}), data.take(1, axes.index("C"))
+    assert find_origin(path, second, 1) == Origin(path, axes.replace("C", ""), 1)
+    assert find_origin(path, second, 0) is find_origin(path, second) is None
+
+
 def test_colours_are_last(save) -> None:
     data = counts((60, 50, 3), np.uint8)
     path = save(data, photometric="rgb")

@@ -68,7 +68,11 @@ def test_a_listener_that_fails_is_logged_and_the_work_goes_on(tiny_codec, caplog
     def stumble(ready):
         raise KeyError("listener")
 
-    with closing(PreviewEngine(stumble, lambda event: settled.set(), load=lambda *_: tiny_codec)) as engine:
+    def hear(event):
+        if isinstance(event, Settled):
+            settled.set()
+
+    with closing(PreviewEngine(stumble, hear, load=lambda *_: tiny_codec)) as engine:
         target = view(movie())
         engine.aim(target)
         assert settled.wait(PATIENCE)

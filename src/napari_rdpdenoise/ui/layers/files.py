@@ -6,8 +6,7 @@ names (a TIFF as a whole into memory), write no Zarr, and guess the axes of the 
     file -> levels of the image (ImageSource) -> dask arrays -> layer    nothing but the contrast is read
     layer -> bands of planes -> sink, which renames when it is complete  a lazy layer is never loaded whole
 
-Channels stay an axis of one layer, so that one run of the dock takes them all. Of a layer's place only the
-scale is written, not translate, rotate, shear and affine.
+Of a layer's place only the scale is written, not translate, rotate, shear and affine.
 """
 
 from __future__ import annotations
@@ -25,6 +24,7 @@ from napari_rdpdenoise.files import PARTIAL_SUFFIX
 from napari_rdpdenoise.io import ImageSource, OutputSpec
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
+from napari_rdpdenoise.io.metadata import Channel, ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.metadata import LENGTHS, OURS, TIMES, layer_metadata
@@ -37,7 +37,8 @@ LayerData = tuple[Any, dict[str, Any], str]
 _ZARR_FILES = ("zarr.json", ".zgroup", ".zarray", ".zattrs")
 _TIFF_ENDINGS = (".ome.tif", ".ome.tiff")
 _SAMPLED = 1024  # px, edge of what is looked at for the contrast, per plane
-_SAMPLED_CHANNELS = 8
+_SAMPLED_CHANNELS = _LAYERS = 8  # channels whose contrast is looked for, and that become layers at most
+_COLOURS = ("green", "magenta", "cyan", "yellow", "red", "blue")  # of channels that name none
 _BAND_BYTES = 2**28  # of one plane that are in memory while it is written
 _TILE = 1024  # px, edge of what is stored together
 _IN_VIEW_ONLY = ("preview", "split", "residual", "gap")  # roles of layers that hold no whole stack
@@ -54,7 +55,9 @@ def napari_get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerDa
 
 
 def read_image(path: str) -> list[LayerData]:
-    """Open a file as one lazy image layer; several resolutions become a multiscale layer.
+    """Open a file as lazy image layers; several resolutions become multiscale layers.
+
+    A few channels become a layer each, with names, colours and contrast; many stay an axis of one layer.
 
     Args:
         path: Path of an OME-TIFF, OME-Zarr image or zarr array.
@@ -72,34 +75,67 @@ def read_image(path: str) -> list[LayerData]:
     name = f"{path}-{source.fingerprint()}"
     arrays = [lazy_source(level, f"{name}-{number}") for number, level in enumerate(levels)]
     axes, known = source.metadata.axes, source.metadata
-    rgb = "S" in axes and source.shape[axes.index("S")] in (3, 4)
-    options: dict[str, Any] = {"name": known.name or Path(path).stem, "rgb": rgb}
-    if rgb:
+    title = known.name or Path(path).stem
+    if "S" in axes and source.shape[axes.index("S")] in (3, 4):
         import dask.array as da
 
         arrays = [da.moveaxis(array, axes.index("S"), -1) for array in arrays]
-        axes = axes.replace("S", "")
-    else:
-        options["contrast_limits"] = _contrast(levels[-1])
+        return [_layer(arrays, {"name": title, "rgb": True} | _place(axes.replace("S", ""), known))]
+    count = source.shape[axes.index("C")] if "C" in axes else 1
+    if not 1 < count <= _LAYERS:
+        options = {"name": title, "rgb": False, "contrast_limits": _contrast(levels[-1])}
+        names = {"channel_names": known.channel_names} if known.channel_names else {}
+        options |= _place(axes, known) | {"metadata": {OURS: names} if names else {}}
+        return [_layer(arrays, options)]
+    return [_channel_layer(number, title, arrays, levels[-1], known) for number in range(count)]
+
+
+def _layer(arrays: list[Any], options: dict[str, Any]) -> LayerData:
+    several = len(arrays) > 1
+    return arrays if several else arrays[0], options | {"multiscale": several}, "image"
+
+
+def _channel_layer(
+    number: int, title: str, arrays: list[Any], coarse: ImageSource, known: ImageMetadata
+) -> LayerData:
+    """One channel of a file as a layer: its name, colour and contrast where they are known."""
+    before = (slice(None),) * known.axes.index("C")
+    names, channels = known.channel_names, known.channels
+    name = names[number] if number < len(names) and names[number] else f"channel {number}"
+    found = channels[number] if number < len(channels) else Channel()
+    made = {"channel": number, "channel_names": (name,)}
+    options = {
+        "name": f"{title} {name}",
+        "rgb": False,
+        "blending": "additive",
+        "colormap": f"#{found.color}" if found.color else _COLOURS[number % len(_COLOURS)],
+        "contrast_limits": found.window or _contrast(coarse, number),
+        "metadata": {OURS: made},
+    }
+    place = _place(known.axes.replace("C", ""), known)
+    return _layer([array[(*before, number)] for array in arrays], options | place)
+
+
+def _place(axes: str, known: ImageMetadata) -> dict[str, Any]:
+    """Scale, units and names of the axes of a layer."""
     units = [known.units.get(axis) for axis in axes]
-    options |= {
+    return {
         "scale": tuple(float(known.scale.get(axis, 1.0)) for axis in axes),
         "units": tuple(unit if unit in LENGTHS | TIMES else "pixel" for unit in units),
         "axis_labels": tuple((axes if "C" in axes else axes.replace("S", "C")).lower()),
-        "metadata": {OURS: {"channel_names": known.channel_names}} if known.channel_names else {},
-        "multiscale": len(arrays) > 1,
     }
-    return [(arrays if len(arrays) > 1 else arrays[0], options, "image")]
 
 
-def _contrast(level: ImageSource) -> tuple[float, float]:
-    """Least and greatest value in the middle of the first, middle and last plane of every channel."""
+def _contrast(level: ImageSource, channel: int | None = None) -> tuple[float, float]:
+    """Least and greatest value in the middle of the first, middle and last plane, of all channels or one."""
     axes, leading = level.metadata.axes, level.shape[:-2]
     y, x = (slice(max(0, (n - _SAMPLED) // 2), (n + _SAMPLED) // 2) for n in level.shape[-2:])
     places = {tuple(round(part * (n - 1)) for n in leading) for part in (0, 0.5, 1)}
     low, high = np.inf, -np.inf
     for place in sorted(places):
         for index in _channels_of(place, axes, leading):
+            if channel is not None and index[axes.index("C")] != channel:
+                continue
             values = level.read(index, y, x)
             values = values[np.isfinite(values)]
             if values.size:

@@ -26,18 +26,21 @@ class Origin:
     Attributes:
         path: Path of the file.
         axes: Its axes, one letter per axis of the layer.
+        channel: Channel of the file that the layer is; None where it is all of it.
     """
 
     path: str
     axes: str
+    channel: int | None = None
 
 
-def find_origin(path: str | None, data: Any) -> Origin | None:
+def find_origin(path: str | None, data: Any, channel: int | None = None) -> Origin | None:
     """The file behind an array, where it holds the same image; None where it does not or cannot be read.
 
     Args:
         path: Path or URL that the array is said to come from; None for none.
         data: Array of full resolution; a few small patches of it are read.
+        channel: Channel of the file that the array is said to be; None for all of it.
     """
     if path is None:
         return None
@@ -47,29 +50,32 @@ def find_origin(path: str | None, data: Any) -> Origin | None:
         return None
     try:
         axes = source.metadata.axes
-        colours = axes.index("S") if "S" in axes else None  # a viewer has them last
-        if colours is not None:
-            axes = axes.replace("S", "") + "S"
-        shape = tuple(source.shape[source.metadata.axes.index(letter)] for letter in axes)
+        order, fixed = list(axes), {}
+        if "S" in order:  # a viewer has colours last
+            order = [letter for letter in order if letter != "S"] + ["S"]
+        if channel is not None:
+            order.remove("C")
+            fixed["C"] = channel
+        shape = tuple(source.shape[axes.index(letter)] for letter in order)
         alike = shape == tuple(data.shape)
-        same = alike and all(_equal(source, data, place, colours) for place in _places(source))
-        return Origin(path, axes) if same else None
+        same = alike and all(_equal(source, data, order, at | fixed) for at in _places(source))
+        return Origin(path, "".join(order), channel) if same else None
     except Exception:
         return None
     finally:
         source.close()
 
 
-def _places(source: ImageSource) -> Iterator[tuple[int, ...]]:
-    """The first and the middle plane."""
-    leading = source.shape[:-2]
-    yield tuple(0 for _ in leading)
-    yield tuple(size // 2 for size in leading)
+def _places(source: ImageSource) -> Iterator[dict[str, int]]:
+    """The first and the middle plane, by axis."""
+    leading = dict(zip(source.metadata.axes[:-2], source.shape[:-2], strict=True))
+    yield dict.fromkeys(leading, 0)
+    yield {axis: size // 2 for axis, size in leading.items()}
 
 
-def _equal(source: ImageSource, data: Any, index: tuple[int, ...], colours: int | None) -> bool:
+def _equal(source: ImageSource, data: Any, order: list[str], place: dict[str, int]) -> bool:
+    """Whether a patch of one plane is the same in both; the array has the axes of ``order``."""
     rows, columns = (slice(size // 2, size // 2 + _PATCH) for size in source.shape[-2:])
-    place: tuple[Any, ...] = (*index, rows, columns)
-    if colours is not None:
-        place = (*place[:colours], *place[colours + 1 :], place[colours])
-    return np.array_equal(source.read(index, rows, columns), np.asarray(data[place]))
+    index = tuple(place[axis] for axis in source.metadata.axes[:-2])
+    key = tuple({"Y": rows, "X": columns}.get(axis, place.get(axis)) for axis in order)
+    return np.array_equal(source.read(index, rows, columns), np.asarray(data[key]))

@@ -30,6 +30,7 @@ class Subject:
         axes: One letter per axis of ``data``; with rgb the last one is S.
         path: File that holds just this image; None where it is in memory, stacked, cropped, or not known.
         file_axes: Axes that are read from that file; empty for none.
+        file_channel: Channel of that file that this is; None for all of it.
         scale, units: Scale and units of the axes beside S.
         channel_names: Names, one per channel, or empty.
     """
@@ -40,6 +41,7 @@ class Subject:
     axes: str
     path: str | None = None
     file_axes: str = ""
+    file_channel: int | None = None
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()

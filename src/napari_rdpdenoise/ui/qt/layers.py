@@ -53,8 +53,10 @@ def subject_of(layer: napari.layers.Image, key: Hashable, origin: Origin | None 
     units = tuple(str(unit) for unit in layer.units)
     names = tuple(map(str, made_of(layer).get("channel_names", ())))
     scale = tuple(float(step) for step in layer.scale)
-    path, file_axes = (None, "") if origin is None else (origin.path, origin.axes)
-    return Subject(layer.name, key, full_data(layer), axes, path, file_axes, scale, units, names)
+    path, of_file, channel = (
+        (None, "", None) if origin is None else (origin.path, origin.axes, origin.channel)
+    )
+    return Subject(layer.name, key, full_data(layer), axes, path, of_file, channel, scale, units, names)
 
 
 def name_axes(layer: napari.layers.Image, origin: Origin | None) -> None:

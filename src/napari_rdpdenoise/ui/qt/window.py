@@ -23,6 +23,7 @@ from napari_rdpdenoise.ui.qt.layers import (
     OURS,
     full_data,
     look_of,
+    made_of,
     name_axes,
     position_of,
     subject_of,
@@ -248,7 +249,8 @@ class NapariWindow(QObject):
         known = self._origins.get(layer)
         if known is None or known[0] is not layer.data:
             path = layer.source.path if layer.source is not None else None
-            known = self._origins[layer] = layer.data, find_origin(path, full_data(layer))
+            channel = made_of(layer).get("channel")
+            known = self._origins[layer] = layer.data, find_origin(path, full_data(layer), channel)
         return known[1]
 
     def _watch(self, layer: napari.layers.Image | None) -> None:

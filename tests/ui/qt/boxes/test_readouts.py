@@ -95,7 +95,7 @@ def test_the_plane_is_measured_against_its_own_reference_plane(desk):
     desk.wait()
     expected = score(desk.shown.fidelity, desk.viewer.layers["clean"].data[1], desk.shown.noisy)
     found = cells(box)
-    assert found["PSNR, dB", "Result"] == found["PSNR, dB", "Fidelity"] == f"{expected.psnr:.2f}"
+    assert found["PSNR, dB ↑", "Result"] == found["PSNR, dB ↑", "Measured"] == f"{expected.psnr:.2f}"
     assert found["LPIPS", "Noisy"] == "unavailable"
     assert box._table.item(3, 1).toolTip().startswith("the published alexnet weights are not here")
     assert "rows 0 to 63, columns 0 to 59" in box._status.text()
@@ -114,7 +114,7 @@ def test_a_region_keeps_the_numbers_to_its_pixels(desk):
     desk.wait()
     part = slice(10, 51), slice(5, 41)
     images = desk.shown.fidelity, desk.viewer.layers["clean"].data[1], desk.shown.noisy
-    assert cells(box)["PSNR, dB", "Result"] == f"{score(*(x[part] for x in images)).psnr:.2f}"
+    assert cells(box)["PSNR, dB ↑", "Result"] == f"{score(*(x[part] for x in images)).psnr:.2f}"
     assert "rows 10 to 50, columns 5 to 40" in box._status.text()
 
 
@@ -235,11 +235,11 @@ def test_cancel_keeps_what_is_there_and_takes_nothing_more(desk, qtbot, slow_ssi
     box = desk.box
     box._reference.choose(desk.viewer.layers["clean"])
     box.measure_plane()
-    qtbot.waitUntil(lambda: entered.is_set() and ("PSNR, dB", "Result") in cells(box))
+    qtbot.waitUntil(lambda: entered.is_set() and ("PSNR, dB ↑", "Result") in cells(box))
     box._cancel.click()
     go_on.set()
     qtbot.wait(200)
-    assert {row for row, _ in cells(box)} == {"PSNR, dB"}
+    assert {row for row, _ in cells(box)} == {"PSNR, dB ↑"}
     assert box._plane.isEnabled()
     assert "Cancelled" in box._status.text()
 
@@ -305,11 +305,12 @@ def test_a_closed_box_does_not_mind_what_comes_later(desk, qtbot):
 def test_the_table_is_copied_as_text(desk, qtbot):
     from qtpy.QtWidgets import QApplication
 
-    desk.box.refresh()
+    desk.box._reference.choose(desk.viewer.layers["clean"])
+    desk.box.measure_plane()
     desk.wait()
     desk.box._copy.click()
     text = QApplication.clipboard().text()
-    assert text.startswith("Check\tFound\nnoise removed\t")
+    assert text.splitlines()[1].startswith("PSNR, dB ↑\t")
     assert text == desk.box._table.tsv()
 
 

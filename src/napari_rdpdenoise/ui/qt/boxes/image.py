@@ -45,7 +45,7 @@ class ImageBox(Section):
         super().__init__()
         self._window = window
         self._links = Links(window.viewer)
-        self._several = False  # whether several layers are selected
+        self._several = False  # whether several layers are meant: selected, or channels of one file
         self.layers = named(
             LayerChoice(window.viewer.layers, Image, None, is_ours),
             "Image layer",
@@ -175,9 +175,10 @@ class ImageBox(Section):
             return
         layer, others, layers = self._window.layer, self._others(), self._window.viewer.layers
         selected = bool(others) and layer in layers.selection and others[0] in layers.selection
-        if selected != self._several:
-            self._several = selected
-            self.together.setChecked(selected)
+        meant = selected or (bool(others) and all(_same_file(other, layer) for other in others))
+        if meant != self._several:
+            self._several = meant
+            self.together.setChecked(meant)
         count = len(others) + 1
         self.together.setText(
             f"all {count} selected layers" if selected else f"all {count} layers of this size"
@@ -205,6 +206,14 @@ class ImageBox(Section):
 
 
 section = ImageBox
+
+
+def _same_file(one: Image, other: Image | None) -> bool:
+    """Whether two layers came from one file or sample."""
+    if other is None or one.source is None or other.source is None:
+        return False
+    places = [(layer.source.path, layer.source.sample) for layer in (one, other)]
+    return places[0] == places[1] != (None, None)
 
 
 def _same_field(one: Image, other: Image) -> bool:
