@@ -345,3 +345,38 @@ def test_interrupted_while_finishing_it_is_still_complete_or_absent(tmp_path, na
     for t in range(2):
         np.testing.assert_array_equal(result.read((t,), slice(None), slice(None)), array[t])
     assert [p.name for p in tmp_path.iterdir()] == [name]
+
+
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tif"])
+def test_thousands_of_tiny_frames_take_few_turns_of_the_disk(tmp_path, name, image, monkeypatch):
+    array = image((1000, 24, 16))
+    spec = OutputSpec(array.shape, "TYX", array.dtype, ImageMetadata("TYX"), 64)
+    synced = []
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(real(handle)))
+    sink = open_sink(tmp_path / name, spec)
+    order = np.random.default_rng(0).permutation(1000)
+    for t in (*range(500), *(k for k in order if k >= 500)):  # also as nobody reads a movie
+        sink.write((t,), slice(0, 24), slice(0, 16), array[t])
+        sink.mark_done((t,), 0, 0)
+    path = sink.finish()
+    assert len(synced) < 100
+    found = open_image(path)
+    for t in (0, 1, 499, 500, 999):
+        np.testing.assert_array_equal(found.read((t,), slice(0, 24), slice(0, 16)), array[t])
+
+
+def test_small_planes_go_on_where_they_were_interrupted(tmp_path, image):
+    array = image((40, 24, 16))
+    spec = OutputSpec(array.shape, "TYX", array.dtype, ImageMetadata("TYX"), 64)
+    for part in (range(0, 40, 3), range(1, 40, 3), range(2, 40, 3)):
+        sink = open_sink(tmp_path / "a.ome.zarr", spec)
+        assert [sink.is_done((t,), 0, 0) for t in range(40)] == [t % 3 < part.start for t in range(40)]
+        for t in part:
+            sink.write((t,), slice(0, 24), slice(0, 16), array[t])
+            sink.mark_done((t,), 0, 0)
+        if part.start < 2:
+            sink.abort()
+    found = open_image(sink.finish())
+    for t in range(40):
+        np.testing.assert_array_equal(found.read((t,), slice(0, 24), slice(0, 16)), array[t])

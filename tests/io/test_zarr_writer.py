@@ -47,12 +47,20 @@ def test_metadata_follows_the_specification(tmp_path, shape, axes, image):
     yaozarrs.validate_zarr_store(str(path))
 
 
-def test_one_file_per_plane_and_one_per_tile_of_larger_planes(tmp_path, image):
-    small = save(tmp_path / "small.zarr", image((3, 64, 50)) + 1, "TYX", tile=64)
-    assert len(list((small / "0" / "c").rglob("0"))) > 0
-    assert sum(p.is_file() for p in (small / "0" / "c").rglob("*")) == 3
+def test_one_file_per_plane_one_per_tile_of_larger_planes_and_one_for_many_small_planes(tmp_path, image):
+    def files(path):
+        return sum(p.is_file() for p in (path / "0" / "c").rglob("*"))
+
+    middle = save(tmp_path / "middle.zarr", image((3, 400, 400)) + 1, "TYX", tile=512)
+    assert files(middle) == 3
     large = save(tmp_path / "large.zarr", image((2, 130, 64)) + 1, "TYX", tile=64)
-    assert sum(p.is_file() for p in (large / "0" / "c").rglob("*")) == 2 * 3
+    assert files(large) == 2 * 3
+    for shape, axes in (((600, 64, 50), "TYX"), ((20, 30, 64, 50), "TZYX"), ((2, 300, 64, 50), "CTYX")):
+        array = image(shape)
+        small = save(tmp_path / f"small-{axes}.zarr", array, axes, tile=64)
+        assert files(small) <= 3
+        stored = zarr.open_group(small, mode="r")["0"][:]
+        np.testing.assert_array_equal(stored, array if axes != "CTYX" else np.swapaxes(array, 0, 1))
 
 
 @pytest.mark.parametrize("tile", [64, 96, 608, 1024, 1184])

@@ -33,11 +33,13 @@ class DecodedChunks:
     Args:
         array: Array with ``shape``, ``dtype``, ``chunks`` and slicing.
         memory: Bytes of chunks to keep in memory; None for up to 512 MiB.
+        chunks: Sizes of what is decoded at once; None for those of the array.
     """
 
-    def __init__(self, array: Any, memory: int | None = None) -> None:
+    def __init__(self, array: Any, memory: int | None = None, chunks: tuple[int, ...] | None = None) -> None:
         self._array, self._asked = array, memory
-        self.shape, self.dtype, self.chunks = tuple(array.shape), array.dtype, tuple(array.chunks)
+        self.shape, self.dtype = tuple(array.shape), array.dtype
+        self.chunks = tuple(chunks or array.chunks)
         self.decoded = 0
         """Number of chunks decoded so far (diagnostic)."""
         self._lock = threading.Lock()
@@ -47,7 +49,7 @@ class DecodedChunks:
         self._folder: Path | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return DecodedChunks, (self._array, self._asked)
+        return DecodedChunks, (self._array, self._asked, self.chunks)
 
     def __getitem__(self, key: tuple[int | slice, ...]) -> np.ndarray:
         """Read a part; axes that are named by a whole number are left out, as in NumPy."""

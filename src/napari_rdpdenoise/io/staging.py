@@ -18,25 +18,31 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import asdict, is_dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_rdpdenoise.files import PARTIAL_SUFFIX, RECORD_SUFFIX, atomic, remove
+from napari_rdpdenoise.io.decoded_chunks import DecodedChunks
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.storage import StoredLayout
 
 MAX_CHUNK = 512
 _FLUSH_SECONDS = 0.5
+_FLUSH_SHARE = 10  # times what the last one took, until the next
+_SMALL_PLANE = 2**18  # bytes; smaller planes share a shard, and so a file
+_SHARED_SHARD, _MOST_TOGETHER = 2**22, 256  # bytes and number of planes in one file
+_COLLECTED = 16  # shards of small planes that are held in memory, of each the planes that have come
 _UNSAID = "-"  # in the place of what a block was made from
 _COMPLETE, _RECORD, _REPLACED, _REPLACED_RECORD = "complete", "record", "replaced", "replaced.record"
 _FORMAT = 2
@@ -47,12 +53,35 @@ def chunk_edge(tile: int) -> int:
     return next(edge for edge in range(min(tile, MAX_CHUNK), 0, -1) if tile % edge == 0)
 
 
+def planes_per_shard(leading: tuple[int, ...], plane: tuple[int, int], spec: OutputSpec) -> tuple[int, ...]:
+    """How many planes along each leading axis share a shard: one, but for small planes up to 256.
+
+    Thousands of tiny frames would be thousands of files, each to be brought to the disk by itself.
+    """
+    size = plane[0] * plane[1] * spec.dtype.itemsize
+    together = [1] * len(leading)
+    if size > _SMALL_PLANE or max(plane) > min(spec.tile, MAX_CHUNK):
+        return tuple(together)
+    room = min(_SHARED_SHARD // size, _MOST_TOGETHER)
+    for axis in reversed(range(len(leading))):
+        together[axis] = max(1, min(leading[axis], room))
+        room //= together[axis]
+        if together[axis] < leading[axis]:
+            break
+    return tuple(together)
+
+
 def create_array(
-    group: Any, name: str, layout: StoredLayout, spec: OutputSpec, plane: tuple[int, int]
+    group: Any,
+    name: str,
+    layout: StoredLayout,
+    spec: OutputSpec,
+    plane: tuple[int, int],
+    together: tuple[int, ...] | None = None,
 ) -> Any:
     """Create one resolution in a zarr group, with ``plane`` as rows and columns; one of the name is replaced.
 
-    Chunks are at most 512 pixels, shards a plane or, of larger planes, a tile.
+    Chunks are at most 512 pixels, shards a plane (or so many ``together``) or, of larger planes, a tile.
     """
     from zarr.codecs import BloscCodec, BloscShuffle
 
@@ -67,12 +96,22 @@ def create_array(
         shape=(*layout.shape[:-2], *plane),
         dtype=spec.dtype,
         chunks=(*ones, *chunks),
-        shards=(*ones, *shards),
+        shards=(*(together or ones), *shards),
         compressors=BloscCodec(cname="zstd", clevel=5, shuffle=BloscShuffle.bitshuffle),
         fill_value=0,
         dimension_names=tuple(layout.axes.lower()),
         overwrite=True,
     )
+
+
+@dataclass
+class _Collected:
+    """A shard of small planes: its place, its pixels, which planes came, and whether there are new ones."""
+
+    region: tuple[slice, ...]
+    planes: np.ndarray
+    came: set[Index]
+    changed: bool = False
 
 
 class Staging(ABC):
@@ -93,8 +132,10 @@ class Staging(ABC):
         self._done: dict[str, str] = {}
         self._pending: list[str] = []
         self._unsynced: set[Path] = set()
-        self._last_flush = time.monotonic()
+        self._last_flush, self._flush_took = time.monotonic(), 0.0
         self.array = self._resume() or self._start()
+        self._together = tuple((self.array.shards or self.array.chunks)[:-2])
+        self._collected: dict[Index, _Collected] = {}
 
     def _identity(self) -> str:
         metadata = {key: _plain(value) for key, value in vars(self.spec.metadata).items()}
@@ -130,7 +171,8 @@ class Staging(ABC):
         self.folder.mkdir(parents=True)
         group = zarr.create_group(self.image)
         rows, columns = self.layout.shape[-2:]
-        array = create_array(group, "0", self.layout, self.spec, (rows, columns))
+        together = planes_per_shard(self.layout.shape[:-2], (rows, columns), self.spec)
+        array = create_array(group, "0", self.layout, self.spec, (rows, columns), together)
         (self.folder / "progress.log").touch()
         with atomic(self.folder / "job.json") as fresh:
             fresh.write_text(self._identity(), encoding="utf-8")
@@ -141,12 +183,52 @@ class Staging(ABC):
         self.spec.check_block(index, y, x, block)
         stored = self.layout.index(index)
         with self._lock:  # blocks that are not whole shards read and rewrite a shard they share
-            self.array[(*stored, y, x)] = block
+            if math.prod(self._together) > 1:
+                self._collect(stored, y, x, block)
+            else:
+                self.array[(*stored, y, x)] = block
             self._unsynced.update(self._shard_files(stored, y, x))
+
+    def _collect(self, stored: Index, y: slice, x: slice, block: np.ndarray) -> None:
+        """Put a block of a small plane to others of its shard, which is written when all its planes came."""
+        place = self._shard_of(stored)
+        shard = self._collected.get(place)
+        if shard is None:
+            if len(self._collected) >= _COLLECTED:
+                self._store_collected()
+                self._collected.clear()
+            region = tuple(
+                slice(number * size, min((number + 1) * size, length))
+                for number, size, length in zip(place, self._together, self.layout.shape, strict=False)
+            )
+            shard = self._collected[place] = _Collected(region, np.asarray(self.array[region]), set())
+        inside = tuple(number % size for number, size in zip(stored, self._together, strict=True))
+        shard.planes[(*inside, y, x)] = block
+        shard.came.add(inside)
+        shard.changed = True
+        if len(shard.came) == math.prod(shard.planes.shape[:-2]):
+            self.array[shard.region] = shard.planes
+            del self._collected[place]
+
+    def _store_collected(self) -> None:
+        """Write shards of which some planes came."""
+        for shard in self._collected.values():
+            if shard.changed:
+                self.array[shard.region] = shard.planes
+                shard.changed = False
+
+    def whole_shards(self) -> Any:
+        """The blocks as an array that keeps what it has decoded, where small planes share a shard."""
+        if math.prod(self._together) == 1:
+            return self.array
+        return DecodedChunks(self.array, chunks=self.array.shards)
+
+    def _shard_of(self, stored: Index) -> Index:
+        return tuple(number // size for number, size in zip(stored, self._together, strict=True))
 
     def _shard_files(self, stored: Index, y: slice, x: slice) -> set[Path]:
         rows, columns = (self.array.shards or self.array.chunks)[-2:]
-        folder = self.image.joinpath("0", "c", *map(str, stored))
+        folder = self.image.joinpath("0", "c", *map(str, self._shard_of(stored)))
         return {
             folder / str(row) / str(column)
             for row in range(y.start // rows, -(-y.stop // rows))
@@ -162,7 +244,7 @@ class Staging(ABC):
         return self._done.get(_place(index, y0, x0), "")
 
     def mark_done(self, index: Index, y0: int, x0: int, content: str = "") -> None:
-        """Record that the block that starts there is complete (on the disk within half a second's work).
+        """Record that the block that starts there is complete; on the disk within about half a second.
 
         Args:
             index: Plane of the block.
@@ -174,11 +256,13 @@ class Staging(ABC):
         with self._lock:
             self._done[place] = content
             self._pending.append(f"{place} {content or _UNSAID}")
-            if time.monotonic() - self._last_flush > _FLUSH_SECONDS:
+            if time.monotonic() - self._last_flush > max(_FLUSH_SECONDS, _FLUSH_SHARE * self._flush_took):
                 self._flush()
 
     def _flush(self) -> None:
         """Bring blocks to the disk, then the record of them: it must never promise what is not there."""
+        began = time.monotonic()
+        self._store_collected()
         for path in self._unsynced | {file.parent for file in self._unsynced}:
             sync(path)
         self._unsynced.clear()
@@ -189,6 +273,7 @@ class Staging(ABC):
                 os.fsync(log.fileno())
         self._pending.clear()
         self._last_flush = time.monotonic()
+        self._flush_took = self._last_flush - began
 
     def finish(self, record: Callable[[], str] | None = None) -> Path:
         """Complete the output, then move it to its path, replacing what is there.

@@ -105,10 +105,11 @@ class TiffSink(Staging):
 
     def _tiles(self, rows: int, columns: int) -> Iterator[np.ndarray]:
         height, width = self.layout.shape[-2:]
+        blocks = self.whole_shards()
         for index in np.ndindex(*self.layout.shape[:-2]):
             for y in range(0, height, rows):
                 for x in range(0, width, columns):
-                    block = self.array[(*index, slice(y, y + rows), slice(x, x + columns))]
+                    block = blocks[(*index, slice(y, y + rows), slice(x, x + columns))]
                     yield np.pad(block, ((0, rows - block.shape[0]), (0, columns - block.shape[1])))
 
     def _colour_tiles(self, rows: int, columns: int) -> Iterator[np.ndarray]:

@@ -236,7 +236,7 @@ def test_several_resolutions_become_one_layer_and_the_finest_is_written(tmp_path
     assert [level.shape for level in levels] == [(2, 700, 600), (2, 350, 300)]
     np.testing.assert_array_equal(np.asarray(levels[0]), data)
     expected = data.reshape(2, 350, 2, 300, 2).mean((2, 4))
-    assert np.abs(np.asarray(levels[1]) - expected).max() <= 0.5
+    assert np.abs(np.asarray(levels[1]) - expected).max() < 1  # rounded so that sums stay
     write(tmp_path / "b.ome.tif", levels, described("TYX", multiscale=True))
     np.testing.assert_array_equal(np.asarray(reopened(tmp_path / "b.ome.tif")[0]), data)
 
