@@ -14,6 +14,7 @@ Where what looks like noise may be the sample itself (`NoiseModel.doubt`), some 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,7 +26,7 @@ from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
-from napari_rdpdenoise.metrics.risk import recorrupt
+from napari_rdpdenoise.metrics.risk import STRENGTH, recorrupt
 from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance
 
 RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 6), 2))
@@ -36,6 +37,7 @@ _UNSEEN = (
     TOLERANCE / 2
 )  # difference of errors, noise variances, that the estimate on half a megapixel cannot tell
 _SEEDS_BESIDE = (1_000_000, 2_000_000)  # of the noise of neighbours, above those of tiles
+_BEYOND = 3.0  # standard errors below 0 from which an estimated error is none
 _BLANK = 0.01  # share of the expected residual below which nothing at all was removed
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
 
@@ -131,7 +133,7 @@ def choose_rate(
     else:
         found_errors = errors.filled if filled else errors.bare
         place = int(np.flatnonzero(found_errors <= found_errors.min() + _UNSEEN)[-1])
-        error = float(found_errors[place])
+        error = _reported(float(found_errors[place]), expected, sum(tile.size for tile in tiles))
     found = float(residual[place])
     curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
     return RateChoice(
@@ -144,6 +146,17 @@ def choose_rate(
         filled,
         error,
     )
+
+
+def _reported(error: float, expected: float, pixels: int) -> float | None:
+    """An estimated error without what is no error, or None where it cannot be one.
+
+    In the dimmest images the transform does not bring the noise to a variance of 1: the rest would count as
+    error. What so many pixels cannot tell from 0 is given as the least that they tell.
+    """
+    least = math.sqrt(2 / pixels)
+    found = error - (expected - 1) / (1 + STRENGTH**2)
+    return None if found < -_BEYOND * least else max(found, least)
 
 
 def gives_back(noise: NoiseModel, errors: Errors | None) -> bool:

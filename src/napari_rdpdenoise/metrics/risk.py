@@ -5,18 +5,21 @@ it,
 
     ``seen = t + a n``,  ``kept = t - n / a``
 
-have noises of variance ``1 + a**2`` and ``1 + 1 / a**2`` that are not correlated with one another. A
-denoiser ``f`` that is given ``seen`` therefore knows nothing of the noise of ``kept``, and
+have noises that are not correlated with one another. A denoiser ``f`` that is given ``seen`` therefore knows
+nothing of the noise of ``kept``, and the mean of ``|kept - f(seen)|**2`` less the variance of ``kept`` is its
+squared error at the noise variance ``1 + a**2``: without a derivative, so that rounding in ``f`` does not
+disturb it. Written out it is
 
-    ``E |kept - f(seen)|**2 - (1 + 1 / a**2)``
+    ``E |t - f|**2 - 2 / a E (t - f) n - 1``
 
-is its squared error at the noise variance ``1 + a**2``: without a derivative, so that rounding in ``f``
-does not disturb it. Differences between denoisers of the same ``seen`` are paired and far more exact than
-either value. Where neighbouring pixels share their noise, or its variance is not 1, the values are wrong by
-a constant that the differences do not have, as long as a denoiser cannot copy the noise.
+because the square of ``n`` is known. In the second term ``t`` may be any image that does not depend on
+``n``, such as a blurred ``t``, which is nearer to ``f``: its chance correlation with ``n`` is then small, and
+the value four times more exact. Differences between denoisers of the same ``seen`` are paired and more exact
+still. Where neighbouring pixels share their noise, or its variance is not 1, the values are wrong by a
+constant that the differences do not have, as long as a denoiser cannot copy the noise.
 
-Source: Pang et al., "Recorrupted-to-Recorrupted: unsupervised deep learning for image denoising", CVPR
-2021.
+Sources: Pang et al., "Recorrupted-to-Recorrupted: unsupervised deep learning for image denoising", CVPR 2021;
+the second term as a divergence: Ramani, Blu, Unser, "Monte-Carlo SURE", IEEE TIP 2008.
 """
 
 from __future__ import annotations
@@ -25,27 +28,32 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 STRENGTH = 0.5
 """Default of ``a``: the denoiser meets noise of 1.25 times its variance, close to what it is asked for."""
 
+_BLUR = 1.0  # px, of the image that stands for the answer in the second term
+
 
 class Recorrupted(NamedTuple):
-    """Two images of one scene, float32, of the stabilised image's shape.
+    """A stabilised image with noise of its own and of ours, float32, all of one shape.
 
     Attributes:
         seen: Image for the denoiser.
-        kept: Image to compare with.
+        given: Stabilised image, noise variance 1.
+        added: Noise that was added to it, variance 1, not yet multiplied by ``strength``.
         strength: Ratio ``a`` of the added noise to the noise that was there.
     """
 
     seen: NDArray[np.float32]
-    kept: NDArray[np.float32]
+    given: NDArray[np.float32]
+    added: NDArray[np.float32]
     strength: float
 
     @property
     def variance(self) -> float:
-        """Noise variance of ``seen``; that of ``kept`` is ``1 + 1 / strength**2``."""
+        """Noise variance of ``seen``."""
         return 1.0 + self.strength**2
 
     def risk(self, denoised: NDArray[np.floating]) -> float:
@@ -58,12 +66,14 @@ class Recorrupted(NamedTuple):
             1 for the noisy image itself, 0 for the truth. An estimate: of a good denoiser and a small image,
             or where the noise was overestimated, it may come out below 0.
         """
-        error = float(np.mean(np.square(self.kept - denoised), dtype=np.float64))
-        return (error - 1.0 - 1.0 / self.strength**2) / self.variance
+        residual = np.mean(np.square(self.given - denoised), dtype=np.float64)
+        near = ndimage.gaussian_filter(self.given, _BLUR)
+        copied = np.mean((denoised - near) * self.added, dtype=np.float64)
+        return float(residual + 2 / self.strength * copied - 1.0) / self.variance
 
 
 def recorrupt(t: NDArray[np.floating], seed: int, strength: float = STRENGTH) -> Recorrupted:
-    """Make two images whose noises have nothing in common.
+    """Add noise of which a denoiser's answer can be asked how much of it was copied.
 
     Args:
         t: Stabilised image of any shape, noise variance 1.
@@ -76,5 +86,5 @@ def recorrupt(t: NDArray[np.floating], seed: int, strength: float = STRENGTH) ->
     if not strength > 0:
         raise ValueError(f"strength: expected a number above 0, found {strength}; {STRENGTH} is a good one")
     noise = np.random.default_rng(seed).standard_normal(t.shape, dtype=np.float32)
-    t, a = np.asarray(t, dtype=np.float32), np.float32(strength)
-    return Recorrupted(t + a * noise, t - noise / a, strength)
+    t = np.asarray(t, dtype=np.float32)
+    return Recorrupted(t + np.float32(strength) * noise, t, noise, strength)
