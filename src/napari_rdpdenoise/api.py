@@ -27,6 +27,8 @@ class Options(TypedDict, total=False):
 
     structure: Literal["auto", "none"]
     neighbours: Literal["auto", "none", "T", "Z"]
+    invalid: float | Literal["auto", "none"]
+    hot_pixels: Literal["replace", "keep"]
     tile: int
     halo: int
     batch: int | None

@@ -35,6 +35,21 @@ def _rate_or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> float | 
         ) from None
 
 
+def _invalid_value(value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
+    """One message in place of one per member of the union."""
+    try:
+        return handler(value)
+    except ValueError:
+        raise ValueError(
+            f"invalid must be a number, 'auto' or 'none', got {value!r}; NaN is invalid always"
+        ) from None
+
+
+Invalid = Annotated[
+    Annotated[float, Field(allow_inf_nan=False)] | Literal["auto", "none"], WrapValidator(_invalid_value)
+]
+"""A value of pixels that are not image, "auto", which looks for such values, or "none"."""
+
 Rate = Annotated[Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], WrapValidator(_rate_or_auto)]
 """A point of a model's rate range, from 0 (fewest bits) to 1, or "auto", which measures the noise."""
 
@@ -77,6 +92,18 @@ class RunSettings(Marked):
         title="Neighbours",
         description="Planes before and after that are looked at as well: 'T' in time, 'Z' in depth, 'auto' "
         "those that lessen the estimated error, or 'none'.",
+    )
+    invalid: Annotated[Invalid, Marks(Decides.DECODES)] = Field(
+        default="auto",
+        title="Invalid value",
+        description="Value of pixels that are not image (padding, masks, scale bars), which stay as they are "
+        "and count nowhere; 'auto' looks for such values and for hot pixels, 'none' takes all as image.",
+    )
+    hot_pixels: Annotated[Literal["replace", "keep"], Marks(Decides.DECODES, "advanced", 8)] = Field(
+        default="replace",
+        title="Hot pixels",
+        description="Hot and cold pixels and cosmic rays: 'replace' by what their surroundings say, or "
+        "'keep' as they are.",
     )
     axes: Annotated[str | None, Marks(Decides.DECODES)] = Field(
         default=None,

@@ -112,6 +112,12 @@ def test_labels_and_drawings_are_image():
     assert found_values(255 * REGIONS["bar"].astype(np.uint8)) == []
 
 
+def test_few_levels_are_image():
+    """Of strong lossy compression few levels are left, each in many small regions."""
+    counts, _ = exposure()
+    assert found_values(stored(np.rint(ndimage.gaussian_filter(counts, 0.7) / 6) * 6 - 80, "u1")) == []
+
+
 def test_small_windows_and_missing_values():
     assert find_fill_values([]) == ()
     assert found_values(np.zeros((3, 3), np.uint8)) == []

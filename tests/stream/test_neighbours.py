@@ -9,9 +9,11 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import SelectedSource, open_image
 from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.lazy import denoise_lazy
+from napari_rdpdenoise.noise.invalid import MISSING_ONLY
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, make_plan, output_spec
 from napari_rdpdenoise.stream.neighbours import Brightness, PlaneRing, adjacent, neighbour_axes
+from napari_rdpdenoise.stream.screen import FilledSource
 
 SETTINGS = RunSettings(device="cpu", rate=0.4, tile=64, halo=192, neighbours="T", structure="none")
 WHOLE = slice(None), slice(None)
@@ -153,13 +155,15 @@ def test_a_frame_that_was_not_taken_is_no_neighbour(value, tiny_series_codec):
     assert after is None
     missing = array.astype(np.float32)
     missing[2] = np.nan
-    assert Brightness().neighbours(open_image(missing), (1,), WHOLE, "T", 100.0)[1] is None
+    source = FilledSource(open_image(missing), MISSING_ONLY)
+    assert Brightness().neighbours(source, (1,), WHOLE, "T", 100.0)[1] is None
 
 
 def test_missing_values_of_a_neighbour_are_filled():
     array = movie().astype(np.float32)
     array[2, 10:20, 10:20] = np.nan
-    _, after = Brightness().neighbours(open_image(array), (1,), WHOLE, "T", 100.0)
+    source = FilledSource(open_image(array), MISSING_ONLY)
+    _, after = Brightness().neighbours(source, (1,), WHOLE, "T", 100.0)
     assert np.isfinite(after).all()
 
 

@@ -9,8 +9,9 @@ from scipy import ndimage
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.noise import invalid
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream import Plan, make_plan, output_spec, prepare, sample_windows
+from napari_rdpdenoise.stream import Plan, make_plan, output_spec, sample_windows
 
 BASE = RunSettings(device="cpu", rate=0.4, tile=64, halo=64)
 
@@ -38,9 +39,9 @@ def test_works_cover_every_chosen_plane_once(tiny_codec):
 
 def test_statistics_are_taken_once_per_channel(tiny_codec, monkeypatch):
     calls = []
-    estimate = prepare.estimate_noise
+    estimate = invalid.estimate_noise
     monkeypatch.setattr(
-        prepare, "estimate_noise", lambda planes: (calls.append(len(planes)), estimate(planes))[1]
+        invalid, "estimate_noise", lambda planes: (calls.append(len(planes)), estimate(planes))[1]
     )
     plan, lines = plan_of(movie((20, 2, 70, 70)), BASE, tiny_codec, "TCYX")
     assert calls == [8, 8]

@@ -108,7 +108,8 @@ def choose_rate(
 
     Args:
         codec: Codec that will be used.
-        tiles: A few 2-D blocks of raw counts of one channel, finite.
+        tiles: A few 2-D blocks of raw counts of one channel, finite. What masked arrays mask is given to the
+            codec, and not looked at in its answers.
         normalization: Normalisation of that channel.
         rates: Candidates in ascending order.
         between: Function called after each decode; it may raise to give up the choice.
@@ -182,18 +183,22 @@ def estimate_errors(
     if shares_noise(normalization.noise):
         return None
     bare, filled = np.zeros(len(rates)), np.zeros(len(rates))
-    pixels = sum(tile.size for tile in tiles)
+    pixels = sum(_count(tile) for tile in tiles)
     for number, tile in enumerate(tiles):
-        pair = recorrupt(stabilize(tile, normalization.noise), seed=number)
+        usable = ~np.ma.getmaskarray(tile)
+        if not usable.any():
+            continue
+        pair = recorrupt(stabilize(np.asarray(tile), normalization.noise), seed=number)
         noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)), doubt=normalization.noise.doubt)
-        units = codec.fit([pair.seen], noise)
+        units = codec.fit([np.ma.masked_array(pair.seen, ~usable)], noise)
         beside = None if neighbours is None else _recorrupted(neighbours[number], normalization.noise, number)
         for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates, beside)):
             between()
             decoded = units.inverse(image)
-            share = structure_share(pair.seen, decoded, noise)
-            bare[place] += tile.size / pixels * pair.risk(decoded)
-            filled[place] += tile.size / pixels * pair.risk(with_structure(decoded, pair.seen, share))
+            share = structure_share(pair.seen, decoded, noise, usable)
+            weight = _count(tile) / pixels
+            bare[place] += weight * pair.risk(decoded, usable)
+            filled[place] += weight * pair.risk(with_structure(decoded, pair.seen, share), usable)
     return Errors(bare, filled)
 
 
@@ -243,17 +248,25 @@ def _residuals(
     between: Callable[[], None],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Residuals in noise variances and bpp, by rate; the residual that would be exactly the noise."""
-    residual, bpp, pixels, expected = np.zeros(len(rates)), np.zeros(len(rates)), 0, 0.0
+    residual, bpp, expected = np.zeros(len(rates)), np.zeros(len(rates)), 0.0
     to_noise = UNIT / normalization.scale
     for tile, beside in zip(tiles, neighbours, strict=True):
-        u = normalization.forward(tile)
-        for place, (image, bits) in enumerate(codec.sweep(tile, normalization, rates, beside)):
+        counts, usable = np.asarray(tile), ~np.ma.getmaskarray(tile)
+        u = normalization.forward(counts)
+        for place, (image, bits) in enumerate(codec.sweep(counts, normalization, rates, beside)):
             between()
-            residual[place] += float(np.sum(np.square((u - image) * to_noise), dtype=np.float64))
+            squares = np.square((u - image) * to_noise)
+            residual[place] += float(np.sum(squares, where=usable, dtype=np.float64))
             bpp[place] += bits * tile.size
-        expected += float(stabilized_variance(normalization.inverse(image), normalization.noise).sum())
-        pixels += tile.size
-    return residual / pixels, bpp / pixels, expected / pixels
+        variance = stabilized_variance(normalization.inverse(image), normalization.noise)
+        expected += float(np.sum(variance, where=usable, dtype=np.float64))
+    pixels = sum(_count(tile) for tile in tiles)
+    return residual / pixels, bpp / sum(tile.size for tile in tiles), expected / pixels
+
+
+def _count(tile: NDArray[np.generic]) -> int:
+    """Number of pixels that are image, at least 1."""
+    return max(1, int(np.ma.count(tile)))
 
 
 def _doubt(found: float, expected: float) -> str | None:

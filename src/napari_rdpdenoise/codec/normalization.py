@@ -56,13 +56,13 @@ def fit_normalization(
     """Centre and scale from a sample of one channel's planes.
 
     Args:
-        planes: 2-D arrays, raw counts; missing values may be NaN.
+        planes: 2-D arrays, raw counts; missing values may be NaN or masked.
         noise: Noise of the channel.
         bounded: Whether to scale a range of more than 64 noise standard deviations down to that, as models
             of format 1 need it: `Codec.bounded`.
     """
     step = max(1, int(sum(p.size for p in planes) // 1_000_000))
-    values = np.concatenate([np.ravel(p)[::step] for p in planes])
+    values = np.concatenate([np.asarray(p)[~np.ma.getmaskarray(p)][::step] for p in planes])
     values = stabilize(values[np.isfinite(values)], noise)
     if values.size == 0:
         return Normalization(noise, 0.0, 1.0)

@@ -59,10 +59,12 @@ class TrainedRange(BaseModel, frozen=True, extra="forbid"):
 def outside(trained: TrainedRange, planes: Sequence[NDArray[Any]], noise: NoiseModel) -> str | None:
     """What to tell the user of an image whose light the model was not trained on; None if it was.
 
-    ``planes`` are a 2-D sample of one channel, raw counts, where missing values may be NaN.
+    ``planes`` are a 2-D sample of one channel, raw counts, where missing values may be NaN or masked.
     """
-    values = [_filled(stabilize(plane, noise)) for plane in planes]
-    if sum(t.size for t in values) < _LEAST or all(t.min() == t.max() for t in values):
+    values = [_filled(stabilize(plane, noise), plane) for plane in planes]
+    if sum(t.count() for t in values) < _LEAST or not any(
+        np.ptp(t.compressed()) for t in values if t.count()
+    ):
         return None
     least, most = trained.photons
     advice = f"this model was trained on {least:g} to {most:g}: check the result against the input"
@@ -81,10 +83,9 @@ def outside(trained: TrainedRange, planes: Sequence[NDArray[Any]], noise: NoiseM
     return None
 
 
-def _span(values: Sequence[NDArray[np.float32]], blur: float = 0.0) -> float:
+def _span(values: Sequence[np.ma.MaskedArray[Any, Any]], blur: float = 0.0) -> float:
     """Between the ends, noise standard deviations."""
-    blurred = [ndimage.gaussian_filter(t, blur) if blur else t for t in values]
-    low, high = np.percentile(np.concatenate([t.ravel() for t in blurred]), _ENDS)
+    low, high = np.percentile(np.concatenate([_blurred(t, blur) for t in values]), _ENDS)
     return float(high - low)
 
 
@@ -92,17 +93,24 @@ def _bright_end(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> float | No
     """Photo-electrons above the darkest level; None where the noise does not tell."""
     if noise.gain == 0:
         return None
-    blurred = [ndimage.gaussian_filter(_filled(plane.astype(np.float32)), _BLURS[0]) for plane in planes]
-    end = np.percentile(np.concatenate([z.ravel() for z in blurred]), _ENDS[1])
+    filled = [_filled(np.asarray(plane, np.float32), plane) for plane in planes]
+    end = np.percentile(np.concatenate([_blurred(z, _BLURS[0]) for z in filled]), _ENDS[1])
     return float((end - noise.offset) / noise.gain)
 
 
-def _filled(plane: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The plane with its median in the place of what is not finite."""
-    finite = np.isfinite(plane)
-    if finite.all():
-        return plane
-    return np.where(finite, plane, np.median(plane[finite]) if finite.any() else 0).astype(np.float32)
+def _filled(values: NDArray[np.float32], plane: NDArray[Any]) -> np.ma.MaskedArray[Any, Any]:
+    """Values of a plane, masked where it is, with their median in the place of what is not finite."""
+    mask, finite = np.ma.getmaskarray(plane), np.isfinite(values)
+    if not finite.all():
+        level = np.median(values[finite]) if finite.any() else 0
+        values = np.where(finite, values, level).astype(np.float32)
+    return np.ma.masked_array(values, mask)
+
+
+def _blurred(values: np.ma.MaskedArray[Any, Any], blur: float) -> NDArray[np.float32]:
+    """Values that are not masked, 1-D, after a Gaussian blur of all of them."""
+    whole = np.asarray(values)
+    return np.asarray((ndimage.gaussian_filter(whole, blur) if blur else whole)[~np.ma.getmaskarray(values)])
 
 
 @cache

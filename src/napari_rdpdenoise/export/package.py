@@ -146,12 +146,14 @@ def _measured(
         sample = sample_channel(source, None if axis is None else chosen.channel)
         windows = sample.pixels
         normalization = (
-            measure_channel(windows, codec.bounded) if noise is None else codec.fit(windows, noise)
+            measure_channel(windows, codec.bounded, sample.rule.noise)
+            if noise is None
+            else codec.fit(windows, noise)
         )
         plan = plan_channel(
             sample, normalization, RunSettings(rate=chosen.rate, neighbours="none"), codec, None
         )
-        return normalization, plan.rate, tuple(doubts(windows, plan, codec))
+        return normalization, plan.rate, tuple(doubts(sample, plan, codec))
 
 
 def _write_parts(folder: Path, story: Story) -> None:

@@ -299,6 +299,11 @@ class SelectedSource:
         """Read one block; the index counts within the selection."""
         return self._source.read(self.original(index), y, x)
 
+    def read_invalid(self, index: Index, y: slice, x: slice) -> np.ndarray | None:
+        """Pixels of a block that the user declares invalid; None for none."""
+        read = getattr(self._source, "read_invalid", None)
+        return None if read is None else read(self.original(index), y, x)
+
     def close(self) -> None:
         """Close the underlying source."""
         self._source.close()

@@ -56,20 +56,21 @@ class Recorrupted(NamedTuple):
         """Noise variance of ``seen``."""
         return 1.0 + self.strength**2
 
-    def risk(self, denoised: NDArray[np.floating]) -> float:
+    def risk(self, denoised: NDArray[np.floating], usable: NDArray[np.bool_] | None = None) -> float:
         """Squared error of what a denoiser made of ``seen``, in units of the noise variance it was given.
 
         Args:
             denoised: Its answer, in the stabilised domain.
+            usable: Pixels that are looked at, same shape, at least one; None for all.
 
         Returns:
             1 for the noisy image itself, 0 for the truth. An estimate: of a good denoiser and a small image,
             or where the noise was overestimated, it may come out below 0.
         """
-        residual = np.mean(np.square(self.given - denoised), dtype=np.float64)
         near = ndimage.gaussian_filter(self.given, _BLUR)
-        copied = np.mean((denoised - near) * self.added, dtype=np.float64)
-        return float(residual + 2 / self.strength * copied - 1.0) / self.variance
+        squares = np.square(self.given - denoised) + 2 / self.strength * (denoised - near) * self.added
+        error = np.mean(squares if usable is None else squares[usable], dtype=np.float64)
+        return float(error - 1.0) / self.variance
 
 
 def recorrupt(t: NDArray[np.floating], seed: int, strength: float = STRENGTH) -> Recorrupted:

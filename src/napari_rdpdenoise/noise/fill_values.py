@@ -118,14 +118,19 @@ class _Window:
 class _Edges:
     """What stands beside a value's regions, over a whole sample.
 
-    ``rings`` hold the distance to the value, counts with a sign, of pixels 1, 2 and 4 px away; ``sigma`` is
-    the noise of the image near the regions, ``step`` the usual distance of one possible value to the next,
-    counts; ``flat`` is the share of 3x3 constant places in the rest of the image, ``left`` its pixels.
+    Attributes:
+        rings: Distances to the value, counts with a sign, of pixels 1, 2 and 4 px away.
+        sigma: Noise of the image near the regions, counts.
+        step: Usual distance of one possible value to the next, counts.
+        grain: Usual distance of neighbours that differ, counts.
+        flat: Share of 3x3 constant places in the rest of the image.
+        left: Pixels of the rest.
     """
 
     rings: tuple[NDArray[np.float64], ...]
     sigma: float
     step: float
+    grain: float
     flat: float
     left: int
 
@@ -179,7 +184,7 @@ def _is_apart(edges: _Edges) -> bool:
     """Whether the image beside a value is far from it, and as far as further out."""
     near, further, away = (np.abs(ring) for ring in edges.rings)
     one, two, four = (float(np.median(ring)) for ring in (near, further, away))
-    unit = max(edges.sigma, edges.step)
+    unit = max(edges.sigma, edges.step, edges.grain)
     if one >= _SHARP * four and _is_far(near, unit):
         return True
     return one >= _MIXED * four and two >= _MIXED_SHARP * four and _is_far(further, unit)
@@ -205,7 +210,7 @@ def _edges(
     value: float,
 ) -> _Edges:
     rings: list[list[NDArray[np.float64]]] = [[], [], []]
-    beside, anywhere, levels, flat, left = [], [], [np.empty(0)], 0, 0
+    beside, anywhere, levels, gaps, flat, left = [], [], [np.empty(0)], [np.empty(0)], 0, 0
     for window, places, region in zip(windows, at, regions, strict=True):
         image = window.finite & ~places & ~np.isin(window.plane, others)
         left, flat = left + int(image.sum()), flat + int((window.flat & image).sum())
@@ -220,13 +225,18 @@ def _edges(
         for ring, far in zip(rings, (1, 2, _AWAY), strict=True):
             levels.append(window.plane[grown[far] & ~grown[far - 1] & image].astype(np.float64))
             ring.append(levels[-1] - value)
-        beside.append(window.high[ndimage.binary_dilation(grown[-1], _EIGHT, 8) & whole])
+        close = ndimage.binary_dilation(grown[-1], _EIGHT, 8) & whole
+        beside.append(window.high[close])
+        pairs = close[:, 1:] & close[:, :-1]
+        gaps.append(np.abs(window.plane[:, 1:][pairs].astype(np.float64) - window.plane[:, :-1][pairs]))
     high = np.concatenate([*beside, np.empty(0)])
     if high.size < _LEFT:
         high = np.concatenate(anywhere)
     sigma = 1.4826 * float(np.median(np.abs(high))) if high.size else 0.0
     signed = tuple(np.concatenate([*ring, np.empty(0)]) for ring in rings)
-    return _Edges(signed, sigma, _step(levels), flat / max(left, 1), left)
+    gap = np.concatenate(gaps)
+    grain = float(np.median(gap[gap > 0])) if gap.any() else 0.0
+    return _Edges(signed, sigma, _step(levels), grain, flat / max(left, 1), left)
 
 
 def _large(at: NDArray[np.bool_]) -> NDArray[np.bool_]:

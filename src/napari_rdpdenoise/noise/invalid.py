@@ -9,7 +9,7 @@ only, so that tiles agree with one another and with the whole plane.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +20,8 @@ from napari_rdpdenoise.noise.estimate import estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outliers import fill_outliers, find_outliers
+from napari_rdpdenoise.noise.saturation import saturation_level
+from napari_rdpdenoise.tiles import GRID
 
 _MIXED_REACH = 2  # px that interpolation carries a fill value into the image
 _MIXED = 6.0  # noise standard deviations towards the fill value from which a pixel beside it is mixed
@@ -35,10 +37,13 @@ class InvalidRule:
     Attributes:
         values: Values that are not image.
         noise: Noise model by which defects of the camera are told; None to look for none.
+        saturation: Count at which light is cut off, None where the sample does not show it. Such pixels are
+            image, but their noise is not that of others.
     """
 
     values: tuple[FillValue, ...] = ()
     noise: NoiseModel | None = None
+    saturation: float | None = None
 
 
 MISSING_ONLY = InvalidRule()
@@ -77,7 +82,7 @@ def screen(
 ) -> Screened:
     """Find what is not image in a plane or tile and fill it from its surroundings.
 
-    A pixel's answer depends on less than 64 px around it.
+    Whether a pixel is invalid depends on less than 64 px around it.
 
     Args:
         plane: Raw counts, 2-D, any real dtype.
@@ -85,15 +90,15 @@ def screen(
         given: Pixels that the user declares invalid, of the plane's shape; None for none.
     """
     regions = _regions(plane, rule, given)
-    defects = None
-    filled = plane
+    defects, filled = None, plane
+    dark = 0.0 if rule.noise is None else rule.noise.offset
     if regions is not None:
         strays = _strays(plane, rule, regions)
-        filled = fill_regions(plane, regions)
+        filled = fill_regions(plane, regions, dark)
         mixed = _mixed(plane, rule, regions)
         if mixed.any():
             regions = regions | mixed
-            filled = fill_regions(plane, regions)
+            filled = fill_regions(plane, regions, dark)
         if strays.any():
             regions, defects = regions & ~strays, strays
     if rule.noise is not None and np.isfinite(filled).all():
@@ -104,15 +109,18 @@ def screen(
     return Screened(filled, regions, defects)
 
 
-def fill_regions(plane: NDArray[Any], lost: NDArray[np.bool_]) -> NDArray[Any]:
+def fill_regions(plane: NDArray[Any], lost: NDArray[np.bool_], level: float = 0.0) -> NDArray[Any]:
     """A copy with smooth surroundings in the place of lost pixels: means over ever larger squares.
+
+    The largest are of `tiles.GRID` pixels, so that tiles, which begin on that grid, agree.
 
     Args:
         plane: Raw counts, 2-D, any real dtype; what it holds at lost pixels does not matter.
-        lost: Pixels to fill, same shape; where all are lost they become 0.
+        lost: Pixels to fill, same shape.
+        level: Counts for pixels far from all that is known.
     """
     known = ~lost
-    levels = _smooth(np.where(known, plane, 0).astype(np.float64), known.astype(np.float64))
+    levels = _smooth(np.where(known, plane, 0).astype(np.float64), known.astype(np.float64), level, GRID)
     if plane.dtype.kind != "f":
         limits = np.iinfo(plane.dtype)
         levels = np.clip(np.rint(levels), limits.min, limits.max)
@@ -134,7 +142,8 @@ def screen_sample(
     """
     masks = [None] * len(windows) if given is None else list(given)
     if choice == "none":
-        return MISSING_ONLY, [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
+        sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
+        return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
     values = (
         find_fill_values(windows)
         if isinstance(choice, str)
@@ -148,7 +157,7 @@ def screen_sample(
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
         if _defects(sample) == before:
             break
-    return rule, sample
+    return replace(rule, saturation=saturation_level([part.masked for part in sample])), sample
 
 
 def _defects(sample: Sequence[Screened]) -> int:
@@ -186,20 +195,32 @@ def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -
         if rule.noise is None or not at.any():
             continue
         ring = ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH) & ~regions
-        level = fill_regions(plane, regions | ring)[ring].astype(np.float64)
+        level = fill_regions(plane, regions | ring, rule.noise.offset)[ring].astype(np.float64)
         towards = (plane[ring] - level) * np.sign(fill.value - level)
         mixed[ring] |= towards > _MIXED * np.sqrt(rule.noise.variance(level))
     return mixed
 
 
-def _smooth(total: NDArray[np.float64], weight: NDArray[np.float64]) -> NDArray[np.float64]:
+def _smooth(
+    total: NDArray[np.float64], weight: NDArray[np.float64], level: float, largest: int
+) -> NDArray[np.float64]:
     """Means of ``total`` over ``weight``; where the weight is 0, those of squares twice as large."""
-    means = np.divide(total, weight, out=np.zeros_like(total), where=weight > 0)
+    means = np.divide(total, weight, out=np.full_like(total, level), where=weight > 0)
     empty = weight == 0
-    if not empty.any() or max(total.shape) == 1:
+    if not empty.any():
         return means
-    coarse = _smooth(_halved(total), _halved(weight))
+    if largest == 1:
+        return _spread(means, ~empty)
+    coarse = _smooth(_halved(total), _halved(weight), level, largest // 2)
     return np.where(empty, _doubled(coarse)[: total.shape[0], : total.shape[1]], means)
+
+
+def _spread(means: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Unknown means from known ones beside them, corners included."""
+    weight = ndimage.convolve(known.astype(np.float64), np.ones((3, 3)), mode="constant")
+    total = ndimage.convolve(np.where(known, means, 0.0), np.ones((3, 3)), mode="constant")
+    near = ~known & (weight > 0)
+    return np.where(near, total / np.maximum(weight, 1), means)
 
 
 def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.network_input import Neighbours, brightened, brightness_factor
 from napari_rdpdenoise.io import ImageSource, Index
-from napari_rdpdenoise.stream.missing import fill_missing
 
 __all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes"]
 
@@ -58,10 +57,10 @@ class Brightness:
     def neighbours(
         self, source: ImageSource, index: Index, window: tuple[slice, slice], letter: str, offset: float
     ) -> Neighbours:
-        """Planes before and after one, within a window, at its brightness; missing values are filled.
+        """Planes before and after one, within a window, at its brightness.
 
         Args:
-            source: Whole series.
+            source: Whole series, its invalid pixels filled.
             index: Index of the plane.
             window: Rows and columns, px.
             letter: Axis along which the planes are neighbours.
@@ -79,8 +78,8 @@ class Brightness:
     def _read(
         self, source: ImageSource, index: Index, other: Index, window: tuple[slice, slice], offset: float
     ) -> NDArray[np.float32] | None:
-        pixels, missing = fill_missing(source.read(other, *window))
-        if pixels.min() == pixels.max() or (missing is not None and not np.isfinite(missing).any()):
+        pixels = source.read(other, *window)
+        if pixels.min() == pixels.max():
             return None  # a frame that was not taken
         return brightened(pixels, self.factor(source, index, other, offset), offset)
 
@@ -88,7 +87,7 @@ class Brightness:
         """How many times brighter plane ``index`` is than plane ``other``.
 
         Args:
-            source: Whole series.
+            source: Whole series, its invalid pixels filled.
             index: Index of the plane.
             other: Index of its neighbour.
             offset: Counts without light.
@@ -143,6 +142,11 @@ class PlaneRing:
                 height, width = self.shape[-2:]
                 plane = self._planes[index] = self._source.read(index, slice(0, height), slice(0, width))
         return plane[y, x]
+
+    def read_invalid(self, index: Index, y: slice, x: slice) -> NDArray[np.bool_] | None:
+        """Pixels of a block that the user declares invalid; None for none."""
+        read = getattr(self._source, "read_invalid", None)
+        return None if read is None else read(index, y, x)
 
     def close(self) -> None:
         """Close the source."""

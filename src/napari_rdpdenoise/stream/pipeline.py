@@ -29,7 +29,7 @@ from napari_rdpdenoise.stream.neighbours import PlaneRing
 from napari_rdpdenoise.stream.plan import Order, Plan, Work, decoders_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
-from napari_rdpdenoise.stream.report import Progress, RunReport, Tally
+from napari_rdpdenoise.stream.report import Progress, RunReport, Tally, defect_words
 from napari_rdpdenoise.stream.tile import Item, TileTask, copied
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
@@ -160,6 +160,8 @@ class _Run:
                     yield tally.progress(left_pixels, changed)
                 for future in pending:
                     tally.clipped += future.result()
+                if tally.defects:
+                    yield tally.progress(0, defect_words(tally.defects, self._settings.hot_pixels))
             finally:
                 reader.close()
                 for future in pending:
@@ -225,6 +227,7 @@ class _Run:
         tally.cache_hits += sum(not item.fresh for item in part)
         tally.bits += sum(item.latents.bits for item in part if item.latents is not None)
         tally.coded_pixels += sum(item.raw.size for item in part)
+        tally.defects += sum(item.defects for item in part)
         return decoded
 
     def _smaller(self, size: int, error: BaseException) -> str:

@@ -12,6 +12,7 @@ from napari_rdpdenoise.io import Index, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
+from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.report import ChannelReport
 from napari_rdpdenoise.tiles import Tile, plan_tiles
@@ -49,6 +50,8 @@ class ChannelPlan:
         choice: What the choice of the rate rests on; None where the rate was given.
         structure: Whether structure that the residual holds goes back into the image.
         neighbours: Axis along which the planes before and after are looked at as well; None for none.
+        invalid: Rule by which invalid pixels are told from image.
+        hot_pixels: Whether to "replace" hot pixels, or to "keep" them.
     """
 
     normalization: Normalization
@@ -56,6 +59,8 @@ class ChannelPlan:
     choice: RateChoice | None
     structure: bool = False
     neighbours: str | None = None
+    invalid: InvalidRule = MISSING_ONLY
+    hot_pixels: str = "replace"
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
@@ -25,15 +26,15 @@ from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.source import channel_axis
-from napari_rdpdenoise.noise import estimate_noise, shares_noise
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import neighbour_axes
 from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, in_series, plan_works
 from napari_rdpdenoise.stream.rounding import rounding_doubt
-from napari_rdpdenoise.stream.sample import Sample, sample_channel
+from napari_rdpdenoise.stream.sample import Sample, Window, sample_channel
 
 _RATE_PIXELS = 500_000  # of a channel, for its choices
-_CHOICE_VERSION = "risk 4"  # of what is cached of a choice
+_CHOICE_VERSION = "risk 5"  # of what is cached of a choice
 _TOLD = 0.1  # doubt from which the user is told
 
 
@@ -69,11 +70,10 @@ def make_plan(
     for number in (None,) if axis is None else numbers:
         name = f"channel {number}: " if count > 1 else ""
         yield f"{name}measuring the noise"
-        sample = sample_channel(source, number)
-        plan = channels[number or 0] = plan_channel(
-            sample, measure_channel(sample.pixels, codec.bounded), settings, codec, cache
-        )
-        found = doubts(sample.pixels, plan, codec)
+        sample = sample_channel(source, number, settings.invalid)
+        measured = measure_channel(sample.pixels, codec.bounded, sample.rule.noise)
+        plan = channels[number or 0] = plan_channel(sample, measured, settings, codec, cache)
+        found = doubts(sample, plan, codec)
         if settings.dtype == "input" and (
             coarse := rounding_doubt(sample.pixels, plan.normalization.noise, source.dtype)
         ):
@@ -83,9 +83,17 @@ def make_plan(
     yield Plan(plan_works(chosen, settings, order), channels, tuple(messages))
 
 
-def measure_channel(windows: list[NDArray[Any]], bounded: bool = True) -> Normalization:
-    """Noise and normalisation of one channel from its ``sample_windows``; ``bounded`` as the model is."""
-    return fit_normalization(windows, estimate_noise(windows), bounded)
+def measure_channel(
+    windows: Sequence[NDArray[Any]], bounded: bool = True, noise: NoiseModel | None = None
+) -> Normalization:
+    """Noise and normalisation of one channel.
+
+    Args:
+        windows: ``sample_windows`` of it.
+        bounded: Whether the model is.
+        noise: Noise model where it was measured before; None to measure it.
+    """
+    return fit_normalization(windows, noise or estimate_noise(windows), bounded)
 
 
 def plan_channel(
@@ -130,7 +138,11 @@ def plan_channel(
         choices = _Choices(rate, back, letter, None)
     if cache is not None:
         cache.put(_choice_key(tiles, normalization, settings, codec, candidates), choices.to_json())
-    return choices.plan(normalization)
+    return _screened(choices.plan(normalization), sample, settings)
+
+
+def _screened(plan: ChannelPlan, sample: Sample, settings: RunSettings) -> ChannelPlan:
+    return replace(plan, invalid=sample.rule, hot_pixels=settings.hot_pixels)
 
 
 def known_plan(
@@ -147,7 +159,7 @@ def known_plan(
     if not isinstance(rate, str) and given and (settings.structure == "none" or blind):
         letter = letters[0] if settings.neighbours != "auto" and letters else None
         back = settings.structure == "auto" and gives_back(normalization.noise, None)
-        return ChannelPlan(normalization, float(rate), None, back, letter)
+        return _screened(ChannelPlan(normalization, float(rate), None, back, letter), sample, settings)
     if cache is None:
         return None
     tiles, candidates = _compared(sample, normalization, settings, codec)
@@ -156,10 +168,11 @@ def known_plan(
     if kept is None:
         return None
     try:
-        return _Choices.from_json(kept, rate, letters).plan(normalization)
+        plan = _Choices.from_json(kept, rate, letters).plan(normalization)
     except ValueError:  # no choice of any kind: whoever wrote it there, it is made again
         cache.drop(key)
         return None
+    return _screened(plan, sample, settings)
 
 
 def _compared(
@@ -191,16 +204,16 @@ def _candidates(sample: Sample, settings: RunSettings, codec: Codec) -> str:
     return asked if asked in found else ""
 
 
-def doubts(windows: list[NDArray[Any]], plan: ChannelPlan, codec: Codec) -> list[str]:
+def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
     """What the user should know of a channel, in words; empty where nothing stands out."""
     noise, trained = plan.normalization.noise, codec.card.trained_range
-    found = [f"noise estimate: {note}" for note in noise.notes]
+    found = [*sample.left_alone(), *(f"noise estimate: {note}" for note in noise.notes)]
     if plan.structure and noise.doubt >= _TOLD:
         found.append(
             f"what looks like noise may be fine grain of the sample itself: {noise.doubt:.0%} of it is kept; "
             "choose structure none to remove it"
         )
-    if trained and (doubt := outside(trained, windows, noise)):
+    if trained and (doubt := outside(trained, sample.pixels, noise)):
         found.append(doubt)
     if plan.choice and plan.choice.message:
         found.append(plan.choice.message)
@@ -249,11 +262,17 @@ def _choice_key(
         for part in ([letter], *pairs)
         for other in part
     ]
-    return digest(_CHOICE_VERSION, codec.digest, repr(asked), *tiles.pixels, *beside)
+    masks = [np.packbits(np.ma.getmaskarray(pixels)) for pixels in tiles.pixels]
+    pixels = [np.asarray(pixels) for pixels in tiles.pixels]
+    return digest(_CHOICE_VERSION, codec.digest, repr(asked), *pixels, *masks, *beside)
 
 
 def _liveliest(sample: Sample, normalization: Normalization) -> Sample:
     """The windows with most structure, within a pixel budget: empty ones say nothing about the rate."""
-    filled = sample.filled()
-    windows = sorted(filled.windows, key=lambda w: -float(normalization.forward(w.pixels).std()))
-    return filled.only(windows[: max(1, _RATE_PIXELS // windows[0].pixels.size)])
+
+    def liveliness(window: Window) -> float:
+        image = ~np.ma.getmaskarray(window.pixels)
+        return float(normalization.forward(window.pixels)[image].std()) if image.any() else 0.0
+
+    windows = sorted(sample.windows, key=liveliness, reverse=True)
+    return sample.only(windows[: max(1, _RATE_PIXELS // windows[0].pixels.size)])

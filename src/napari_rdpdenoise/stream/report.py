@@ -83,6 +83,19 @@ def error_words(error: float | None, structure: bool, neighbours: str | None = N
     return ", ".join(parts)
 
 
+def defect_words(count: int, hot_pixels: str) -> str:
+    """How many defects of the camera were found, and what became of them.
+
+    Args:
+        count: Number of pixels.
+        hot_pixels: "replace" or "keep".
+    """
+    found = "1 hot or cold pixel" if count == 1 else f"{count} hot or cold pixels"
+    if hot_pixels == "keep":
+        return f"{found}, cosmic rays included: left as found, not used"
+    return f"{found}, cosmic rays included: replaced by the surroundings (--hot-pixels keep leaves them)"
+
+
 @dataclass(frozen=True)
 class RunReport:
     """Summary of a finished run.
@@ -127,6 +140,7 @@ class Tally:
     coded_pixels: int = 0
     bits: float = 0.0
     clipped: int = 0
+    defects: int = 0
     cache_hits: int = 0
     encoder_calls: int = 0
     messages: list[str] = field(default_factory=list)

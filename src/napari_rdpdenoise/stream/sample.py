@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.io import ImageSource, Index, planes
-from napari_rdpdenoise.stream.missing import fill_missing
+from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, screen_sample
 from napari_rdpdenoise.stream.neighbours import Brightness
+from napari_rdpdenoise.stream.screen import FilledSource
 
 __all__ = ["Sample", "Window", "sample_channel", "sample_windows"]
 
@@ -28,7 +29,7 @@ class Window(NamedTuple):
         plane: Index of the plane.
         y: Rows, px.
         x: Columns, px.
-        pixels: Raw counts, 2-D.
+        pixels: Raw counts, 2-D, finite; masked where they are not image, and filled from their surroundings.
     """
 
     plane: Index
@@ -39,10 +40,14 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True)
 class Sample:
-    """Windows of one channel, and the series that they are of."""
+    """Windows of one channel, and the series that they are of.
+
+    ``rule`` is how invalid pixels of the channel are told from image.
+    """
 
     source: ImageSource
     windows: tuple[Window, ...]
+    rule: InvalidRule = MISSING_ONLY
     _brightness: Brightness = field(default_factory=Brightness, compare=False)
 
     @property
@@ -50,14 +55,21 @@ class Sample:
         """Raw counts of the windows."""
         return [window.pixels for window in self.windows]
 
-    def filled(self) -> Sample:
-        """The same without missing values."""
-        windows = (window._replace(pixels=fill_missing(window.pixels)[0]) for window in self.windows)
-        return Sample(self.source, tuple(windows), self._brightness)
+    def left_alone(self) -> list[str]:
+        """What of the channel is not image, in words; empty where all is."""
+        values = [f"{fill.value:.9g}" for fill in self.rule.values]
+        if not values:
+            return []
+        share = float(np.mean([np.ma.getmaskarray(window.pixels).mean() for window in self.windows]))
+        pixels = "pixels of value" if len(values) == 1 else "pixels of the values"
+        return [
+            f"{pixels} {' and '.join(values)} are not image ({100 * share:.2g} % of the sample): they are "
+            "left as they are and count nowhere"
+        ]
 
     def only(self, windows: Sequence[Window]) -> Sample:
         """Some of the windows."""
-        return Sample(self.source, tuple(windows), self._brightness)
+        return replace(self, windows=tuple(windows))
 
     def neighbours(self, letter: str, offset: float) -> list[Neighbours]:
         """The same places of the planes before and after, at the brightness of each window's plane.
@@ -66,9 +78,9 @@ class Sample:
             letter: Axis along which planes are neighbours.
             offset: Counts without light.
         """
+        source = FilledSource(self.source, self.rule)
         return [
-            self._brightness.neighbours(self.source, w.plane, (w.y, w.x), letter, offset)
-            for w in self.windows
+            self._brightness.neighbours(source, w.plane, (w.y, w.x), letter, offset) for w in self.windows
         ]
 
 
@@ -77,7 +89,7 @@ def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDAr
     return sample_channel(source, channel).pixels
 
 
-def sample_channel(source: ImageSource, channel: int | None = None) -> Sample:
+def sample_channel(source: ImageSource, channel: int | None = None, invalid: float | str = "auto") -> Sample:
     """Blocks of up to 512x512 px spread over planes and places of one channel; all of it where small.
 
     Where all of them are blank (padded mosaics, a lamp that comes on late) more places are tried.
@@ -85,13 +97,18 @@ def sample_channel(source: ImageSource, channel: int | None = None) -> Sample:
     Args:
         source: Whole series.
         channel: Number on the channel axis; None where there is none.
+        invalid: Value that is not image, "auto" to look for such values and for defects, or "none".
     """
     windows = _windows(source, channel, _SAMPLE_PLANES)
     for effort in (4, 16):
         if not all(_blank(window.pixels) for window in windows):
             break
         windows = _windows(source, channel, effort * _SAMPLE_PLANES)
-    return Sample(source, tuple(windows))
+    read_invalid = getattr(source, "read_invalid", None)
+    given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
+    rule, found = screen_sample([window.pixels for window in windows], invalid, given)
+    screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
+    return Sample(source, tuple(screened), rule)
 
 
 def _blank(window: NDArray[Any]) -> bool:

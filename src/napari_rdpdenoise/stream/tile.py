@@ -16,9 +16,10 @@ from napari_rdpdenoise.codec.network_input import ALONE, Neighbours, any_of
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.io import ImageSource, SelectedSource, to_output
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
-from napari_rdpdenoise.stream.missing import fill_missing
+from napari_rdpdenoise.noise.invalid import InvalidRule, Screened
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
+from napari_rdpdenoise.stream.screen import FilledSource, Kept, kept_pixels, read_screened
 
 CACHE_VERSION = "3"  # of what is cached under a key
 
@@ -27,14 +28,24 @@ CACHE_VERSION = "3"  # of what is cached under a key
 class Item:
     """A tile that was read, on its way through the run.
 
-    ``latents`` come from the cache or, with ``fresh`` set, from the encoder; ``missing`` holds NaN and
-    infinities of the input, 0 elsewhere; ``neighbours`` are the same places of the planes before and after.
+    Attributes:
+        work: Which tile.
+        plan: Plan of its channel.
+        raw: Raw counts, finite: what is not image is filled from its surroundings.
+        usable: Pixels whose noise says something, neither filled nor saturated.
+        kept: Pixels that come out as they went in; None for none.
+        defects: Hot and cold pixels and cosmic rays in the core.
+        key: Cache key of the latents.
+        latents: Latents from the cache or, with ``fresh`` set, from the encoder; None before that.
+        neighbours: Same places of the planes before and after.
     """
 
     work: Work
     plan: ChannelPlan
     raw: NDArray[np.generic]
-    missing: NDArray[Any] | None
+    usable: NDArray[np.bool_]
+    kept: Kept | None
+    defects: int
     key: str
     latents: Latents | None
     fresh: bool = False
@@ -46,16 +57,17 @@ class Item:
 
         A run that goes on tells by it what it has to do again.
         """
-        return f"{self.key}{'+' if self.plan.structure else ''}"
+        kept = "" if self.kept is None else digest(np.where(self.kept.mask, self.kept.values, 0))
+        return f"{self.key}{'+' if self.plan.structure else ''}{kept}"
 
     def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
         """The part of the denoised ``image`` that is written, as ``dtype``; how many values were clipped."""
         place = self.work.tile.core_in_outer
         tile = self.work.tile
         block, clipped = to_output(image[place], dtype, (self.work.seed, tile.y0, tile.x0))
-        if self.missing is not None and block.dtype.kind == "f":
-            lost = self.missing[place]
-            np.copyto(block, lost, where=~np.isfinite(lost), casting="same_kind")
+        kept = None if self.kept is None else self.kept.at(place)
+        if kept is not None:
+            kept.put(block)
         return block, clipped
 
 
@@ -102,17 +114,18 @@ class TileTask:
 
     def read(self, work: Work) -> Item:
         """Read one tile with its halo, and its latents where they are cached."""
-        raw, missing = fill_missing(self.source.read(work.index, *work.tile.outer))
         channel = self.plan.channels[work.channel]
+        raw, found = read_screened(self.source, work.index, work.tile.outer, channel.invalid)
         beside = ALONE
         if channel.neighbours is not None:
             index, offset = self.source.original(work.index), channel.normalization.noise.offset
-            beside = self.brightness.neighbours(
-                self.source.whole, index, work.tile.outer, channel.neighbours, offset
-            )
-        key = latents_key(self.codec.digest, channel, raw, beside)
+            whole = FilledSource(self.source.whole, channel.invalid)
+            beside = self.brightness.neighbours(whole, index, work.tile.outer, channel.neighbours, offset)
+        key = latents_key(self.codec.digest, channel, found.filled, beside)
         latents = self._cached(key, channel, raw.shape)
-        return Item(work, channel, raw, missing, key, latents, neighbours=beside)
+        usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)
+        defects = 0 if found.defects is None else int(found.defects[work.tile.core_in_outer].sum())
+        return Item(work, channel, found.filled, usable, kept, defects, key, latents, neighbours=beside)
 
     def _cached(self, key: str, channel: ChannelPlan, shape: tuple[int, ...]) -> Latents | None:
         """Cached latents of a key; what is no latents of such a tile is dropped."""
@@ -154,17 +167,20 @@ def _filled(item: Item, decoded: Decoded) -> Decoded:
     """Decodes with the structure that the residual holds, where the channel's plan asks for it."""
     if not item.plan.structure:
         return decoded
-    usable = _usable(item.raw, item.missing)
-    share = structure_share(item.raw, decoded[FIDELITY], item.plan.normalization.noise, usable)
+    share = structure_share(item.raw, decoded[FIDELITY], item.plan.normalization.noise, item.usable)
     return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
 
 
-def _usable(raw: NDArray[np.generic], missing: NDArray[Any] | None) -> NDArray[np.bool_]:
-    """Pixels that are neither missing nor clipped at an end of the integers' range."""
-    if raw.dtype.kind == "f":
-        return np.ones(raw.shape, bool) if missing is None else np.isfinite(missing) & (missing == 0)
-    limits = np.iinfo(np.dtype(raw.dtype).name)
-    return (raw != limits.max) & ((raw != limits.min) | (limits.min == 0))
+def usable_pixels(found: Screened, rule: InvalidRule) -> NDArray[np.bool_]:
+    """Pixels that are image, and not clipped where the camera saturates or the integers end."""
+    raw, invalid = found.filled, found.invalid
+    usable = np.ones(raw.shape, bool) if invalid is None else ~invalid
+    if rule.saturation is not None:
+        usable &= raw < rule.saturation
+    if raw.dtype.kind != "f":
+        limits = np.iinfo(np.dtype(raw.dtype).name)
+        usable &= (raw != limits.max) & ((raw != limits.min) | (limits.min == 0))
+    return usable
 
 
 def copied(source: ImageSource, work: Work, dtype: np.dtype) -> NDArray[np.generic]:

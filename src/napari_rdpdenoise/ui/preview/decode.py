@@ -89,7 +89,7 @@ class PairMaker:
         images = {name: image[place].copy() for name, image in decoded.items()}  # no views: the halo goes
         return Pair(
             Decoded(images),
-            None if item.missing is None else item.missing[place].copy(),
+            None if item.kept is None else item.kept.at(place),
             float("nan") if item.latents is None else item.latents.bpp,
             provisional,
         )

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from cachetools import LRUCache
@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.io.convert import to_output
 from napari_rdpdenoise.tiles import Tile
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.stream.screen import Kept
 
 __all__ = ["Blender", "Pair", "PairKey", "PairStore"]
 
@@ -34,20 +37,20 @@ class Pair:
 
     Attributes:
         decoded: Images by decoder, float32 raw counts, ``tile.core_shape``.
-        missing: NaN and infinities of the input, 0 elsewhere; None where there are none.
+        kept: Pixels that come out as they went in; None for none.
         bpp: Bits per pixel of the tile with its halo.
         provisional: Whether it was made with a rate that is not the final one.
     """
 
     decoded: Decoded
-    missing: NDArray[Any] | None
+    kept: Kept | None
     bpp: float
     provisional: bool = False
 
     @property
     def nbytes(self) -> int:
         """Memory, bytes."""
-        parts = (*self.decoded.values(), *(() if self.missing is None else (self.missing,)))
+        parts = (*self.decoded.values(), *(self.kept or ()))
         return sum(part.nbytes for part in parts)
 
 
@@ -70,8 +73,8 @@ class Blender:
     def _write(self, pair: Pair, realism: float, out: NDArray[Any]) -> None:
         image = pair.decoded.blend(realism, self._scratch[: out.size].reshape(out.shape))
         out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype)[0]
-        if pair.missing is not None and out.dtype.kind == "f":
-            np.copyto(out, pair.missing, where=~np.isfinite(pair.missing), casting="same_kind")
+        if pair.kept is not None:
+            pair.kept.put(out)
 
 
 class PairStore:

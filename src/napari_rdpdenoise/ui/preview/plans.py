@@ -69,12 +69,12 @@ class ChannelPlans:
     def __init__(self, cache: LatentCache | None) -> None:
         self._cache = cache
         self._plans: LRUCache[tuple[SeriesKey, int], ChannelPlan] = LRUCache(_KEPT)
-        self._measured: LRUCache[tuple[Hashable, int, bool], Normalization] = LRUCache(_KEPT)
-        self._doubts: LRUCache[tuple[Hashable, str, int], tuple[str, ...]] = LRUCache(_KEPT)
+        self._measured: LRUCache[tuple[Hashable, int, bool, float | str], Normalization] = LRUCache(_KEPT)
+        self._doubts: LRUCache[tuple[Hashable, str, int, float | str], tuple[str, ...]] = LRUCache(_KEPT)
         self._told: LRUCache[tuple[SeriesKey, int], None] = LRUCache(_KEPT)
         self._brightness: LRUCache[Hashable, Any] = LRUCache(_LAYERS)
         # of the last channel only: its noise, rate and doubts are asked for one after the other
-        self._windows: tuple[tuple[Hashable, int], Sample] | None = None
+        self._windows: tuple[tuple[Hashable, int, float | str], Sample] | None = None
 
     def quick(self, series: Series, channel: int, codec: Codec) -> tuple[ChannelPlan, bool]:
         """A plan that takes no search, and whether it is final; if not, its rate is a middle one."""
@@ -88,7 +88,9 @@ class ChannelPlans:
         known = prepare.known_plan(sample, measured, series.settings, codec, self._cache)
         if known is None:
             rate = series.settings.rate
-            return ChannelPlan(measured, _FIRST_RATE if isinstance(rate, str) else rate, None), False
+            first = _FIRST_RATE if isinstance(rate, str) else rate
+            hot_pixels = series.settings.hot_pixels
+            return ChannelPlan(measured, first, None, invalid=sample.rule, hot_pixels=hot_pixels), False
         self._plans[key] = known
         return known, True
 
@@ -112,10 +114,10 @@ class ChannelPlans:
         """What the user should know of the channel, in words."""
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.layer, series.settings.model, channel)
+        key = (series.layer, series.settings.model, channel, series.settings.invalid)
         if key not in self._doubts:
-            windows = self._sample(series, channel).pixels
-            self._doubts[key] = tuple(prepare.doubts(windows, replace(plan, choice=None), codec))
+            sample = self._sample(series, channel)
+            self._doubts[key] = tuple(prepare.doubts(sample, replace(plan, choice=None), codec))
         of_rate = plan.choice.message if plan.choice is not None else None
         return self._doubts[key] + (() if of_rate is None else (of_rate,))
 
@@ -147,18 +149,20 @@ class ChannelPlans:
     def _measure(self, series: Series, channel: int, bounded: bool) -> Normalization:
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.layer, channel, bounded)
+        key = (series.layer, channel, bounded, series.settings.invalid)
         if key not in self._measured:
-            self._measured[key] = prepare.measure_channel(self._sample(series, channel).pixels, bounded)
+            sample = self._sample(series, channel)
+            self._measured[key] = prepare.measure_channel(sample.pixels, bounded, sample.rule.noise)
         return self._measured[key]
 
     def _sample(self, series: Series, channel: int) -> Sample:
         from napari_rdpdenoise.stream.sample import sample_channel
 
-        key = (series.layer, channel)
+        key = (series.layer, channel, series.settings.invalid)
         if self._windows is None or self._windows[0] != key:
             has_channels = channel_axis(series.source.metadata.axes) is not None
-            sample = sample_channel(series.source, channel if has_channels else None)
+            number = channel if has_channels else None
+            sample = sample_channel(series.source, number, series.settings.invalid)
             self._windows = (key, sample)
         return self._windows[1]
 

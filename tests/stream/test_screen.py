@@ -1,0 +1,156 @@
+"""What is not image comes out as it went in, and costs the rest of the image nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io.array_sink import ArraySink
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import denoise_stream, output_spec
+from napari_rdpdenoise.stream.screen import Kept
+from tests.support.exposures import exposure, light, stored
+
+SETTINGS = RunSettings(device="cpu", rate=0.6, structure="none", neighbours="none")
+SIZE = 160
+Y, X = np.mgrid[:SIZE, :SIZE]
+MOSAIC = (Y < 50) & (X < 70) | (X + Y > 260)
+LINES = (Y == 53) | (X == 101)
+BAR = (abs(Y - 140) < 3) & (abs(X - 110) < 30)
+
+
+def run(array, settings, codec, axes=None):
+    """The result, and everything that was said."""
+    source = open_image(array, axes)
+    sink = ArraySink(output_spec(source, settings, codec))
+    stream = denoise_stream(source, sink, settings, codec=codec)
+    while True:
+        try:
+            next(stream)
+        except StopIteration as end:
+            return sink.array, end.value
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    from napari_rdpdenoise.codec import load_model
+
+    return load_model("default", "cpu")
+
+
+@pytest.mark.parametrize(
+    ("lost", "value", "dtype"),
+    [
+        (MOSAIC, 0, "u2"),
+        (MOSAIC, 65535, "u2"),
+        (MOSAIC, np.nan, "f4"),
+        (MOSAIC, -9999, "f4"),
+        (LINES, 0, "u2"),
+        (BAR, 65535, "u2"),
+    ],
+)
+def test_regions_stay_and_the_image_is_as_good_as_without(lost, value, dtype, shipped):
+    counts, sigma = exposure()
+    truth = 100 + 2 * light()
+    clean = stored(counts, "f4" if dtype == "f4" else "u2")
+    spoilt = np.where(lost, value, clean).astype(dtype)
+    settings = SETTINGS.replace(dtype="float32")
+    expected, _ = run(clean, settings, shipped)
+    result, report = run(spoilt, settings, shipped)
+    assert np.array_equal(result[lost], spoilt[lost].astype("f4"), equal_nan=True)
+    error, before = ((np.abs(image - truth) / sigma) for image in (result, expected))
+    beside = ndimage.binary_dilation(lost, iterations=3) & ~lost
+    assert np.sqrt(np.mean(error[~lost] ** 2)) < 1.15 * np.sqrt(np.mean(before[~lost] ** 2)) + 0.01
+    assert np.sqrt(np.mean(error[beside] ** 2)) < 1.5 * np.sqrt(np.mean(before[beside] ** 2)) + 0.05
+    assert abs(np.mean(result[~lost] - spoilt[~lost]) / sigma.mean()) < 0.02
+    told = [text for text in report.messages if "not image" in text]
+    assert len(told) == (0 if np.isnan(value) else 1)
+    whole, _ = run(spoilt, SETTINGS, shipped)
+    assert np.array_equal(whole[lost], spoilt[lost], equal_nan=True)
+
+
+@pytest.mark.parametrize("value", [0, 400, 4095, 65535])
+def test_a_hot_pixel_has_no_reach(value, shipped):
+    """Nothing is changed by it, not even beside it, and it is replaced or kept as asked for."""
+    counts, sigma = exposure()
+    clean = stored(counts, "u2")
+    spoilt = clean.copy()
+    spoilt[40, 60] = value
+    settings = SETTINGS.replace(dtype="float32")
+    expected, _ = run(clean, settings, shipped)
+    result, report = run(spoilt, settings, shipped)
+    assert (np.abs(result - expected) / sigma).max() < 0.5
+    assert [text for text in report.messages if text.startswith("1 hot or cold pixel")]
+    kept, report = run(spoilt, settings.replace(hot_pixels="keep"), shipped)
+    assert kept[40, 60] == value
+    assert np.array_equal(np.delete(kept, 40 * SIZE + 60), np.delete(result, 40 * SIZE + 60))
+    assert [text for text in report.messages if "left as found" in text]
+
+
+def test_tiles_agree(tiny_codec):
+    counts, sigma = exposure(shape=(330, 300))
+    y, x = np.mgrid[:330, :300]
+    struck = np.random.default_rng(2).random(counts.shape) < 0.002
+    spoilt = counts + 50 * struck * sigma
+    spoilt[(y < 70) | (x > 280) | (y == 200)] = 0
+    image = stored(spoilt, "u2")
+    tiled = SETTINGS.replace(tile=64, halo=192, dtype="float32")
+    parts, _ = run(image, tiled, tiny_codec)
+    whole, _ = run(image, tiled.replace(tile=1024), tiny_codec)
+    assert np.quantile(np.abs(parts - whole), 0.999) <= 1e-3
+    assert np.array_equal(parts == 0, whole == 0)
+
+
+def test_an_interrupted_run_sees_what_changed_in_what_is_kept(tiny_codec):
+    from napari_rdpdenoise.codec import Normalization
+    from napari_rdpdenoise.noise import NoiseModel
+    from napari_rdpdenoise.stream.plan import ChannelPlan
+    from napari_rdpdenoise.stream.tile import Item
+
+    plan = ChannelPlan(Normalization(NoiseModel(1.0, 0.0, 1.0), 0.0, 1.0), 0.5, None)
+    mask, raw = np.eye(4, dtype=bool), np.ones((4, 4))
+    items = [
+        Item(None, plan, raw, ~mask, kept, 0, "key", None)
+        for kept in (None, Kept(mask, raw), Kept(mask, 2 * raw))
+    ]
+    assert len({item.content for item in items}) == 3
+
+
+def test_settings_say_what_is_invalid(tiny_codec):
+    counts, _ = exposure()
+    image = stored(np.where(MOSAIC, 7, counts), "u2")
+    image[60, 100] = 9000
+    for settings, kept in (({}, MOSAIC), ({"invalid": 7}, MOSAIC), ({"invalid": "none"}, None)):
+        result, report = run(image, SETTINGS.replace(**settings), tiny_codec)
+        assert bool([text for text in report.messages if "hot or cold" in text]) == (kept is not None)
+        assert (kept is not None) == np.array_equal(result[MOSAIC], image[MOSAIC])
+    with pytest.raises(ValueError, match="invalid must be a number, 'auto' or 'none'"):
+        RunSettings(invalid="zero")
+    with pytest.raises(ValueError, match="NaN is invalid always"):
+        RunSettings(invalid=np.nan)
+
+
+def test_saturation_below_the_end_of_the_dtype_is_seen(tiny_codec):
+    """Pixels at which light was cut off tell nothing of structure."""
+    from napari_rdpdenoise.noise.invalid import screen_sample
+    from napari_rdpdenoise.stream.tile import usable_pixels
+
+    counts, _ = exposure()
+    cut = np.minimum(20 * counts, 4095)
+    image = stored(cut, "u2")
+    rule, (found,) = screen_sample([image])
+    assert rule.saturation == 4095
+    assert np.array_equal(usable_pixels(found, rule), image < 4095)
+
+
+def test_kept_pixels_are_put_into_any_number_type():
+    mask, values = np.array([[True, False, True]]), np.array([[np.nan, 5.0, -3.0]])
+    for dtype in ("u1", "i2", "f4"):
+        block = np.full((1, 3), 9, dtype)
+        Kept(mask, values).put(block)
+        assert block[0, 1] == 9
+    assert block[0, 2] == -3
+    assert np.isnan(block[0, 0])
+    assert Kept(mask, values).at(np.s_[:, 1:2]) is None
