@@ -117,6 +117,7 @@ def test_the_grid_is_that_of_the_tiles() -> None:
 def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_results() -> None:
     changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
     changed |= {"structure": "none", "neighbours": "none", "series": 1, "stack": "T"}
+    changed |= {"invalid": 0.0, "hot_pixels": "keep"}
     base = RunSettings()
     for name, value in changed.items():
         other = base.replace(**{name: value})
@@ -151,7 +152,7 @@ def test_a_field_without_a_mark_is_refused() -> None:
 
 def test_fields_of_a_group_come_in_the_order_of_their_rows() -> None:
     names = [name for name, _ in group_fields(RunSettings, "advanced")]
-    assert names == ["tile", "device", "dtype", "channels", "time", "structure", "neighbours"]
+    assert names == ["tile", "device", "dtype", "channels", "time", "structure", "neighbours", "hot_pixels"]
     assert flag_of(RunSettings, "channels") == "--channel"
     assert flag_of(RunSettings, "output_format") == "--format"
     assert flag_of(RunSettings, "rate") == "--rate"

@@ -76,8 +76,8 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: Fields of ``RunSettings``: structure, neighbours, tile, halo, batch, dtype, channels, time
-            and seed.
+        **options: Fields of ``RunSettings``: structure, neighbours, invalid, hot_pixels, tile, halo,
+            batch, dtype, channels, time and seed.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -126,8 +126,8 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, tile, halo,
-            batch, dtype, channels, time, seed and overwrite.
+        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, invalid,
+            hot_pixels, tile, halo, batch, dtype, channels, time, seed and overwrite.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the

@@ -36,6 +36,7 @@ def rounding_doubt(windows: Sequence[NDArray[Any]], noise: NoiseModel, dtype: np
 
 def noise_level(windows: Sequence[NDArray[Any]], noise: NoiseModel) -> float:
     """Noise at half of the mean light of an image, counts rms: that of its darker parts."""
-    values = np.concatenate([window[np.isfinite(window)].ravel() for window in windows])
+    values = np.concatenate([np.ma.compressed(window) for window in windows])
+    values = values[np.isfinite(values)]
     light = max(0.0, float(values.mean(dtype=np.float64)) - noise.offset) if values.size else 0.0
     return float(np.sqrt(noise.variance(noise.offset + light / 2)))
