@@ -1,6 +1,6 @@
 """Make the README's pictures of the dock from a real window.
 
-    xvfb-run -a -s '-screen 0 1600x1200x24' python scripts/dock_pictures.py [--out examples/images]
+    xvfb-run -a -s '-screen 0 1600x1200x24' python scripts/dock_pictures.py [--only window]
 
 The image is the simulated time-lapse that ships with the package, the reference its exact truth.
 """
@@ -71,7 +71,7 @@ def fill_in(window: Window, path: Path) -> None:
 
 
 def whole(window: Window, path: Path) -> None:
-    """The window with Compare and Readouts open, measured against the truth."""
+    """The window with the reasons of the verdict in sight, measured against the truth."""
     sample = simulate_timelapse((3, EDGE, EDGE), photons=12)
     viewer, dock = window.viewer, window.dock
     viewer.layers.clear()
@@ -80,6 +80,7 @@ def whole(window: Window, path: Path) -> None:
     dock.session.realism = 0.3
     dock.wait()
     dock.open_tab("check")
+    dock.sections["verdict"].why.setChecked(True)
     window.rest(2.0)
     readouts = dock.sections["check"].readouts
     readouts._reference.choose(clean)
@@ -127,22 +128,26 @@ def main() -> int:
     """Make all pictures, where there is a display."""
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--out", type=Path, default=ROOT / "examples" / "images")
+    options.add_argument("--only", nargs="*", default=[], help="names of pictures, such as window; none: all")
     given = options.parse_args()
+    wanted = lambda name: not given.only or name in given.only  # noqa: E731
     if (reason := display_missing()) is not None:
         print(f"no pictures, {reason}", file=sys.stderr)
         return 1
     window = Window((1100, 800))
     window.open_dock()
     window.wait(lambda: window.dock.session.state.realism_note is None, "a model with realism")
-    fill_in(window, given.out / "dock-preview.png")
-    window.viewer.window.resize(1400, 1150)
+    if wanted("preview"):
+        fill_in(window, given.out / "dock-preview.png")
+    window.viewer.window.resize(1400, 1000)
     window.rest(1.0)
     whole(window, given.out / "dock-window.png")
     window.viewer.reset_view()
     split(window, given.out / "dock-split.png")
-    with tempfile.TemporaryDirectory() as folder:
-        os.environ["RDPDENOISE_MODELS"] = folder
-        finetune(window, given.out / "dock-finetune.png")
+    if wanted("finetune"):
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["RDPDENOISE_MODELS"] = folder
+            finetune(window, given.out / "dock-finetune.png")
     window.close()
     return 0
 

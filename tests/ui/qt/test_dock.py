@@ -243,6 +243,57 @@ def test_the_button_says_how_much_and_a_part_is_told(open_dock):
     assert "times 1 to 1" in run.part.text()
 
 
+def test_several_layers_are_denoised_one_after_the_other(open_dock, qtbot):
+    viewer, dock = open_dock()
+    cells = viewer.layers["cells"]
+    more = [
+        viewer.add_image(cells.data + add, name=name, scale=cells.scale, units=cells.units, axis_labels="tyx")
+        for name, add in (("nuclei", 10), ("actin", 20))
+    ]
+    viewer.add_image(np.zeros((3, 40, 50), np.uint16), name="of another size")
+    viewer.layers.selection.active = cells
+    box, run = dock.sections["image"], dock.sections["run"]
+    assert "all 3 layers" in box.together.text()
+    assert run.denoise.text() == "Denoise 3 planes"
+    viewer.layers.selection.update(more[:1])
+    assert box.together.isChecked(), "several selected layers are meant"
+    assert run.denoise.text() == "Denoise 6 planes"
+    run.denoise.click()
+    done = lambda: "nuclei denoised" in images(viewer) and not dock.session.state.busy  # noqa: E731
+    qtbot.waitUntil(done, timeout=60000)
+    np.testing.assert_array_equal(viewer.layers["cells denoised"].data, cells.data // 2)
+    np.testing.assert_array_equal(viewer.layers["nuclei denoised"].data, more[0].data // 2)
+    assert "actin denoised" not in images(viewer)
+    visible = [layer.name for layer in viewer.layers if layer.visible]
+    assert {"cells denoised", "nuclei denoised", "actin"} <= set(visible)
+    assert "cells: Done" in run.status.text()
+    assert "nuclei: Done" in run.status.text()
+
+
+def test_axes_are_read_as_the_engine_reads_the_file(open_dock, tmp_path):
+    import tifffile
+    from napari.layers._source import layer_source
+
+    viewer, dock = open_dock()
+    data = np.random.default_rng(0).integers(0, 200, (3, 2, 70, 80)).astype(np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", data, imagej=True, metadata={"axes": "TCYX"})
+    with layer_source(path=str(tmp_path / "a.tif")):
+        whole = viewer.add_image(data, name="whole")
+        part = viewer.add_image(data[:2], name="part")
+    dock.choose(whole)
+    request = dock.session.request()
+    assert (dock.session.state.axes, request.path, request.settings.axes) == (
+        "TCYX",
+        str(tmp_path / "a.tif"),
+        None,
+    )
+    assert tuple(whole.axis_labels) == ("t", "c", "y", "x")
+    whole.axis_labels = ("t", "z", "y", "x")
+    assert dock.session.request().settings.axes == "TZYX", "as the user says"
+    dock.choose(part)
+    assert dock.session.request().path is None, "cropped: the file holds something else"
+
+
 def test_the_wheel_scrolls_and_changes_nothing_that_was_not_clicked(open_dock, qtbot):
     from qtpy.QtCore import QPoint, QPointF, Qt
     from qtpy.QtGui import QWheelEvent

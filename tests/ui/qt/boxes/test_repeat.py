@@ -69,7 +69,7 @@ def test_of_a_layer_in_memory_it_says_what_to_do(desk):
     desk.request = Request(SETTINGS, layer="cells")
     desk.box._command.click()
     assert clipboard().startswith("# no file holds layer 'cells'")
-    assert "saved first" in desk.box._told.text()
+    assert "save it first" in desk.box._told.text()
     desk.box._python.click()
     assert "viewer.layers['cells']" in clipboard()
 

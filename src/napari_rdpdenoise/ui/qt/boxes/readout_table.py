@@ -9,7 +9,7 @@ from napari_rdpdenoise.ui.qt.parts.number_table import NumberTable
 
 __all__ = ["ReadoutTable"]
 
-_OF = {"noisy": "Noisy", "fidelity": "Measured", "realism": "Natural", "result": "Result"}
+_OF = {"noisy": "Noisy", "fidelity": "Real. 0", "realism": "Real. 1", "result": "Result"}
 
 
 class ReadoutTable(NumberTable):
