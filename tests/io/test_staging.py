@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -314,8 +316,6 @@ def test_killed_in_the_middle_and_run_again_equals_an_undisturbed_run(tmp_path, 
 @pytest.mark.parametrize("step", [0, 1, 2])
 def test_interrupted_while_finishing_it_is_still_complete_or_absent(tmp_path, name, step, image, monkeypatch):
     """Whatever rename or removal is the last one that happens, a second run gives the whole result."""
-    from napari_rdpdenoise.io import staging
-
     array = image((2, 64, 64))
     save(tmp_path / name, image((2, 64, 64), seed=3), "TYX", job="old")
     sink = open_sink(tmp_path / name, spec_of(array, "TYX"), overwrite=True)
@@ -332,7 +332,7 @@ def test_interrupted_while_finishing_it_is_still_complete_or_absent(tmp_path, na
         return step_or_die
 
     with monkeypatch.context() as patch:
-        patch.setattr(staging.Path, "rename", dying(staging.Path.rename))
+        patch.setattr(Path, "rename", dying(Path.rename))
         patch.setattr(shutil, "rmtree", dying(shutil.rmtree))
         with pytest.raises(KeyboardInterrupt):
             sink.finish()
@@ -380,3 +380,82 @@ def test_small_planes_go_on_where_they_were_interrupted(tmp_path, image):
     found = open_image(sink.finish())
     for t in range(40):
         np.testing.assert_array_equal(found.read((t,), slice(0, 24), slice(0, 16)), array[t])
+
+
+def fill_and_finish(sink, array, blocks):
+    fill(sink, array, blocks)
+    sink.finish()
+
+
+def _full(*_arguments, **_more):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("step", ["start", "block", "mark", "flush", "complete"])
+def test_a_full_disk_is_told_with_what_is_needed_and_the_run_goes_on_later(
+    tmp_path, name, step, image, monkeypatch
+):
+    from napari_rdpdenoise.io import staging, tiff_writer, zarr_writer
+
+    array = image((4, 200, 90))
+    blocks = blocks_of(array, 64)
+    told = (
+        rf"output: expected room on the disk for .*{name}.* up to \d+ kB in all .* written.* free; make room"
+    )
+    if step == "start":
+        with monkeypatch.context() as patch:
+            patch.setattr(staging, "create_array", _full)
+            with pytest.raises(OSError, match=told) as error:
+                open_sink(tmp_path / name, spec_of(array, "TYX"))
+    else:
+        sink = open_sink(tmp_path / name, spec_of(array, "TYX"))
+        fill(sink, array, blocks[:5])
+        sink.flush()
+        with monkeypatch.context() as patch:
+            if step == "block":
+                patch.setattr(type(sink.array), "__setitem__", _full)
+            elif step == "complete":
+                patch.setattr(zarr_writer.ZarrSink, "_complete", _full)
+                patch.setattr(tiff_writer.TiffSink, "_complete", _full)
+            else:
+                patch.setattr(staging, "_FLUSH_SECONDS", -1 if step == "mark" else 1e9)
+                patch.setattr(os, "fsync", _full)
+            with pytest.raises(OSError, match=told) as error:
+                fill_and_finish(sink, array, blocks)
+        sink.abort()
+    assert error.value.errno == errno.ENOSPC
+    assert not str(error.value).startswith("[")
+    assert not (tmp_path / name).exists()
+    again = open_sink(tmp_path / name, spec_of(array, "TYX"))
+    done = len(blocks) - fill(again, array, blocks)
+    assert done >= (0 if step == "start" else 5)
+    again.finish()
+    save(tmp_path / "two" / name, array, "TYX")
+    assert contents(tmp_path / name) == contents(tmp_path / "two" / name)
+
+
+def test_lines_that_a_full_disk_cut_off_are_taken_back(tmp_path, image, monkeypatch):
+    """Half a line and the next one would be the line of another block."""
+
+    sink = open_sink(tmp_path / "a.ome.zarr", spec_of(image((12, 64, 64)), "TYX"))
+    fsync = os.fsync
+
+    def half(handle):
+        if Path(f"/proc/self/fd/{handle}").readlink().name == "progress.log":
+            os.truncate(sink.folder / "progress.log", 1)
+            _full()
+        fsync(handle)
+
+    if not sys.platform.startswith("linux"):
+        pytest.skip("finds the file by its handle")
+    sink.mark_done((1,), 0, 0)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", half)
+        with pytest.raises(OSError, match="output: expected room"):
+            sink.flush()
+    assert (sink.folder / "progress.log").read_bytes() == b""
+    sink.abort()
+    again = open_sink(tmp_path / "a.ome.zarr", spec_of(image((12, 64, 64)), "TYX"))
+    assert [t for t in range(12) if again.is_done((t,), 0, 0)] == [1]
+    again.discard()

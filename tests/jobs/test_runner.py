@@ -130,9 +130,9 @@ def test_a_closed_run_goes_on_where_it_was(codec, counts, fast, drain, tmp_path)
 def test_a_run_stopped_after_its_result_appeared_is_known_to_be_finished(
     codec, counts, fast, drain, tmp_path, monkeypatch, name
 ):
-    from napari_rdpdenoise.io import staging
+    from napari_rdpdenoise.io import publishing
 
-    exchange = staging._exchange
+    exchange = publishing.exchange
 
     def killed(*places):
         exchange(*places)
@@ -140,7 +140,7 @@ def test_a_run_stopped_after_its_result_appeared_is_known_to_be_finished(
 
     job = array_job(counts((40, 40)), "YX", fast, tmp_path / name)
     with monkeypatch.context() as patch:
-        patch.setattr(staging, "_exchange", killed)
+        patch.setattr(publishing, "exchange", killed)
         first = run(job, codec=codec)
         with pytest.raises(KeyboardInterrupt):
             drain(first)

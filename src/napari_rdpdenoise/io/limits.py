@@ -5,7 +5,6 @@ A file of 300 bytes may declare an image of a terabyte, or a chunk that takes al
 
 from __future__ import annotations
 
-import errno
 import math
 import stat
 from collections.abc import Iterator, Sequence
@@ -98,8 +97,7 @@ def reading(name: str, index: Index) -> Iterator[None]:
         raise
     except OSError as error:
         raise OSError(
-            error.errno or errno.EIO,
-            f"image: plane {index} of {name} cannot be read ({_why(error)}); check the disk",
+            f"image: plane {index} of {name} cannot be read ({_why(error)}); check the disk"
         ) from error
     except Exception as error:
         raise ValueError(

@@ -9,8 +9,9 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from napari_rdpdenoise.files import PARTIAL_SUFFIX, InUseError, is_zarr, locked
+from napari_rdpdenoise.io.publishing import settle
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
-from napari_rdpdenoise.io.staging import Staging, settle
+from napari_rdpdenoise.io.staging import Staging
 
 _ZARR_ENDINGS = (".zarr",)
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf")

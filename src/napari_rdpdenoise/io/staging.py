@@ -4,35 +4,36 @@
         job.json        what is being made; without it (it is written last) the folder is unusable
         progress.log    one line per complete block, appended after the block itself has reached the disk
         image/0/...     the blocks
-        complete        name of what is moved to the target, once that is whole
-        record          text of the file beside the target
-        replaced        former target, and its own record, while they are exchanged
 
 ``finish`` ends with one rename, which moves the whole result to the target. Its record lies beside it by
-then, and a former target does not any more: whenever it stops, a result that is there has its own record.
-`settle` goes back or clears up what a process that was killed there left behind. As long as an output is open
-it is locked (`files.locked`, ``<target>.lock``), so that no block of another run comes into it.
+then, and a former target does not any more: whenever it stops, a result that is there has its own record
+(`publishing`). As long as an output is open it is locked (`files.locked`, ``<target>.lock``), so that no
+block of another run comes into it.
 """
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import json
 import math
 import os
+import shutil
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_rdpdenoise.files import PARTIAL_SUFFIX, RECORD_SUFFIX, atomic, remove
+from napari_rdpdenoise.files import PARTIAL_SUFFIX, atomic
 from napari_rdpdenoise.io.decoded_chunks import DecodedChunks
+from napari_rdpdenoise.io.disk import NoSpaceError, append, size_of, sync
+from napari_rdpdenoise.io.limits import words
+from napari_rdpdenoise.io.publishing import publish, remove_partial
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.storage import StoredLayout
@@ -44,7 +45,6 @@ _SMALL_PLANE = 2**18  # bytes; smaller planes share a shard, and so a file
 _SHARED_SHARD, _MOST_TOGETHER = 2**22, 256  # bytes and number of planes in one file
 _COLLECTED = 16  # shards of small planes that are held in memory, of each the planes that have come
 _UNSAID = "-"  # in the place of what a block was made from
-_COMPLETE, _RECORD, _REPLACED, _REPLACED_RECORD = "complete", "record", "replaced", "replaced.record"
 _FORMAT = 2
 
 
@@ -119,8 +119,10 @@ class Staging(ABC):
 
     ``finish``, ``abort`` and ``discard`` end it: afterwards another may write to the target, whose lock,
     ``held``, they give back. ``note`` says in words that an unfinished result of something else lay there and
-    is gone; None where none did.
+    is gone; None where none did. ``copies`` is how many times its pixels a result takes on the disk at most.
     """
+
+    copies: float
 
     def __init__(self, target: Path, spec: OutputSpec, layout: StoredLayout) -> None:
         self.target, self.spec, self.layout = target, spec, layout
@@ -133,7 +135,8 @@ class Staging(ABC):
         self._pending: list[str] = []
         self._unsynced: set[Path] = set()
         self._last_flush, self._flush_took = time.monotonic(), 0.0
-        self.array = self._resume() or self._start()
+        with self._space_told():
+            self.array = self._resume() or self._start()
         self._together = tuple((self.array.shards or self.array.chunks)[:-2])
         self._collected: dict[Index, _Collected] = {}
 
@@ -182,7 +185,8 @@ class Staging(ABC):
         """Write one block of one plane: shape ``(rows, columns)``, the dtype of the spec."""
         self.spec.check_block(index, y, x, block)
         stored = self.layout.index(index)
-        with self._lock:  # blocks that are not whole shards read and rewrite a shard they share
+        # blocks that are not whole shards read and rewrite a shard they share
+        with self._space_told(), self._lock:
             if math.prod(self._together) > 1:
                 self._collect(stored, y, x, block)
             else:
@@ -253,7 +257,7 @@ class Staging(ABC):
             content: Word without blanks for what the block was made from; empty for none.
         """
         place = _place(index, y0, x0)
-        with self._lock:
+        with self._space_told(), self._lock:
             self._done[place] = content
             self._pending.append(f"{place} {content or _UNSAID}")
             if time.monotonic() - self._last_flush > max(_FLUSH_SECONDS, _FLUSH_SHARE * self._flush_took):
@@ -267,10 +271,7 @@ class Staging(ABC):
             sync(path)
         self._unsynced.clear()
         if self._pending:
-            with (self.folder / "progress.log").open("a", encoding="utf-8") as log:
-                log.write("".join(f"{line}\n" for line in self._pending))
-                log.flush()
-                os.fsync(log.fileno())
+            append(self.folder / "progress.log", "".join(f"{line}\n" for line in self._pending))
         self._pending.clear()
         self._last_flush = time.monotonic()
         self._flush_took = self._last_flush - began
@@ -281,32 +282,19 @@ class Staging(ABC):
         Args:
             record: Function that gives the text of the file beside it, once it is complete; None for no file.
         """
-        with self.held:
+        with self.held, self._space_told():
             self.flush()
             finished = self._complete()
-            text = None if record is None else record()
-            if text is not None:
-                _write(self.folder / _RECORD, text)
-            _write(self.folder / _COMPLETE, finished.name if text is None else f"{finished.name} {_RECORD}")
-            return self._publish(finished.name)
+            publish(self.target, self.folder, finished.name, None if record is None else record())
+            return self.target
 
     @abstractmethod
     def _complete(self) -> Path:
         """Turn the blocks into a finished file or folder inside the partial folder; return its path."""
 
-    def _publish(self, name: str) -> Path:
-        try:
-            _exchange(self.target, self.folder, name)
-        except Exception:
-            _go_back(self.target, self.folder, (self.folder / _COMPLETE).read_text(encoding="utf-8"))
-            raise
-        sync(self.target.parent)
-        self._clear()
-        return self.target
-
     def flush(self) -> None:
         """Bring everything to the disk."""
-        with self._lock:
+        with self._space_told(), self._lock:
             self._flush()
 
     def abort(self) -> None:
@@ -320,75 +308,25 @@ class Staging(ABC):
             self._clear()
 
     def _clear(self) -> None:
-        _remove_partial(self.folder)
+        remove_partial(self.folder)
 
-
-def settle(target: Path) -> bool:
-    """Clear up what a process left that was killed while it moved a result to its path.
-
-    Either the result is there, then its leftovers go; or what was there before comes back. To be called with
-    the lock of the target, and without any for nothing to be done where nothing is left.
-
-    Returns:
-        Whether the target is a result whose leftovers went.
-    """
-    folder = target.with_name(target.name + PARTIAL_SUFFIX)
-    try:
-        complete = (folder / _COMPLETE).read_text(encoding="utf-8")
-    except OSError:
-        return False
-    published = os.path.lexists(target) and not os.path.lexists(folder / complete.split()[0])
-    if published:
-        _remove_partial(folder)
-    else:
-        _go_back(target, folder, complete)
-    return published
-
-
-def _exchange(target: Path, folder: Path, name: str) -> None:
-    """Former target and record away, record to its place, result to its path."""
-    record = target.with_name(target.name + RECORD_SUFFIX)
-    for old, kept in ((target, folder / _REPLACED), (record, folder / _REPLACED_RECORD)):
-        remove(kept)
-        if os.path.lexists(old):
-            old.rename(kept)
-    if (folder / _RECORD).exists():
-        (folder / _RECORD).rename(record)
-    (folder / name).rename(target)
-
-
-def _go_back(target: Path, folder: Path, complete: str) -> None:
-    """What `_exchange` had done before it failed or was killed, undone; ``complete`` is of the folder."""
-    record = target.with_name(target.name + RECORD_SUFFIX)
-    if complete.endswith(f" {_RECORD}") and not (folder / _RECORD).exists() and record.is_file():
-        record.rename(folder / _RECORD)
-    for kept, old in ((folder / _REPLACED_RECORD, record), (folder / _REPLACED, target)):
-        if os.path.lexists(kept):
-            kept.rename(old)
-    (folder / _COMPLETE).unlink()
-
-
-def _remove_partial(folder: Path) -> None:
-    # first, so that a folder half removed is never taken for one that can be continued
-    (folder / "job.json").unlink(missing_ok=True)
-    remove(folder)
-
-
-def _write(path: Path, text: str) -> None:
-    """Write a file and bring it to the disk."""
-    with atomic(path) as fresh:
-        fresh.write_text(text, encoding="utf-8")
-        sync(fresh)
-
-
-def sync(path: Path) -> None:
-    """Bring a file or folder to the disk; pass over what is absent (an all-zero shard is not stored)."""
-    with contextlib.suppress(FileNotFoundError, PermissionError):  # Windows does not open folders
-        handle = os.open(path, os.O_RDWR if path.is_file() else os.O_RDONLY)
+    @contextmanager
+    def _space_told(self) -> Iterator[None]:
+        """Say how much is needed where the disk is full."""
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            yield
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT) or isinstance(error, NoSpaceError):
+                raise
+            needed = math.prod(self.layout.shape) * self.spec.dtype.itemsize * self.copies
+            free = shutil.disk_usage(self.target.parent).free
+            raise NoSpaceError(
+                error.errno,
+                f"output: expected room on the disk for {self.target}, found none: the result may take up to "
+                f"{words(needed)} in all while it is made, {words(size_of(self.folder))} are written, "
+                f"{words(free)} are free; make room there and run the same again, which goes on where this "
+                "stopped, or choose another place",
+            ) from error
 
 
 def _place(index: Index, y0: int, x0: int) -> str:

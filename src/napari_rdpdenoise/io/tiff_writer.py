@@ -13,10 +13,11 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.files import remove
+from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.metadata import with_origin
 from napari_rdpdenoise.io.ome_xml import OmeWriter
 from napari_rdpdenoise.io.spec import OutputSpec
-from napari_rdpdenoise.io.staging import Staging, sync
+from napari_rdpdenoise.io.staging import Staging
 from napari_rdpdenoise.io.storage import store_layout
 
 _CLASSIC_TIFF_BYTES = 2**32 - 2**26
@@ -30,6 +31,8 @@ class TiffSink(Staging):
     Raises:
         ValueError: If the dtype is float16, which OME-TIFF does not have.
     """
+
+    copies = 2.0  # blocks, and the file made of them
 
     def __init__(self, target: Path, spec: OutputSpec) -> None:
         if spec.dtype == np.float16:

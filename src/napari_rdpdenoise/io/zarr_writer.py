@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.metadata import Channel, to_json
 from napari_rdpdenoise.io.rounding import round_keeping_sums
 from napari_rdpdenoise.io.spec import OutputSpec
-from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array, sync
+from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array
 from napari_rdpdenoise.io.storage import store_layout
 
 _COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
@@ -25,6 +26,8 @@ class ZarrSink(Staging):
 
     Axes are stored in the order T, C (or another), Z, Y, X.
     """
+
+    copies = 1.34  # with lower resolutions
 
     def __init__(self, target: Path, spec: OutputSpec) -> None:
         super().__init__(target, spec, store_layout(spec, time_channel_depth=True))
