@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import traceback
 import warnings
@@ -87,6 +88,8 @@ def guarded() -> Iterator[CommandState]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Show warnings about the image as one line each, and none that libraries give one another."""
+    # what it logs of odd files is told by the reader, in words
+    logging.getLogger("tifffile").addHandler(logging.NullHandler())
     with warnings.catch_warnings():
         for category in (FutureWarning, DeprecationWarning, PendingDeprecationWarning):
             warnings.simplefilter("ignore", category)

@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 _ZARR_ZIPS = (".zarr.zip", ".ozx")
+_VENDOR_ENDINGS = (".czi", ".nd2", ".lif")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -94,6 +95,10 @@ def list_images(path: str | os.PathLike[str]) -> list[ImageInfo]:
         from napari_rdpdenoise.io.ome_zarr import zarr_images
 
         return zarr_images(os.fspath(path))
+    if _kind(path) == "vendor":
+        from napari_rdpdenoise.io.vendor import vendor_images
+
+        return vendor_images(Path(path))
     if _kind(path) == "ndtiff":
         from napari_rdpdenoise.io.ndtiff import index_of, ndtiff_images
 
@@ -166,6 +171,10 @@ def _open_path(source: Any, axes: str | None, series: int | None) -> ImageSource
 
         return open_zarr(source, axes, series)
     path = Path(source)
+    if kind == "vendor":
+        from napari_rdpdenoise.io.vendor import VendorSource
+
+        return VendorSource(path, axes, series)
     if kind == "ndtiff":
         from napari_rdpdenoise.io.ndtiff import NDTiffSource, index_of
 
@@ -180,7 +189,7 @@ def _open_path(source: Any, axes: str | None, series: int | None) -> ImageSource
 
 
 def _kind(source: Any) -> str:
-    """Family of a file, folder or URL: zarr, ndtiff, tiff or npy, by its content.
+    """Family of a file, folder or URL: zarr, vendor, ndtiff, tiff or npy, by its content (or ending).
 
     Raises:
         FileNotFoundError: If there is nothing.
@@ -193,6 +202,8 @@ def _kind(source: Any) -> str:
         return "zarr"
     if _is_ndtiff(path):
         return "ndtiff"
+    if path.is_file() and path.name.lower().endswith(_VENDOR_ENDINGS):
+        return "vendor"
     if path.is_file():
         with path.open("rb") as file:
             magic = file.read(6)
@@ -201,7 +212,8 @@ def _kind(source: Any) -> str:
         if magic == b"\x93NUMPY":
             return "npy"
     raise ValueError(
-        f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy, found another kind at {text}; "
+        f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy (with the extra formats also CZI, ND2, "
+        f"LIF), found another kind at {text}; "
         "convert it to OME-TIFF or OME-Zarr first"
     )
 

@@ -23,7 +23,7 @@ Format = Literal["ome-zarr", "ome-tiff"]
 _ENDINGS: dict[Format, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
 _ZARR = (".ome.zarr", ".zarr.zip", ".zarr", ".ozx")
 _TIFF = (".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".lsm")
-_OTHER = (".npy",)
+_OTHER = (".npy", ".czi", ".nd2", ".lif")
 
 
 @dataclass(frozen=True)
