@@ -113,3 +113,25 @@ def test_the_list_needs_no_torch():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "False"
+
+
+def test_own_models_are_renamed_and_deleted_and_shipped_ones_stay(tiny_model, mine):
+    shutil.copytree(tiny_model, mine / "a")
+    shutil.copytree(tiny_model, mine / "b")
+    renamed = library.rename_model(library.find("a"), " cells ")
+    assert (renamed.name, own(library.list_models())) == ("cells", ["b", "cells"])
+    for name, words in (
+        ("b", "already"),
+        ("default", "already"),
+        ("x/y", "name of a folder"),
+        (" ", "name of"),
+    ):
+        with pytest.raises((FileExistsError, ValueError), match=words):
+            library.rename_model(renamed, name)
+    library.delete_model(library.find("b"))
+    assert own(library.list_models()) == ["cells"]
+    for change in (library.delete_model, lambda model: library.rename_model(model, "mine")):
+        for model in (library.find("default"), library.find(tiny_model)):
+            with pytest.raises(ValueError, match="it stays as it is"):
+                change(model)
+    assert library.find("default").folder.is_dir()

@@ -7,6 +7,7 @@ the user's that bears a shipped name is therefore found by its path only, which 
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,6 +100,37 @@ def find(model: str | Path = DEFAULT, digest: str | None = None) -> ListedModel:
             f"digest to take this one{_hint(wanted)}"
         )
     return found
+
+
+def rename_model(model: ListedModel, name: str) -> ListedModel:
+    """Give one of the user's models another name, which is that of its folder.
+
+    Raises:
+        FileExistsError: If there is a model or file of that name.
+        ValueError: If the model is not one of the user's, or no folder can have that name.
+    """
+    name = name.strip()
+    if name in ("", ".", "..") or any(letter in name for letter in '/\\:*?"<>|'):
+        raise ValueError(f'name: expected the name of a folder, found {name!r}; leave out / \\ : * ? " < > |')
+    target = _own(model).folder.with_name(name)
+    if target.exists() or _is_shipped(name):
+        raise FileExistsError(f"name: expected a new one, found that there is a {name!r} already")
+    model.folder.rename(target)
+    return find(target)
+
+
+def delete_model(model: ListedModel) -> None:
+    """Delete one of the user's models, with all that lies in its folder; a ValueError refuses any other."""
+    shutil.rmtree(_own(model).folder)
+
+
+def _own(model: ListedModel) -> ListedModel:
+    if model.where != "yours":
+        raise ValueError(
+            f"model: expected one in {models_folder()}, found {model.name}, which is "
+            f"{'shipped' if model.where == 'shipped' else 'elsewhere'}; it stays as it is"
+        )
+    return model
 
 
 def model_folder(model: str | Path = DEFAULT) -> Path:

@@ -27,6 +27,7 @@ from torch.optim import Adam
 
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.settings import PatchSettings
+from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.patch_codec import PATCH, PatchCodec
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
 from napari_rdpdenoise.train.loop import TrainProgress
@@ -111,6 +112,7 @@ class PatchTrainer:
         self.codec = PatchCodec(settings.kind, settings.latents, settings.width).to(device)
         named = list(self.codec.named_parameters())
         self._main = [p for n, p in named if not n.endswith("quantiles")]
+        keep_triton_out()
         self._optimizer = Adam(self._main, lr=settings.learning_rate)
         self._quantiles = Adam([p for n, p in named if n.endswith("quantiles")], lr=1e-4)
         self._windows = _windows(values.shape, settings.seed)

@@ -13,6 +13,7 @@ import torch
 
 from napari_rdpdenoise.codec.models import load_tensors, read_tensors
 from napari_rdpdenoise.files import atomic
+from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import TrainingData
@@ -75,6 +76,7 @@ class Trainer:
         Stages that an earlier run finished are skipped, an unfinished one goes on where it was; one after a
         stage that was prolonged since then begins anew.
         """
+        keep_triton_out()
         before = self._start
         for number in range(len(self.settings.stages)):
             self.loop = self._loop(number, before)

@@ -17,6 +17,7 @@ from napari_rdpdenoise.ui.finetune.words import KEPT, checked_words, done_words,
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
 from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CurvePlots
+from napari_rdpdenoise.ui.qt.boxes.models import ModelsBox, models_of
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
@@ -59,6 +60,7 @@ class FineTuneBox(Section):
         self._paused = False
         self._layer: str | None = None
         self._made: str | None = None  # folder of the better model
+        self._models: ModelsBox | None = None
         self._curves = Curves()
         self.form = FineTuneForm(viewer.layers, image, model, device)
         self.start = button("Start &training", "Check the images, then train in the background.")
@@ -97,9 +99,17 @@ class FineTuneBox(Section):
             self._layer = state.layer
             self.form.refresh()
 
+    def show_models(self, models: ModelsBox) -> None:
+        """Show the user's models below, and list them anew when there is a new one."""
+        self._models = models
+        self.layout().addWidget(models)
+        self.tuned.connect(lambda folder: models.refresh())
+
     def opened(self) -> None:
-        """Bring hints up to date."""
+        """Bring hints and models up to date."""
         self.form.refresh()
+        if self._models is not None:
+            self._models.refresh()
 
     def begin(self) -> None:
         """Start, or say what is missing."""
@@ -221,6 +231,7 @@ def section(window: NapariWindow) -> FineTuneBox:
     box = FineTuneBox(
         window.viewer, lambda: window.layer, lambda: session.state.model, lambda: session.state.base.device
     )
+    box.show_models(models_of(window))
     box.tuned.connect(window.tuned)
     box.used.connect(lambda folder: _use(window, folder))
     return box
