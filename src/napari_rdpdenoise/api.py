@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import ImageSource, open_image
@@ -23,11 +24,10 @@ _CLIPPED_SHARE = 1e-3  # of all values; fewer clipped ones are not worth a warni
 
 
 class Options(TypedDict, total=False):
-    """Further fields of ``RunSettings`` that ``denoise`` takes; described and checked there."""
+    """Fields of ``RunSettings`` that both calls take; described and checked there."""
 
     structure: Literal["auto", "none"]
     neighbours: Literal["auto", "none", "T", "Z"]
-    invalid: float | Literal["auto", "none"]
     hot_pixels: Literal["replace", "keep"]
     tile: int
     halo: int
@@ -38,10 +38,17 @@ class Options(TypedDict, total=False):
     seed: int
 
 
+class ArrayOptions(Options, total=False):
+    """Further fields of ``RunSettings`` that ``denoise`` takes; described and checked there."""
+
+    invalid: float | Literal["auto", "none"] | NDArray[Any]
+
+
 class FileOptions(Options, total=False):
     """Fields of ``RunSettings`` that ``denoise_file`` takes; described and checked there."""
 
     rate: float | Literal["auto"]
+    invalid: float | Literal["auto", "none"]
     realism: float
     axes: str | None
     device: Literal["auto", "cpu", "cuda", "mps"]
@@ -57,7 +64,7 @@ def denoise(
     axes: str | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     cache: LatentCache | None = None,
-    **options: Unpack[Options],
+    **options: Unpack[ArrayOptions],
 ) -> Any:
     """Denoise an array.
 
@@ -76,8 +83,9 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: Fields of ``RunSettings``: structure, neighbours, invalid, hot_pixels, tile, halo,
-            batch, dtype, channels, time and seed.
+        **options: Fields of ``RunSettings``: structure, neighbours, invalid, hot_pixels, tile, halo, batch,
+            dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that are not image, of
+            the image's shape or of that of its last axes; others are looked for then too.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -92,14 +100,17 @@ def denoise(
     Warns:
         UserWarning: if the noise could not be measured well, the result is doubtful, or values were clipped.
     """
-    settings = _settings(Options, model, options, rate=rate, realism=realism, axes=axes, device=device)
+    given = options.get("invalid")
+    mask = None if isinstance(given, float | int | str) else given
+    plain = options if mask is None else {**options, "invalid": "auto"}
+    settings = _settings(ArrayOptions, model, plain, rate=rate, realism=realism, axes=axes, device=device)
     # a model by name is loaded again where a block is computed, one in hand has to travel there
     codec = None if isinstance(model, str | Path) else model
     if isinstance(image, np.ndarray):
-        return _run(Job(image, None, settings), codec, cache).data
+        return _run(Job(image, None, settings, invalid=mask), codec, cache).data
     from napari_rdpdenoise.lazy import denoise_lazy
 
-    source = _open(image, axes)
+    source = _open(image, axes, mask)
     result: Any = denoise_lazy(source, settings, codec=codec, cache=cache)
     found = source.metadata.axes
     wanted = source.stored_axes if isinstance(source, ArraySource) and source is not image else found
@@ -153,7 +164,7 @@ def _settings(known: type, model: str | Path | Codec, options: Any, **given: Any
     """Settings of a call, from options that a TypedDict lists and from what has parameters of its own."""
     names = known.__annotations__
     if unknown := sorted(set(options) - set(names)):
-        call = "denoise" if known is Options else "denoise_file"
+        call = "denoise" if known is ArrayOptions else "denoise_file"
         raise TypeError(
             f"{call}: expected options among {', '.join(names)}, found {', '.join(unknown)}; "
             "files are written by denoise_file, the ending of whose output says the format"
@@ -162,7 +173,7 @@ def _settings(known: type, model: str | Path | Codec, options: Any, **given: Any
     return RunSettings(model=name, **given, **options)
 
 
-def _open(image: Any, axes: str | None) -> ImageSource:
+def _open(image: Any, axes: str | None, invalid: NDArray[Any] | None) -> ImageSource:
     if isinstance(image, str | Path):
         raise TypeError(
             f"image: expected an array, found the path {str(image)!r}; open it with open_image, "
@@ -176,8 +187,10 @@ def _open(image: Any, axes: str | None) -> ImageSource:
             raise ValueError(
                 f"image: expected a known shape, found {image.shape}; call compute_chunk_sizes() on it first"
             )
-        return ArraySource(ComputedArray(image), axes, identity=image.name)
-    return open_image(image, axes)
+        return ArraySource(ComputedArray(image), axes, identity=image.name, invalid=invalid)
+    if invalid is not None and not hasattr(image, "dtype"):
+        raise TypeError(f"invalid: expected a mask beside an array, found one beside {type(image).__name__}")
+    return open_image(image, axes) if invalid is None else ArraySource(image, axes, invalid=invalid)
 
 
 def _run(job: Job, codec: Codec | None, cache: LatentCache | None) -> Outcome:

@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter
 
 from napari_rdpdenoise.metrics import ResidualReport, check_residual, judge_residual
 from napari_rdpdenoise.noise import NoiseModel
+from tests.support.exposures import GAIN, OFFSET, READ, exposure, light, stored
 
 NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=5.0)
 
@@ -97,3 +98,27 @@ def test_refusals_name_what_was_found() -> None:
         check_residual(np.ones((2, 2)), np.ones((2, 3)), NOISE)
     with pytest.raises(ValueError, match=r"found shape \(4,\)"):
         check_residual(np.ones(4), np.ones(4), NOISE)
+
+
+@pytest.mark.parametrize("top", [400, 4095])
+def test_saturated_pixels_below_the_end_of_the_dtype_are_left_out(top):
+    counts, _ = exposure()
+    truth = OFFSET + GAIN * light()
+    clean, noisy = truth * top / 200, np.minimum(np.rint(counts * top / 200), top).astype(np.uint16)
+    scale = top / 200
+    noise = NoiseModel(GAIN * scale, OFFSET * scale, READ * scale)
+    report = check_residual(noisy, clean, noise)
+    assert report.pixels == (noisy < top).sum()
+
+
+@pytest.mark.parametrize("value", [0, 65535])
+def test_what_is_not_image_is_left_out(value):
+    counts, _ = exposure()
+    truth = OFFSET + GAIN * light()
+    noisy = stored(counts, "u2")
+    noisy[:50], noisy[90, 90] = value, 9000
+    result = np.where(noisy == value, value, truth)
+    for noise in (NoiseModel(GAIN, OFFSET, READ), None):
+        verdict = judge_residual(noisy, result, noise)
+        assert verdict.report.pixels == noisy.size - 50 * 160 - 1
+        assert verdict.report.noise_ratio == pytest.approx(1, abs=0.1)

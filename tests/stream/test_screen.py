@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dask.array as da
 import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_rdpdenoise import denoise
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.settings import RunSettings
@@ -89,6 +91,29 @@ def test_a_hot_pixel_has_no_reach(value, shipped):
     assert [text for text in report.messages if "left as found" in text]
 
 
+@pytest.mark.parametrize("kind", ["pixel", "group"])
+def test_nothing_bright_reaches_far(kind, shipped):
+    """A defect of any strength, anywhere: 8 px away it costs no more than noise does, a tenth of it at most.
+
+    A pixel's own noise already turns some of the codec's roundings around it over, so that no change is
+    smaller than about a thirtieth of the noise rms; a defect's strength must not show at all.
+    """
+    counts, sigma = exposure(seed=1)
+    settings = SETTINGS.replace(dtype="float32")
+    noise = float(sigma.min())
+    expected, _ = run(stored(counts, "u2"), settings, shipped)
+    for y, x in ((40, 50), (81, 127)):
+        shape = ((y == Y) & (x == X)) | ((kind == "group") & (y == Y) & (x + 1 == X))
+        far, results = ndimage.distance_transform_edt(~shape) >= 8, []
+        for strength in (3, 6, 20, 300, 10000):
+            spoilt = stored(np.clip(counts + strength * noise * shape, 0, 65535), "u2")
+            results.append(run(spoilt, settings, shipped)[0])
+            change = (np.abs(results[-1] - expected) / sigma)[far]
+            assert np.sqrt(np.mean(change**2)) < 0.05
+            assert change.max() < 0.5
+        assert all(np.array_equal(result, results[-1]) for result in results[2:])
+
+
 def test_tiles_agree(tiny_codec):
     counts, sigma = exposure(shape=(330, 300))
     y, x = np.mgrid[:330, :300]
@@ -154,3 +179,20 @@ def test_kept_pixels_are_put_into_any_number_type():
     assert block[0, 2] == -3
     assert np.isnan(block[0, 0])
     assert Kept(mask, values).at(np.s_[:, 1:2]) is None
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX", "YXS"])
+def test_masks_in_python(axes, tiny_codec):
+    counts, _ = exposure()
+    mask = np.hypot(Y - 80, X - 60) < 30
+    shape = {"YX": np.s_[:, :], "TYX": np.s_[None], "YXS": np.s_[..., None]}[axes]
+    image = stored(counts, "u2")[shape]
+    for given in (mask, mask[shape]) if axes != "YXS" else (mask[shape],):
+        result = denoise(image, model=tiny_codec, rate=0.6, axes=axes, structure="none", invalid=given)
+        assert np.array_equal(result[mask[shape]], image[mask[shape]])
+        assert (result != image).mean() > 0.3
+    options = {"model": tiny_codec, "rate": 0.6, "axes": axes, "structure": "none"}
+    lazy = denoise(da.from_array(image), **options, invalid=given)
+    assert np.array_equal(lazy.compute(), result)
+    with pytest.raises(ValueError, match="invalid: expected a mask of the array's shape"):
+        denoise(image, model=tiny_codec, axes=axes, invalid=mask[:9])

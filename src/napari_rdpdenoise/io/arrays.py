@@ -44,6 +44,15 @@ def open_npy(path: Path, axes: str | None = None) -> ArraySource:
     return ArraySource(array, axes, ImageMetadata(axes or "", name=path.stem), known)
 
 
+def _mask(invalid: Any, shape: tuple[int, ...]) -> np.ndarray:
+    mask = np.asarray(invalid)
+    if mask.shape != shape[len(shape) - mask.ndim :] or mask.ndim < 2:
+        raise ValueError(
+            f"invalid: expected a mask of the array's shape {shape} or of its last axes, found {mask.shape}"
+        )
+    return np.broadcast_to(mask != 0, shape)
+
+
 class ArraySource:
     """An array that can be sliced, as an ImageSource; only the slice asked for is read or computed.
 
@@ -53,9 +62,11 @@ class ArraySource:
             number of dimensions; 8-bit with a last axis of 3 or 4 is taken as colour (``YXS``, ``TYXS``).
         metadata: Scale, units and names where they are known; its axes are those as stored.
         identity: What tells this content from another; None to take it from the content.
+        invalid: Mask of pixels that are not image, of the array's shape or of that of its last axes; None for
+            none.
 
     Raises:
-        ValueError: If the axes do not fit, or the array is empty or 1-D.
+        ValueError: If the axes or the mask do not fit, or the array is empty or 1-D.
         TypeError: If the dtype is not supported.
     """
 
@@ -65,6 +76,7 @@ class ArraySource:
         axes: str | None = None,
         metadata: ImageMetadata | None = None,
         identity: str | None = None,
+        invalid: Any = None,
     ) -> None:
         self.dtype = check_dtype(array.dtype)
         shape = check_shape(array.shape)
@@ -82,6 +94,7 @@ class ArraySource:
         self.metadata = known.fitted(self._layout.axes, self.shape)
         self._array = array
         self._identity = identity
+        self._invalid = None if invalid is None else _mask(invalid, shape)
 
     @property
     def stored_axes(self) -> str:
@@ -95,6 +108,12 @@ class ArraySource:
             block = np.asarray(self._array[key])
         return np.ascontiguousarray(self._layout.orient(block), dtype=self.dtype)
 
+    def read_invalid(self, index: Index, y: slice, x: slice) -> np.ndarray | None:
+        """Pixels of a block that the user declares invalid, bool; None for none."""
+        if self._invalid is None:
+            return None
+        return self._layout.orient(self._invalid[self._layout.key(index, y, x)])
+
     def close(self) -> None:
         """Let go of the array."""
         self._array = None
@@ -107,6 +126,8 @@ class ArraySource:
             digest.update(str(self._identity or graph_name).encode())
         else:
             self._hash_content(digest)
+        if self._invalid is not None:
+            digest.update(np.packbits(self._invalid).tobytes())
         return digest.hexdigest()
 
     def _hash_content(self, digest: Any) -> None:

@@ -138,7 +138,11 @@ def said(message: str) -> Progress:
 def _open_source(job: Job, identity: str | None) -> Iterator[ImageSource]:
     """The input, closed at the end unless it came open."""
     if _is_array(job.input):
-        source: ImageSource = arrays.ArraySource(job.input, job.axes or None, job.metadata, identity)
+        source: ImageSource = arrays.ArraySource(
+            job.input, job.axes or None, job.metadata, identity, job.invalid
+        )
+    elif job.invalid is not None:
+        raise ValueError("invalid: expected no mask beside a file, found one; read the file into an array")
     else:
         source = _open_path(job)
     try:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.noise.saturation import saturation_level
 
 
 @dataclass(frozen=True)
@@ -37,10 +38,13 @@ class ResidualReport:
     pixels: int
 
 
-def check_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> ResidualReport:
+def check_residual(
+    noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel, invalid: NDArray[np.bool_] | None = None
+) -> ResidualReport:
     """Judge a denoised image or stack (..., Y, X) from its residual alone.
 
-    Both are raw counts of one channel, the noisy one in the camera's own dtype.
+    Both are raw counts of one channel, the noisy one in the camera's own dtype. Pixels that are ``invalid``
+    (of the same shape, None for none) or saturated are left out.
 
     Raises:
         ValueError: Shapes differ, fewer than two axes, or no pixel at all.
@@ -52,6 +56,11 @@ def check_residual(noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel) -> 
     usable = np.isfinite(y) & np.isfinite(x)
     if np.issubdtype(raw.dtype, np.integer):
         usable &= raw < np.iinfo(raw.dtype).max  # a saturated pixel's noise was cut off by the camera
+    if invalid is not None:
+        usable &= ~invalid
+    top = saturation_level([raw[usable]])
+    if top is not None:
+        usable &= raw < top
     z = (y - x) / np.sqrt(noise.variance(x))
     mean = float(y[usable].mean()) if usable.any() else 0.0
     return ResidualReport(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
+from napari_rdpdenoise.noise.fill_values import find_fill_values
+from napari_rdpdenoise.noise.invalid import InvalidRule, screen, screen_sample
 
 RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
 CORRELATED = 0.05
@@ -65,10 +67,23 @@ def judge_residual(
     if done is not None:
         _same_shape("done", done, noisy)
         result = np.where(done, result, np.nan)  # the report leaves out what is not a number
-    if noise is None:
-        noise = estimate_noise(list(noisy.reshape(-1, *noisy.shape[-2:])))
-    report = check_residual(noisy, result, noise)
+    if noisy.ndim < 2 or noisy.size == 0:
+        raise ValueError(f"noisy must be an image with axes (..., Y, X), found shape {noisy.shape}")
+    noise, invalid = _screened(noisy, noise)
+    report = check_residual(noisy, result, noise, invalid)
     return Verdict(report, (_removed(report), _white(report), _structure(report), _mean(report)))
+
+
+def _screened(noisy: NDArray[Any], noise: NoiseModel | None) -> tuple[NoiseModel, NDArray[np.bool_]]:
+    """Noise of an image or stack, measured where it is not given, and what of it is not image."""
+    planes = list(noisy.reshape(-1, *noisy.shape[-2:]))
+    if noise is None:
+        rule, found = screen_sample(planes)
+        noise = rule.noise or estimate_noise(planes)
+    else:
+        rule = InvalidRule(find_fill_values(planes), noise)
+        found = [screen(plane, rule) for plane in planes]
+    return noise, np.array([np.ma.getmaskarray(part.masked) for part in found]).reshape(noisy.shape)
 
 
 def _removed(report: ResidualReport) -> Check:

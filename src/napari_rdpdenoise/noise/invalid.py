@@ -74,7 +74,7 @@ class Screened(NamedTuple):
     @property
     def masked(self) -> np.ma.MaskedArray[Any, Any]:
         """The filled plane, masked where it is not image."""
-        return np.ma.masked_array(self.filled, self.invalid if self.invalid is not None else np.ma.nomask)
+        return np.ma.masked_array(self.filled, _mask_of(self.invalid))
 
 
 def screen(
@@ -153,11 +153,19 @@ def screen_sample(
     sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
         before = _defects(sample)
-        rule = InvalidRule(values, estimate_noise([part.masked for part in sample]))
+        # defects stay in, filled: the few do not disturb the estimate, and holes would
+        image: list[NDArray[Any]] = [
+            np.ma.masked_array(part.filled, _mask_of(part.regions)) for part in sample
+        ]
+        rule = InvalidRule(values, estimate_noise(image))
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
         if _defects(sample) == before:
             break
     return replace(rule, saturation=saturation_level([part.masked for part in sample])), sample
+
+
+def _mask_of(places: NDArray[np.bool_] | None) -> Any:
+    return np.ma.nomask if places is None else places
 
 
 def _defects(sample: Sequence[Screened]) -> int:
