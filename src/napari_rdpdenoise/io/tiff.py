@@ -13,7 +13,6 @@ import hashlib
 import html
 import math
 import re
-import struct
 import warnings
 import weakref
 from dataclasses import replace
@@ -166,7 +165,9 @@ def open_tiff(path: Path) -> Any:
         raise FileNotFoundError(f"image: expected a TIFF file, found none at {path}")
     try:
         return tifffile.TiffFile(path)
-    except (tifffile.TiffFileError, struct.error) as error:
+    except OSError:
+        raise
+    except Exception as error:  # of a damaged file nearly any kind
         raise ValueError(
             f"image: expected a whole TIFF file, found {path.name} of {path.stat().st_size} bytes: {error}; "
             "it may have been cut off: copy or export it again"
@@ -175,7 +176,7 @@ def open_tiff(path: Path) -> Any:
 
 def tiff_images(path: Path) -> list[ImageInfo]:
     """What images there are in a TIFF file; raises as `TiffSource` does."""
-    with open_tiff(path) as tif:
+    with open_tiff(path) as tif, opening(path.name, "a TIFF image"):
         return [image.info for image in images_in(tif, path)]
 
 
