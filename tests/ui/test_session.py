@@ -39,10 +39,18 @@ class FakeWindow:
 
     def view(self):
         subject = self.session.view.subject
-        shape = subject.data.shape
+        axes, shape = subject.axes, subject.data.shape
+        colours = shape[-1] if subject.rgb else 0
+        if colours:
+            axes, shape = axes[:-1], shape[:-1]
         corners = self.corners or ((0,) * len(shape), tuple(n - 1 for n in shape))
         return LayerView(
-            subject.axes, shape, (len(shape) - 2, len(shape) - 1), self.point[: len(shape)], corners
+            axes,
+            shape,
+            (len(shape) - 2, len(shape) - 1),
+            self.point[: len(shape)],
+            corners,
+            colours=colours,
         )
 
     def show_canvas(self, canvas):
@@ -113,6 +121,21 @@ def test_a_chosen_layer_is_previewed_as_a_run_would_denoise_it(make_session, mov
     np.testing.assert_allclose(window.canvas[0], whole[0], atol=1e-3 * float(np.ptp(whole)))
     assert session.state.preview_line == ""
     assert "bits/pixel" in session.state.outcome
+
+
+def test_colours_are_previewed_as_a_run_would_denoise_them(make_session, movie, run, tiny_realism_codec):
+    session, window = make_session()
+    photo = np.moveaxis(np.clip(movie() - 60, 0, 255).astype(np.uint8), 0, -1)
+    session.choose(subject(photo, axes="YXS"))
+    for realism in (0.0, 0.5):
+        session.realism = realism
+        window.work(done(session))
+        settings = session.state.settings().replace(axes="YXS")
+        whole, _ = run(photo, settings, tiny_realism_codec, axes="YXS")
+        expected = np.moveaxis(whole, 0, -1) if whole.shape != photo.shape else whole
+        assert window.canvas.dtype == np.uint8
+        found = np.asarray(window.canvas[...])
+        assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1, "rounding"
 
 
 def test_realism_is_blended_without_the_encoder(make_session, movie, tiny_realism_codec):

@@ -112,7 +112,6 @@ def test_too_large_a_view_is_cut_to_its_middle_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"rgb": True}, "colour"),
         ({"displayed": (0, 1, 2)}, "3-D"),
         ({"displayed": (0, 2)}, "shows the axes T and X, expected Y and X"),
         ({"point": (5.0, 0, 0)}, "slider of axis T stands outside"),
@@ -150,3 +149,12 @@ def test_neither_torch_nor_qt_is_loaded_by_importing(module) -> None:
     code = f"import sys, napari_rdpdenoise.ui.{module}; print(sorted({{'torch', 'qtpy'}} & set(sys.modules)))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_of_colours_each_is_wished_for_tile_by_tile() -> None:
+    view = LayerView("TYX", (3, 700, 900), (1, 2), (1, 0, 0), ((0, 0, 0), (2, 699, 899)))
+    plain, colours = look_at(view, 256, 64), look_at(replace(view, colours=3), 256, 64)
+    assert colours.visible == 3 * plain.visible
+    for number, wish in enumerate(plain.wishes):
+        for colour, found in enumerate(colours.wishes[3 * number : 3 * number + 3]):
+            assert (found.index, found.channel, found.tile) == ((1, colour), colour, wish.tile)

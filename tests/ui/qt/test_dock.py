@@ -363,7 +363,10 @@ def test_colour_layers_and_no_layer(open_dock, qtbot):
     viewer.add_image(np.zeros((20, 30, 3), np.uint8), name="colour", rgb=True)
     viewer.add_points([[1, 2]])
     assert dock.session.state.layer == "colour"
-    assert "colour" in dock.sections["verdict"].line.text()
+    qtbot.waitUntil(lambda: dock.session.state.shown == dock.session.state.wished == 3, timeout=20000)
+    assert dock.preview_layer.rgb
+    dock.sections["view"].choose(View.SPLIT)
+    assert viewer.layers["colour split"].visible
     dock.sections["run"].denoise.click()
     qtbot.waitUntil(lambda: "colour denoised" in images(viewer))
     assert viewer.layers["colour denoised"].rgb

@@ -144,26 +144,30 @@ class PreviewEngine:
         self._drop_pairs(layer)
         self._do_soon(lambda: self._forget(layer))  # once more, after the tile in work
 
-    def blend_view(self, realism: float, out: NDArray[Any]) -> tuple[Tile, ...]:
-        """Write the blend of all decoded tiles of the plane in view, and return them; calls no network.
+    def blend_view(
+        self, realism: float, out: NDArray[Any], index: tuple[int, ...] | None = None
+    ) -> tuple[Tile, ...]:
+        """Write the blend of all decoded tiles of a plane in view, and return them; calls no network.
 
         Args:
             realism: Realism, 0 to 1.
             out: Whole plane (height, width), float32 for speed, or any supported dtype.
+            index: Plane, as `Wish` has it; None for the first one that is wished for.
 
         Raises:
             DecoderMissing: If ``realism`` is above 0 with a model without a realism decoder.
         """
-        held = self.held_view()
+        held = self.held_view(index)
         self._blender.blend(held, realism, out)
         return tuple(tile for tile, _ in held)
 
-    def held_view(self) -> list[tuple[Tile, Pair]]:
-        """Decoded tiles of the plane in view."""
+    def held_view(self, index: tuple[int, ...] | None = None) -> list[tuple[Tile, Pair]]:
+        """Decoded tiles of a plane in view, by its index; None for the first one that is wished for."""
         target = self._target
         if target is None or not target.view.wishes:
             return []
-        return self._pairs.of_plane(target.view.series.key, target.view.wishes[0].index)
+        wanted = target.view.wishes[0].index if index is None else index
+        return self._pairs.of_plane(target.view.series.key, wanted)
 
     def blend_tile(self, ready: TileReady, realism: float, out: NDArray[Any]) -> None:
         """Write the blend of one reported tile into its plane, as `blend_view` does for all."""

@@ -236,11 +236,12 @@ class Preview:
         canvas = self.canvas
         if canvas is None or not self._sight.wishes:
             return
-        index, held = self._sight.wishes[0].index, self._engine.held_view()
-        self._engine.blend_view(self._alpha(held), canvas.plane(index))
         canvas.restart()
-        if self._aimed is not None:  # else they are of a rate that is to be replaced
-            canvas.mark(index, [tile for tile, pair in held if not pair.provisional])
+        for index in dict.fromkeys(wish.index for wish in self._sight.wishes):  # of colours several
+            held = self._engine.held_view(index)
+            self._engine.blend_view(self._alpha(held), canvas.plane(index), index)
+            if self._aimed is not None:  # else they are of a rate that is to be replaced
+                canvas.mark(index, [tile for tile, pair in held if not pair.provisional])
         self._window.refresh()
 
     def _alpha(self, held: Sequence[tuple[Any, Pair]]) -> float:
@@ -254,7 +255,8 @@ class Preview:
             if note := why_no_canvas(subject):
                 self._store.edit(preview_note=note)
             else:
-                self.canvas = Canvas(subject.data, subject.axes, "float32")
+                # colours are drawn as they are, so their type has to stay
+                self.canvas = Canvas(subject.data, subject.axes, None if subject.rgb else "float32")
         self._window.show_canvas(self.canvas)
 
     def _series_key(self) -> SeriesKey:

@@ -31,15 +31,14 @@ class LayerView:
     """What a viewer shows of an image layer.
 
     Attributes:
-        axes: One upper-case letter per axis of the layer, in its order, such as "TYX"; with rgb without the
-            colour axis.
+        axes: One upper-case letter per axis of the layer, in its order, such as "TYX"; none for colours.
         shape: Shape of the layer's full resolution, in that order, pixels.
         displayed: Positions of the displayed axes in ``axes``, two or three.
         point: Position of the sliders, per axis, pixels of the full resolution; ignored at displayed axes.
         corners: First and last pixel in view, per axis, as napari's ``Layer.corner_pixels``: pixels of the
             level that is shown; ignored at axes that are not displayed.
         level_scale: Full-resolution pixels per pixel of the level shown, per axis; None for 1.
-        rgb: Whether a last axis, not in ``axes``, holds colours.
+        colours: Number of colours on a last axis, not in ``axes``, opacity not counted; 0 for no such axis.
     """
 
     axes: str
@@ -48,7 +47,7 @@ class LayerView:
     point: tuple[float, ...]
     corners: tuple[Sequence[float], Sequence[float]]
     level_scale: tuple[float, ...] | None = None
-    rgb: bool = False
+    colours: int = 0
 
     @property
     def plane(self) -> tuple[int, int]:
@@ -115,6 +114,9 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
         near = [t for t in tiles if _meets(t, *wide) and not _meets(t, rows, columns)]
         chosen = visible + order_tiles(near, centre)
     index = tuple(_position(view, axis) for axis in _leading(view.axes))
+    if view.colours:  # each is a channel, and a tile is there when all of its colours are
+        wishes = tuple(Wish((*index, colour), colour, t) for t in chosen for colour in range(view.colours))
+        return Sight(wishes, len(visible) * view.colours, note)
     number = channel_axis("".join(view.axes[axis] for axis in _leading(view.axes)))
     channel = 0 if number is None else index[number]
     return Sight(tuple(Wish(index, channel, t) for t in chosen), len(visible), note)
@@ -122,8 +124,6 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
 
 def _refusal(view: LayerView) -> str | None:
     """Why the view cannot be previewed, or None."""
-    if view.rgb:
-        return "No preview of colour (RGB) layers: split the layer into its channels to preview one."
     if not {"Y", "X"} <= set(view.axes) or len(view.axes) != len(view.shape):
         return f"No preview: the layer needs one letter per axis with Y and X, found {view.axes!r}."
     if 0 in view.shape:

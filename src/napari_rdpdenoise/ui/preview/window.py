@@ -89,8 +89,6 @@ class Window(Protocol):
 
 def why_no_canvas(subject: Subject) -> str | None:
     """Why there can be no preview layer of a subject, in words; None where there can be one."""
-    if subject.rgb:
-        return "No preview of colour (RGB) layers; they can be denoised as a whole."
     height, width = (subject.data.shape[subject.axes.index(letter)] for letter in "YX")
     if height * width > _LARGEST_PLANE:
         return (

@@ -82,7 +82,8 @@ def view_of(viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napa
     scale = tuple(float(f) for f in seen.downsample_factors[level]) if level else None
     point = tuple(float(v) for v in layer.world_to_data(dims.point))
     axes = subject.axes.removesuffix("S")
-    return LayerView(axes, shape, displayed, point, (corners[0], corners[1]), scale, layer.rgb)
+    colours = min(3, subject.data.shape[-1]) if layer.rgb else 0
+    return LayerView(axes, shape, displayed, point, (corners[0], corners[1]), scale, colours)
 
 
 def _corners(layer: napari.layers.Image, displayed: tuple[int, ...]) -> Any:

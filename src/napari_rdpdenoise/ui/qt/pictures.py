@@ -57,8 +57,8 @@ class Pictures:
         result = family.result
         if family.view not in PICTURES or result is None:
             return
-        if family.noisy.rgb:
-            raise ValueError("layer: expected one intensity per pixel, found colours (RGB); compare by Noisy")
+        if family.noisy.rgb and family.view is not View.SPLIT:
+            raise ValueError("layer: expected one intensity per pixel, found colours (RGB); compare by Split")
         layer = family.picture(family.view)
         data = None if layer is None else layer.data
         make = {View.SPLIT: self._split, View.REMOVED: self._removed, View.TEXTURE: self._texture}
@@ -78,7 +78,7 @@ class Pictures:
         return Image(
             data,
             name=f"{noisy.name} {_SUFFIX[view]}",
-            rgb=False,
+            rgb=noisy.rgb,
             multiscale=False,
             projection_mode="none",
             metadata={OURS: {"role": _ROLE[view]}},
