@@ -9,7 +9,8 @@ share
 
 of it goes back: the empirical Wiener filter. It is mixed in raw counts, ``(1 - w) decode + w input``, so
 that a pixel with ``w = 1`` is exactly what it was. Where what looks like noise may be the sample itself, the
-noise model's ``doubt`` is the least share; where neighbouring pixels share their noise, the only one.
+noise model's ``doubt`` is the share of the rest, ``w + (1 - w) doubt``; where neighbouring pixels share their
+noise, only that.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def structure_share(
     if noise.doubt == 1 or shares_noise(noise):
         share = np.full(raw.shape, noise.doubt, np.float32)
     else:
-        share = np.maximum(_excess_share(raw, decoded, noise, usable), np.float32(noise.doubt))
+        share = 1 - (1 - _excess_share(raw, decoded, noise, usable)) * np.float32(1 - noise.doubt)
     if usable is not None:
         share[~usable] = 0
     return share

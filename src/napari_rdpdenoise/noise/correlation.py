@@ -5,7 +5,7 @@ same filter looks at the stabilised image, at its 2x2 and at its 4x4 means, each
 gives 1. The flattest blocks of the image (the lowest tenth) tell the noise apart from structure. Noise that
 went through a Gaussian blur has a known relation between the three scales; structure rises faster with scale,
 and is left alone. So is fine texture: noise is much the same in all blocks, and in the flattest of them its
-patches have no direction that stands out (see `spectrum`).
+patches have no direction that stands out (see `spectrum`), or none that comes near the whole image's.
 """
 
 from __future__ import annotations
@@ -30,8 +30,9 @@ _STRUCTURE = 2.0  # times the ratio at scale 4 that blurred noise would have: fr
 _STRONGEST = 30.0  # largest factor on the variance that is believed
 _FLATTEST = 0.2  # share of the blocks whose patches are judged
 _SLOPE = 1.06  # of their spectrum; below it they are white
-_UNEVEN = (0.65, 0.78)  # lowest tenth over median at scale 2: texture below, noise above
-_COHERENT = 4.0  # most coherent direction over the fifth: in between, texture above
+_UNEVEN = (0.5, 0.78)  # lowest tenth of the blocks over their median at scale 2: texture below, noise above
+_COHERENT = 4.0  # first over fifth direction of the flattest blocks: in between, noise below
+_EVERYWHERE = 2.15  # the same of all blocks, over that of the flattest: and noise above
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,16 @@ def _is_noise(stabilized: list[NDArray[np.float64]], alive: NDArray[np.bool_], e
     order = np.argsort(blocks.var((1, 2)))
     flattest = blocks[order[: max(2, int(_FLATTEST * len(blocks)))]]
     spectrum = patch_spectrum(flattest)
-    coherent = spectrum[-1] / spectrum[-PATCH] > _COHERENT
-    texture = evenness < _UNEVEN[0] or (coherent and evenness < _UNEVEN[1])
-    return slope(spectrum, len(flattest)) > _SLOPE and not texture
+    if slope(spectrum, len(flattest)) <= _SLOPE or evenness < _UNEVEN[0]:
+        return False
+    coherence = _coherence(spectrum)
+    if evenness > _UNEVEN[1] or coherence < _COHERENT:
+        return True
+    return _coherence(patch_spectrum(blocks)) > _EVERYWHERE * coherence
+
+
+def _coherence(spectrum: NDArray[np.float64]) -> float:
+    return float(spectrum[-1] / spectrum[-PATCH])
 
 
 def _energies(t: NDArray[np.float64]) -> list[NDArray]:
