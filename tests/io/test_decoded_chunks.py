@@ -17,7 +17,9 @@ from napari_rdpdenoise.io.decoded_chunks import DecodedChunks
 
 
 def write(path, array, chunks, **options):
-    zarr.create_array(path, data=array, chunks=chunks, dimension_names=("t", "y", "x"), **options)
+    options |= {"shape": array.shape, "dtype": array.dtype, "chunks": chunks}
+    made = zarr.create_array(path, dimension_names=("t", "y", "x"), **options)
+    made[...] = array  # with data=array, zarr 3.1.0 lets chunks of one shard overwrite each other
     return path
 
 

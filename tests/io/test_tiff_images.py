@@ -199,6 +199,23 @@ class TestCutOff:
         with pytest.raises(ValueError, match=r"a\.tif cut off in the first one \(plane 0\).* byte 900"):
             open_image(cut(path, 900))
 
+    @pytest.mark.parametrize("axes", ["TYX", "TZYX"])
+    def test_a_damaged_plane_is_refused_by_name_plane_and_byte(self, tmp_path, axes, image):
+        path = tmp_path / "a.ome.tif"
+        array = image((2, 3, 40, 50) if axes == "TZYX" else (6, 40, 50))
+        tifffile.imwrite(path, array, compression="zlib", metadata={"axes": axes}, photometric="minisblack")
+        with tifffile.TiffFile(path) as tif:
+            start = tif.pages[4].dataoffsets[0]
+        data = bytearray(path.read_bytes())
+        data[start : start + 40] = bytes(40)
+        path.write_bytes(data)
+        source, index = open_image(path), (1, 1) if axes == "TZYX" else (4,)
+        with pytest.raises(
+            ValueError, match=rf"plane \({index[0]},.*\) of a\.ome\.tif \(from byte {start} on\)"
+        ):
+            source.read(index, slice(0, 40), slice(0, 50))
+        source.read((0,) * len(index), slice(0, 40), slice(0, 50))
+
     @pytest.mark.parametrize("size", [4, 8, 100])
     def test_a_file_without_a_directory_is_refused_by_name(self, tmp_path, size, image):
         path = tmp_path / "a.tif"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -84,8 +84,8 @@ def check_plain(path: Path) -> int:
 
 
 @contextmanager
-def reading(name: str, index: Index) -> Iterator[None]:
-    """Name file and plane where one cannot be read.
+def reading(name: str, index: Index, place: Callable[[], str] = str) -> Iterator[None]:
+    """Name file and plane where one cannot be read, and the words for its ``place`` in the file.
 
     Raises:
         OSError: If the disk cannot be read.
@@ -97,12 +97,12 @@ def reading(name: str, index: Index) -> Iterator[None]:
         raise
     except OSError as error:
         raise OSError(
-            f"image: plane {index} of {name} cannot be read ({_why(error)}); check the disk"
+            f"image: plane {index} of {name}{place()} cannot be read ({_why(error)}); check the disk"
         ) from error
     except Exception as error:
         raise ValueError(
-            f"image: expected to read plane {index} of {name}, found it damaged ({_why(error)}); copy or "
-            "export it again"
+            f"image: expected to read plane {index} of {name}{place()}, found it damaged ({_why(error)}); "
+            "copy or export it again"
         ) from error
 
 

@@ -32,7 +32,7 @@ from napari_rdpdenoise.io.source import (
     check_dtype,
     check_shape,
 )
-from napari_rdpdenoise.io.tiff_images import TiffImage, images_in
+from napari_rdpdenoise.io.tiff_images import TiffImage, images_in, leading_count
 
 UNKNOWN_AXES = "QI"
 """Letters tifffile gives to dimensions without a meaning: other, sequence."""
@@ -117,7 +117,7 @@ class TiffSource:
             key = [key[position] for position in self._kept]
         for position, chosen in self._image.fixed:
             key.insert(position, chosen)
-        with reading(self._path.name, index):
+        with reading(self._path.name, index, lambda: self._place_of(tuple(key))):
             if self._run_offset is None:
                 block = np.asarray(self._array[tuple(key)])
             else:
@@ -125,6 +125,19 @@ class TiffSource:
                 mapped = np.memmap(self._path, self._stored_dtype, "r", self._run_offset, self._run_shape)
                 block = np.array(mapped[tuple(key)])
         return np.ascontiguousarray(self._layout.orient(block), dtype=self.dtype)
+
+    def _place_of(self, key: tuple[int | slice, ...]) -> str:
+        """Where the data of a plane begin in the file, in words; empty where it is not known."""
+        sizes = self._image.series.get_shape(True)
+        count = leading_count(self._image.series)
+        index = [part for part in key[: count or 0] if isinstance(part, int)]
+        try:
+            if count is None or len(index) != count:
+                return ""
+            page = self._image.series[int(np.ravel_multi_index(index, sizes[:count])) if count else 0]
+            return f" (from byte {min(page.dataoffsets)} on)"
+        except (AttributeError, IndexError, ValueError):
+            return ""
 
     def close(self) -> None:
         """Close the file and its siblings."""

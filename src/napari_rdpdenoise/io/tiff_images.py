@@ -240,7 +240,7 @@ def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
         ValueError: If not one plane is there.
     """
     sizes = image.series.get_shape(True)
-    leading = _leading(image.series)
+    leading = leading_count(image.series)
     if leading is None:
         return image
     present = _present_pages(image.series, path)
@@ -279,7 +279,7 @@ def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
     return replace(image, notes=tuple(notes))
 
 
-def _leading(series: Any) -> int | None:
+def leading_count(series: Any) -> int | None:
     """Number of dimensions that count pages; None where pages are no whole steps of dimensions."""
     sizes, planes = series.get_shape(True), _declared_pages(series)
     return next((d for d in range(len(sizes) + 1) if math.prod(sizes[:d]) == planes), None)
