@@ -8,7 +8,7 @@ import pytest
 import zarr
 
 from napari_rdpdenoise import LatentCache, RunSettings, denoise, denoise_file, open_image
-from napari_rdpdenoise.api import FileOptions, Options
+from napari_rdpdenoise.api import ArrayOptions, FileOptions
 from napari_rdpdenoise.jobs.record import read_job
 
 # Test images are too small and too random for a good noise estimate, and that is told.
@@ -163,7 +163,7 @@ def test_dask_of_unknown_shape_is_refused(tiny_codec):
 def test_options_are_the_remaining_fields_of_the_settings():
     named = {"model", "rate", "realism", "axes", "device"}
     files = {"overwrite", "output_format"}
-    assert set(typing.get_type_hints(Options)) == set(RunSettings.model_fields) - named - files
+    assert set(typing.get_type_hints(ArrayOptions)) == set(RunSettings.model_fields) - named - files
 
 
 class TestFile:

@@ -57,3 +57,23 @@ def test_a_ramp_comes_back_exactly_between_the_centres_of_the_blocks(shape):
     if min(shape) > GRID:
         assert inside.any()
     np.testing.assert_allclose(corrected[inside], ramp[inside], atol=1e-3)
+
+
+def test_one_thing_that_was_decoded_wrongly_is_not_spread():
+    """Its block misses far more than the blocks around it, and than noise; all others are corrected."""
+    image = np.random.default_rng(0).normal(100, 1, (256, 320)).astype(np.float32)
+    missing, noise = np.full((4, 5), 0.3), np.full((4, 5), 5.0)
+    for amount in (-500.0, 30.0, 1e6):
+        missing[1, 2] = amount
+        change = correct_means(image, block_means(image) + missing, noise) - image
+        assert np.abs(change).max() <= 3 + 1e-3  # ten times what is missing around
+        assert change[200:, :64] == pytest.approx(0.3, abs=1e-3)
+
+
+def test_large_differences_are_believed_where_all_blocks_have_them():
+    image = np.zeros((256, 320), np.float32)
+    wanted = np.random.default_rng(0).uniform(60, 100, (4, 5))
+    expected = correct_means(image, wanted)
+    assert np.array_equal(correct_means(image, wanted, np.full((4, 5), 0.1)), expected)
+    one = correct_means(image[:64, :64], wanted[:1, :1], np.full((1, 1), 0.1))
+    assert one == pytest.approx(wanted[0, 0], rel=1e-6)

@@ -308,7 +308,7 @@ def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
     height, width = latents.shape
     counts = latents.normalization.inverse(u[:height, :width])
     means = latents.normalization.inverse(latents.means * MEAN_STEP)
-    return correct_means(counts, means)
+    return correct_means(counts, means, np.sqrt(latents.normalization.noise.variance(means)))
 
 
 def _check_latents(latents: Sequence[Latents], kinds: tuple[str, ...], expected: tuple[int, ...]) -> None:

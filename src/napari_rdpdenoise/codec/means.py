@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.tiles import GRID
 
+_OF_NOISE = 0.1  # standard deviations that a block may miss, whatever those around it do
+_OF_AROUND = 10.0  # times what is missing around it
+
 
 def block_means(image: NDArray[Any]) -> NDArray[np.float64]:
     """Means of the blocks of a 2-D image from its origin; blocks at the far edges may be smaller."""
@@ -25,11 +28,37 @@ def block_means(image: NDArray[Any]) -> NDArray[np.float64]:
     return sums / (heights[:, None] * widths[None, :])
 
 
-def correct_means(image: NDArray[np.float32], means: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Add to ``image`` the interpolated difference between ``means`` and its own block means, counts."""
+def correct_means(
+    image: NDArray[np.float32], means: NDArray[np.floating], noise: NDArray[np.floating] | None = None
+) -> NDArray[np.float32]:
+    """Add to ``image`` the interpolated difference between ``means`` and its own block means.
+
+    What a block misses is usually a few hundredths of the noise, about as much as its neighbours. Where it is
+    far more, a decoder got one bright thing wrong, and that is not spread over the block.
+
+    Args:
+        image: Decoded image, counts, 2-D.
+        means: Means of its blocks, counts, as `block_means` gives them.
+        noise: Noise standard deviation of a pixel in each block, counts; None to believe all differences.
+
+    Returns:
+        Counts, float32, of the image's shape.
+    """
     missing = means - block_means(image)
+    if noise is not None and min(missing.shape) > 1:
+        missing = _believed(missing, noise)
     rows, columns = (_interpolation(n, m) for n, m in zip(image.shape, missing.shape, strict=True))
     return image + rows @ missing.astype(np.float32) @ columns.T
+
+
+def _believed(missing: NDArray[np.float64], noise: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Differences, those that are far beyond both the noise and the blocks around cut to a limit."""
+    padded = np.pad(np.abs(missing), 1, constant_values=np.nan)
+    rows, columns = missing.shape
+    steps = [(y, x) for y in range(3) for x in range(3) if (y, x) != (1, 1)]
+    around = np.nanmedian([padded[y : y + rows, x : x + columns] for y, x in steps], axis=0)
+    limit = np.maximum(_OF_NOISE * noise, _OF_AROUND * around)
+    return np.clip(missing, -limit, limit)
 
 
 def _interpolation(length: int, blocks: int) -> NDArray[np.float32]:

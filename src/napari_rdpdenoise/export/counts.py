@@ -133,7 +133,10 @@ class Means(nn.Module):
 
     @torch.jit.export
     def put_back(self, image: Tensor, means: Tensor) -> Tensor:
-        """The image (counts, float32) with the interpolated difference to ``means`` (counts) added."""
+        """The image (counts, float32) with the interpolated difference to ``means`` (counts) added.
+
+        Without the limit that the codec puts on a block that misses far more than those around it.
+        """
         missing = (means - self.of(image)).float()
         rows, columns = self.weights(image.shape[0]), self.weights(image.shape[1])
         return image + rows @ missing @ columns.t()
