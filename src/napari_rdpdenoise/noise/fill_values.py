@@ -38,6 +38,7 @@ _SIDES = 0.02  # least share of ring 1 on either side of a value amid the noise
 _BETWEEN, _OFTEN = 0.85, 0.1  # of the way to the image, and share of ring 1 nearer than that, if mixed
 _FLAT_ELSEWHERE = 0.2  # share of 3x3 constant places beside the value from which constancy means nothing
 _APART = 5.0  # noise standard deviations to the rest of the sample, where no edge is in it
+_MOST = 4  # values that a series has for what is not image
 _LEFT = 256  # px of image that must remain
 _EIGHT = np.ones((3, 3), bool)
 _AWAY = 4  # rings
@@ -69,6 +70,8 @@ def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
     """
     looked_at = [_Window(np.asarray(w)) for w in windows if min(w.shape) > 2 * _AWAY]
     suspects = [value for value in _candidates([w.plane for w in looked_at]) if _is_suspect(looked_at, value)]
+    if len(suspects) > _MOST:  # an image of few levels, as after strong lossy compression
+        return ()
     found = [_judge(looked_at, [v for v in suspects if v != value], value) for value in sorted(suspects)]
     return tuple(fill for fill in found if fill is not None)
 

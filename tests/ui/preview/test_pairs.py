@@ -17,7 +17,7 @@ TILES = plan_tiles(PLANE, 64, 0)
 def pair(shape=(4, 5), seed=0, **more) -> Pair:
     fidelity, realism = np.random.default_rng(seed).normal(300, 200, (2, *shape)).astype(np.float32)
     decoded = Decoded({"fidelity": fidelity, "realism": realism})
-    return Pair(**{"decoded": decoded, "missing": None, "bpp": 0.3, **more})
+    return Pair(**{"decoded": decoded, "kept": None, "bpp": 0.3, **more})
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16", "float64", "uint8", "uint16", "int32"])
