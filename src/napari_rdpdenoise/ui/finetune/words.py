@@ -24,17 +24,17 @@ __all__ = [
 
 KINDS: dict[Kind, tuple[str, str]] = {
     "unpaired": (
-        "Clean images of other places",
+        "clean images",
         "Learns the texture of clean images of the same kind of specimen, taken anywhere else. Realism 1 "
         "changes, realism 0 stays as it is.",
     ),
     "pairs": (
-        "Pairs of the same places",
+        "pairs of images",
         "Learns from a clean or a second noisy image of every noisy one. Registration and intensities are "
         "checked.",
     ),
     "zeroshot": (
-        "The noisy images alone",
+        "these alone",
         "Learns the structures of the noisy images themselves. The new model has no realism decoder.",
     ),
 }

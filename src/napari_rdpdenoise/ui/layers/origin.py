@@ -42,7 +42,7 @@ def find_origin(path: str | None, data: Any, channel: int | None = None) -> Orig
         data: Array of full resolution; a few small patches of it are read.
         channel: Channel of the file that the array is said to be; None for all of it.
     """
-    if path is None:
+    if path is None or "://" in path:  # a server may not answer, and the viewer waits for this
         return None
     try:
         source = open_image(path)

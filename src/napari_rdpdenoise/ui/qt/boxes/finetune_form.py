@@ -20,8 +20,8 @@ from napari_rdpdenoise.ui.qt.parts.layer_choice import stack_of
 
 __all__ = ["FineTuneForm"]
 
-_ABOVE = "The image above"
-_NONE = "Choose a layer or folder"
+_ABOVE = "image above"
+_NONE = "choose"
 _BUDGETS = {"minutes": 30, "steps": 1000}
 _OTHERS: dict[Kind, tuple[str, str]] = {
     "unpaired": (
@@ -166,13 +166,13 @@ class FineTuneForm(QWidget):
         self._others_title, self._partner_title = QLabel("References"), QLabel("Partners are")
         form = QFormLayout()
         form.setContentsMargins(0, 0, 0, 0)
-        form.addRow("Learn from", self.kind)
-        form.addRow(self.about)
-        form.addRow("Noisy", self.noisy)
+        form.addRow("1  Noisy", self.noisy)
+        form.addRow("2  Learn from", self.kind)
         form.addRow(self._others_title, self.others)
         form.addRow(self._partner_title, self.partner)
+        form.addRow(self.about)
+        form.addRow("3  At most", row(self.amount, self.unit, wide=self.amount))
         form.addRow("Name", row(self.name, self.folder, wide=self.name))
-        form.addRow("At most", row(self.amount, self.unit, wide=self.amount))
         stack(self, form, self.hint)
 
     def _listen(self) -> None:
