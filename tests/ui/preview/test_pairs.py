@@ -27,7 +27,7 @@ def test_a_blended_plane_is_what_a_run_would_write(dtype, realism) -> None:
     out = np.full(PLANE, 77, dtype)
     Blender().blend(held[1:], realism, out)
     for tile, made in held[1:]:
-        expected, _ = to_output(made.decoded.blend(realism), dtype)
+        expected, _ = to_output(made.decoded.blend(realism), dtype, (made.seed, tile.y0, tile.x0))
         np.testing.assert_array_equal(out[tile.core], expected)
     assert (out[TILES[0].core] == 77).all()
 

@@ -92,4 +92,5 @@ class PairMaker:
             None if item.kept is None else item.kept.at(place),
             float("nan") if item.latents is None else item.latents.bpp,
             provisional,
+            work.seed,
         )

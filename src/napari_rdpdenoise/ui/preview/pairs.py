@@ -40,12 +40,14 @@ class Pair:
         kept: Pixels that come out as they went in; None for none.
         bpp: Bits per pixel of the tile with its halo.
         provisional: Whether it was made with a rate that is not the final one.
+        seed: Seed of the plane, which decides how fractions of counts are rounded.
     """
 
     decoded: Decoded
     kept: Kept | None
     bpp: float
     provisional: bool = False
+    seed: int = 0
 
     @property
     def nbytes(self) -> int:
@@ -68,11 +70,12 @@ class Blender:
             if self._scratch.size < size:
                 self._scratch = np.empty(size, np.float32)
             for tile, pair in held:
-                self._write(pair, realism, out[tile.core])
+                self._write(tile, pair, realism, out[tile.core])
 
-    def _write(self, pair: Pair, realism: float, out: NDArray[Any]) -> None:
+    def _write(self, tile: Tile, pair: Pair, realism: float, out: NDArray[Any]) -> None:
         image = pair.decoded.blend(realism, self._scratch[: out.size].reshape(out.shape))
-        out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype)[0]
+        place = pair.seed, tile.y0, tile.x0
+        out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype, place)[0]
         if pair.kept is not None:
             pair.kept.put(out)
 
