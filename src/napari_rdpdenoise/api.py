@@ -51,6 +51,8 @@ class FileOptions(Options, total=False):
     invalid: float | Literal["auto", "none"]
     realism: float
     axes: str | None
+    series: int | None
+    stack: Literal["T", "Z", "C"] | None
     device: Literal["auto", "cpu", "cuda", "mps"]
     overwrite: bool
 
@@ -132,13 +134,15 @@ def denoise_file(
     when it is made again.
 
     Args:
-        image: Path or URL of a TIFF, OME-TIFF, OME-Zarr, zarr or ``.npy``, or what ``denoise`` takes: raw
+        image: Path or URL of a TIFF, OME-TIFF, OME-Zarr, zarr or ``.npy`` (with ``stack`` a pattern of files;
+            with the extra ``formats`` CZI, ND2, LIF), or what ``denoise`` takes: raw
             counts in 8-, 16- or 32-bit integers or 16-, 32- or 64-bit floats, at least 2-D.
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
         **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, invalid,
-            hot_pixels, tile, halo, batch, dtype, channels, time, seed and overwrite.
+            hot_pixels, tile, halo, batch, dtype, channels, time, seed, series, stack and
+            overwrite.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the
