@@ -74,7 +74,16 @@ def test_rows_are_made_of_the_fields(desk):
     labels = [
         form.itemAt(row, QFormLayout.ItemRole.LabelRole).widget().text() for row in range(form.rowCount())
     ]
-    assert labels == ["Tile", "Device", "Output type", "Channels", "Time range", "Structure", "Neighbours"]
+    assert labels == [
+        "Tile",
+        "Device",
+        "Output type",
+        "Channels",
+        "Time range",
+        "Structure",
+        "Neighbours",
+        "Hot pixels",
+    ]
     for name, control in desk.form.controls.items():
         assert control.toolTip().startswith(RunSettings.model_fields[name].description)
     tile, device = desk.form.controls["tile"], desk.form.controls["device"]
