@@ -129,3 +129,29 @@ def test_photons_are_no_defects():
         image = stored(scale * rng.poisson(light() / 100), "u1")
         _, (found,) = screen_sample([image])
         assert found.invalid is None
+
+
+FOLDERS = (
+    "bbbc039",
+    "confocal",
+    "em",
+    "holo2bright",
+    "phase",
+    "tissue",
+    "w2s/clean",
+    "w2s/noisy",
+    "widefield",
+)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_real_images_are_image(data_folder, folder):
+    """Black backgrounds, saturated cells, fine texture: no value is found, and hardly a defect."""
+    from skimage.io import imread
+
+    paths = sorted((data_folder / "data" / "train" / folder).glob("*.png"))
+    planes = [imread(path) for path in paths[:: max(1, len(paths) // 2)][:2]]
+    for plane in planes:
+        rule, (found,) = screen_sample([plane])
+        assert rule.values == ()
+        assert found.defects is None or found.defects.sum() <= 2 + 20e-6 * plane.size
