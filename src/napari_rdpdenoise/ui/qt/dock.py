@@ -150,6 +150,8 @@ class DenoiseDock(QWidget):
     def _warm_up(self) -> None:
         if self._closed:
             return
+        for section in self.sections.values():
+            section.layout().invalidate()  # heights from before napari's theme came
         self.session.view.warm_up()
         self._window.ask_realism()
         self._more.model.fill()

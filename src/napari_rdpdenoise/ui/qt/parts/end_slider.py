@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import QSize, Qt, Signal
-from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QGridLayout, QLabel, QLayout, QSizePolicy, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
 
@@ -37,6 +37,8 @@ class EndSlider(QWidget):
         self._ends[1].setAlignment(Qt.AlignmentFlag.AlignRight)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
+        # a form squeezes its rows before it scrolls, and keeps the heights from before the theme came
+        grid.setSizeConstraint(QLayout.SizeConstraint.SetMinimumSize)
         grid.setHorizontalSpacing(4)
         grid.setVerticalSpacing(0)
         grid.addWidget(self.slider, 0, 0, 1, 3)
@@ -49,10 +51,6 @@ class EndSlider(QWidget):
         self.explain(tooltip)
         self.slider.valueChanged.connect(self._moved)
         self.show_value(0.0)
-
-    def minimumSizeHint(self) -> QSize:
-        """As high as it wants to be: a form squeezes its rows before it scrolls."""
-        return QSize(super().minimumSizeHint().width(), self.sizeHint().height())
 
     def value(self) -> float:
         """Where it stands, 0 to 1."""
