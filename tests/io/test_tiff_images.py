@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 import warnings
 
 import numpy as np
@@ -77,6 +78,18 @@ class TestAppended:
         assert "holds 2 images" in said
         assert "5 x 6" in said
         assert told(tmp_path / "a.tif", series=1)[0].shape == (5, 6)
+
+
+@pytest.mark.parametrize("options", [{}, {"metadata": None}, {"metadata": None, "compression": "zlib"}])
+def test_thousands_of_pages_are_opened_in_little_time(tmp_path, options, image):
+    array = image((4000, 8, 8))
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for frame in array:
+            tif.write(frame, photometric="minisblack", contiguous=False, **options)
+    began = time.process_time()
+    source = open_image(tmp_path / "a.tif", "TYX")
+    np.testing.assert_array_equal(source.read((3777,), slice(0, 8), slice(0, 8)), array[3777])
+    assert time.process_time() - began < 2  # the square of their number, where each is an image
 
 
 class TestSeries:
