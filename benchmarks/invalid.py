@@ -325,7 +325,7 @@ def _per_megapixel(count: float, pixels: float) -> str:
 def main() -> None:
     """Measure and keep the result."""
     options = parser(__doc__)
-    options.add_argument("--seeds", type=int, default=3, help="simulated images of each kind")
+    options.add_argument("--seeds", type=int, default=2, help="simulated images of each kind")
     execute("invalid", measure, options.parse_args())
 
 
