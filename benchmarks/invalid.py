@@ -291,8 +291,9 @@ def _count(sample: list[Screened], kind: str) -> int:
     return sum(int(mask.sum()) for mask in masks if mask is not None)
 
 
-def table(result: dict[str, Any]) -> str:
+def table(record: dict[str, Any]) -> str:
     """False alarms and misses."""
+    result = record["result"]
     real = [
         (name, str(int(n)), str(int(values)), _per_megapixel(defects, pixels))
         for name, (n, pixels, values, defects) in result["real"].items()
