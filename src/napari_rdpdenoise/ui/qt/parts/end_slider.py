@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qtpy.QtCore import Qt, Signal
+from qtpy.QtCore import QEvent, Qt, QTimer, Signal
 from qtpy.QtWidgets import QGridLayout, QLabel, QLayout, QSizePolicy, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
@@ -51,6 +51,12 @@ class EndSlider(QWidget):
         self.explain(tooltip)
         self.slider.valueChanged.connect(self._moved)
         self.show_value(0.0)
+
+    def event(self, event: QEvent) -> bool:
+        """Have the form measure anew what a theme has changed."""
+        if event.type() in (QEvent.Type.Polish, QEvent.Type.StyleChange, QEvent.Type.Show):
+            QTimer.singleShot(0, self.updateGeometry)
+        return bool(super().event(event))
 
     def value(self) -> float:
         """Where it stands, 0 to 1."""
