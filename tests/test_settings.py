@@ -117,7 +117,7 @@ def test_the_grid_is_that_of_the_tiles() -> None:
 def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_results() -> None:
     changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
     changed |= {"structure": "none", "neighbours": "none", "series": 1, "stack": "T"}
-    changed |= {"invalid": 0.0, "hot_pixels": "keep"}
+    changed |= {"invalid": 0.0, "hot_pixels": "keep", "camera": (2.0, 100.0, 3.0)}
     base = RunSettings()
     for name, value in changed.items():
         other = base.replace(**{name: value})

@@ -28,6 +28,7 @@ class Options(TypedDict, total=False):
 
     structure: Literal["auto", "none"]
     neighbours: Literal["auto", "none", "T", "Z"]
+    camera: tuple[float, float, float] | None
     hot_pixels: Literal["replace", "keep"]
     tile: int
     halo: int
@@ -85,8 +86,8 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: Fields of ``RunSettings``: structure, neighbours, invalid, hot_pixels, tile, halo, batch,
-            dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that are not image, of
+        **options: Fields of ``RunSettings``: structure, neighbours, camera, invalid, hot_pixels, tile, halo,
+            batch, dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that are not image, of
             the image's shape or of that of its last axes; others are looked for then too.
 
     Returns:
@@ -140,8 +141,8 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, invalid,
-            hot_pixels, tile, halo, batch, dtype, channels, time, seed, series, stack and
+        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, camera,
+            invalid, hot_pixels, tile, halo, batch, dtype, channels, time, seed, series, stack and
             overwrite.
 
     Returns:

@@ -7,14 +7,15 @@ settings object never changes; `replace` returns a new, validated one.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator, field_validator
+from pydantic import AfterValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, field_validator
 
 from napari_rdpdenoise.fields import Decides, Marked, Marks
 from napari_rdpdenoise.tiles import GRID, HALO, TILE
 
-__all__ = ["DECODED", "RESULT", "Rate", "RunSettings"]
+__all__ = ["DECODED", "RESULT", "Camera", "Rate", "RunSettings"]
 
 DECODED = Decides.DECODES, Decides.ROUNDING
 """What tells decoded images apart that are kept in memory, realism still to be blended."""
@@ -33,6 +34,20 @@ def _rate_or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> float | 
             f"rate must be a number from 0 to 1 or 'auto', got {value!r}; "
             "use 'auto' unless you want to fix the denoising strength"
         ) from None
+
+
+def _check_camera(camera: tuple[float, float, float]) -> tuple[float, float, float]:
+    gain, _, read_noise = camera
+    if not all(map(math.isfinite, camera)) or gain < 0 or read_noise <= 0:
+        raise ValueError(
+            f"camera: expected a gain of at least 0, an offset and a read noise above 0, in counts, found "
+            f"{camera}; give a small read noise where there is none"
+        )
+    return camera
+
+
+Camera = Annotated[tuple[float, float, float], AfterValidator(_check_camera)]
+"""Gain, offset and read noise of a camera, counts."""
 
 
 def _invalid_value(value: Any, handler: ValidatorFunctionWrapHandler) -> float | str:
@@ -104,6 +119,12 @@ class RunSettings(Marked):
         title="Hot pixels",
         description="Hot and cold pixels and cosmic rays: 'replace' by what their surroundings say, or "
         "'keep' as they are.",
+    )
+    camera: Annotated[Camera | None, Marks(Decides.DECODES)] = Field(
+        default=None,
+        title="Camera",
+        description="Gain (counts per photo-electron, 0 for Gaussian noise), offset (counts at zero light) "
+        "and read noise (counts rms), as a calibration says; none measures the noise in the image.",
     )
     axes: Annotated[str | None, Marks(Decides.DECODES)] = Field(
         default=None,

@@ -99,6 +99,21 @@ def test_light_outside_the_models_training_is_told_per_channel(tiny_codec):
     assert told.startswith("channel 1: about 2 photo-electrons")
 
 
+def test_a_camera_that_is_told_of_is_not_measured(tiny_codec):
+    told = BASE.replace(camera=(2.0, 90.0, 1.5))
+    for image in (movie((2, 64, 64)), np.full((2, 64, 64), 9, np.uint8)):
+        plan, _ = plan_of(image, told, tiny_codec)
+        noise = plan.channels[0].normalization.noise
+        assert (noise.gain, noise.offset, noise.read_noise) == (2.0, 90.0, 1.5)
+        assert not any("noise estimate" in message for message in plan.messages)
+
+
+@pytest.mark.parametrize("camera", [(-1.0, 0.0, 1.0), (1.0, 0.0, 0.0), (1.0, float("nan"), 1.0)])
+def test_a_camera_that_cannot_be_is_refused(camera):
+    with pytest.raises(ValueError, match="camera: expected a gain of at least 0"):
+        BASE.replace(camera=camera)
+
+
 def test_the_choice_of_the_rate_is_kept(tiny_codec):
     cache, settings = LatentCache(folder=None), BASE.replace(rate="auto")
     first, _ = plan_of(movie((2, 64, 64)), settings, tiny_codec, cache=cache)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field
+
+from napari_rdpdenoise.settings import Camera
 
 
 class ExportSettings(BaseModel, frozen=True, extra="forbid"):
@@ -17,7 +18,7 @@ class ExportSettings(BaseModel, frozen=True, extra="forbid"):
     realism: float = Field(
         0.0, ge=0.0, le=1.0, allow_inf_nan=False, description="0 lowest error, 1 most natural texture"
     )
-    camera: tuple[float, float, float] | None = Field(
+    camera: Camera | None = Field(
         None,
         description="gain (counts per photo-electron, 0 for Gaussian noise), offset (counts at zero light) "
         "and read noise (counts rms); none measures them on the sample",
@@ -31,16 +32,3 @@ class ExportSettings(BaseModel, frozen=True, extra="forbid"):
     authors: list[Annotated[str, Field(pattern="^[^/]+$")]] | None = Field(
         None, description="of the package, one each time"
     )
-
-    @field_validator("camera")
-    @classmethod
-    def _check_camera(cls, camera: tuple[float, float, float] | None) -> tuple[float, float, float] | None:
-        if camera is None:
-            return None
-        gain, _, read_noise = camera
-        if not all(map(math.isfinite, camera)) or gain < 0 or read_noise <= 0:
-            raise ValueError(
-                "expected a gain of at least 0, an offset and a read noise above 0, in counts; "
-                "give a small read noise where there is none"
-            )
-        return camera

@@ -6,13 +6,15 @@ the sample's own:
 * **It is not white.** The patches' spectrum has no plateau (see `spectrum`), and neighbouring pixels do not
   share noise either: texture as fine as the pixels, as in electron micrographs. The noise below it cannot be
   seen, and every estimate is too high.
-* **There is too much light for noise.** The range is tens of noise standard deviations, and the variance
-  line is that of a camera that counted a thousand photo-electrons at the bright end: hardly any image has
-  so little grain of its own. Clean training images (means of many exposures, 8-bit references) show what
-  looks like white noise of 300 to 5000 photo-electrons.
+* **There is too much light for noise to matter.** The range is tens of noise standard deviations, and the
+  variance line is that of a camera that counted thousands of photo-electrons at the bright end. The noise is
+  then below 2 % of the bright end: leaving it costs little, and what looks like it may be texture. With less
+  light the noise is taken for noise, as it is in what a camera gives. Clean references (means of many
+  exposures, 8-bit images) have grain of 300 to 5000 photo-electrons, which is removed from them: who knows
+  the camera can tell of it (setting ``camera``), and nothing is then in doubt.
 
-In between the doubt grows from 0 to 1. Its limits were chosen on simulated exposures of clean training
-images, see ``benchmarks/light.py``.
+In between the doubt grows from 0 to 1. The limits of the spectrum were chosen on simulated exposures of clean
+training images, see ``benchmarks/light.py``.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from napari_rdpdenoise.noise.model import NoiseModel, stabilize
 from napari_rdpdenoise.noise.spectrum import blocks_of, patch_spectrum, slope
 
 _COLOUR = (1.13, 1.43)  # slope of the spectrum
-_LIGHT = (800.0, 1200.0)  # photo-electrons at the bright end, the read noise's variance among them
+_LIGHT = (3000.0, 6000.0)  # photo-electrons at the bright end, the read noise's variance among them
 _RANGE = (30.0, 40.0)  # noise standard deviations from the dark to the bright end
 _FEW = 4  # blocks below which nothing is known
 

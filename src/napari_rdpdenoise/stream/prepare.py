@@ -71,7 +71,7 @@ def make_plan(
         name = f"channel {number}: " if count > 1 else ""
         yield f"{name}measuring the noise"
         sample = sample_channel(source, number, settings.invalid)
-        measured = measure_channel(sample.pixels, codec.bounded, sample.rule.noise)
+        measured = measure_channel(sample.pixels, codec.bounded, told_noise(settings) or sample.rule.noise)
         plan = channels[number or 0] = plan_channel(sample, measured, settings, codec, cache)
         found = doubts(sample, plan, codec)
         if settings.dtype == "input" and (
@@ -91,9 +91,14 @@ def measure_channel(
     Args:
         windows: ``sample_windows`` of it.
         bounded: Whether the model is.
-        noise: Noise model where it was measured before; None to measure it.
+        noise: Noise model where it is known; None to measure it.
     """
     return fit_normalization(windows, noise or estimate_noise(windows), bounded)
+
+
+def told_noise(settings: RunSettings) -> NoiseModel | None:
+    """Noise model of the camera that the settings tell of; None where the noise is to be measured."""
+    return None if settings.camera is None else NoiseModel(*settings.camera)
 
 
 def plan_channel(

@@ -49,6 +49,9 @@ run_settings = st.builds(
     channels=optional | st.lists(st.integers(0, 9), min_size=1, unique=True).map(tuple),
     time=optional | st.tuples(st.integers(0, 5), st.integers(6, 9)),
     seed=st.integers(0, 9),
+    structure=st.sampled_from(["auto", "none"]),
+    neighbours=st.sampled_from(["auto", "none", "T", "Z"]),
+    camera=optional | st.tuples(st.floats(0, 9), st.floats(-99, 99), st.floats(0.1, 9)),
     overwrite=st.booleans(),
     output_format=st.sampled_from([None, "ome-zarr", "ome-tiff"]),
 )

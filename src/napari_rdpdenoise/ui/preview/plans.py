@@ -69,8 +69,8 @@ class ChannelPlans:
     def __init__(self, cache: LatentCache | None) -> None:
         self._cache = cache
         self._plans: LRUCache[tuple[SeriesKey, int], ChannelPlan] = LRUCache(_KEPT)
-        self._measured: LRUCache[tuple[Hashable, int, bool, float | str], Normalization] = LRUCache(_KEPT)
-        self._doubts: LRUCache[tuple[Hashable, str, int, float | str], tuple[str, ...]] = LRUCache(_KEPT)
+        self._measured: LRUCache[tuple[Any, ...], Normalization] = LRUCache(_KEPT)
+        self._doubts: LRUCache[tuple[Any, ...], tuple[str, ...]] = LRUCache(_KEPT)
         self._told: LRUCache[tuple[SeriesKey, int], None] = LRUCache(_KEPT)
         self._brightness: LRUCache[Hashable, Any] = LRUCache(_LAYERS)
         # of the last channel only: its noise, rate and doubts are asked for one after the other
@@ -114,7 +114,7 @@ class ChannelPlans:
         """What the user should know of the channel, in words."""
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.layer, series.settings.model, channel, series.settings.invalid)
+        key = (series.layer, series.settings.model, channel, series.settings.invalid, series.settings.camera)
         if key not in self._doubts:
             sample = self._sample(series, channel)
             self._doubts[key] = tuple(prepare.doubts(sample, replace(plan, choice=None), codec))
@@ -149,10 +149,11 @@ class ChannelPlans:
     def _measure(self, series: Series, channel: int, bounded: bool) -> Normalization:
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.layer, channel, bounded, series.settings.invalid)
+        key = (series.layer, channel, bounded, series.settings.invalid, series.settings.camera)
         if key not in self._measured:
             sample = self._sample(series, channel)
-            self._measured[key] = prepare.measure_channel(sample.pixels, bounded, sample.rule.noise)
+            noise = prepare.told_noise(series.settings) or sample.rule.noise
+            self._measured[key] = prepare.measure_channel(sample.pixels, bounded, noise)
         return self._measured[key]
 
     def _sample(self, series: Series, channel: int) -> Sample:

@@ -135,6 +135,8 @@ def _options(settings: RunSettings) -> list[str]:
             words += [word for channel in value for word in (flag, str(channel))]
         elif name == "time":
             words += [flag, f"{value[0]}:{value[1]}"]
+        elif name == "camera":
+            words += [flag, *map(str, value)]
         elif value is True:
             words.append(flag)
         else:
