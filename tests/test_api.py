@@ -53,10 +53,9 @@ def test_order_of_axes_is_kept(tiny_codec, shape, axes):
 
 def test_colour_is_found_in_the_last_axis(tiny_codec):
     image = noisy((64, 64, 3), np.uint8)
-    np.testing.assert_array_equal(
-        denoise(image, model=tiny_codec, **FAST),
-        np.stack([denoise(image[..., s], model=tiny_codec, **FAST) for s in range(3)], -1),
-    )
+    found = denoise(image, model=tiny_codec, **FAST)
+    planes = np.stack([denoise(image[..., s], model=tiny_codec, **FAST) for s in range(3)], -1)
+    assert np.abs(found.astype(int) - planes).max() <= 1  # random numbers of rounding are the plane's own
 
 
 @pytest.mark.parametrize("kind", ["dask", "zarr", "group", "source"])
@@ -109,8 +108,10 @@ def test_model_is_found_by_its_folder(tiny_model):
 def test_clipping_is_told(tiny_codec):
     image = np.random.default_rng(5).integers(0, 6, (128, 128), np.uint8)
     image[:, 60:] += 250  # an untrained model cannot follow the edge, and the local means are kept
-    with pytest.warns(UserWarning, match=r"values did not fit uint8 and were clipped; dtype='float32'"):
+    with pytest.warns(UserWarning) as told:
         denoise(image, model=tiny_codec, structure="none", **FAST)
+    words = "values did not fit uint8 and were clipped; dtype='float32'"
+    assert any(words in str(warning.message) for warning in told)
 
 
 def test_doubtful_noise_is_told_in_both_ways(tiny_codec):

@@ -87,8 +87,8 @@ def denoise(
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
         **options: Fields of ``RunSettings``: structure, neighbours, camera, invalid, hot_pixels, tile, halo,
-            batch, dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that are not image, of
-            the image's shape or of that of its last axes; others are looked for then too.
+            batch, dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that are not
+            image, of the image's shape or of that of its last axes; others are looked for then too.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
