@@ -34,13 +34,13 @@ def exposed(scene: np.ndarray, photons: float, seed: int = 1) -> np.ndarray:
 
 
 @pytest.mark.parametrize(
-    ("photons", "size"), [(5, 64), (20, 64), (100, 64), (5, 256), (100, 256), (500, 256)]
+    ("photons", "size"), [(5, 64), (20, 64), (100, 64), (5, 256), (100, 256), (500, 256), (2000, 256)]
 )
 def test_ordinary_noise_is_not_doubted(photons, size):
     assert estimate_noise([exposed(cells(size), photons)]).doubt < 0.05
 
 
-@pytest.mark.parametrize("photons", [2000, 20_000, 100_000])
+@pytest.mark.parametrize("photons", [10_000, 100_000])
 def test_so_much_light_is_doubted_whatever_the_image(photons):
     for scene in (cells(), texture()):
         noise = estimate_noise([exposed(scene, photons)])
