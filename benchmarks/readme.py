@@ -155,18 +155,29 @@ def _fill(path: Path, blocks: dict[str, str]) -> str:
     return text
 
 
+def _series(record: dict[str, Any]) -> str:
+    from benchmarks.series import summary
+
+    rows = record["result"]["rows"]
+    return f"Simulated exposures of series. {' '.join(summary(rows, photons) for photons in (10, 50))}"
+
+
 def pages() -> dict[Path, str]:
     """Every page that shows figures, as it has to read by ``results/*.json``."""
-    records = {name: load(RESULTS / f"{name}.json") for name in ("quality", "rdp", "speed", "dock", "memory")}
+    names = ("quality", "series", "rdp", "speed", "dock", "memory")
+    records = {name: load(RESULTS / f"{name}.json") for name in names}
     methods = quality(records["quality"])
     budgets = budget(load(RESULTS / "equal-budget.json"), records["rdp"])
-    tables = {name: rows_of(name, records[name]) for name in ("speed", "dock")}
+    tables = {name: rows_of(name, records[name]) for name in ("speed", "dock", "series")}
     return {
         path: _fill(path, blocks)
         for path, blocks in (
-            (ROOT / "README.md", {"quality": methods, "speed": in_short(records)}),
-            (RESULTS / "quality.md", {"quality": methods, "budget": budgets}),
-            (RESULTS / "speed.md", tables),
+            (
+                ROOT / "README.md",
+                {"quality": methods, "series": _series(records["series"]), "speed": in_short(records)},
+            ),
+            (RESULTS / "quality.md", {"quality": methods, "budget": budgets, "series": tables["series"]}),
+            (RESULTS / "speed.md", {name: tables[name] for name in ("speed", "dock")}),
         )
     }
 

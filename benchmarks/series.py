@@ -132,10 +132,16 @@ def table(record: dict[str, Any]) -> str:
         for row in rows
     ]  # fmt: skip
     foot = "Means of PSNR over the planes, dB; rate auto, realism 0. Errors in dB below the noise."
-    return "\n\n".join([markdown(head, lines), *(_summary(rows, photons) for photons in PHOTONS), foot])
+    return "\n\n".join([markdown(head, lines), *(summary(rows, photons) for photons in PHOTONS), foot])
 
 
-def _summary(rows: list[Row], photons: int) -> str:
+def summary(rows: list[Row], photons: int) -> str:
+    """What neighbours are worth at one light, in a sentence.
+
+    Args:
+        rows: Rows of ``measure``.
+        photons: One of `PHOTONS`.
+    """
     found = [row for row in rows if row["photons"] == photons]
     alike = [row["three"] - row["one"] for row in found if row["alike"] >= ALIKE]
     unlike = [row["auto"] - row["one"] for row in found if row["alike"] < UNLIKE]
