@@ -160,9 +160,8 @@ def test_a_damaged_chunk_is_named_with_its_plane(tmp_path, content):
 @pytest.mark.parametrize("content", [b"x" * 100, zlib.compress(bytes(100)), os.urandom(4000)])
 def test_a_damaged_strip_is_named_with_its_plane(tmp_path, content):
     image = open_image(write_tiff(tmp_path / "cells.tif", (64, 64), content, 8))
-    with pytest.raises(
-        ValueError, match=r"image: expected to read plane \(\) of cells.tif, found it damaged"
-    ):
+    words = r"image: expected to read plane \(\) of cells.tif \(from byte \d+ on\), found it damaged"
+    with pytest.raises(ValueError, match=words):
         image.read((), slice(0, 64), slice(0, 64))
 
 
