@@ -95,24 +95,21 @@ def found(text):
 
 def test_without_a_reference_the_checks_are_those_of_the_dock(run, files, sample, tmp_path):
     """Fault: what the dock says of a result without a reference could not be had without the dock."""
-    from types import SimpleNamespace
-
     from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.metrics.words import judge_residual
     from napari_rdpdenoise.stream.prepare import measure_channel
     from napari_rdpdenoise.stream.sample import sample_windows
-    from napari_rdpdenoise.ui.compare.readouts import measure
-    from napari_rdpdenoise.ui.preview.shown import Shown
 
     better = tifffile.imread(files["better"])
     tifffile.imwrite(tmp_path / "noisy plane.tif", sample.noisy[0], metadata={"axes": "YX"})
     tifffile.imwrite(tmp_path / "plane.tif", better[0], metadata={"axes": "YX"})
     answer = run("metrics", tmp_path / "plane.tif", "--input", tmp_path / "noisy plane.tif")
     assert answer.exit_code == 0, answer.stderr
-    plan = SimpleNamespace(normalization=measure_channel(sample_windows(open_image(sample.noisy[0]))))
+    noise = measure_channel(sample_windows(open_image(sample.noisy[0]))).noise
     done = np.ones(better[0].shape, bool)
-    shown = Shown("cells", (), sample.noisy[0], better[0], None, done, 0.0, plan, 0.4)
     marks = {True: "ok:", False: "!"}
-    dock = {r.name: f"{marks[r.fine]} {r.text}" for r in measure(shown, None, folder=None)}
+    checks = judge_residual(sample.noisy[0], better[0], noise, done).checks  # as the dock's verdict asks
+    dock = {check.name: f"{marks[check.fine]} {check.text}" for check in checks}
     assert len(dock) == 4
     assert found(answer.stdout) == dock
     for text in dock.values():  # fault: no result where the output's encoding has no tick
