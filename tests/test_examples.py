@@ -69,11 +69,11 @@ def test_scripted_viewer_saves_what_it_shows(tiny_realism_model, tmp_path):
     from skimage.io import imread
 
     out = run("scripted_viewer.py", tiny_realism_model, tmp_path)
-    assert re.findall(r"^rate (auto|0.2), realism ([\d.]+): rate ", out, re.M) == [
+    assert re.findall(r"^rate (auto|0.2), realism ([\d.]+): \S", out, re.M) == [
         ("auto", "0.0"),
         ("0.2", "0.5"),
     ]
-    assert "layers: cells, cells preview, cells denoised\n" in out
+    assert "layers: cells, cells denoised, cells preview\n" in out
     folder = Path(out.split("written to ")[1].strip())
     assert {path.name for path in folder.iterdir()} >= {"cells.ome.zarr", "rate-auto.png", "rate-0.2.png"}
     first, second = (imread(folder / f"rate-{rate}.png")[..., :3] for rate in ("auto", "0.2"))
