@@ -69,7 +69,7 @@ def test_scripted_viewer_saves_what_it_shows(tiny_realism_model, tmp_path):
     from skimage.io import imread
 
     out = run("scripted_viewer.py", tiny_realism_model, tmp_path)
-    assert re.findall(r"^rate (auto|0.2), realism ([\d.]+): \S", out, re.M) == [
+    assert re.findall(r"^rate (auto|0.2), realism ([\d.]+): [\d.]+ bits/pixel$", out, re.M) == [
         ("auto", "0.0"),
         ("0.2", "0.5"),
     ]
