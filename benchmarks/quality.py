@@ -81,9 +81,9 @@ def _ours(codec: Codec, images: TestSet, options: argparse.Namespace, **changes:
     return rows
 
 
-def denoise_one(codec: Codec, noisy: Plane, **changes: Any) -> tuple[Plane, RunReport]:
-    """One plane through the stream as a series of its own, in float32 so that no method gains by rounding."""
-    source = open_image(noisy, "YX")
+def denoise_one(codec: Codec, noisy: Plane, axes: str = "YX", **changes: Any) -> tuple[Plane, RunReport]:
+    """One image through the stream as a series of its own, in float32 so that no method gains by rounding."""
+    source = open_image(noisy, axes)
     settings = RunSettings(model=codec.card.name, dtype="float32", **changes)
     sink = ArraySink(output_spec(source, settings))
     run = denoise_stream(source, sink, settings, codec=codec)

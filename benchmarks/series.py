@@ -20,13 +20,11 @@ from scipy import ndimage
 
 from benchmarks.common import data_folder, execute, load_codec, markdown, parser
 from benchmarks.general import ordinary
+from benchmarks.quality import denoise_one
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.metrics import psnr
 from napari_rdpdenoise.noise import NoiseModel, expected_stabilized
-from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream import RunReport, denoise_stream, output_spec
 
 HELD_OUT = (
     "calcium_cells", "stpt_neurons", "lattice_erythrocyte", "nuclei_mitocheck", "phase_scratch", "em_vnc",
@@ -70,28 +68,13 @@ def _row(codec: Codec, planes: NDArray[Any], axis: str, photons: int) -> Row:
     span = float(np.percentile(clean, 99.9) - clean.min())
     row: Row = {"photons": photons, "noisy": psnr(noisy.astype(float), clean, span)}
     for name, asked in (("one", "none"), ("three", axis), ("auto", "auto")):
-        image, report = denoise(codec, noisy, axis, asked)
+        image, report = denoise_one(codec, noisy, f"{axis}YX", neighbours=asked)
         row[name] = float(np.mean([psnr(a, b, span) for a, b in zip(image, clean, strict=True)]))
         if name == "auto":
             (channel,) = report.channels
             row |= {"taken": channel.neighbours, "rate": channel.rate, "expected": decibels(channel.error)}
             row["true"] = decibels(error(image, clean, NoiseModel(2.0, 100.0, 3.0)))
     return row
-
-
-def denoise(
-    codec: Codec, noisy: NDArray[Any], axis: str, neighbours: str
-) -> tuple[NDArray[np.float32], RunReport]:
-    """A series through the stream, in float32."""
-    source = open_image(noisy, f"{axis}YX")
-    settings = RunSettings(model=codec.card.name, dtype="float32", neighbours=neighbours)
-    sink = ArraySink(output_spec(source, settings))
-    run = denoise_stream(source, sink, settings, codec=codec)
-    while True:
-        try:
-            next(run)
-        except StopIteration as end:
-            return sink.array, end.value
 
 
 def error(image: NDArray[Any], clean: NDArray[Any], noise: NoiseModel) -> float:
