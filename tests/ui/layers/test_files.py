@@ -437,18 +437,22 @@ def test_the_mitosis_stack_keeps_its_calibration_both_ways(data_folder, tmp_path
     path = data_folder / "data" / "stacks" / "mitosis_tzcyx.ome.tif"
     if not path.is_file():
         pytest.skip(f"the mitosis stack is not in {path.parent}")
-    pixels, options, _ = reopened(path)
-    assert sorted(options["axis_labels"]) == sorted("tzcyx"[-len(pixels.shape) :])
-    assert set(options["units"]) > {"micrometer"}
-    part = pixels[:2]
-    for ending in ENDINGS:
-        write(tmp_path / f"a{ending}", part, options)
-        again, kept, _ = reopened(tmp_path / f"a{ending}")
-        order = [kept["axis_labels"].index(axis) for axis in options["axis_labels"]]
-        np.testing.assert_array_equal(np.asarray(again).transpose(order), np.asarray(part))
-        for key in ("scale", "units"):
-            assert [kept[key][place] for place in order] == pytest.approx(list(options[key]))
-        assert kept["metadata"] == options["metadata"]
+    layers = all_reopened(path)
+    assert len(layers) == 2, "a layer for each of its channels"
+    for channel, (pixels, options, _) in enumerate(layers):
+        assert "c" not in options["axis_labels"]
+        assert set(options["units"]) > {"micrometer"}
+        part = pixels[:2]
+        for ending in ENDINGS:
+            file = tmp_path / f"a{channel}{ending}"
+            write(file, part, options)
+            again, kept, _ = reopened(file)
+            order = [kept["axis_labels"].index(axis) for axis in options["axis_labels"]]
+            np.testing.assert_array_equal(np.asarray(again).transpose(order), np.asarray(part))
+            for key in ("scale", "units"):
+                assert [kept[key][place] for place in order] == pytest.approx(list(options[key]))
+            ours, now = (each["metadata"]["napari-rdpdenoise"] for each in (options, kept))
+            assert ours == {**now, "channel": channel}, "which of its channels: a file of one has no choice"
 
 
 def test_the_module_loads_neither_qt_nor_torch_nor_zarr():
