@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.config import NetworkConfig
@@ -52,10 +51,17 @@ class Analysis(nn.Module):
 
     def _folded(self, planes: Tensor, presence: Tensor | None) -> Tensor:
         """Planes and presence as the stem takes them."""
-        if presence is None:
-            planes = nn.functional.pad(planes, (0, 0, 0, 0, 1, 1))
-            presence = planes.new_zeros(planes.shape[0], 2)
-        there = nn.functional.pad(presence[:, :, None, None], (0, 0, 0, 0, 0, 1), value=1.0)
-        folded = self.layers[0](torch.where(there[:, [0, 2, 1]] > 0, planes, 0.0))
-        maps = presence[:, :, None, None].expand(-1, -1, *folded.shape[-2:])
-        return torch.cat([folded, maps], 1)
+        batch, count, height, width = planes.shape
+        rows, columns, pixels = height // _STEM, width // _STEM, _STEM**2
+        folded = planes.new_zeros(batch, rows, columns, 3 * pixels + 2)  # channels last, as all that follows
+        first = 0 if presence is not None else pixels
+        seen = folded[..., first : first + count * pixels]
+        seen.view(batch, rows, columns, count, _STEM, _STEM).copy_(
+            planes.reshape(batch, count, rows, _STEM, columns, _STEM).permute(0, 2, 4, 1, 3, 5)
+        )
+        if presence is not None:
+            for side, start in enumerate((0, 2 * pixels)):
+                there = presence[:, side, None, None, None]
+                folded[..., start : start + pixels].masked_fill_(there <= 0, 0.0)
+                folded[..., 3 * pixels + side] = there[..., 0]
+        return folded.permute(0, 3, 1, 2)

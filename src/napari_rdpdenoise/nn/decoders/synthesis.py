@@ -59,7 +59,7 @@ class Synthesis(nn.Module):
             x = x + self.grain[0](nn.functional.pixel_unshuffle(grain, 2))
         x = in_turn(self.layers[1 : self._quarter_at], x)
         if self.detail is not None:
-            x = x + self.detail(latents[1])
+            x = self.detail(latents[1]).add_(x)
         if self.grain is not None and grain is not None:
             x = x + self.grain[1](grain)
         return in_turn(self.layers[self._quarter_at :], x)
