@@ -220,6 +220,22 @@ def test_the_selected_layer_is_taken_and_what_we_made_is_not(open_dock, qtbot):
     assert dock.layer is viewer.layers["cells"]
 
 
+def test_what_is_chosen_in_the_dock_stays_chosen_whatever_is_selected(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    cells = viewer.layers["cells"]
+    other = viewer.add_image(np.full((3, 70, 80), 100, np.uint16), name="others")
+    viewer.layers.selection.active = cells
+    shown = lambda: dock.session.state.wished > 0 and not dock.session.unsettled  # noqa: E731
+    qtbot.waitUntil(shown, timeout=20000)
+    dock.choose(other)
+    qtbot.waitUntil(shown, timeout=20000)
+    assert dock.layer is other
+    assert viewer.layers.selection.active is cells, "the preview layer takes no selection"
+    viewer.layers.selection.active = other
+    viewer.layers.selection.active = cells
+    assert dock.layer is cells
+
+
 def test_axes_are_set_in_the_dock_or_what_is_wrong_is_said(open_dock):
     viewer, dock = open_dock()
     box = dock.sections["image"]
@@ -243,8 +259,9 @@ def test_the_button_says_how_much_and_a_part_is_told(open_dock):
     assert "times 1 to 1" in run.part.text()
 
 
-def test_several_layers_are_denoised_one_after_the_other(open_dock, qtbot):
-    viewer, dock = open_dock()
+@pytest.mark.parametrize("preview", [False, True])
+def test_several_layers_are_denoised_one_after_the_other(open_dock, qtbot, preview):
+    viewer, dock = open_dock(preview=preview)
     cells = viewer.layers["cells"]
     more = [
         viewer.add_image(cells.data + add, name=name, scale=cells.scale, units=cells.units, axis_labels="tyx")

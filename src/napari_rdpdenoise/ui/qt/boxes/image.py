@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from napari.layers import Image
+from weakref import ref
+
+from napari.layers import Image, Layer
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
@@ -46,6 +48,7 @@ class ImageBox(Section):
         self._window = window
         self._links = Links(window.viewer)
         self._several = False  # whether several layers are meant: selected, or channels of one file
+        self._active: ref[Layer] | None = None  # what the user selected last, layers of ours left out
         self.layers = named(
             LayerChoice(window.viewer.layers, Image, None, is_ours),
             "Image layer",
@@ -155,9 +158,16 @@ class ImageBox(Section):
         self._links.cut()
 
     def _selected(self, event: object = None) -> None:
-        """Take the image layer that the user has selected, where it is one to denoise."""
+        """Take the image layer that the user has selected, where it is one to denoise.
+
+        A layer of ours that is put into the viewer is selected for a moment: what was selected before it has
+        not been selected anew by the user, who may have chosen another one here.
+        """
         layer = self._window.viewer.layers.selection.active
-        if self._links.whole and alive(self) and self.layers.isEnabled() and layer in self.layers.offered:
+        if not self._links.whole or not alive(self) or layer is None or is_ours(layer):
+            return
+        same, self._active = self._active is not None and self._active() is layer, ref(layer)
+        if not same and self.layers.isEnabled() and layer in self.layers.offered:
             self.layers.choose(layer)
 
     def _others(self) -> list[Image]:
