@@ -27,6 +27,7 @@ valid = st.fixed_dictionaries(
         "halo": grid,
         "batch": st.none() | st.integers(1, 64),
         "device": st.sampled_from(["auto", "cpu", "cuda", "mps"]),
+        "precision": st.sampled_from(["auto", "float32", "bfloat16"]),
         "channels": st.none() | st.lists(st.integers(0, 9), min_size=1, unique=True).map(tuple),
         "time": st.none() | st.tuples(st.integers(0, 9), st.integers(10, 20)),
         "seed": st.integers(0, 2**31),
@@ -118,6 +119,7 @@ def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_result
     changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
     changed |= {"structure": "none", "neighbours": "none", "series": 1, "stack": "T"}
     changed |= {"invalid": 0.0, "hot_pixels": "keep", "camera": (2.0, 100.0, 3.0)}
+    changed |= {"precision": "bfloat16"}
     base = RunSettings()
     for name, value in changed.items():
         other = base.replace(**{name: value})
@@ -152,7 +154,8 @@ def test_a_field_without_a_mark_is_refused() -> None:
 
 def test_fields_of_a_group_come_in_the_order_of_their_rows() -> None:
     names = [name for name, _ in group_fields(RunSettings, "advanced")]
-    assert names == ["tile", "device", "dtype", "channels", "time", "structure", "neighbours", "hot_pixels"]
+    assert names[:5] == ["tile", "device", "dtype", "channels", "time"]
+    assert names[5:] == ["structure", "neighbours", "hot_pixels", "precision"]
     assert flag_of(RunSettings, "channels") == "--channel"
     assert flag_of(RunSettings, "output_format") == "--format"
     assert flag_of(RunSettings, "rate") == "--rate"

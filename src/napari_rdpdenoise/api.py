@@ -30,6 +30,7 @@ class Options(TypedDict, total=False):
     neighbours: Literal["auto", "none", "T", "Z"]
     camera: tuple[float, float, float] | None
     hot_pixels: Literal["replace", "keep"]
+    precision: Literal["auto", "float32", "bfloat16"]
     tile: int
     halo: int
     batch: int | None
@@ -86,9 +87,9 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: Fields of ``RunSettings``: structure, neighbours, camera, invalid, hot_pixels, tile, halo,
-            batch, dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that are not
-            image, of the image's shape or of that of its last axes; others are looked for then too.
+        **options: Fields of ``RunSettings``: structure, neighbours, camera, invalid, hot_pixels, precision,
+            tile, halo, batch, dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that
+            are not image, of the image's shape or of that of its last axes; others are looked for then too.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -142,7 +143,7 @@ def denoise_file(
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
         **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, camera,
-            invalid, hot_pixels, tile, halo, batch, dtype, channels, time, seed, series, stack and
+            invalid, hot_pixels, precision, tile, halo, batch, dtype, channels, time, seed, series, stack and
             overwrite.
 
     Returns:

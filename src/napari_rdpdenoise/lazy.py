@@ -58,7 +58,7 @@ def denoise_lazy(
     import dask.array as da
 
     chosen = SelectedSource(source, settings.channels, settings.time)
-    planning = codec or shared_codec(settings.model, settings.device)
+    planning = (codec or shared_codec(settings.model, settings.device)).at(settings.precision)
     planning.check(decoders_of(settings), settings.realism)
     plan = next(step for step in make_plan(source, settings, planning, cache=cache) if isinstance(step, Plan))
     for message in plan.messages:
@@ -113,6 +113,7 @@ class _Block:
         if work.channel not in self.plan.channels:
             return copied(self.source, work, self.dtype)[(None,) * len(index)]
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
+        codec = codec.at(self.settings.precision)
         task = TileTask(
             self.source, self.plan, codec, self.cache, decoders_of(self.settings), self.brightness
         )

@@ -175,6 +175,14 @@ class RunSettings(Marked):
         title="Device",
         description="Where to compute; 'auto' takes a GPU where there is one.",
     )
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], Marks(Decides.DECODES, "advanced", 9)] = (
+        Field(
+            default="auto",
+            title="Precision",
+            description="Numbers the network computes with: 'auto' takes bfloat16 where the CPU (AMX) or the "
+            "GPU is faster with it, else float32. bfloat16 moves results by about a twentieth of the noise.",
+        )
+    )
     channels: Annotated[tuple[Index, ...] | None, Marks(Decides.OUTPUT, "advanced", 4, "--channel")] = Field(
         default=None,
         title="Channels",

@@ -129,6 +129,18 @@ def check_devices(torch: ModuleType) -> Iterator[Check]:
         yield Check("mps", "ok", "Apple GPU")
 
 
+def check_precision() -> Check:
+    """Which numbers precision "auto" takes on this machine's devices."""
+    try:
+        from napari_rdpdenoise.codec.models import choose_device
+        from napari_rdpdenoise.codec.precision import choose_precision
+    except Exception as error:  # told of the codec already
+        return Check("precision", "note", f"not known: {type(error).__name__}")
+    devices = dict.fromkeys((choose_device("auto"), "cpu"))
+    found = ", ".join(f"{choose_precision('auto', device)} on {device}" for device in devices)
+    return Check("precision", "ok", f"auto takes {found}")
+
+
 def check_viewer() -> Check:
     """Whether napari and a Qt binding are there; only the dock needs them."""
     version, remedy = _version("napari"), "only the viewer needs it: pip install"
@@ -220,6 +232,7 @@ def _check_torch() -> Iterator[Check]:
         yield Check("torch", "broken", f"{type(error).__name__}: {error}", _PAIR)
         return
     yield from check_devices(torch)
+    yield check_precision()
 
 
 def _version(name: str) -> str | None:

@@ -178,9 +178,10 @@ def summary(report: stream.RunReport, dtype: str) -> list[str]:
             line += f", {expected}"
         lines.append(line)
     bits = f"{report.bpp:.3f} bpp" if math.isfinite(report.bpp) else "nothing left to do"
+    numbers = "" if report.precision == "float32" else f", in {report.precision}"
     lines.append(
         f"{report.tiles} tiles in {duration(report.seconds)}, {report.mpps:.2f} MP/s, {bits}, "
-        f"{report.cache_hits} from the cache, {report.encoder_calls} encoder calls"
+        f"{report.cache_hits} from the cache, {report.encoder_calls} encoder calls{numbers}"
     )
     if report.clipped:
         lines.append(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -17,9 +18,11 @@ from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.network_input import Neighbours, network_input
 from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
+from napari_rdpdenoise.codec.precision import Precision, analysed, branch_type, choose_precision
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.entropy import Symbols
+from napari_rdpdenoise.nn.layers import branches_in
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.tiles import GRID
@@ -35,10 +38,14 @@ class Codec:
         card: Card of the model.
         digest: 16 bytes that identify the weights.
         device: Name of the torch device.
+
+    Attributes:
+        precision: Numbers that the network computes with; `at` gives a codec of others.
     """
 
     def __init__(self, network: RdpNetwork, card: ModelCard, digest: bytes, device: str = "cpu") -> None:
         self.card, self.digest = card, digest
+        self.precision: Precision = "float32"
         self.encoder_calls = 0
         self._network = network.eval().requires_grad_(False)
         self.to(device)
@@ -46,7 +53,7 @@ class Codec:
     @property
     def device(self) -> str:
         """Name of the torch device the codec computes on."""
-        return self._device
+        return next(self._network.parameters()).device.type
 
     @property
     def decoders(self) -> tuple[str, ...]:
@@ -83,8 +90,28 @@ class Codec:
         """Move to another torch device; returns itself."""
         self._network.to(device)
         self._network.to(memory_format=torch.channels_last)
-        self._device = device
         return self
+
+    def at(self, precision: Literal["auto", "float32", "bfloat16"]) -> Codec:
+        """This codec, or one of the same network that computes with other numbers.
+
+        Args:
+            precision: Numbers to compute with; "auto" takes what is faster on the codec's device.
+
+        Raises:
+            ValueError: If the device does not have them.
+        """
+        chosen = choose_precision(precision, self.device)
+        if chosen == self.precision:
+            return self
+        other = copy.copy(self)
+        other.precision, other.encoder_calls = chosen, 0
+        return other
+
+    @property
+    def identity(self) -> bytes:
+        """What tells apart what codecs make of one image: weights, and precision if it is not float32."""
+        return self.digest if self.precision == "float32" else self.digest + self.precision.encode()
 
     def encode(
         self,
@@ -139,7 +166,8 @@ class Codec:
             for rate in rates:
                 q = self._rates(1, rate)
                 latents, bits = self._network.coded(features, q)
-                image = self._network.decode(latents, q)[FIDELITY]
+                with branches_in(branch_type(self.precision)):
+                    image = self._network.decode(latents, q)[FIDELITY]
                 yield image[0, 0, :height, :width].cpu().numpy(), float(bits.double()[0]) / tile.size
 
     def decode(
@@ -172,12 +200,11 @@ class Codec:
             )
         _check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
         with torch.inference_mode():
-            rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self._device)
-            hat = self._network.latents(_symbols(latents, self._device), rates)
-            images = {
-                name: image[:, 0].cpu().numpy()
-                for name, image in self._network.decode(hat, rates, names, places).items()
-            }
+            rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
+            hat = self._network.latents(_symbols(latents, self.device), rates)
+            with branches_in(branch_type(self.precision)):
+                decoded = self._network.decode(hat, rates, names, places)
+            images = {name: image[:, 0].cpu().numpy() for name, image in decoded.items()}
         return [
             Decoded({name: _to_counts(image[i], item) for name, image in images.items()})
             for i, item in enumerate(latents)
@@ -263,7 +290,8 @@ class Codec:
             (None if before is None else forward(before), None if after is None else forward(after))
             for before, after in neighbours
         ]
-        return self._network.analysis(*network_input([forward(tile) for tile in tiles], self._device, beside))
+        frames = network_input([forward(tile) for tile in tiles], self.device, beside)
+        return analysed(self._network, frames, normalization.scale, self.precision)
 
     def _check_neighbours(
         self, tiles: Sequence[NDArray[Any]], neighbours: Sequence[Neighbours] | None
@@ -281,7 +309,7 @@ class Codec:
         _check([tiles[0], *(other for pair in neighbours for other in pair if other is not None)], 0.0)
 
     def _rates(self, count: int, rate: float) -> Tensor:
-        return torch.full((count,), rate, dtype=torch.float32, device=self._device)
+        return torch.full((count,), rate, dtype=torch.float32, device=self.device)
 
 
 def _latents(

@@ -20,6 +20,7 @@ import psutil
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import shared_codec
+from napari_rdpdenoise.codec.precision import place_words
 from napari_rdpdenoise.io import (
     ArraySink,
     ImageSource,
@@ -119,14 +120,14 @@ def load_codec(settings: RunSettings) -> Codec:
         FileNotFoundError: There is no such model.
         ValueError: It cannot be used as the settings ask.
     """
-    codec = shared_codec(settings.model, settings.device)
+    codec = shared_codec(settings.model, settings.device).at(settings.precision)
     codec.check(decoders_of(settings), settings.realism)
     return codec
 
 
 def model_line(codec: Codec) -> str:
     """Name of a model and where it computes, in words."""
-    return f"model {codec.card.name} on {codec.device}"
+    return f"model {codec.card.name} on {place_words(codec.device, codec.precision)}"
 
 
 def said(message: str) -> Progress:

@@ -72,7 +72,7 @@ def denoise_stream(
     """
     began = time.monotonic()
     try:
-        codec = codec or load_model(settings.model, settings.device)
+        codec = (codec or load_model(settings.model, settings.device)).at(settings.precision)
         chosen = SelectedSource(source, settings.channels, settings.time)
         _check(chosen, sink, settings, codec)
         run = _Run(chosen, sink, settings, codec, cache)
@@ -83,7 +83,7 @@ def denoise_stream(
         reports: list[RunReport] = []
 
         def text() -> str:
-            reports.append(run.tally.report(plan.reports(), time.monotonic() - began))
+            reports.append(run.tally.report(plan.reports(), time.monotonic() - began, codec.precision))
             return "" if record is None else record(reports[0])
 
         path = sink.finish(None if record is None else text)
@@ -186,7 +186,8 @@ class _Run:
             yield tally.progress(left_pixels)
         tally.done = len(kept)
         if len(kept) < len(marked):
-            message = f"the image has changed since: {len(marked) - len(kept)} tiles are denoised again"
+            count = len(marked) - len(kept)
+            message = f"the image or the precision has changed since: {count} tiles are denoised again"
             yield tally.progress(left_pixels, message)
         return kept
 

@@ -269,7 +269,7 @@ def _choice_key(
     ]
     masks = [np.packbits(np.ma.getmaskarray(pixels)) for pixels in tiles.pixels]
     pixels = [np.asarray(pixels) for pixels in tiles.pixels]
-    return digest(_CHOICE_VERSION, codec.digest, repr(asked), *pixels, *masks, *beside)
+    return digest(_CHOICE_VERSION, codec.identity, repr(asked), *pixels, *masks, *beside)
 
 
 def _liveliest(sample: Sample, normalization: Normalization) -> Sample:

@@ -111,6 +111,7 @@ class RunReport:
         mpps: Megapixels of result per second, without preparation.
         messages: Sentences that the user should know.
         path: Finished file, None for outputs in memory.
+        precision: Numbers that the network computed with, "float32" or "bfloat16".
     """
 
     channels: tuple[ChannelReport, ...]
@@ -123,6 +124,7 @@ class RunReport:
     mpps: float
     messages: tuple[str, ...]
     path: Path | None
+    precision: str = "float32"
 
     @property
     def rate(self) -> float:
@@ -169,7 +171,7 @@ class Tally:
             self.done, self.total, self.mpps, eta, self.bpp, self.cache_hits, self.encoder_calls, message
         )
 
-    def report(self, channels: tuple[ChannelReport, ...], seconds: float) -> RunReport:
+    def report(self, channels: tuple[ChannelReport, ...], seconds: float, precision: str) -> RunReport:
         """Summary of the run, without the path of its result."""
         return RunReport(
             channels,
@@ -182,4 +184,5 @@ class Tally:
             self.mpps,
             tuple(self.messages),
             None,
+            precision,
         )

@@ -121,7 +121,7 @@ class TileTask:
             index, offset = self.source.original(work.index), channel.normalization.noise.offset
             whole = FilledSource(self.source.whole, channel.invalid)
             beside = self.brightness.neighbours(whole, index, work.tile.outer, channel.neighbours, offset)
-        key = latents_key(self.codec.digest, channel, found.filled, beside)
+        key = latents_key(self.codec.identity, channel, found.filled, beside)
         latents = self._cached(key, channel, raw.shape)
         usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)
         defects = 0 if found.defects is None else int(found.defects[work.tile.core_in_outer].sum())
@@ -192,12 +192,12 @@ def copied(source: ImageSource, work: Work, dtype: np.dtype) -> NDArray[np.gener
 
 
 def latents_key(
-    model_digest: bytes, channel: ChannelPlan, raw: NDArray[Any], neighbours: Neighbours = ALONE
+    codec_identity: bytes, channel: ChannelPlan, raw: NDArray[Any], neighbours: Neighbours = ALONE
 ) -> str:
     """Cache key of a tile's latents: all that the encoder's answer depends on, neighbours' pixels included.
 
     Args:
-        model_digest: 16 bytes of the model's weights.
+        codec_identity: Bytes of `Codec.identity`: weights and precision.
         channel: Normalisation and rate.
         raw: Tile with its halo, counts.
         neighbours: Same places of the planes before and after, counts.
@@ -205,4 +205,4 @@ def latents_key(
     n = channel.normalization
     numbers = (n.noise.gain, n.noise.offset, n.noise.read_noise, n.center, n.scale, channel.rate)
     beside = [b"" if other is None else other for other in neighbours] if any_of(neighbours) else []
-    return digest(CACHE_VERSION, model_digest, np.array(numbers), raw, *beside)
+    return digest(CACHE_VERSION, codec_identity, np.array(numbers), raw, *beside)

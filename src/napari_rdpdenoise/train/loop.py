@@ -16,7 +16,9 @@ from torch import nn
 from torch.optim import Optimizer
 
 from napari_rdpdenoise.codec.models import network_tensors
+from napari_rdpdenoise.codec.precision import branch_type, choose_precision
 from napari_rdpdenoise.files import atomic
+from napari_rdpdenoise.nn.layers import branches_in
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import Stage, TrainSettings
@@ -24,7 +26,7 @@ from napari_rdpdenoise.train.validation import validate
 from napari_rdpdenoise.train.weights import checkpoint_of, load_checkpoint
 
 # What may differ when a run is resumed: it changes how far and how fast, not what is learned.
-_FREE = ("steps", "threads", "workers", "validate_every")
+_FREE = ("steps", "threads", "workers", "validate_every", "precision")
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,7 @@ class Loop(ABC):
         self.stage: Stage = settings.stages[number]
         self.folder = folder / stage_name(number, self.stage)
         self.device = next(network.parameters()).device
+        self._branches = branch_type(choose_precision(settings.precision, self.device.type))
         self.average = copy.deepcopy(network).eval()
         self.step = 0
         self.before: dict[str, int] = {}
@@ -197,7 +200,8 @@ class Loop(ABC):
             for group in optimizer.param_groups:
                 group["lr"] = rate * _schedule(self.step, self.stage)
         self.seed()
-        values = self.train_step(batch.to(self.device))
+        with branches_in(self._branches):
+            values = self.train_step(batch.to(self.device))
         self.step += 1
         decay = min(self.stage.ema, (1 + self.step) / (10 + self.step))
         new, kept = (part.parameters() for part in self.trained)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import yaml
 from pydantic import BaseModel, Field, model_validator
@@ -32,6 +33,9 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     )
     seed: int = 0
     threads: int | None = Field(None, description="CPU threads; None leaves torch's choice")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="numbers of the residual blocks' branches; auto: bfloat16 where it is faster"
+    )
     workers: int = Field(1, ge=1, description="processes that make batches; a GPU needs about 8")
 
     @model_validator(mode="after")

@@ -38,7 +38,7 @@ class PairMaker:
 
             codec = shared_codec(settings.model, settings.device)
         self._loaded.add((settings.model, settings.device))
-        return codec
+        return codec.at(settings.precision)
 
     def is_loaded(self, settings: RunSettings) -> bool:
         """Whether `codec` gave this model before, so that it gives it at once."""

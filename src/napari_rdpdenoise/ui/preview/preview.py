@@ -293,8 +293,11 @@ class Preview:
         """The device that computes; asked for once something was computed, because it takes torch."""
         if self._device is None:
             from napari_rdpdenoise.codec import choose_device
+            from napari_rdpdenoise.codec.precision import choose_precision, place_words
 
-            self._device = choose_device(self._store.state.base.device)
+            asked = self._store.state.base
+            device = choose_device(asked.device)
+            self._device = place_words(device, choose_precision(asked.precision, device))
         return self._device
 
 

@@ -1,0 +1,108 @@
+"""Numbers of the network: float32, or bfloat16 where the machine multiplies these faster.
+
+bfloat16 keeps 8 bits. What is exact enough beside the noise in a dim image is not in a bright one, whose
+stabilised values reach 450 noise standard deviations. So only the branches of residual blocks are computed in
+it (`nn.layers.branches_in`): what they add is small, and a decode moves by less than .05 noise standard
+deviations (root mean square) at any light. In the encoder rounding turns symbols over, the more the brighter
+the image. Neither answer is nearer to the truth, but they differ; so tiles that reach beyond `MOST` are
+encoded in float32 throughout. Each is judged by its own pixels: neither order nor batch changes what becomes
+of it. Entropy model and bitstream are always computed in float32.
+
+Measured by ``python benchmarks/run.py precision``.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from napari_rdpdenoise.codec.normalization import UNIT
+from napari_rdpdenoise.nn.layers import branches_in
+from napari_rdpdenoise.nn.network import Frames, RdpNetwork
+
+Precision = Literal["float32", "bfloat16"]
+
+MOST = 64.0
+"""Distance from the centre, noise standard deviations, up to which a tile is encoded in bfloat16.
+
+Up to it results move by .05 noise standard deviations in the mean and .16 at most (root mean square), and
+their error by less than .05 dB; without it they would move by up to .45.
+"""
+
+
+def choose_precision(asked: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:
+    """Resolve "auto", and refuse what a device does not have.
+
+    Args:
+        asked: Precision of the settings.
+        device: Name of the torch device.
+
+    Raises:
+        ValueError: If bfloat16 is asked of a device other than CPU or CUDA.
+    """
+    if asked == "auto":
+        return "bfloat16" if is_faster(device) else "float32"
+    if asked == "bfloat16" and device not in ("cpu", "cuda"):
+        raise ValueError(
+            f"precision: expected float32 or auto on the device {device}, found bfloat16; choose one of "
+            "them, or the device cpu or cuda"
+        )
+    return asked
+
+
+def is_faster(device: str) -> bool:
+    """Whether bfloat16 is faster than float32 on a device, as PyTorch tells it.
+
+    On a CPU only its matrix unit (AMX) makes it so: with the vector instructions AVX512-BF16 alone the
+    convolutions of these networks take longer than in float32.
+    """
+    if device == "cuda":
+        return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
+    return device == "cpu" and torch.backends.mkldnn.is_available() and torch.cpu._is_amx_tile_supported()
+
+
+def place_words(device: str, precision: Precision) -> str:
+    """Where is computed, and with which numbers if not float32, in words."""
+    return device if precision == "float32" else f"{device}, {precision}"
+
+
+def branch_type(precision: Precision) -> torch.dtype | None:
+    """Type of numbers that `branches_in` takes."""
+    return torch.bfloat16 if precision == "bfloat16" else None
+
+
+def analysed(network: RdpNetwork, frames: Frames, scale: float, precision: Precision) -> tuple[Tensor, ...]:
+    """Features of frames by kind, of bright ones in float32 throughout.
+
+    Args:
+        network: Network of the codec.
+        frames: Batch in network units.
+        scale: Factor on stabilised values, `Normalization.scale`.
+        precision: Precision of the codec.
+    """
+    if precision == "float32":
+        return network.analysis(*frames)
+    bright = frames.planes.abs().flatten(1).amax(1) * (UNIT / scale) > MOST
+    if not bright.any():
+        return _in_type(network, frames, torch.bfloat16)
+    if bright.all():
+        return network.analysis(*frames)
+    parts = [
+        _in_type(network, _chosen(frames, which), dtype)
+        for which, dtype in ((~bright, torch.bfloat16), (bright, None))
+    ]
+    order = torch.argsort(torch.cat([(~bright).nonzero(), bright.nonzero()])[:, 0])
+    return tuple(torch.cat(kind)[order] for kind in zip(*parts, strict=True))
+
+
+def _in_type(network: RdpNetwork, frames: Frames, dtype: torch.dtype | None) -> tuple[Tensor, ...]:
+    with branches_in(dtype):
+        features: tuple[Tensor, ...] = network.analysis(*frames)
+    return features
+
+
+def _chosen(frames: Frames, which: Tensor) -> Frames:
+    presence = None if frames.presence is None else frames.presence[which]
+    return Frames(frames.planes[which], presence)
