@@ -126,6 +126,16 @@ def test_devices(monkeypatch, torch, driver, state, words):
     assert bool(found["cuda"].remedy) == (state == "note")
 
 
+def test_it_tells_which_precision_auto_takes(monkeypatch):
+    import torch
+
+    for amx, expected in ((True, "bfloat16 on cpu"), (False, "float32 on cpu")):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
+        found = checks.check_precision()
+        assert (found.name, found.state) == ("precision", "ok")
+        assert found.found.endswith(expected)
+
+
 def test_a_cache_that_cannot_be_written_is_a_note(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setenv("RDPDENOISE_CACHE", str(tmp_path / "file" / "cache"))

@@ -230,8 +230,9 @@ def test_lack_of_memory_halves_the_batch_and_says_so(tiny_codec, monkeypatch, er
 
 
 def test_lack_of_memory_for_one_tile_goes_to_the_cpu(tiny_codec, monkeypatch):
-    encode, decode = tiny_codec.encode, tiny_codec.decode
-    monkeypatch.setattr(tiny_codec, "_device", "mps")
+    encode, decode, to, moved = tiny_codec.encode, tiny_codec.decode, tiny_codec.to, []
+    monkeypatch.setattr(type(tiny_codec), "device", property(lambda _: moved[-1] if moved else "mps"))
+    monkeypatch.setattr(tiny_codec, "to", lambda device: moved.append(device) or to(device))
 
     def on_device(function):
         def call(*args, **more):
@@ -246,7 +247,7 @@ def test_lack_of_memory_for_one_tile_goes_to_the_cpu(tiny_codec, monkeypatch):
     # without the estimate of the error, which would already ask the device that is not there
     settings = BASE.replace(batch=1, halo=64, structure="none")
     found, report, _ = run(movie(), settings, tiny_codec)
-    assert tiny_codec.device == "cpu"
+    assert moved == ["cpu"]
     assert "not enough memory on mps for one tile, going on with the CPU" in report.messages[0]
     assert found.any()
 

@@ -79,6 +79,23 @@ def test_a_killed_run_repeats_the_curve(settings, data, finished, tmp_path):
         assert torch.equal(a, b)
 
 
+def test_in_bfloat16_it_learns_as_well_and_what_auto_takes_is_what_pytorch_says(
+    settings, data, finished, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    fast = list(Trainer(settings, data, tmp_path / "fast").run(report_every=1))
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)
+    slow = Trainer(settings, data, tmp_path / "slow").run(report_every=1)
+    assert losses([next(slow) for _ in range(3)]) == losses(finished[0][:3])
+    slow.close()
+    distances = [a.values["loss"] / b.values["loss"] - 1 for a, b in zip(fast, finished[0], strict=True)]
+    assert 0 < np.abs(distances).max() < 0.1
+    # precision decides how fast, not what is learned: the run may go on elsewhere
+    elsewhere = settings.model_copy(update={"precision": "bfloat16"})
+    again = Trainer(elsewhere, data, shutil.copytree(finished[1], tmp_path / "out"))
+    assert next(again.run(report_every=1)).step == 6
+
+
 def test_a_closed_run_goes_on_at_its_step(settings, data, finished, tmp_path):
     run = Trainer(settings, data, tmp_path).run(report_every=1)
     for _ in range(7):

@@ -55,8 +55,8 @@ def choose_precision(asked: Literal["auto", "float32", "bfloat16"], device: str)
 def is_faster(device: str) -> bool:
     """Whether bfloat16 is faster than float32 on a device, as PyTorch tells it.
 
-    On a CPU only its matrix unit (AMX) makes it so: with the vector instructions AVX512-BF16 alone the
-    convolutions of these networks take longer than in float32.
+    On a CPU its matrix unit (AMX) makes it so. Vector instructions (AVX512-BF16) alone do not count: what
+    they gain differs from one processor to the next; whoever knows theirs asks for bfloat16.
     """
     if device == "cuda":
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
