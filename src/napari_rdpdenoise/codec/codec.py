@@ -21,6 +21,7 @@ from napari_rdpdenoise.codec.normalization import Normalization, fit_normalizati
 from napari_rdpdenoise.codec.precision import Precision, analysed, branch_type, choose_precision
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
+from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.nn.layers import branches_in
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
@@ -175,6 +176,7 @@ class Codec:
         latents: Sequence[Latents],
         names: Iterable[str] = (FIDELITY,),
         places: Sequence[Place] | None = None,
+        sampling: Sampling = PLAIN,
     ) -> list[Decoded]:
         """Decode latents of equal shape to raw counts.
 
@@ -183,6 +185,7 @@ class Codec:
             names: Names of the decoders, out of `decoders`; each takes its time.
             places: Seed and position of each tile, which decide a decoder's random numbers; None for seed 0
                 and the plane's corner.
+            sampling: Steps and constraints of the flow decoder.
 
         Raises:
             DecoderMissing: If the model has no decoder of one of the names.
@@ -203,7 +206,7 @@ class Codec:
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
             hat = self._network.latents(_symbols(latents, self.device), rates)
             with branches_in(branch_type(self.precision)):
-                decoded = self._network.decode(hat, rates, names, places)
+                decoded = self._network.decode(hat, rates, names, places, sampling)
             images = {name: image[:, 0].cpu().numpy() for name, image in decoded.items()}
         return [
             Decoded({name: _to_counts(image[i], item) for name, image in images.items()})

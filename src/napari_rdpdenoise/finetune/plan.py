@@ -19,10 +19,11 @@ from napari_rdpdenoise.finetune.judge import Judge
 from napari_rdpdenoise.finetune.settings import FinetuneSettings
 from napari_rdpdenoise.finetune.split import cut_parts, hold_out
 from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.decoder_names import FLOW, REALISM
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.train.settings import AdaptStage, SourceSettings, TrainSettings
-from napari_rdpdenoise.train.weights import with_realism, without_realism
+from napari_rdpdenoise.train.weights import with_realism, without
 
 _RATE_WINDOW = 512  # px of a plane that the rate is chosen on
 
@@ -81,8 +82,9 @@ def start_network(plan: Plan, device: str) -> RdpNetwork:
     """
     start = find(plan.settings.model)
     config, tensors = start.card.network, read_tensors(start.folder / "model.safetensors")
-    tensors = with_realism(tensors) if plan.train.network.realism else without_realism(tensors)
-    config = config.model_copy(update={"realism": plan.train.network.realism})
+    tensors = with_realism(tensors) if plan.train.network.realism else without(REALISM, tensors)
+    tensors = without(FLOW, tensors)  # which would be left behind
+    config = config.model_copy(update={"realism": plan.train.network.realism, "flow": False})
     return build_network(config, tensors).to(device)
 
 
@@ -132,7 +134,7 @@ def train_settings(
     """Settings of the trainer for the new network, from those of the run and the fields of its stages."""
     return TrainSettings(
         name=f"{codec.card.name}-tuned",
-        network=network,
+        network=network.model_copy(update={"flow": False}),
         sources=tuple(sources),
         stages=tuple(stages),
         batch=settings.batch,

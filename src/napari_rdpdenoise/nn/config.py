@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from napari_rdpdenoise.nn.decoder_names import PATH
+from napari_rdpdenoise.nn.decoder_names import FLOW, PATH
 
 Blocks = Annotated[int, Field(ge=0, le=16)]
 """Number of residual blocks at one resolution."""
@@ -46,17 +46,21 @@ class NetworkConfig(BaseModel):
         0, ge=0, le=64, description="random numbers per 4x4 px that the realism decoder is given; 0 for none"
     )
 
+    flow: bool = Field(False, description="whether a flow decoder is present")
+
     @property
     def format(self) -> int:
-        """Version of the network code that the weights need: 2 with neighbours or details, else 1."""
+        """Version of the network code that the weights need: 2 with neighbours or details, 3 with a flow."""
+        if self.flow:
+            return 3
         return 1 if self.planes == 1 and not self.detail_channels else 2
 
     @property
     def bounded(self) -> bool:
         """Whether images so clean that they exceed the trained range are scaled down to it: format 1 only."""
-        return self.format == 1
+        return self.planes == 1 and not self.detail_channels
 
     @property
     def decoders(self) -> tuple[str, ...]:
         """Names of the decoders, in the order in which they are built."""
-        return PATH if self.realism else PATH[:1]
+        return (PATH if self.realism else PATH[:1]) + ((FLOW,) if self.flow else ())

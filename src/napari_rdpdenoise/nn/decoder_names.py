@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-FIDELITY, REALISM = "fidelity", "realism"
+FIDELITY, REALISM, FLOW = "fidelity", "realism", "flow"
 PATH = (FIDELITY, REALISM)
 """Decoders at the two ends of the realism slider."""
 

@@ -10,9 +10,11 @@ from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.analysis import Analysis
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, FLOW, check_decoders
 from napari_rdpdenoise.nn.decoders.decoder import Decoder, build_decoders
+from napari_rdpdenoise.nn.decoders.flow import Flow, pixel_noise
 from napari_rdpdenoise.nn.decoders.place import Place
+from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.nn.entropy import Hyperprior, Symbols
 from napari_rdpdenoise.nn.layers import RateGains
 
@@ -131,13 +133,59 @@ class RdpNetwork(nn.Module):
         rate: Tensor,
         names: Iterable[str] = (FIDELITY,),
         places: Sequence[Place] | None = None,
+        sampling: Sampling = PLAIN,
     ) -> dict[str, Tensor]:
         """Images (b, 1, 8h, 8w) of decoder input by decoder; arguments as for `Decoder`.
+
+        Args:
+            latents: Decoder input by kind.
+            rate: Position of each sample on the gain curve, (b,), 0 to 1.
+            names: Names of the decoders.
+            places: Where each sample lies; None draws random numbers with torch's generator.
+            sampling: Steps and constraints of the flow decoder.
 
         Raises:
             DecoderMissing: If there is no decoder of one of the names.
         """
-        return {name: self.decoder(name)(latents, rate, places) for name in names}
+        images: dict[str, Tensor] = {}
+        for name in names:
+            if name == FLOW:
+                fidelity = images.get(FIDELITY)
+                if fidelity is None:
+                    fidelity = self.decoder(FIDELITY)(latents, rate, places)
+                images[name] = self._sample(latents, rate, fidelity, places, sampling)
+            else:
+                images[name] = self.decoder(name)(latents, rate, places)
+        return images
+
+    def _sample(
+        self,
+        latents: tuple[Tensor, ...],
+        rate: Tensor,
+        fidelity: Tensor,
+        places: Sequence[Place] | None,
+        sampling: Sampling,
+    ) -> Tensor:
+        flow = self.flow_decoder()
+        noise = pixel_noise(fidelity, places, sampling.sample)
+
+        def again(image: Tensor) -> Tensor:
+            q = rate.clone()  # of latents that were made for inference, where a gradient is asked for
+            if sampling.exact:
+                coded = self.coded_to_train(self.analysis(image), q)
+                return self.decoder(FIDELITY)(coded.latents, q)
+            return self.through(Frames(image), q)[FIDELITY]
+
+        return flow.sample(fidelity, flow.given(latents), rate, noise, sampling, again)
+
+    def flow_decoder(self) -> Flow:
+        """The flow decoder.
+
+        Raises:
+            DecoderMissing: If there is none.
+        """
+        check_decoders((FLOW,), self.decoders, "this network")
+        return cast(Flow, self.flow)
 
     def through(
         self,

@@ -15,14 +15,16 @@ from napari_rdpdenoise.codec.models import load_tensors, read_tensors
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.config import NetworkConfig
+from napari_rdpdenoise.nn.decoder_names import FLOW, REALISM
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.loop import Loop, Overseer, TrainProgress
-from napari_rdpdenoise.train.settings import AdaptStage, RealismStage, Stage, TrainSettings
+from napari_rdpdenoise.train.settings import AdaptStage, FlowStage, RealismStage, Stage, TrainSettings
 from napari_rdpdenoise.train.stages.adapt import AdaptLoop
 from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
+from napari_rdpdenoise.train.stages.flow import FlowLoop
 from napari_rdpdenoise.train.stages.realism import RealismLoop, check_backbones
-from napari_rdpdenoise.train.weights import find_weights, only_realism, widened, with_realism, without_realism
+from napari_rdpdenoise.train.weights import find_weights, of_decoder, widened, with_realism, without
 
 
 class Trainer:
@@ -90,18 +92,21 @@ class Trainer:
     def _loop(self, number: int, before: Path | None) -> Loop:
         stage = self.settings.stages[number]
         torch.manual_seed(self.settings.seed)
-        realism = stage.kind == "realism" or (stage.kind == "adapt" and self.settings.network.realism)
-        config = self.settings.network.model_copy(update={"realism": realism})
+        tensors = None if before is None else read_tensors(before)
+        config = self._config(stage, {} if tensors is None else tensors)
         network = RdpNetwork(config)
-        if before is not None:
-            tensors = read_tensors(before)
+        if tensors is not None:
             if config.realism:
-                tensors = self._realism() | tensors
+                tensors = self._started_with(REALISM) | tensors
                 tensors = with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
-                tensors = _with_grain(network) | tensors
+                tensors = _of_new(network, "realism.grain.") | tensors
             else:  # a decoder that this stage's latents would leave behind
-                tensors = without_realism(tensors)
-            if config.format > 1:
+                tensors = without(REALISM, tensors)
+            if config.flow:
+                tensors = _of_new(network, "flow.") | self._started_with(FLOW) | tensors
+            else:
+                tensors = without(FLOW, tensors)
+            if config.planes > 1 or config.detail_channels:
                 tensors = widened(tensors, network.state_dict())
             load_tensors(network, tensors)
         network = network.to(self.device).to(memory_format=torch.channels_last)
@@ -115,9 +120,17 @@ class Trainer:
             return loop.folder / "model.safetensors"
         return self._overseer.best(loop) or self._start
 
-    def _realism(self) -> dict[str, torch.Tensor]:
-        """The realism decoder that the run started from; empty if it had none."""
-        return {} if self._start is None else only_realism(read_tensors(self._start))
+    def _config(self, stage: Stage, tensors: dict[str, torch.Tensor]) -> NetworkConfig:
+        """Shape of a stage's network: with the decoders that it trains, and those that it leaves alone."""
+        given, flow = self.settings.network, isinstance(stage, FlowStage)
+        kept = (isinstance(stage, AdaptStage) and given.realism) or (
+            flow and bool(of_decoder(REALISM, tensors))
+        )
+        return given.model_copy(update={"realism": kept or isinstance(stage, RealismStage), "flow": flow})
+
+    def _started_with(self, decoder: str) -> dict[str, torch.Tensor]:
+        """The decoder of this name that the run started from; empty if there was none."""
+        return {} if self._start is None else of_decoder(decoder, read_tensors(self._start))
 
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"
@@ -129,9 +142,11 @@ class Trainer:
 def _loop_of(stage: Stage) -> type[Loop]:
     if isinstance(stage, AdaptStage):
         return AdaptLoop
+    if isinstance(stage, FlowStage):
+        return FlowLoop
     return RealismLoop if isinstance(stage, RealismStage) else FidelityLoop
 
 
-def _with_grain(network: RdpNetwork) -> dict[str, torch.Tensor]:
-    """Tensors by which the realism decoder takes its random numbers, for weights from before it took any."""
-    return {n: v for n, v in network.state_dict().items() if n.startswith("realism.grain.")}
+def _of_new(network: RdpNetwork, prefix: str) -> dict[str, torch.Tensor]:
+    """Untrained tensors of a part of the network, for weights from before it was there."""
+    return {n: v for n, v in network.state_dict().items() if n.startswith(prefix)}

@@ -18,10 +18,10 @@ __all__ = [
     "checkpoint_of",
     "find_weights",
     "load_checkpoint",
-    "only_realism",
+    "of_decoder",
     "widened",
     "with_realism",
-    "without_realism",
+    "without",
 ]
 
 _STEM = "analysis.layers.1.weight"
@@ -92,14 +92,14 @@ def checkpoint_of(path: Path) -> Iterator[None]:
         ) from None
 
 
-def only_realism(tensors: Tensors) -> Tensors:
-    """The realism decoder's tensors; none if there is no such decoder."""
-    return {name: value for name, value in tensors.items() if name.startswith(f"{REALISM}.")}
+def of_decoder(decoder: str, tensors: Tensors) -> Tensors:
+    """The tensors of one decoder; none if there is no such decoder."""
+    return {name: value for name, value in tensors.items() if name.startswith(f"{decoder}.")}
 
 
-def without_realism(tensors: Tensors) -> Tensors:
-    """All tensors but the realism decoder's."""
-    return {name: value for name, value in tensors.items() if not name.startswith(f"{REALISM}.")}
+def without(decoder: str, tensors: Tensors) -> Tensors:
+    """All tensors but those of one decoder."""
+    return {name: value for name, value in tensors.items() if not name.startswith(f"{decoder}.")}
 
 
 def with_realism(tensors: Tensors, *, fresh: bool = False) -> Tensors:
@@ -114,7 +114,7 @@ def with_realism(tensors: Tensors, *, fresh: bool = False) -> Tensors:
         for name, value in tensors.items()
         if name.startswith(f"{FIDELITY}.")
     }
-    return {**copied, **(without_realism(tensors) if fresh else tensors)}
+    return {**copied, **(without(REALISM, tensors) if fresh else tensors)}
 
 
 def widened(tensors: Tensors, wanted: Tensors) -> Tensors:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, FLOW, REALISM
+from napari_rdpdenoise.nn.decoders.flow import Flow
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.decoders.synthesis import Synthesis
 
@@ -31,5 +32,9 @@ class Decoder(Protocol):
 
 def build_decoders(config: NetworkConfig) -> dict[str, nn.Module]:
     """Decoders of a network by name, in the order of ``config.decoders``, with random weights."""
-    build = {FIDELITY: lambda: Synthesis(config), REALISM: lambda: Synthesis(config, config.grain_channels)}
+    build: dict[str, Callable[[], nn.Module]] = {
+        FIDELITY: lambda: Synthesis(config),
+        REALISM: lambda: Synthesis(config, config.grain_channels),
+        FLOW: lambda: Flow(config),
+    }
     return {name: build[name]() for name in config.decoders}

@@ -2,11 +2,12 @@
 
 from napari_rdpdenoise.train.settings.run import TrainSettings, load_settings
 from napari_rdpdenoise.train.settings.sources import MotionRange, NoiseRange, SourceSettings
-from napari_rdpdenoise.train.settings.stages import AdaptStage, CodecStage, RealismStage, Stage
+from napari_rdpdenoise.train.settings.stages import AdaptStage, CodecStage, FlowStage, RealismStage, Stage
 
 __all__ = [
     "AdaptStage",
     "CodecStage",
+    "FlowStage",
     "MotionRange",
     "NoiseRange",
     "RealismStage",

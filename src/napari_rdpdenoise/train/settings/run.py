@@ -41,11 +41,11 @@ class TrainSettings(BaseModel, frozen=True, extra="forbid"):
     @model_validator(mode="after")
     def _stages_follow(self) -> TrainSettings:
         kinds = [stage.kind for stage in self.stages]
-        if kinds != sorted(kinds, key="realism".__eq__):
-            raise ValueError("stages: realism must come last, because it freezes everything else")
+        if kinds != sorted(kinds, key=("realism", "flow").__contains__):
+            raise ValueError("stages: realism and flow must come last, because they freeze everything else")
         if "adapt" in kinds and len(kinds) > 1:
             raise ValueError(f"stages: adapt must be the only one, found it among {', '.join(kinds)}")
-        if kinds[0] in ("realism", "adapt") and self.start_from is None:
+        if kinds[0] in ("realism", "flow", "adapt") and self.start_from is None:
             raise ValueError(
                 f"stages: {kinds[0]} needs a trained codec; put stages before it or give start_from"
             )

@@ -86,6 +86,28 @@ class RealismStage(_StageSettings):
     critic_alone: int = Field(200, ge=0, description="steps of the critic before the decoder learns from it")
 
 
+class FlowStage(_StageSettings):
+    """The flow decoder alone, all else frozen: error, agreement within segments, and LPIPS (AlexNet).
+
+    ``(1 - rho) (error + consistency * disagreement) + rho lpips * LPIPS``: DiffDeCompress (Nguyen et al.
+    2026, arXiv 2602.11553), whose weights are not published, over straight lines from the fidelity decode.
+    """
+
+    kind: Literal["flow"]
+    learning_rate: float = Field(5e-4, gt=0)
+    rho: tuple[float, ...] = Field(
+        (0.0, 0.9), min_length=1, description="weights of perception, one of which each sample is given"
+    )
+    lpips: float = Field(4.0, ge=0, description="weight of LPIPS where rho is 1; 0 leaves it out")
+    consistency: float = Field(1.0, ge=0, description="weight of agreement within a segment")
+
+    @model_validator(mode="after")
+    def _shares(self) -> FlowStage:
+        if not all(0 <= rho < 1 for rho in self.rho):
+            raise ValueError(f"rho: expected numbers from 0 to below 1, found {self.rho}; use (0, 0.9)")
+        return self
+
+
 class AdaptStage(_StageSettings):
     """A trained codec on images that have no clean partner: distortion to the noisy input.
 
@@ -159,4 +181,4 @@ class AdaptStage(_StageSettings):
         return self
 
 
-Stage = Annotated[CodecStage | RealismStage | AdaptStage, Field(discriminator="kind")]
+Stage = Annotated[CodecStage | RealismStage | FlowStage | AdaptStage, Field(discriminator="kind")]

@@ -25,7 +25,7 @@ from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.losses.display import displayed
 from napari_rdpdenoise.train.losses.lattice import repetition
-from napari_rdpdenoise.train.settings import RealismStage, TrainSettings
+from napari_rdpdenoise.train.settings import FlowStage, RealismStage, TrainSettings
 from napari_rdpdenoise.train.stages.fidelity import weighted_error
 
 _BETAS = (0.5, 0.999)  # as published for the Wasserstein critic
@@ -189,5 +189,5 @@ def check_backbones(settings: TrainSettings) -> None:
     Raises:
         MetricUnavailable: If LPIPS has a weight and AlexNet's weights are not on this machine.
     """
-    if any(isinstance(stage, RealismStage) and stage.lpips for stage in settings.stages):
+    if any(isinstance(stage, RealismStage | FlowStage) and stage.lpips for stage in settings.stages):
         load_lpips("alex")
