@@ -118,6 +118,7 @@ def test_the_grid_is_that_of_the_tiles() -> None:
 def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_results() -> None:
     changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
     changed |= {"structure": "none", "neighbours": "none", "series": 1, "stack": "T"}
+    changed |= {"decoder": "flow", "steps": 2, "samples": 4, "rho": 0.0, "kd": 0.5, "kp": 0.5}
     changed |= {"invalid": 0.0, "hot_pixels": "keep", "camera": (2.0, 100.0, 3.0)}
     changed |= {"precision": "bfloat16"}
     base = RunSettings()
@@ -133,6 +134,13 @@ def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_result
         assert base.replace(**{name: value}).deciding(*RESULT) == base.deciding(*RESULT), name
     marks = {name: marks_of(field) for name, field in RunSettings.model_fields.items()}
     assert {name for name, mark in marks.items() if mark.decides is Decides.DECODES} == set(changed)
+
+
+def test_who_asks_for_samples_sees_them_unless_realism_is_given() -> None:
+    assert RunSettings(decoder="flow").realism == 1
+    assert RunSettings(decoder="flow", realism=0.25).realism == 0.25
+    assert RunSettings(decoder="realism").realism == RunSettings().realism == 0
+    assert RunSettings(realism=0.25).replace(decoder="flow").realism == 0.25
 
 
 def test_a_new_field_is_in_the_key_by_its_mark_alone() -> None:

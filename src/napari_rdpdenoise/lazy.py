@@ -22,7 +22,7 @@ from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.output import output_dtype
-from napari_rdpdenoise.stream.plan import Plan, decoders_of, work_at
+from napari_rdpdenoise.stream.plan import Plan, decoders_of, sampling_of, work_at
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask, copied
 from napari_rdpdenoise.tiles import Tile, plan_tiles
@@ -115,7 +115,13 @@ class _Block:
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
         codec = codec.at(self.settings.precision)
         task = TileTask(
-            self.source, self.plan, codec, self.cache, decoders_of(self.settings), self.brightness
+            self.source,
+            self.plan,
+            codec,
+            self.cache,
+            decoders_of(self.settings),
+            self.brightness,
+            sampling_of(self.settings),
         )
         item, decoded = task.do(work, device_turns(codec.device).turn())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)

@@ -10,7 +10,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, ValidatorFunctionWrapHandler, WrapValidator, field_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+    field_validator,
+    model_validator,
+)
 
 from napari_rdpdenoise.fields import Decides, Marked, Marks
 from napari_rdpdenoise.tiles import GRID, HALO, TILE
@@ -95,6 +102,50 @@ class RunSettings(Marked):
         allow_inf_nan=False,
         title="Realism",
         description="0 for the lowest error, 1 for the most natural texture.",
+    )
+    decoder: Annotated[Literal["realism", "flow"], Marks(Decides.DECODES, "expert", 3)] = Field(
+        default="realism",
+        title="Natural end",
+        description="What realism 1 shows: 'realism', one image that looks natural, or 'flow', a sample of "
+        "what the data leave open; realism is then 1 unless it is given.",
+    )
+    steps: Annotated[int, Marks(Decides.DECODES, "expert", 4)] = Field(
+        default=3,
+        ge=1,
+        le=1000,
+        title="Steps",
+        description="Steps of a sample; each takes as long as a decode.",
+    )
+    samples: Annotated[int, Marks(Decides.DECODES, "expert", 5)] = Field(
+        default=1,
+        ge=1,
+        le=1000,
+        title="Samples",
+        description="Samples that are drawn and averaged: more are nearer to the lowest error.",
+    )
+    rho: Annotated[float, Marks(Decides.DECODES, "expert", 6)] = Field(
+        default=0.9,
+        ge=0.0,
+        le=0.9,
+        allow_inf_nan=False,
+        title="Perception",
+        description="Weight of perception that samples are asked for, 0 to 0.9.",
+    )
+    kd: Annotated[float, Marks(Decides.DECODES, "expert", 7)] = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        allow_inf_nan=False,
+        title="Near the lowest error",
+        description="Strength that holds a sample near the image of lowest error (DCIC's K_D).",
+    )
+    kp: Annotated[float, Marks(Decides.DECODES, "expert", 8)] = Field(
+        default=0.0,
+        ge=0.0,
+        le=1.0,
+        allow_inf_nan=False,
+        title="Same bits again",
+        description="Strength that holds a sample to the bits it was drawn from (DCIC's K_P).",
     )
     structure: Annotated[Literal["auto", "none"], Marks(Decides.DECODES, "advanced", 6)] = Field(
         default="auto",
@@ -209,6 +260,14 @@ class RunSettings(Marked):
         title="Format",
         description="File format of the result; none follows the target's ending or the input's family.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _show_samples(cls, given: Any) -> Any:
+        """Who asks for samples wants to see them."""
+        if isinstance(given, dict) and given.get("decoder") == "flow" and "realism" not in given:
+            return {**given, "realism": 1.0}
+        return given
 
     @field_validator("axes")
     @classmethod

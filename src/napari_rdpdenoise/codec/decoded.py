@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ class Decoded(Mapping[str, NDArray[np.float32]]):
     """Images of one tile by decoder, float32 raw counts, (height, width) each.
 
     Args:
-        images: Images by the name of their decoder; the first one is shown at realism 0.
+        images: Images by the name of their decoder; the first one is shown at realism 0, the second at 1.
     """
 
     def __init__(self, images: Mapping[str, NDArray[np.float32]]) -> None:
@@ -34,21 +35,26 @@ class Decoded(Mapping[str, NDArray[np.float32]]):
         """The image at realism 0: the fidelity decode, unless only another was asked for."""
         return next(iter(self._images.values()))
 
+    @property
+    def natural(self) -> NDArray[np.float32] | None:
+        """The image at realism 1: the realism decode, or the sample that was asked for; None without one."""
+        return next(islice(self._images.values(), 1, None), None)
+
     def blend(self, realism: float, out: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """Blend of the first and the realism decode; the first one itself at realism 0.
+        """Blend of the first and the natural image; the first one itself at realism 0.
 
         Args:
-            realism: Share of the realism decode, 0 (lowest error) to 1 (most natural texture).
+            realism: Share of the natural image, 0 (lowest error) to 1 (most natural texture).
             out: Where the blend is written, float32 of the images' shape; None for a new array.
 
         Raises:
-            DecoderMissing: If ``realism`` is above 0 and the realism decode is not there.
+            DecoderMissing: If ``realism`` is above 0 and there is no natural image.
         """
         if realism == 0:
             return self.first
-        if REALISM not in self:
+        if self.natural is None:
             raise DecoderMissing(REALISM, self, "this decode", realism)
-        return blend(self.first, self[REALISM], realism, out)
+        return blend(self.first, self.natural, realism, out)
 
 
 def blend(

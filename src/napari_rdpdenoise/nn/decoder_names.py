@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 FIDELITY, REALISM, FLOW = "fidelity", "realism", "flow"
 PATH = (FIDELITY, REALISM)
-"""Decoders at the two ends of the realism slider."""
+"""Decoders at the two ends of the realism slider, unless another natural end is asked for."""
 
 
 class DecoderMissing(ValueError):
@@ -50,6 +50,11 @@ def check_decoders(
             raise DecoderMissing(name, there, model, found if name == REALISM else None)
 
 
-def on_path(realism: float) -> tuple[str, ...]:
-    """Names of the decoders that are needed at this realism, 0 to 1: one alone costs half as much."""
-    return PATH if realism > 0 else PATH[:1]
+def on_path(realism: float, natural: str = REALISM) -> tuple[str, ...]:
+    """Names of the decoders that are needed at this realism: one alone costs half as much.
+
+    Args:
+        realism: Position of the slider, 0 to 1.
+        natural: Name of the decoder at its upper end.
+    """
+    return (FIDELITY, natural) if realism > 0 else (FIDELITY,)

@@ -167,7 +167,6 @@ class RdpNetwork(nn.Module):
         sampling: Sampling,
     ) -> Tensor:
         flow = self.flow_decoder()
-        noise = pixel_noise(fidelity, places, sampling.sample)
 
         def again(image: Tensor) -> Tensor:
             q = rate.clone()  # of latents that were made for inference, where a gradient is asked for
@@ -176,7 +175,11 @@ class RdpNetwork(nn.Module):
                 return self.decoder(FIDELITY)(coded.latents, q)
             return self.through(Frames(image), q)[FIDELITY]
 
-        return flow.sample(fidelity, flow.given(latents), rate, noise, sampling, again)
+        given, total = flow.given(latents), torch.zeros_like(fidelity)
+        for number in range(sampling.sample, sampling.sample + sampling.samples):
+            noise = pixel_noise(fidelity, places, number)
+            total = total + flow.sample(fidelity, given, rate, noise, sampling, again)
+        return total / sampling.samples
 
     def flow_decoder(self) -> Flow:
         """The flow decoder.

@@ -26,7 +26,7 @@ from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import PlaneRing
-from napari_rdpdenoise.stream.plan import Order, Plan, Work, decoders_of
+from napari_rdpdenoise.stream.plan import Order, Plan, Work, decoders_of, sampling_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally, defect_words
@@ -141,7 +141,14 @@ class _Run:
         source = self._source
         if any(c.neighbours for c in plan.channels.values()) and PlaneRing.fits(source.whole):
             source = source.over(PlaneRing(source.whole))
-        task = TileTask(source, plan, self._codec, self._cache, decoders_of(self._settings))
+        task = TileTask(
+            source,
+            plan,
+            self._codec,
+            self._cache,
+            decoders_of(self._settings),
+            sampling=sampling_of(self._settings),
+        )
         left: Sequence[Work] = works
         if marked:
             kept = yield from self._unchanged(task, marked, left_pixels)

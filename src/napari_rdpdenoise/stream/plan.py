@@ -12,6 +12,7 @@ from napari_rdpdenoise.io import Index, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
+from napari_rdpdenoise.nn.decoders.sampling import Sampling
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.report import ChannelReport
@@ -90,7 +91,12 @@ class Plan:
 
 def decoders_of(settings: RunSettings) -> tuple[str, ...]:
     """Names of the decoders that these settings need; the first one is shown at realism 0."""
-    return on_path(settings.realism)
+    return on_path(settings.realism, settings.decoder)
+
+
+def sampling_of(settings: RunSettings) -> Sampling:
+    """How the flow decoder draws, of these settings."""
+    return Sampling(settings.steps, settings.kd, settings.kp, settings.rho, samples=settings.samples)
 
 
 def plan_works(chosen: SelectedSource, settings: RunSettings, order: Order | None = None) -> tuple[Work, ...]:

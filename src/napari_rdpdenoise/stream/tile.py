@@ -16,6 +16,7 @@ from napari_rdpdenoise.codec.network_input import ALONE, Neighbours, any_of
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.io import ImageSource, SelectedSource, to_output
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
+from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.noise.invalid import InvalidRule, Screened
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
@@ -89,6 +90,7 @@ class TileTask:
         cache: Cache of latents, one for all who use the same codec and images; None for none.
         names: Names of the decoders that are wanted.
         brightness: Brightness of neighbours, one for all who look at the same series.
+        sampling: Steps and constraints of the flow decoder.
     """
 
     source: SelectedSource
@@ -97,6 +99,7 @@ class TileTask:
     cache: LatentCache | None
     names: tuple[str, ...]
     brightness: Brightness = field(default_factory=Brightness)
+    sampling: Sampling = PLAIN
 
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
         """Read, encode unless the latents are cached, decode, keep the latents.
@@ -154,7 +157,7 @@ class TileTask:
     def decode(self, items: Sequence[Item]) -> list[Decoded]:
         """Decode encoded tiles of one shape; structure that the codec took for noise goes back into them."""
         latents = [item.latents for item in items if item.latents is not None]
-        decoded = self.codec.decode(latents, self.names, [item.work.place for item in items])
+        decoded = self.codec.decode(latents, self.names, [item.work.place for item in items], self.sampling)
         return [_filled(item, images) for item, images in zip(items, decoded, strict=True)]
 
     def keep(self, item: Item) -> None:

@@ -17,7 +17,8 @@ class Sampling(NamedTuple):
         kp: Strength of the constraint that the sample, encoded again, decodes to the same, 0 to 1.
         rho: Weight of perception that the decoder is asked for, 0 to 0.9 as it was trained with.
         exact: Whether the second constraint follows its true gradient in the place of a unit Jacobian.
-        sample: Number of the sample; each has random numbers of its own.
+        sample: Number of the first sample; each has random numbers of its own.
+        samples: Samples that are drawn, of which the mean is taken.
     """
 
     steps: int = 3
@@ -26,6 +27,7 @@ class Sampling(NamedTuple):
     rho: float = 0.9
     exact: bool = False
     sample: int = 0
+    samples: int = 1
 
 
 PLAIN = Sampling()

@@ -10,7 +10,7 @@ from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.nn.decoders.place import plane_seed
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work, decoders_of
+from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work, decoders_of, sampling_of
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import ChannelPlans, Series
 from napari_rdpdenoise.ui.preview.viewport import Wish
@@ -80,7 +80,13 @@ class PairMaker:
         names = tuple(n for n in decoders_of(series.settings.replace(realism=1.0)) if n in codec.decoders)
         source = SelectedSource(series.source)
         task = TileTask(
-            source, Plan((), {wish.channel: plan}, ()), codec, cache, names, self.plans.brightness(series)
+            source,
+            Plan((), {wish.channel: plan}, ()),
+            codec,
+            cache,
+            names,
+            self.plans.brightness(series),
+            sampling_of(series.settings),
         )
         turn = device_turns(codec.device).turn(give_up)
         work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.nn.decoder_names import REALISM
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.preview.canvas import Canvas
@@ -246,7 +245,11 @@ class Preview:
 
     def _alpha(self, held: Sequence[tuple[Any, Pair]]) -> float:
         """Realism to blend with; 0 where the model turned out to have no such decoder."""
-        return self._store.state.shown_realism if all(REALISM in pair.decoded for _, pair in held) else 0.0
+        return (
+            self._store.state.shown_realism
+            if all(pair.decoded.natural is not None for _, pair in held)
+            else 0.0
+        )
 
     def _set_canvas(self) -> None:
         subject = self.subject

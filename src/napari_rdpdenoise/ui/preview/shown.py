@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.decoded import blend
-from napari_rdpdenoise.nn.decoder_names import REALISM
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
@@ -48,8 +47,8 @@ class Shown:
     def add(self, tile: Tile, pair: Pair) -> None:
         """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
         self.fidelity[tile.core] = pair.decoded.first
-        if self.realism is not None and REALISM in pair.decoded:
-            self.realism[tile.core] = pair.decoded[REALISM]
+        if self.realism is not None and pair.decoded.natural is not None:
+            self.realism[tile.core] = pair.decoded.natural
         self.done[tile.core] = not pair.provisional
 
     @property
@@ -90,7 +89,7 @@ def assemble(
 ) -> Shown:
     """Put the decoded tiles of a noisy plane, at least one, together to a plane with realism 0."""
     fidelity = np.full(noisy.shape, np.nan, np.float32)
-    realism = fidelity.copy() if REALISM in held[0][1].decoded else None
+    realism = None if held[0][1].decoded.natural is None else fidelity.copy()
     done = np.zeros(noisy.shape, np.bool_)
     shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"))
     for tile, pair in held:
