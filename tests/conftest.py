@@ -186,7 +186,7 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 _TESTS = count()
 
 
-def make_tiny_model(folder: Path, *, realism: bool = False, **sizes: int) -> Path:
+def make_tiny_model(folder: Path, *, realism: bool = False, flow: bool = False, **sizes: int) -> Path:
     """Write a small model with random weights to a new folder: not good, but fast and always the same."""
     import hashlib
 
@@ -202,12 +202,12 @@ def make_tiny_model(folder: Path, *, realism: bool = False, **sizes: int) -> Pat
     torch.set_num_threads(1)
     small = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
     config = NetworkConfig(**small, **sizes, encoder_blocks=(1, 1), decoder_blocks=(1, 1), realism=realism)
-    config = config.model_copy(update={"grain_channels": 2 if realism else 0})
+    config = config.model_copy(update={"grain_channels": 2 if realism else 0, "flow": flow})
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
         network = RdpNetwork(config)
         for name, parameter in network.named_parameters():
-            if ".grain." in name:  # 0 before training
+            if ".grain." in name or name.startswith("flow.leave."):  # 0 before training
                 torch.nn.init.normal_(parameter, std=0.02)
         weights = save(network_tensors(network))
     card = ModelCard(
@@ -234,6 +234,13 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def tiny_realism_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a small model with random weights and both decoders."""
     return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny-realism", realism=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_flow_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a small model of the third format with random weights: details and all decoders."""
+    folder = tmp_path_factory.mktemp("models") / "tiny-flow"
+    return make_tiny_model(folder, realism=True, flow=True, detail_channels=8)
 
 
 @pytest.fixture(scope="session")

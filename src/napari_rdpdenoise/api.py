@@ -26,6 +26,12 @@ _CLIPPED_SHARE = 1e-3  # of all values; fewer clipped ones are not worth a warni
 class Options(TypedDict, total=False):
     """Fields of ``RunSettings`` that both calls take; described and checked there."""
 
+    decoder: Literal["realism", "flow"]
+    steps: int
+    samples: int
+    rho: float
+    kd: float
+    kp: float
     structure: Literal["auto", "none"]
     neighbours: Literal["auto", "none", "T", "Z"]
     camera: tuple[float, float, float] | None
@@ -64,7 +70,7 @@ def denoise(
     *,
     model: str | Path | Codec = "default",
     rate: float | Literal["auto"] = "auto",
-    realism: float = 0.0,
+    realism: float | None = None,
     axes: str | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
     cache: LatentCache | None = None,
@@ -82,14 +88,16 @@ def denoise(
             8-, 16- or 32-bit integers or 16-, 32- or 64-bit floats, at least 2-D.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         rate: Bits the image may keep, from 0 (strongest denoising) to 1, or "auto" to choose by its noise.
-        realism: 0 for the lowest error, 1 for the most natural texture.
+        realism: 0 for the lowest error, 1 for the most natural texture; None for 0, but with decoder "flow"
+            for 1.
         axes: One letter per dimension of the array as it is, such as "TZCYX" or "YXS"; None for those it
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: Fields of ``RunSettings``: structure, neighbours, camera, invalid, hot_pixels, precision,
-            tile, halo, batch, dtype, channels, time and seed. ``invalid`` may also be a mask of pixels that
-            are not image, of the image's shape or of that of its last axes; others are looked for then too.
+        **options: Fields of ``RunSettings``: decoder, steps, samples, rho, kd, kp, structure, neighbours,
+            camera, invalid, hot_pixels, precision, tile, halo, batch, dtype, channels, time and seed.
+            ``invalid`` may also be a mask of pixels that are not image, of the image's shape or of that of
+            its last axes; others are looked for then too.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -107,7 +115,8 @@ def denoise(
     given = options.get("invalid")
     mask = None if isinstance(given, float | int | str) else given
     plain = options if mask is None else {**options, "invalid": "auto"}
-    settings = _settings(ArrayOptions, model, plain, rate=rate, realism=realism, axes=axes, device=device)
+    chosen = {} if realism is None else {"realism": realism}
+    settings = _settings(ArrayOptions, model, plain, rate=rate, axes=axes, device=device, **chosen)
     # a model by name is loaded again where a block is computed, one in hand has to travel there
     codec = None if isinstance(model, str | Path) else model
     if isinstance(image, np.ndarray):
@@ -142,9 +151,9 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **settings: Fields of ``RunSettings``: rate, realism, axes, device, structure, neighbours, camera,
-            invalid, hot_pixels, precision, tile, halo, batch, dtype, channels, time, seed, series, stack and
-            overwrite.
+        **settings: Fields of ``RunSettings``: rate, realism, decoder, steps, samples, rho, kd, kp, axes,
+            device, structure, neighbours, camera, invalid, hot_pixels, precision, tile, halo, batch, dtype,
+            channels, time, seed, series, stack and overwrite.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the

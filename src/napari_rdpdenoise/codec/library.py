@@ -19,7 +19,7 @@ from napari_rdpdenoise.files import models_folder
 DEFAULT = "default"
 DEFAULT_MODEL = "fluo-light"
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
-FORMAT_VERSION = 2  # the newest that can be read; see `NetworkConfig.format`
+FORMAT_VERSION = 3  # the newest that can be read; see `NetworkConfig.format`
 _DIGEST_DIGITS = 32  # hexadecimal, of sha256; those that `Codec.digest` and coded tiles carry
 
 Where = Literal["shipped", "yours", "elsewhere"]

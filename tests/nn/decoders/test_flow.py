@@ -9,7 +9,7 @@ from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.decoder_names import DecoderMissing
 from napari_rdpdenoise.nn.decoders.flow import pixel_noise
 from napari_rdpdenoise.nn.decoders.place import Place
-from napari_rdpdenoise.nn.decoders.sampling import Sampling
+from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.nn.network import RdpNetwork
 
 SIZES = {"quarter_channels": 32, "eighth_channels": 32, "latent_channels": 16, "hyper_channels": 16}
@@ -37,8 +37,8 @@ def latents(network: RdpNetwork) -> tuple[torch.Tensor, ...]:
     return network.rounded(network.analysis(torch.randn(2, 1, 64, 96)), torch.tensor([0.4, 0.9]))
 
 
-def _drawn(network, latents, sampling=Sampling(), places=(Place(1), Place(2))):
-    return network.decode(latents, torch.tensor([0.4, 0.9]), BOTH, places, sampling)
+def _drawn(network, latents, sampling=PLAIN):
+    return network.decode(latents, torch.tensor([0.4, 0.9]), BOTH, (Place(1), Place(2)), sampling)
 
 
 def _away(images) -> float:
@@ -94,7 +94,9 @@ def test_the_true_gradient_can_be_asked_for_where_nothing_is_recorded(network, l
 
 @pytest.mark.parametrize("change", [{"rho": 0.0}, {"steps": 2}, {"sample": 1}])
 def test_what_is_asked_for_changes_the_sample(network, latents, change):
-    assert not torch.equal(_drawn(network, latents, Sampling(**change))["flow"], _drawn(network, latents)["flow"])
+    assert not torch.equal(
+        _drawn(network, latents, Sampling(**change))["flow"], _drawn(network, latents)["flow"]
+    )
 
 
 def test_several_samples_are_averaged(network, latents):
@@ -107,7 +109,10 @@ def test_random_numbers_are_those_of_the_place():
     whole = pixel_noise(torch.zeros(1, 1, 64, 96), (Place(7, 0, 0),))
     part = pixel_noise(torch.zeros(1, 1, 32, 48), (Place(7, 16, 40),))
     assert torch.equal(part, whole[..., 16:48, 40:88])
-    others = [pixel_noise(torch.zeros(1, 1, 64, 96), (Place(8),)), pixel_noise(torch.zeros(1, 1, 64, 96), (Place(7),), 1)]
+    others = [
+        pixel_noise(torch.zeros(1, 1, 64, 96), (Place(8),)),
+        pixel_noise(torch.zeros(1, 1, 64, 96), (Place(7),), 1),
+    ]
     for other in others:
         assert abs(float((other * whole).mean())) < 0.05
         assert abs(float(other.std()) - 1) < 0.05
@@ -115,5 +120,7 @@ def test_random_numbers_are_those_of_the_place():
 
 def test_a_network_without_it_says_so():
     network = RdpNetwork(NetworkConfig(**SIZES))
-    with pytest.raises(DecoderMissing, match="flow: this network has no flow decoder, expected one of fidelity"):
+    with pytest.raises(
+        DecoderMissing, match="flow: this network has no flow decoder, expected one of fidelity"
+    ):
         network.flow_decoder()
