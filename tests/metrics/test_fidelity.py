@@ -18,10 +18,12 @@ from napari_rdpdenoise.metrics import (
     affine_match,
     data_range,
     microssim,
+    noise_distance,
     psnr,
     score,
     ssim,
 )
+from napari_rdpdenoise.noise import NoiseModel
 
 FIELDS = ("Confocal_FISH_1", "TwoPhoton_MICE_2", "WideField_BPAE_B_3")
 
@@ -208,3 +210,26 @@ def test_importing_the_metrics_loads_no_torch() -> None:
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
     code = "import sys, napari_rdpdenoise.metrics as m; m.lpips; sys.exit(3 if 'torch' in sys.modules else 0)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 3
+
+
+@pytest.mark.parametrize("gain", [0.0, 2.0])
+@pytest.mark.parametrize("light", [20.0, 3000.0])
+def test_distances_are_told_in_the_noise_wherever_the_light_is(gain: float, light: float) -> None:
+    rng, noise = np.random.default_rng(4), NoiseModel(gain, 100.0, 3.0)
+    clean = 100 + light * (1 + np.arange(40_000).reshape(200, 200) / 40_000)
+    electrons = rng.poisson((clean - 100) / gain) * gain + 100 if gain else clean
+    noisy = electrons + rng.normal(0, 3.0, clean.shape)
+    assert noise_distance(noisy, clean, noise, noisy=True) == pytest.approx(1.0, abs=0.03)
+    shifted = clean + 0.1 * np.sqrt(noise.variance(clean))
+    assert noise_distance(shifted, clean, noise) == pytest.approx(0.1, rel=0.03)
+    assert noise_distance(clean, clean, noise) == 0.0
+
+
+def test_what_is_no_number_has_no_distance() -> None:
+    noise, clean = NoiseModel(0.0, 0.0, 1.0), np.zeros((4, 4))
+    image = clean + 0.5
+    image[0] = np.nan
+    assert noise_distance(image, clean, noise) == pytest.approx(0.5)
+    assert np.isnan(noise_distance(np.full((4, 4), np.nan), clean, noise))
+    with pytest.raises(ValueError, match="must have one shape"):
+        noise_distance(clean[:2], clean, noise)

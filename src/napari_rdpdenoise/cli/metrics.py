@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -12,10 +12,8 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from napari_rdpdenoise.cli.console import CommandState, guarded, result, say, stdout
+from napari_rdpdenoise.cli.metrics_of_a_run import Compared, show_bound, show_idempotence
 from napari_rdpdenoise.cli.progress import bar
-
-if TYPE_CHECKING:
-    import numpy as np
 
 UNAVAILABLE = "unavailable"
 _MEASURE = "measure"
@@ -62,6 +60,22 @@ def measure(
             help="Folder of the published networks that LPIPS and DISTS need.",
         ),
     ] = None,
+    bound: Annotated[
+        bool,
+        typer.Option(
+            "--bound",
+            help="With REFERENCE and --input: the errors in units of the noise, beside what an ideal codec "
+            "of as many bits guarantees. Needs the job file beside RESULT.",
+        ),
+    ] = False,
+    idempotence: Annotated[
+        bool,
+        typer.Option(
+            "--idempotence",
+            help="How many symbols change when RESULT is encoded again, and how far apart the decodes are. "
+            "Needs the job file beside RESULT; the noisy image is that of the job file, or --input.",
+        ),
+    ] = False,
 ) -> None:
     """Compare a result with a clean image: PSNR, SSIM, MicroSSIM, LPIPS, DISTS.
 
@@ -71,12 +85,22 @@ def measure(
     with guarded() as command:
         if networks is not None and not networks.is_dir():
             raise FileNotFoundError(f"--networks: expected a folder, found none at {networks}")
+        if bound and (reference is None or noisy is None):
+            raise ValueError(
+                "--bound: expected a clean image as REFERENCE and the noisy one as --input, found "
+                f"{'no REFERENCE' if reference is None else 'no --input'}; errors are told in its noise"
+            )
         if reference is not None:
-            _show_scores(command, *_load(image, reference, noisy), networks)
-        elif noisy is not None:
+            loaded = _load(image, reference, noisy)
+            _show_scores(command, loaded, networks)
+            if bound:
+                show_bound(image, loaded)
+        elif noisy is not None and not idempotence:
             _show_checks(command, image, noisy)
-        else:
+        elif not idempotence:
             raise ValueError("REFERENCE: expected a clean image, or the noisy one as --input, found neither")
+        if idempotence:
+            show_idempotence(command, image, noisy)
 
 
 @metrics_app.command()
@@ -140,13 +164,12 @@ def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
             stdout.print(table)
 
 
-def _show_scores(
-    command: CommandState, images: dict[str, np.ndarray], clean: np.ndarray, top: float, networks: Path | None
-) -> None:
+def _show_scores(command: CommandState, loaded: Compared, networks: Path | None) -> None:
     """Every metric of every image, and why one has none."""
     from napari_rdpdenoise.metrics import METRICS, MetricUnavailable
 
     command.working = True
+    images, clean, top = loaded.images, loaded.clean, loaded.top
     table = Table("", *images, title=f"range {top:.6g} counts", title_justify="left")
     reasons: dict[str, None] = {}
     for metric in METRICS:
@@ -163,17 +186,16 @@ def _show_scores(
         say(line)
 
 
-def _load(
-    image: Path, reference: Path, noisy: Path | None
-) -> tuple[dict[str, np.ndarray], np.ndarray, float]:
-    """Images of one shape by name, the clean one on their scale, and the range of values, counts."""
+def _load(image: Path, reference: Path, noisy: Path | None) -> Compared:
+    """Images of one shape, the clean one on their scale."""
     from napari_rdpdenoise.cli.images import match_axes, read_all, squeeze
     from napari_rdpdenoise.metrics import affine_match, data_range
 
     truth = read_all(reference)
     images = {"result": match_axes(read_all(image), truth, "RESULT")}
-    clean, dtype = squeeze(truth).values, truth.values.dtype
+    plain, dtype = squeeze(truth), truth.values.dtype
+    clean = plain.values
     if noisy is not None:
         images["noisy"] = match_axes(read_all(noisy), truth, "--input")
         clean, dtype = affine_match(clean, images["noisy"]), images["noisy"].dtype
-    return images, clean, data_range(clean, dtype)
+    return Compared(images, clean, data_range(clean, dtype), plain.axes)

@@ -145,7 +145,7 @@ def _open_source(job: Job, identity: str | None) -> Iterator[ImageSource]:
     elif job.invalid is not None:
         raise ValueError("invalid: expected no mask beside a file, found one; read the file into an array")
     else:
-        source = _open_path(job)
+        source = open_input(job)
     try:
         yield source
     finally:
@@ -153,8 +153,14 @@ def _open_source(job: Job, identity: str | None) -> Iterator[ImageSource]:
             source.close()
 
 
-def _open_path(job: Job) -> ImageSource:
-    """The image that a job's input and settings name."""
+def open_input(job: Job) -> ImageSource:
+    """The image that a job's input, a path, and its settings name; whoever asked closes it.
+
+    Raises:
+        FileNotFoundError: If there is no such image.
+        TypeError: If it is of no known kind.
+        ValueError: If there are several images and the settings ask for all of them in one.
+    """
     settings = job.settings
     if settings.stack is not None:
         return open_stack(str(job.input), settings.stack, job.axes or None)

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy.ndimage import gaussian_filter
 
 from napari_rdpdenoise.metrics.errors import MetricUnavailable
+from napari_rdpdenoise.noise import NoiseModel, expected_stabilized, stabilize
 
 Array = NDArray[np.float64]
 
@@ -102,6 +103,29 @@ def psnr(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:
     _check_range(data_range)
     error = float(np.mean((img - ref) ** 2))
     return 10.0 * float(np.log10(data_range**2 / error)) if error > 0 else float("inf")
+
+
+def noise_distance(
+    image: ArrayLike, reference: ArrayLike, noise: NoiseModel, *, noisy: bool = False
+) -> float:
+    """Rms distance from a clean image in noise standard deviations; about 1 for the noisy image.
+
+    Both are stabilised. Pixels where one of the two is not finite are left out; NaN where none is left.
+
+    Args:
+        image: Image that is judged, counts.
+        reference: Clean image on its scale, of the same shape.
+        noise: Noise of the image that it was made from.
+        noisy: Whether the image has that noise itself; False for a denoised one.
+
+    Raises:
+        ValueError: If the shapes differ or the image is empty.
+    """
+    img, ref = _pair(image, reference)
+    finite = np.isfinite(img) & np.isfinite(ref)
+    stabilised = (stabilize if noisy else expected_stabilized)(img[finite], noise)
+    gap = np.asarray(stabilised, np.float64) - expected_stabilized(ref[finite], noise)
+    return float(np.sqrt(np.mean(np.square(gap)))) if gap.size else float("nan")
 
 
 def ssim(image: ArrayLike, reference: ArrayLike, data_range: float) -> float:

@@ -23,6 +23,7 @@ from napari_rdpdenoise.theory.poisson_noise import (
     published_poisson_mse_bound,
     stabilised_error_bound,
 )
+from napari_rdpdenoise.theory.readout import BesideBound, beside_bound
 from napari_rdpdenoise.theory.sources import (
     Enclosure,
     bernoulli_gaussian_distortion,
@@ -31,8 +32,10 @@ from napari_rdpdenoise.theory.sources import (
 )
 
 __all__ = [
+    "BesideBound",
     "Enclosure",
     "bernoulli_gaussian_distortion",
+    "beside_bound",
     "blend_for",
     "decoding_error_bound",
     "distortion_at",
