@@ -1,11 +1,12 @@
 """What is not image: how often image is taken for it, and how much of it is missed.
 
 False alarms are counted on real images (the folders of training images, series and stacks; never the test
-images) and on simulated ones that look like defects and are none. Misses are counted on defects of known
+images), on simulated exposures of them to much light, where the steps of their grey levels stand out, and on
+simulated ones that look like defects and are none. Misses are counted on defects of known
 place, put into simulated exposures. A pixel is missed if it is a defect and not found, and false if it is
 found and no defect.
 
-    python benchmarks/invalid.py [--limit 40]
+    python benchmarks/invalid.py [--limit 40] [--seeds 2]
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from napari_rdpdenoise.noise.invalid import Screened, screen_sample
 
 SIZE = 256  # px
 GAIN, OFFSET, READ = 2.0, 100.0, 3.0  # counts per photo-electron, counts, counts rms
+MUCH_LIGHT = 50_000  # photo-electrons at the bright end
 Mask = NDArray[np.bool_]
 Image = NDArray[Any]
 Put = Callable[[Image, np.random.Generator], tuple[Image, Mask]]
@@ -218,6 +220,13 @@ def innocent(seed: int) -> Iterator[tuple[str, Image]]:
     events = rng.poisson(light * 0.05 / light.mean()) * rng.exponential(300, light.shape)
     multiplied = 100 + events + rng.normal(0, 10, light.shape)
     yield "photon counting, electron-multiplying", as_stored(multiplied, np.uint16)
+    for mean in (0.05, 0.5, 5.0, 50.0):
+        counts = (
+            100 + rng.gamma(rng.poisson(light * mean / light.mean()), 300) + rng.normal(0, 10, light.shape)
+        )
+        yield f"electron-multiplying, gamma, {mean:g} a pixel", as_stored(counts, np.uint16)
+    levels = np.rint(light + rng.normal(0, 0.21, light.shape))
+    yield "8 bits in much light", as_stored(100 + 120 * levels + rng.normal(0, 15, light.shape), np.uint16)
     for sigma in (0.7, 1.0, 1.4):
         for strength in (50, 1000, 20000):
             name = f"spots, sigma {sigma:g} px, {strength} photons"
@@ -265,9 +274,27 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     simulated = [_innocent_row(seed) for seed in range(options.seeds)]
     return {
         "real": real,
+        "much light": _much_light(options.limit),
         "innocent": {name: [part[name] for part in simulated] for name in simulated[0]},
         "members": {m.name: [_missed(m, seed) for seed in range(options.seeds)] for m in members()},
     }
+
+
+def _much_light(limit: int | None) -> dict[str, list[float]]:
+    """By folder of 8-bit training images exposed to much light: images, pixels and defects found."""
+    from benchmarks.light import expose
+
+    rows: dict[str, list[float]] = {}
+    for name, (plane, *_) in real_images(limit):
+        if plane.dtype == np.uint8 and np.ptp(plane) > 0:
+            middle = tuple(
+                slice(max(0, (n - SIZE) // 2), max(0, (n - SIZE) // 2) + SIZE) for n in plane.shape
+            )
+            exposed, _ = expose(plane[middle], MUCH_LIGHT)
+            row = rows.setdefault(name, [0, 0, 0])
+            found = _count(screen_sample([exposed])[1], "defects")
+            rows[name] = [a + b for a, b in zip(row, (1, exposed.size, found), strict=True)]
+    return rows
 
 
 def _innocent_row(seed: int) -> dict[str, list[float]]:
@@ -298,6 +325,10 @@ def table(record: dict[str, Any]) -> str:
         (name, str(int(n)), str(int(values)), _per_megapixel(defects, pixels))
         for name, (n, pixels, values, defects) in result["real"].items()
     ]
+    much_light = [
+        (name, str(int(n)), _per_megapixel(defects, pixels))
+        for name, (n, pixels, defects) in result.get("much light", {}).items()
+    ]
     innocent_rows = [
         (
             name,
@@ -313,6 +344,7 @@ def table(record: dict[str, Any]) -> str:
     return "\n\n".join(
         (
             markdown(("real images", "images", "with a value found", "defects per megapixel"), real),
+            markdown(("exposed to 50,000 photo-electrons", "images", "defects per megapixel"), much_light),
             markdown(("simulated, without defects", "values found", "defects per megapixel"), innocent_rows),
             markdown(("defect", "missed", "false"), missed),
         )

@@ -12,6 +12,7 @@ from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.fill_values import find_fill_values
 from napari_rdpdenoise.noise.invalid import InvalidRule, screen, screen_sample
+from napari_rdpdenoise.noise.outlier_limit import outlier_limit
 
 RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
 CORRELATED = 0.05
@@ -81,7 +82,9 @@ def _screened(noisy: NDArray[Any], noise: NoiseModel | None) -> tuple[NoiseModel
         rule, found = screen_sample(planes)
         noise = rule.noise or estimate_noise(planes)
     else:
-        rule = InvalidRule(find_fill_values(planes), noise)
+        values = find_fill_values(planes)
+        struck = [screen(plane, InvalidRule(values)).filled for plane in planes]
+        rule = InvalidRule(values, noise, outlier_limit(struck, noise))
         found = [screen(plane, rule) for plane in planes]
     return noise, np.array([np.ma.getmaskarray(part.masked) for part in found]).reshape(noisy.shape)
 

@@ -19,6 +19,7 @@ from scipy import ndimage
 from napari_rdpdenoise.noise.estimate import estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
 from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, outlier_limit
 from napari_rdpdenoise.noise.outliers import fill_outliers, find_outliers
 from napari_rdpdenoise.noise.saturation import saturation_level
 from napari_rdpdenoise.tiles import GRID
@@ -37,12 +38,14 @@ class InvalidRule:
     Attributes:
         values: Values that are not image.
         noise: Noise model by which defects of the camera are told; None to look for none.
+        outliers: Least height of such defects.
         saturation: Count at which light is cut off, None where the sample does not show it. Such pixels are
             image, but their noise is not that of others.
     """
 
     values: tuple[FillValue, ...] = ()
     noise: NoiseModel | None = None
+    outliers: OutlierLimit = NOISE_ALONE
     saturation: float | None = None
 
 
@@ -102,7 +105,7 @@ def screen(
         if strays.any():
             regions, defects = regions & ~strays, strays
     if rule.noise is not None and np.isfinite(filled).all():
-        found = find_outliers(filled, rule.noise)
+        found = find_outliers(filled, rule.noise, rule.outliers.limit)
         if found.any():
             filled = fill_outliers(filled, found)
             defects = found if defects is None else defects | found
@@ -151,13 +154,15 @@ def screen_sample(
     )
     rule = InvalidRule(values)
     sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
+    struck = [part.filled for part in sample]
     for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
         before = _defects(sample)
         # defects stay in, filled: the few do not disturb the estimate, and holes would
         image: list[NDArray[Any]] = [
             np.ma.masked_array(part.filled, _mask_of(part.regions)) for part in sample
         ]
-        rule = InvalidRule(values, estimate_noise(image))
+        noise = estimate_noise(image)
+        rule = InvalidRule(values, noise, outlier_limit(struck, noise))
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
         if _defects(sample) == before:
             break

@@ -5,6 +5,9 @@ its surroundings and ``E`` the mean height of the four pixels beside it, light o
 at least 0.13, even where the point-spread function is hardly a pixel wide (Gaussian with sigma 0.4 px,
 integrated over pixels); 0.36 where it is sampled as it should be. A defect has 0. The same holds for groups
 of a few pixels that are at most two wide. Both ways round: cold pixels are below.
+
+How far beyond its surroundings a defect has to be, a sample of the series decides (`outlier_limit`): where
+noise has a long tail, or the sample itself has single pixels that stand out, the limit is higher.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ _CANDIDATE = 5.5  # the same after stabilisation, which makes bright pixels of d
 _SPREAD = 6.0  # the same in standard deviations of the surroundings, where they have structure
 _LIGHT, _LIGHT_OF_GROUP = 0.1, 0.05  # E / A below which it was no light
 _OF_NOISE = 0.8  # mean of |E| of noise alone, standard deviations
+_OF_NOISE_SIGNED = 0.25  # half a standard deviation of the mean of four pixels of noise
 _LARGEST = 12  # px of a group
 _SHOULDER = 0.2  # share of its highest neighbour below which a pixel is that one's blur
 _FAR, _NEARER = 4, 3  # px to the surroundings; together they bridge a group of twelve
@@ -41,7 +45,21 @@ def _ring(distance: int) -> Steps:
 _BESIDE = ((0, 1), (0, -1), (1, 0), (-1, 0))
 
 
-def find_outliers(plane: NDArray[Any], noise: NoiseModel) -> NDArray[np.bool_]:
+class Outstanding(NamedTuple):
+    """Pixels of a plane that stand out from their surroundings.
+
+    Attributes:
+        height: Height above (or below) the surroundings, in units of the least height of a defect, by noise.
+        single: Whether the pixel, or its small group, stands alone as a defect does.
+        beside: Mean height of the four pixels beside it over its own, E / A.
+    """
+
+    height: NDArray[np.float64]
+    single: NDArray[np.bool_]
+    beside: NDArray[np.float64]
+
+
+def find_outliers(plane: NDArray[Any], noise: NoiseModel, limit: float = 1.0) -> NDArray[np.bool_]:
     """Mark hot and cold pixels and cosmic rays.
 
     A pixel's mark depends on what is less than 24 px away, so that a tile decides as the whole plane does.
@@ -49,19 +67,33 @@ def find_outliers(plane: NDArray[Any], noise: NoiseModel) -> NDArray[np.bool_]:
     Args:
         plane: Plane or tile, raw counts, 2-D, finite; invalid regions are filled from their surroundings.
         noise: Noise model of the channel.
+        limit: Least height of a defect in units of that by noise alone (`outlier_limit`); infinite for none.
 
     Returns:
         True where a pixel is no image, same shape.
     """
     marked = np.zeros(plane.shape, bool)
-    if min(plane.shape) <= 2 * _FAR:
+    if min(plane.shape) <= 2 * _FAR or limit == np.inf:
         return marked
     t = _stabilized(plane, noise)
     for sign in (1, -1):
-        places = _beyond(t if sign > 0 else -t)
-        if places.rows.size:
-            _mark(marked, plane, noise, places, sign)
+        strong = _strong(plane, t, noise, sign, limit)
+        if strong.places.rows.size:
+            marked[strong.places.of(_defects(plane, strong, sign))] = True
     return marked
+
+
+def find_outstanding(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Outstanding:
+    """Heights of all pixels that stand out by a limit, defects or not; arguments as of `find_outliers`."""
+    found = [Outstanding(np.empty(0), np.empty(0, bool), np.empty(0))]
+    if min(plane.shape) > 2 * _FAR:
+        t = _stabilized(plane, noise)
+        for sign in (1, -1):
+            strong = _strong(plane, t, noise, sign, limit)
+            beside = _values(plane, strong.places, _BESIDE).mean(axis=0) - strong.level
+            single = _defects(plane, strong, sign)
+            found.append(Outstanding(strong.height, single, sign * beside / strong.amount))
+    return Outstanding(*(np.concatenate(parts) for parts in zip(*found, strict=True)))
 
 
 def fill_outliers(plane: NDArray[Any], marked: NDArray[np.bool_]) -> NDArray[Any]:
@@ -102,60 +134,75 @@ def _stabilized(plane: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     return np.asarray(np.sqrt(z, out=z) + below)
 
 
-def _beyond(t: NDArray[np.float32]) -> _Places:
-    """Pixels that are above most of those 4 px away; mirrored at the edges."""
+class _Strong(NamedTuple):
+    """Pixels beyond their surroundings: height in units of the limit; amount, level and noise in counts."""
+
+    places: _Places
+    height: NDArray[np.float64]
+    amount: NDArray[np.float64]
+    level: NDArray[np.float64]
+    sigma: NDArray[np.float64]
+
+    def of(self, which: NDArray[np.bool_]) -> _Strong:
+        return _Strong(self.places.of(which), *(part[which] for part in self[1:]))
+
+
+def _beyond(t: NDArray[np.float32], least: float) -> tuple[_Places, NDArray[np.float64]]:
+    """Pixels that are above most of those 4 px away, mirrored at the edges, and by how much."""
     padded = np.pad(t, _FAR, mode="reflect")
     height, width = t.shape
     shifted = [padded[_FAR + y : _FAR + y + height, _FAR + x : _FAR + x + width] for y, x in _ring(_FAR)[:3]]
     # whoever is above 6 of 8 is above one of any three
     lowest = np.minimum(np.minimum(shifted[0], shifted[1]), shifted[2])
-    places = _Places(*np.nonzero(t - lowest > _CANDIDATE))
-    own = t[places]
-    above = np.sum(own - _values(t, places, _ring(_FAR)) > _CANDIDATE, axis=0)
-    return places.of(above >= _OF_FAR)
+    places = _Places(*np.nonzero(t - lowest > least))
+    above = np.sort(t[places] - _values(t, places, _ring(_FAR)), axis=0)[-_OF_FAR]
+    beyond = above > least
+    return places.of(beyond), above[beyond]
 
 
-def _mark(
-    marked: NDArray[np.bool_], plane: NDArray[Any], noise: NoiseModel, places: _Places, sign: int
-) -> None:
-    """Set those of some places that are beyond their surroundings and are no light."""
+def _strong(
+    plane: NDArray[Any], t: NDArray[np.float32], noise: NoiseModel, sign: int, limit: float
+) -> _Strong:
+    """Pixels that are beyond their surroundings by noise and by the structure of these."""
+    places, above = _beyond(t if sign > 0 else -t, limit * _CANDIDATE)
     around = _values(plane, places, (*_ring(_FAR), *_ring(_NEARER)))
     level = np.median(around, axis=0)
     spread = 1.4826 * np.median(np.abs(around - level), axis=0)
     rounding = 0.0 if plane.dtype.kind == "f" else 0.5
     sigma = np.maximum(np.sqrt(noise.variance(level)), rounding)
     amount = sign * (plane[places].astype(np.float64) - level)
-    strong = amount > np.maximum(STRENGTH * sigma, _SPREAD * spread)
-    places, amount = places.of(strong), amount[strong]
+    height = np.minimum(above / _CANDIDATE, amount / (STRENGTH * sigma))
+    return _Strong(places, height, amount, level, sigma).of((height > limit) & (amount > _SPREAD * spread))
+
+
+def _defects(plane: NDArray[Any], strong: _Strong, sign: int) -> NDArray[np.bool_]:
+    """Which of the pixels that stand out are no light."""
     heights = np.zeros(plane.shape, np.float32)
-    heights[places] = amount
-    beside = _values(heights, places, _ring(1))
-    core = amount > _SHOULDER * beside.max(axis=0, initial=0)
-    groups = _Groups(plane, places.of(core), amount[core], level[strong][core], sigma[strong][core])
-    found = groups.defects()
-    marked[places.of(core).of(found)] = True
-    shoulders = places.of(~core)
-    marked[shoulders] |= _values(marked, shoulders, _ring(1)).any(axis=0)
+    heights[strong.places] = strong.amount
+    beside = _values(heights, strong.places, _ring(1))
+    core = strong.amount > _SHOULDER * beside.max(axis=0, initial=0)
+    found = np.zeros(core.shape, bool)
+    found[core] = _Groups(plane, strong.of(core), sign).defects()
+    marked = np.zeros(plane.shape, bool)
+    marked[strong.places.of(found)] = True
+    shoulders = strong.places.of(~core)
+    found[~core] = _values(marked, shoulders, _ring(1)).any(axis=0)
+    return found
 
 
 class _Groups:
     """Pixels that touch, corners included, taken together."""
 
-    def __init__(
-        self,
-        plane: NDArray[Any],
-        places: _Places,
-        amount: NDArray[np.float64],
-        level: NDArray[np.float64],
-        sigma: NDArray[np.float64],
-    ) -> None:
+    def __init__(self, plane: NDArray[Any], strong: _Strong, sign: int) -> None:
         held = np.zeros(plane.shape, bool)
-        held[places] = True
+        held[strong.places] = True
         labels, count = ndimage.label(held, np.ones((3, 3)))
-        self._plane, self._places, self._held = plane, places, held
-        self._group, self._count = labels[places] - 1, count
+        self._plane, self._places, self._held, self._sign = plane, strong.places, held, sign
+        self._group, self._count = labels[strong.places] - 1, count
         self._size = np.bincount(self._group, minlength=count)
-        self._amount, self._level, self._sigma = (self._mean(v) for v in (amount, level, sigma))
+        self._amount, self._level, self._sigma = (
+            self._mean(values) for values in (strong.amount, strong.level, strong.sigma)
+        )
 
     def defects(self) -> NDArray[np.bool_]:
         """By place: whether its group is no light."""
@@ -163,16 +210,21 @@ class _Groups:
             return np.zeros(0, bool)
         wide = np.bincount(self._group, _values(self._held, self._places, _BESIDE).all(axis=0), self._count)
         light = np.where(self._size == 1, _LIGHT, _LIGHT_OF_GROUP) * self._amount
-        dark = self._light_beside() < light + _OF_NOISE * self._sigma
+        either, above = self._beside()
+        dark = (either < light + _OF_NOISE * self._sigma) & (above < light + _OF_NOISE_SIGNED * self._sigma)
         fine = dark & (wide == 0) & (self._size <= _LARGEST)
         return np.asarray(fine[self._group])
 
-    def _light_beside(self) -> NDArray[np.float64]:
-        """Mean distance from the level of the pixels beside each group, counts."""
+    def _beside(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean distance from the level of the pixels beside each group, counts; and towards the group's."""
         outside = ~_values(self._held, self._places, _BESIDE)
-        distance = np.abs(_values(self._plane, self._places, _BESIDE) - self._level[self._group])
-        total = np.bincount(self._group, np.sum(distance * outside, axis=0), self._count)
-        return np.asarray(total / np.bincount(self._group, outside.sum(axis=0), self._count))
+        distance = (_values(self._plane, self._places, _BESIDE) - self._level[self._group]) * outside
+        count = np.bincount(self._group, outside.sum(axis=0), self._count)
+        either, above = (
+            np.bincount(self._group, part.sum(axis=0), self._count) / count
+            for part in (np.abs(distance), self._sign * distance)
+        )
+        return either, above
 
     def _mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.bincount(self._group, values, self._count) / self._size)

@@ -56,7 +56,20 @@ class Sample:
         return [window.pixels for window in self.windows]
 
     def left_alone(self) -> list[str]:
-        """What of the channel is not image, in words; empty where all is."""
+        """What of the channel is not image, and what only looks so, in words; empty where all is plain."""
+        return [*self._values_left(), *self._pixels_spared()]
+
+    def _pixels_spared(self) -> list[str]:
+        spared = self.rule.outliers.spared
+        if not spared:
+            return []
+        return [
+            f"{spared} pixels of the sample stand out singly, but pixels nearly like them are common here "
+            "(grain of the sample, or an electron-multiplying camera): they are taken for image, and only "
+            "what is far beyond them for hot pixels"
+        ]
+
+    def _values_left(self) -> list[str]:
         values = [f"{fill.value:.9g}" for fill in self.rule.values]
         if not values:
             return []
