@@ -22,7 +22,8 @@ from benchmarks.finetune import PARTS  # noqa: E402
 
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
-    "quality", "series", "rdp", "seams", "spots", "invalid", "general", "light", "precision", "strategies",
+    "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "precision",
+    "strategies",
 )  # fmt: skip
 NAMES = ("speed", "memory", *IMAGES, "dock", *TUNED)
 TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}

@@ -113,6 +113,23 @@ def test_nothing_bright_reaches_far(kind, shipped):
         assert all(np.array_equal(result, results[-1]) for result in results[3:])
 
 
+@pytest.mark.parametrize(("radius", "strength"), [(1, 1500), (2, 10_000)])
+def test_light_that_is_far_above_the_rest_reaches_no_further(radius, strength, shipped):
+    """A bead stays as it is; 8 px from its edge it costs a tenth of the noise at most."""
+    counts, sigma = exposure(seed=1)
+    settings = SETTINGS.replace(dtype="float32", camera=(2, 100, 3))
+    expected, _ = run(stored(counts, "u2"), settings, shipped)
+    disc = (np.hypot(Y - 75, X - 85) <= radius).astype(float)
+    blurred = ndimage.gaussian_filter(disc, 1.0)
+    spoilt = stored(counts + blurred / blurred.max() * strength * float(sigma.min()), "u2")
+    result, report = run(spoilt, settings, shipped)
+    assert np.array_equal(result[disc > 0], spoilt[disc > 0])
+    change = (np.abs(result - expected) / sigma)[ndimage.distance_transform_edt(disc == 0) >= 8]
+    assert np.sqrt(np.mean(change**2)) < 0.05
+    assert change.max() < 0.5
+    assert [text for text in report.messages if "far brighter than all the rest" in text]
+
+
 def test_tiles_agree(tiny_codec):
     counts, sigma = exposure(shape=(330, 300))
     y, x = np.mgrid[:330, :300]

@@ -1,9 +1,10 @@
 """What of a plane is not image, and the plane without it.
 
 Three kinds of pixels are not image: missing ones (NaN, infinities), those of a value that stands for "no
-image here" (`fill_values`), and defects of the camera (`outliers`). The values are found once for a channel,
-on a sample of its series; whether a pixel is invalid then depends on its value and its near surroundings
-only, so that tiles agree with one another and with the whole plane.
+image here" (`fill_values`), and defects of the camera (`outliers`). A fourth is image that the codec is not
+shown (`highlights`). Values and limits are found once for a channel, on a sample of its series; whether a
+pixel is invalid then depends on its value and its near surroundings only, so that tiles agree with one
+another and with the whole plane.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise.noise.estimate import estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
+from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, outlier_limit
 from napari_rdpdenoise.noise.outliers import fill_outliers, find_outliers
@@ -41,12 +43,14 @@ class InvalidRule:
         outliers: Least height of such defects.
         saturation: Count at which light is cut off, None where the sample does not show it. Such pixels are
             image, but their noise is not that of others.
+        highlight: Stabilised value from which on light is spared the codec.
     """
 
     values: tuple[FillValue, ...] = ()
     noise: NoiseModel | None = None
     outliers: OutlierLimit = NOISE_ALONE
     saturation: float | None = None
+    highlight: float = np.inf
 
 
 MISSING_ONLY = InvalidRule()
@@ -61,18 +65,23 @@ class Screened(NamedTuple):
             image; its dtype.
         regions: True where pixels are missing or of a value that is no image; None for nowhere.
         defects: True where the camera has a defect, or a cosmic ray struck; None for nowhere.
+        highlights: True where light is so bright and rare that it stays as it is; None for nowhere.
     """
 
     filled: NDArray[Any]
     regions: NDArray[np.bool_] | None
     defects: NDArray[np.bool_] | None
+    highlights: NDArray[np.bool_] | None = None
 
     @property
     def invalid(self) -> NDArray[np.bool_] | None:
-        """True where a pixel is not image, for any reason; None for nowhere."""
-        if self.regions is None or self.defects is None:
-            return self.defects if self.regions is None else self.regions
-        return self.regions | self.defects
+        """True where a pixel is not image, or not used, for any reason; None for nowhere."""
+        return _either(self.left, self.defects)
+
+    @property
+    def left(self) -> NDArray[np.bool_] | None:
+        """True where pixels stay as they are, whatever becomes of defects; None for nowhere."""
+        return _either(self.regions, self.highlights)
 
     @property
     def masked(self) -> np.ma.MaskedArray[Any, Any]:
@@ -93,7 +102,7 @@ def screen(
         given: Pixels that the user declares invalid, of the plane's shape; None for none.
     """
     regions = _regions(plane, rule, given)
-    defects, filled = None, plane
+    defects, highlights, filled = None, None, plane
     dark = 0.0 if rule.noise is None else rule.noise.offset
     if regions is not None:
         strays = _strays(plane, rule, regions)
@@ -108,8 +117,11 @@ def screen(
         found = find_outliers(filled, rule.noise, rule.outliers.limit)
         if found.any():
             filled = fill_outliers(filled, found)
-            defects = found if defects is None else defects | found
-    return Screened(filled, regions, defects)
+            defects = _either(defects, found)
+        highlights = find_highlights(filled, rule.noise, rule.highlight)
+        if highlights is not None:
+            filled = fill_regions(filled, highlights, dark)
+    return Screened(filled, regions, defects, highlights)
 
 
 def fill_regions(plane: NDArray[Any], lost: NDArray[np.bool_], level: float = 0.0) -> NDArray[Any]:
@@ -166,7 +178,19 @@ def screen_sample(
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
         if _defects(sample) == before:
             break
-    return replace(rule, saturation=saturation_level([part.masked for part in sample])), sample
+    shown = [part.masked for part in sample]
+    rule = replace(rule, saturation=saturation_level(shown))
+    if rule.noise is not None:
+        rule = replace(rule, highlight=highlight_level(shown, rule.noise))
+        sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
+    return rule, sample
+
+
+def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
+    """True where one of two masks is; None for nowhere."""
+    if one is None or other is None:
+        return other if one is None else one
+    return one | other
 
 
 def _mask_of(places: NDArray[np.bool_] | None) -> Any:

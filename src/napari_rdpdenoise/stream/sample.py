@@ -42,12 +42,14 @@ class Window(NamedTuple):
 class Sample:
     """Windows of one channel, and the series that they are of.
 
-    ``rule`` is how invalid pixels of the channel are told from image.
+    ``rule`` is how invalid pixels of the channel are told from image, ``highlights`` the share of pixels that
+    are too bright and rare for the codec.
     """
 
     source: ImageSource
     windows: tuple[Window, ...]
     rule: InvalidRule = MISSING_ONLY
+    highlights: float = 0.0
     _brightness: Brightness = field(default_factory=Brightness, compare=False)
 
     @property
@@ -57,7 +59,15 @@ class Sample:
 
     def left_alone(self) -> list[str]:
         """What of the channel is not image, and what only looks so, in words; empty where all is plain."""
-        return [*self._values_left(), *self._pixels_spared()]
+        return [*self._values_left(), *self._highlights_left(), *self._pixels_spared()]
+
+    def _highlights_left(self) -> list[str]:
+        if not self.highlights:
+            return []
+        return [
+            f"{100 * self.highlights:.2g} % of the sample is far brighter than all the rest (beads, debris, "
+            "labels): it is left as it is, so that it does not disturb what is around it"
+        ]
 
     def _pixels_spared(self) -> list[str]:
         spared = self.rule.outliers.spared
@@ -121,7 +131,8 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
     rule, found = screen_sample([window.pixels for window in windows], invalid, given)
     screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
-    return Sample(source, tuple(screened), rule)
+    bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
+    return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found))
 
 
 def _blank(window: NDArray[Any]) -> bool:

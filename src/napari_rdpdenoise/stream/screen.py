@@ -47,8 +47,8 @@ def read_screened(
 
 
 def kept_pixels(raw: NDArray[Any], found: Screened, hot_pixels: str) -> Kept | None:
-    """What of a block comes out as it went in: regions that are not image, and defects if asked for."""
-    mask = found.invalid if hot_pixels == "keep" else found.regions
+    """What of a block comes out as it went in: regions, highlights, and defects if asked for."""
+    mask = found.invalid if hot_pixels == "keep" else found.left
     return None if mask is None else Kept(mask, raw)
 
 
