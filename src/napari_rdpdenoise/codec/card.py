@@ -13,6 +13,7 @@ import yaml
 from pydantic import BaseModel, Field
 
 from napari_rdpdenoise._version import __version__
+from napari_rdpdenoise.codec.interval import IntervalTable
 from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.config import NetworkConfig
@@ -34,6 +35,9 @@ class ModelCard(BaseModel, frozen=True, extra="forbid"):
     )
     trained_range: TrainedRange | None = Field(
         None, description="light it was trained on, so that users hear of images outside; None: not known"
+    )
+    intervals: IntervalTable | None = Field(
+        None, description="how far pixels are from the truth, of models with a flow decoder; None: not known"
     )
     measured: dict[str, Any] = Field(default_factory=dict, description="figures, each with its command")
     limitations: tuple[str, ...] = ()

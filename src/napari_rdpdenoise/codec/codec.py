@@ -17,9 +17,9 @@ from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.network_input import Neighbours, network_input
-from napari_rdpdenoise.codec.normalization import Normalization, fit_normalization
+from napari_rdpdenoise.codec.normalization import UNIT, Normalization, fit_normalization
 from napari_rdpdenoise.codec.precision import Precision, analysed, branch_type, choose_precision
-from napari_rdpdenoise.nn.decoder_names import FIDELITY, check_decoders
+from napari_rdpdenoise.nn.decoder_names import FIDELITY, FLOW, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.nn.entropy import Symbols
@@ -210,6 +210,34 @@ class Codec:
             images = {name: image[:, 0].cpu().numpy() for name, image in decoded.items()}
         return [
             Decoded({name: _to_counts(image[i], item) for name, image in images.items()})
+            for i, item in enumerate(latents)
+        ]
+
+    def expected_error(self, latents: Sequence[Latents]) -> list[NDArray[np.float32]]:
+        """Error rms that is expected of the decode of lowest error, pixel by pixel, without any sampling.
+
+        Args:
+            latents: Latents of this codec's network, of one shape.
+
+        Returns:
+            Noise standard deviations, float32, (height, width) each.
+
+        Raises:
+            DecoderMissing: If the model has no flow decoder, which tells it.
+            ValueError: If shapes differ, or the latents are another network's.
+        """
+        self.check((FLOW,))
+        if not latents:
+            return []
+        _check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
+        with torch.inference_mode():
+            rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
+            spread = self._network.expected_error(
+                self._network.latents(_symbols(latents, self.device), rates)
+            )
+            found = spread[:, 0].float().cpu().numpy()
+        return [
+            found[i, : item.shape[0], : item.shape[1]] * np.float32(UNIT / item.normalization.scale)
             for i, item in enumerate(latents)
         ]
 

@@ -181,6 +181,14 @@ class RdpNetwork(nn.Module):
             total = total + flow.sample(fidelity, given, rate, noise, sampling, again)
         return total / sampling.samples
 
+    def expected_error(self, latents: tuple[Tensor, ...]) -> Tensor:
+        """Error rms of the fidelity decode that the flow decoder expects, (b, 1, 8h, 8w), network units.
+
+        Raises:
+            DecoderMissing: If there is no flow decoder.
+        """
+        return self.flow_decoder().given(latents).spread
+
     def flow_decoder(self) -> Flow:
         """The flow decoder.
 
