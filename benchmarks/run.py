@@ -23,6 +23,7 @@ from benchmarks.finetune import PARTS  # noqa: E402
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "precision",
+    "samples", "intervals",
     "strategies",
 )  # fmt: skip
 NAMES = ("speed", "memory", *IMAGES, "dock", *TUNED)

@@ -89,14 +89,18 @@ class LpipsNet(nn.Module):
         """
         _check(image, reference)
         total = image.new_zeros(image.shape[0])
-        first, second = self.layers(self._prepare(image)), self.layers(self._prepare(reference))
+        first, second = self.features(image), self.features(reference)
         for k, (a, b) in enumerate(zip(first, second, strict=True)):
             distance = functional.conv2d((_unit(a) - _unit(b)) ** 2, self.get_buffer(f"head{k}"))
             total = total + distance.mean(dim=(1, 2, 3))
         return total
 
-    def _prepare(self, x: Tensor) -> Tensor:
-        return (2 * x.expand(-1, 3, -1, -1) - 1 - self.shift) / self.scale
+    def features(self, image: Tensor) -> Iterator[Tensor]:
+        """Features (N, C, h, w) of images as for the distance, layer by layer."""
+        layers: Iterator[Tensor] = self.layers(
+            (2 * image.expand(-1, 3, -1, -1) - 1 - self.shift) / self.scale
+        )
+        return layers
 
 
 class DistsNet(nn.Module):
