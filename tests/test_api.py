@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_rdpdenoise import LatentCache, RunSettings, denoise, denoise_file, open_image
+from napari_rdpdenoise import LatentCache, RunSettings, denoise, denoise_file, kept_share, open_image
 from napari_rdpdenoise.api import ArrayOptions, FileOptions
 from napari_rdpdenoise.jobs.record import read_job
 
@@ -50,6 +50,30 @@ def test_order_of_axes_is_kept(tiny_codec, shape, axes):
         # one channel: transposing before or after denoising is the same
         plain = denoise(np.ascontiguousarray(image.T), model=tiny_codec, axes=axes[::-1], batch=1, **FAST)
         np.testing.assert_allclose(result, plain.T, atol=1e-3 * np.ptp(image))
+
+
+def textured(shape=(2, 100, 130)):
+    rows, columns = np.indices(shape[1:])
+    light = np.where(columns < 60, 300 + 250 * ((rows + columns) % 4 < 2), 300)
+    return (100 + 2 * np.random.default_rng(3).poisson(light, shape)).astype(np.float32)
+
+
+def test_what_was_kept_is_what_the_result_has_of_the_input(tiny_codec):
+    image, options = textured(), {"model": tiny_codec, "axes": "TYX", **FAST}
+    share = kept_share(image, **options)
+    assert (type(share), share.dtype, share.shape) == (np.ndarray, np.float32, image.shape)
+    assert 0 <= share.min() < share.max() <= 1
+    bare = denoise(image, structure="none", **options)
+    np.testing.assert_allclose(denoise(image, **options), bare + share * (image - bare), rtol=0, atol=0.05)
+    lazy = kept_share(da.from_array(image, chunks=(1, 64, 64)), **options)
+    assert isinstance(lazy, da.Array)
+    np.testing.assert_allclose(lazy.compute(), share, atol=1e-5)
+    turned = kept_share(image.transpose(1, 2, 0), **{**options, "axes": "YXT"})
+    np.testing.assert_allclose(turned, share.transpose(1, 2, 0), atol=1e-5)
+
+
+def test_nothing_is_kept_where_structure_is_not_asked_for(tiny_codec):
+    assert not kept_share(textured(), model=tiny_codec, structure="none", **FAST).any()
 
 
 def test_colour_is_found_in_the_last_axis(tiny_codec):

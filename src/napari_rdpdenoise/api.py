@@ -18,6 +18,8 @@ from napari_rdpdenoise.jobs.job import Job, Outcome
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
+    import dask.array
+
     from napari_rdpdenoise.codec import Codec
 
 _CLIPPED_SHARE = 1e-3  # of all values; fewer clipped ones are not worth a warning
@@ -112,19 +114,72 @@ def denoise(
     Warns:
         UserWarning: if the noise could not be measured well, the result is doubtful, or values were clipped.
     """
-    given = options.get("invalid")
-    mask = None if isinstance(given, float | int | str) else given
-    plain = options if mask is None else {**options, "invalid": "auto"}
+    mask, plain = _mask_among(options)
     chosen = {} if realism is None else {"realism": realism}
     settings = _settings(ArrayOptions, model, plain, rate=rate, axes=axes, device=device, **chosen)
     # a model by name is loaded again where a block is computed, one in hand has to travel there
     codec = None if isinstance(model, str | Path) else model
     if isinstance(image, np.ndarray):
         return _run(Job(image, None, settings, invalid=mask), codec, cache).data
+    return _lazily(image, settings, mask, codec=codec, cache=cache)
+
+
+def kept_share(
+    image: Any,
+    *,
+    model: str | Path | Codec = "default",
+    rate: float | Literal["auto"] = "auto",
+    axes: str | None = None,
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
+    cache: LatentCache | None = None,
+    **options: Unpack[ArrayOptions],
+) -> Any:
+    """Which share of what the model would remove `denoise` keeps from the input, pixel by pixel.
+
+    A model smooths a texture that it has never seen. Where the part that it would remove holds more than
+    noise, its share goes back into the result, whatever the realism (``codec.structure``).
+
+    Args:
+        image: Image as `denoise` takes it.
+        model: Model as `denoise` takes it.
+        rate: Rate as `denoise` takes it.
+        axes: Axes as `denoise` takes them.
+        device: Device to compute on; "auto" takes a GPU where there is one.
+        cache: Cache of encoded tiles, such as that of `denoise`: then they are only decoded.
+        **options: Options that `denoise` takes; ``dtype`` has no meaning here.
+
+    Returns:
+        Shares from 0 (the model's result) to 1 (the input as it is), float32, in the shape and order of axes
+        of `denoise`'s result; a NumPy array for a NumPy array, else a lazy dask array. All 0 where structure
+        is "none", or where the estimate of the error says that it does not help.
+
+    Raises:
+        As `denoise` does.
+
+    Warns:
+        UserWarning: If the noise could not be measured well, or the result is doubtful.
+    """
+    mask, plain = _mask_among(options)
+    settings = _settings(ArrayOptions, model, plain, rate=rate, realism=0.0, axes=axes, device=device)
+    codec = None if isinstance(model, str | Path) else model
+    share = _lazily(image, settings, mask, codec=codec, cache=cache, share=True)
+    return share.compute(scheduler="synchronous") if isinstance(image, np.ndarray) else share
+
+
+def _mask_among(options: ArrayOptions) -> tuple[Any, ArrayOptions]:
+    """The mask of what is not image, or None, and the options with a word in its place."""
+    given = options.get("invalid")
+    if given is None or isinstance(given, float | int | str):
+        return None, options
+    return given, {**options, "invalid": "auto"}
+
+
+def _lazily(image: Any, settings: RunSettings, mask: NDArray[Any] | None, **how: Any) -> dask.array.Array:
+    """What `denoise_lazy` makes of an image, in the image's order of axes."""
     from napari_rdpdenoise.lazy import denoise_lazy
 
-    source = _open(image, axes, mask)
-    result: Any = denoise_lazy(source, settings, codec=codec, cache=cache)
+    source = _open(image, settings.axes, mask)
+    result: Any = denoise_lazy(source, settings, **how)
     found = source.metadata.axes
     wanted = source.stored_axes if isinstance(source, ArraySource) and source is not image else found
     return result.transpose(tuple(found.index(letter) for letter in wanted))

@@ -39,6 +39,7 @@ class Item:
         key: Cache key of the latents.
         latents: Latents from the cache or, with ``fresh`` set, from the encoder; None before that.
         neighbours: Same places of the planes before and after.
+        share: Share of the residual that went back into the decodes, 0 to 1; None for none, and before that.
     """
 
     work: Work
@@ -51,6 +52,7 @@ class Item:
     latents: Latents | None
     fresh: bool = False
     neighbours: Neighbours = ALONE
+    share: NDArray[np.float32] | None = None
 
     @property
     def content(self) -> str:
@@ -171,6 +173,7 @@ def _filled(item: Item, decoded: Decoded) -> Decoded:
     if not item.plan.structure:
         return decoded
     share = structure_share(item.raw, decoded[FIDELITY], item.plan.normalization.noise, item.usable)
+    item.share = share
     return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import dask.array as da
@@ -14,6 +15,7 @@ from napari_rdpdenoise.tiles import plan_tiles
 from napari_rdpdenoise.ui.compare.arrays import (
     Difference,
     Gap,
+    KeptShare,
     Removed,
     Split,
 )
@@ -49,7 +51,8 @@ def shown_plane(index=(), shape=PLANE, done=None, noise=NOISE, alpha=0.0):
     fidelity = np.where(done, 300.0, np.nan).astype(np.float32)
     gap = np.arange(1, done.size + 1, dtype=np.float32).reshape(shape)
     plan = None if noise is None else SimpleNamespace(normalization=SimpleNamespace(noise=noise))
-    return Shown("cells", index, counts(shape), fidelity, fidelity + gap, done, alpha, plan, 0.3)
+    share = np.linspace(0, 1, done.size, dtype=np.float16).reshape(shape)
+    return Shown("cells", index, counts(shape), fidelity, fidelity + gap, done, alpha, plan, 0.3, share)
 
 
 # What was removed
@@ -194,6 +197,21 @@ def test_the_gap_is_in_its_plane_alone(axes, data) -> None:
     assert not gap[...].any()
 
 
-def test_planes_of_another_layer_are_refused() -> None:
+@pytest.mark.parametrize("kind", [Gap, KeptShare])
+def test_planes_of_another_layer_are_refused(kind) -> None:
     with pytest.raises(ValueError, match=r"shown: expected a plane of \(70, 130\)"):
-        Gap((3, 70, 130), "TYX").show(shown_plane((0,), (70, 131)))
+        kind((3, 70, 130), "TYX").show(shown_plane((0,), (70, 131)))
+
+
+def test_what_was_kept_is_in_its_plane_alone_and_where_it_is_done() -> None:
+    done = np.zeros(PLANE, bool)
+    done[: PLANE[0] // 2] = True
+    shown = shown_plane((1,), done=done)
+    kept = KeptShare((3, *PLANE), "TYX")
+    assert kept.show(shown)
+    np.testing.assert_array_equal(kept[1], np.where(done, shown.share, 0).astype(np.float32))
+    assert kept[1].any()
+    assert not kept[0].any()
+    assert not kept[2].any()
+    assert not kept.show(replace(shown, share=None))
+    assert not kept[...].any()

@@ -507,6 +507,42 @@ def test_the_key_flips_and_the_buttons_say_what_is_shown(open_dock, qtbot):
     assert down() == [View.DENOISED]
 
 
+def test_what_was_kept_from_the_input_is_a_layer_while_it_is_looked_at(open_dock, qtbot, tiny_realism_codec):
+    from napari_rdpdenoise import kept_share
+
+    viewer, dock = open_dock(preview=True, show=True)
+    viewer.dims.set_point(0, 2.0)
+    rows, columns = np.indices((140, 150))
+    stripes = np.where(columns < 70, 300 + 250 * ((rows + columns) % 4 < 2), 300)
+    noisy = (100 + 2 * np.random.default_rng(1).poisson(stripes, (3, 140, 150))).astype(np.uint16)
+    viewer.layers["cells"].data = noisy
+    dock.wait()
+    assert dock.session.view.plan.structure
+    check = dock.sections["check"]
+    button = check.kept.buttons[View.KEPT]
+    button.click()
+    qtbot.waitUntil(lambda: "cells kept" in viewer.layers)
+    layer = viewer.layers["cells kept"]
+    assert layer.visible
+    assert not viewer.layers["cells"].visible
+    assert tuple(layer.contrast_limits) == (0.0, 1.0)
+    qtbot.waitUntil(button.isChecked)
+    assert "more than noise" in check.what.text()
+    expected = kept_share(noisy, model=tiny_realism_codec, rate=0.4, axes="TYX", device="cpu")
+    found = np.asarray(layer.data[1])
+    np.testing.assert_allclose(found, expected[1], atol=2e-3)
+    assert found.std() > 0.01
+    assert not np.asarray(layer.data[0]).any(), "of the plane that is shown alone"
+
+    dock.session.edit_settings(structure="none")
+    dock.wait()
+    qtbot.waitUntil(lambda: not np.asarray(layer.data[1]).any())
+    qtbot.waitUntil(lambda: check.what.text().startswith("Nothing is kept"))
+    button.click()
+    qtbot.waitUntil(lambda: "cells kept" not in viewer.layers)
+    assert viewer.layers["cells preview"].visible
+
+
 def test_a_layer_that_covers_is_named_and_raised_above(open_dock, qtbot):
     viewer, dock = open_dock(note=None, preview=True)
     box = dock.sections["view"]

@@ -5,6 +5,7 @@ None of them holds a stack, and none runs the network. No Qt here.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,7 +17,7 @@ from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.ui.layers.slicing import Sliced, SlicedPlanes
 from napari_rdpdenoise.ui.preview.shown import Shown
 
-__all__ = ["Difference", "Gap", "Removed", "Split"]
+__all__ = ["Difference", "Gap", "KeptShare", "Removed", "Split"]
 
 
 @runtime_checkable
@@ -136,17 +137,15 @@ class Split(Sliced):
         return out
 
 
-class Gap(SlicedPlanes):
-    """Texture that the data do not determine: realism - fidelity of the shown plane, float32.
-
-    In standard deviations of the noise; 0 where it is not done or the noise not known, and in other planes.
+class _OfShown(SlicedPlanes, ABC):
+    """Numbers of the shown plane, float32; 0 where they are not known, and in other planes.
 
     Args:
         shape: Shape of the layer, pixels.
         axes: Axes of the layer, one upper-case letter each, with Y and X.
 
     Attributes:
-        plane: Plane that was shown last, (height, width).
+        plane: Numbers of the plane that was shown last, (height, width).
     """
 
     def __init__(self, shape: tuple[int, ...], axes: str) -> None:
@@ -155,26 +154,51 @@ class Gap(SlicedPlanes):
         self._index: tuple[int, ...] | None = None
 
     def show(self, shown: Shown | None) -> bool:
-        """Take over what is shown, and tell whether there is a gap; a ValueError refuses a foreign plane."""
-        if shown is None or shown.realism is None or shown.noise is None:
+        """Take over what is shown, and tell whether its numbers are known.
+
+        Raises:
+            ValueError: If the plane is of another size.
+        """
+        plane = None if shown is None else self._of(shown)
+        if shown is None or plane is None:
             self._index = None
             return False
-        if shown.fidelity.shape != self.plane.shape:
+        if plane.shape != self.plane.shape:
             raise ValueError(
-                f"shown: expected a plane of {self.plane.shape} pixels, found {shown.fidelity.shape}; "
-                "make a new gap for another layer"
+                f"shown: expected a plane of {self.plane.shape} pixels, found {plane.shape}; "
+                f"make a new {type(self).__name__} for another layer"
             )
-        plane = np.subtract(shown.realism, shown.fidelity, dtype=np.float32)
-        plane /= np.sqrt(shown.noise.variance(np.nan_to_num(shown.fidelity)))
         plane[~(shown.done & np.isfinite(plane))] = 0
         self.plane, self._index = plane, shown.index
         return True
+
+    @abstractmethod
+    def _of(self, shown: Shown) -> NDArray[np.float32] | None:
+        """A new array of the numbers of a plane; None while they are not known."""
 
     def _read(self, full: tuple[Any, ...]) -> NDArray[np.float32]:
         out = np.zeros(self._read_shape(full), np.float32)
         if self._index is not None:
             self._overlay(out, full, self._index, self.plane)
         return out
+
+
+class Gap(_OfShown):
+    """Texture that the data do not determine: realism - fidelity, in standard deviations of the noise."""
+
+    def _of(self, shown: Shown) -> NDArray[np.float32] | None:
+        if shown.realism is None or shown.noise is None:
+            return None
+        plane = np.subtract(shown.realism, shown.fidelity, dtype=np.float32)
+        plane /= np.sqrt(shown.noise.variance(np.nan_to_num(shown.fidelity)))
+        return plane
+
+
+class KeptShare(_OfShown):
+    """Share of the residual that was kept from the input because it holds more than noise, 0 to 1."""
+
+    def _of(self, shown: Shown) -> NDArray[np.float32] | None:
+        return None if shown.share is None else shown.share.astype(np.float32)
 
 
 def _one_shape(noisy: Any, result: Any) -> tuple[int, ...]:

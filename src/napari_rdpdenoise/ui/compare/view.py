@@ -15,7 +15,8 @@ class View(Enum):
     SPLIT = "Split"
     REMOVED = "What was removed"
     TEXTURE = "Added texture"
+    KEPT = "Kept from the input"
 
 
-PICTURES = View.SPLIT, View.REMOVED, View.TEXTURE
+PICTURES = View.SPLIT, View.REMOVED, View.TEXTURE, View.KEPT
 """Views that need a layer of their own, which is there as long as it is looked at."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.io import SelectedSource
@@ -99,4 +101,5 @@ class PairMaker:
             float("nan") if item.latents is None else item.latents.bpp,
             provisional,
             work.seed,
+            None if item.share is None else item.share[place].astype(np.float16),
         )

@@ -41,6 +41,7 @@ class Pair:
         bpp: Bits per pixel of the tile with its halo.
         provisional: Whether it was made with a rate that is not the final one.
         seed: Seed of the plane, which decides how fractions of counts are rounded.
+        share: Share of the residual that went back, 0 to 1, float16, ``tile.core_shape``; None for none.
     """
 
     decoded: Decoded
@@ -48,12 +49,13 @@ class Pair:
     bpp: float
     provisional: bool = False
     seed: int = 0
+    share: NDArray[np.float16] | None = None
 
     @property
     def nbytes(self) -> int:
         """Memory, bytes."""
-        parts = (*self.decoded.values(), *(self.kept or ()))
-        return sum(part.nbytes for part in parts)
+        parts = (*self.decoded.values(), *(self.kept or ()), self.share)
+        return sum(part.nbytes for part in parts if part is not None)
 
 
 class Blender:

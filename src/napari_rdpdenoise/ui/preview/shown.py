@@ -32,6 +32,8 @@ class Shown:
         alpha: Position of the realism slider, 0 to 1.
         plan: Noise, normalisation and rate of the plane's channel; None while they are not known.
         bpp: Bits per pixel of the tiles that are done; NaN for none.
+        share: Share of the residual that was kept from the input, 0 to 1, float16 (height, width), 0 where
+            not done; None where it is not known.
     """
 
     layer: Hashable
@@ -43,12 +45,15 @@ class Shown:
     alpha: float
     plan: ChannelPlan | None
     bpp: float
+    share: NDArray[np.float16] | None = None
 
     def add(self, tile: Tile, pair: Pair) -> None:
         """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
         self.fidelity[tile.core] = pair.decoded.first
         if self.realism is not None and pair.decoded.natural is not None:
             self.realism[tile.core] = pair.decoded.natural
+        if self.share is not None:
+            self.share[tile.core] = 0 if pair.share is None else pair.share
         self.done[tile.core] = not pair.provisional
 
     @property
@@ -91,7 +96,8 @@ def assemble(
     fidelity = np.full(noisy.shape, np.nan, np.float32)
     realism = None if held[0][1].decoded.natural is None else fidelity.copy()
     done = np.zeros(noisy.shape, np.bool_)
-    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"))
+    share = np.zeros(noisy.shape, np.float16)
+    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"), share)
     for tile, pair in held:
         shown.add(tile, pair)
     return shown

@@ -290,8 +290,9 @@ class Family:
         return next((view for view, picture in self._pictures.items() if picture is layer), View.DENOISED)
 
     def _shares(self, layer: Image) -> bool:
-        """Whether a layer looks as the noisy one does: all but signed pictures."""
-        return all(layer is not self._pictures.get(view) for view in (View.REMOVED, View.TEXTURE))
+        """Whether a layer looks as the noisy one does: all but pictures of other numbers than counts."""
+        others = (View.REMOVED, View.TEXTURE, View.KEPT)
+        return all(layer is not self._pictures.get(view) for view in others)
 
     @property
     def _names(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ __all__ = [
     "view_of",
 ]
 
-_ROLES = ("preview", "split", "residual", "gap", "result")
+_ROLES = ("preview", "split", "residual", "gap", "kept", "result")
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _DISPLAY = ("rgb", "colormap", "contrast_limits", "gamma", "blending", "interpolation2d")
 

@@ -9,7 +9,7 @@ import napari
 from napari.layers import Image
 
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.ui.compare.arrays import Gap, Removed, Split
+from napari_rdpdenoise.ui.compare.arrays import Gap, KeptShare, Removed, Split
 from napari_rdpdenoise.ui.compare.view import PICTURES, View
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.preview.shown import Shown
@@ -20,8 +20,9 @@ __all__ = ["Pictures"]
 
 _DIVERGING = "PiYG"  # white for nothing, a colour on either side
 _LIMITS = {View.REMOVED: 4.0, View.TEXTURE: 1.0}  # noise standard deviations; texture is far weaker
-_SUFFIX = {View.SPLIT: "split", View.REMOVED: "removed", View.TEXTURE: "texture"}
-_ROLE = {View.SPLIT: "split", View.REMOVED: "residual", View.TEXTURE: "gap"}
+_SHARE: dict[str, Any] = {"colormap": "magma", "contrast_limits": (0.0, 1.0)}
+_SUFFIX = {View.SPLIT: "split", View.REMOVED: "removed", View.TEXTURE: "texture", View.KEPT: "kept"}
+_ROLE = {View.SPLIT: "split", View.REMOVED: "residual", View.TEXTURE: "gap", View.KEPT: "kept"}
 
 
 class Pictures:
@@ -61,7 +62,12 @@ class Pictures:
             raise ValueError("layer: expected one intensity per pixel, found colours (RGB); compare by Split")
         layer = family.picture(family.view)
         data = None if layer is None else layer.data
-        make = {View.SPLIT: self._split, View.REMOVED: self._removed, View.TEXTURE: self._texture}
+        make = {
+            View.SPLIT: self._split,
+            View.REMOVED: self._removed,
+            View.TEXTURE: self._texture,
+            View.KEPT: self._kept,
+        }
         fresh = make[family.view](family, result, data)
         if layer is None:
             family.put_picture(family.view, self._layer(family, fresh))
@@ -72,7 +78,7 @@ class Pictures:
 
     def _layer(self, family: Family, data: Any) -> Image:
         noisy, view = family.noisy, family.view
-        look: dict[str, Any] = {}
+        look = _SHARE if view is View.KEPT else {}
         if view in _LIMITS:
             look = {"colormap": _DIVERGING, "contrast_limits": (-_LIMITS[view], _LIMITS[view])}
         return Image(
@@ -108,6 +114,13 @@ class Pictures:
         gap = data if isinstance(data, Gap) else Gap(full_data(family.noisy).shape, _axes(family.noisy))
         gap.show(self._shown())
         return gap
+
+    def _kept(self, family: Family, result: Image, data: Any) -> Any:
+        share = data
+        if not isinstance(share, KeptShare):
+            share = KeptShare(full_data(family.noisy).shape, _axes(family.noisy))
+        share.show(self._shown())
+        return share
 
 
 def _axes(layer: Image) -> str:

@@ -19,7 +19,9 @@ __all__ = ["CheckBox"]
 _WHAT = {
     View.REMOVED: "Noisy - denoised, from -4 to 4 times the noise: good if you see no shapes of the image.",
     View.TEXTURE: "What Realism adds, from -1 to 1 times the noise: not in the data, not for measuring.",
+    View.KEPT: "Share, 0 to 1, of what the model would remove that was kept because it is more than noise.",
 }
+_NOTHING_KEPT = "Nothing is kept from the input here: the estimate of the error says that it would not help."
 
 
 class CheckBox(Section):
@@ -36,6 +38,7 @@ class CheckBox(Section):
         super().__init__()
         self._window, self._view = window, view
         self.views = ViewButtons((View.REMOVED, View.TEXTURE), self._toggle)
+        self.kept = ViewButtons((View.KEPT,), self._toggle)
         self.what = text_label()
         self.readouts = ReadoutsBox(
             window.viewer,
@@ -49,7 +52,7 @@ class CheckBox(Section):
         self.curves = named(
             QCheckBox("Curves of rate and realism"), "Curves", "Show what rate and realism trade."
         )
-        stack(self, self.views, self.what, self.readouts, self.curves, self.rates, self.path)
+        stack(self, self.views, self.kept, self.what, self.readouts, self.curves, self.rates, self.path)
         for part in (self.what, self.rates, self.path):
             part.hide()
         for plot in (self.rates, self.path):
@@ -59,13 +62,15 @@ class CheckBox(Section):
     def show_state(self, state: DockState) -> None:
         """Follow the realism slider."""
         self.path.set_realism(state.shown_realism)
-        self.views.setEnabled(state.layer is not None)
+        for views in (self.views, self.kept):
+            views.setEnabled(state.layer is not None)
 
     def settled(self) -> None:
         """Show the curve of the channel in view, and check the plane anew."""
         view = self._window.session.view
         plan = view.plan
         self.rates.set_choice(view.choice, None if plan is None else plan.rate)
+        self._show_view()
         self.readouts.refresh()
 
     def shut(self) -> None:
@@ -80,6 +85,14 @@ class CheckBox(Section):
     def _show_view(self) -> None:
         family = self._window.family
         seen = None if family is None else family.seen
-        self.views.show_view(seen)
-        self.what.setText(_WHAT.get(seen, "") if seen is not None else "")
+        for views in (self.views, self.kept):
+            views.show_view(seen)
+        self.what.setText(self._words(seen))
         self.what.setVisible(seen in _WHAT)
+
+    def _words(self, seen: View | None) -> str:
+        """What a picture shows; empty for what is none of ours."""
+        plan = self._window.session.view.plan
+        if seen is View.KEPT and plan is not None and not plan.structure:
+            return _NOTHING_KEPT
+        return "" if seen is None else _WHAT.get(seen, "")

@@ -30,6 +30,7 @@ _TIPS = {
     View.SPLIT: "Show the noisy image on the left of a divider and the denoised one on its right.",
     View.REMOVED: "Show noisy - denoised, in standard deviations of the noise: it should look like noise.",
     View.TEXTURE: "Show what Realism adds to the measured result: texture that the data do not determine.",
+    View.KEPT: "Show which share of what the model would remove was kept, because it is more than noise.",
 }
 
 
