@@ -207,7 +207,7 @@ def make_tiny_model(folder: Path, *, realism: bool = False, flow: bool = False, 
         torch.manual_seed(7)
         network = RdpNetwork(config)
         for name, parameter in network.named_parameters():
-            if ".grain." in name or name.startswith("flow.leave."):  # 0 before training
+            if ".grain." in name or name.startswith(("flow.leave.", "flow.spread.1.w")):  # 0 before training
                 torch.nn.init.normal_(parameter, std=0.02)
         weights = save(network_tensors(network))
     card = ModelCard(
@@ -217,6 +217,7 @@ def make_tiny_model(folder: Path, *, realism: bool = False, flow: bool = False, 
         format_version=config.format,
         sha256=hashlib.sha256(weights).hexdigest(),
         network=config,
+        intervals={"coverage": 0.9, "expected": (0.05, 0.5), "factor": (2.0, 1.6)} if flow else None,
     )
     folder.mkdir()
     (folder / "model.safetensors").write_bytes(weights)

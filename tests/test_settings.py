@@ -118,7 +118,15 @@ def test_the_grid_is_that_of_the_tiles() -> None:
 def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_results() -> None:
     changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
     changed |= {"structure": "none", "neighbours": "none", "series": 1, "stack": "T"}
-    changed |= {"decoder": "flow", "steps": 2, "samples": 4, "rho": 0.0, "kd": 0.5, "kp": 0.5}
+    changed |= {
+        "quantity": "error",
+        "decoder": "flow",
+        "steps": 2,
+        "samples": 4,
+        "rho": 0.0,
+        "kd": 0.5,
+        "kp": 0.5,
+    }
     changed |= {"invalid": 0.0, "hot_pixels": "keep", "camera": (2.0, 100.0, 3.0)}
     changed |= {"precision": "bfloat16"}
     base = RunSettings()
@@ -141,6 +149,11 @@ def test_who_asks_for_samples_sees_them_unless_realism_is_given() -> None:
     assert RunSettings(decoder="flow", realism=0.25).realism == 0.25
     assert RunSettings(decoder="realism").realism == RunSettings().realism == 0
     assert RunSettings(realism=0.25).replace(decoder="flow").realism == 0.25
+
+
+def test_the_error_is_that_of_realism_0() -> None:
+    with pytest.raises(ValueError, match=r"quantity 'error'.*expected realism 0, found 0.5"):
+        RunSettings(quantity="error", realism=0.5)
 
 
 def test_a_new_field_is_in_the_key_by_its_mark_alone() -> None:

@@ -29,6 +29,7 @@ class Options(TypedDict, total=False):
     """Fields of ``RunSettings`` that both calls take; described and checked there."""
 
     decoder: Literal["realism", "flow"]
+    quantity: Literal["image", "error"]
     steps: int
     samples: int
     rho: float
@@ -96,10 +97,10 @@ def denoise(
             names, else YX, TYX, TZYX or TCZYX by the number of dimensions.
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **options: Fields of ``RunSettings``: decoder, steps, samples, rho, kd, kp, structure, neighbours,
-            camera, invalid, hot_pixels, precision, tile, halo, batch, dtype, channels, time and seed.
-            ``invalid`` may also be a mask of pixels that are not image, of the image's shape or of that of
-            its last axes; others are looked for then too.
+        **options: Fields of ``RunSettings``: quantity, decoder, steps, samples, rho, kd, kp, structure,
+            neighbours, camera, invalid, hot_pixels, precision, tile, halo, batch, dtype, channels, time and
+            seed. ``invalid`` may also be a mask of pixels that are not image, of the image's shape or of
+            that of its last axes; others are looked for then too.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -206,9 +207,9 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
-        **settings: Fields of ``RunSettings``: rate, realism, decoder, steps, samples, rho, kd, kp, axes,
-            device, structure, neighbours, camera, invalid, hot_pixels, precision, tile, halo, batch, dtype,
-            channels, time, seed, series, stack and overwrite.
+        **settings: Fields of ``RunSettings``: rate, realism, quantity, decoder, steps, samples, rho, kd,
+            kp, axes, device, structure, neighbours, camera, invalid, hot_pixels, precision, tile, halo,
+            batch, dtype, channels, time, seed, series, stack and overwrite.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the

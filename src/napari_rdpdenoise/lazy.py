@@ -22,7 +22,7 @@ from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.output import output_dtype
-from napari_rdpdenoise.stream.plan import Plan, decoders_of, sampling_of, work_at
+from napari_rdpdenoise.stream.plan import Plan, check_model, decoders_of, sampling_of, work_at
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask, copied
 from napari_rdpdenoise.tiles import Tile, plan_tiles
@@ -62,7 +62,7 @@ def denoise_lazy(
 
     chosen = SelectedSource(source, settings.channels, settings.time)
     planning = (codec or shared_codec(settings.model, settings.device)).at(settings.precision)
-    planning.check(decoders_of(settings), settings.realism)
+    check_model(planning, settings)
     plan = next(step for step in make_plan(source, settings, planning, cache=cache) if isinstance(step, Plan))
     for message in plan.messages:
         warnings.warn(message, UserWarning, stacklevel=4)
@@ -130,12 +130,13 @@ class _Block:
             decoders_of(self.settings),
             self.brightness,
             sampling_of(self.settings),
+            self.settings.quantity,
         )
         item, decoded = task.do(work, device_turns(codec.device).turn())
         if self.share:
             assert item.share is not None  # the plan gives back
             return item.share[tile.core_in_outer][lead]
-        core, _ = item.core(decoded.blend(self.settings.realism), self.dtype)
+        core, _ = item.core(decoded.blend(self.settings.realism), self.dtype, self.settings.quantity)
         return core[lead]
 
 

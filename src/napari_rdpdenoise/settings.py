@@ -22,7 +22,7 @@ from pydantic import (
 from napari_rdpdenoise.fields import Decides, Marked, Marks
 from napari_rdpdenoise.tiles import GRID, HALO, TILE
 
-__all__ = ["DECODED", "RESULT", "Camera", "Rate", "RunSettings"]
+__all__ = ["DECODED", "RESULT", "Camera", "Quantity", "Rate", "RunSettings"]
 
 DECODED = Decides.DECODES, Decides.ROUNDING
 """What tells decoded images apart that are kept in memory, realism still to be blended."""
@@ -74,6 +74,10 @@ Invalid = Annotated[
 
 Rate = Annotated[Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], WrapValidator(_rate_or_auto)]
 """A point of a model's rate range, from 0 (fewest bits) to 1, or "auto", which measures the noise."""
+
+
+Quantity = Literal["image", "error"]
+"""What a run gives: the denoised image, or how far it may be off."""
 
 
 class RunSettings(Marked):
@@ -146,6 +150,12 @@ class RunSettings(Marked):
         allow_inf_nan=False,
         title="Same bits again",
         description="Strength that holds a sample to the bits it was drawn from (DCIC's K_P).",
+    )
+    quantity: Annotated[Quantity, Marks(Decides.DECODES)] = Field(
+        default="image",
+        title="Quantity",
+        description="'image', denoised, or 'error': half the width, in counts, of the interval around it "
+        "that holds the value without noise in 90 % of the pixels.",
     )
     structure: Annotated[Literal["auto", "none"], Marks(Decides.DECODES, "advanced", 6)] = Field(
         default="auto",
@@ -268,6 +278,15 @@ class RunSettings(Marked):
         if isinstance(given, dict) and given.get("decoder") == "flow" and "realism" not in given:
             return {**given, "realism": 1.0}
         return given
+
+    @model_validator(mode="after")
+    def _error_of_the_lowest(self) -> Self:
+        if self.quantity == "error" and self.realism > 0:
+            raise ValueError(
+                f"quantity 'error' is that of the image of lowest error, expected realism 0, found "
+                f"{self.realism:g}; leave realism out, or ask for quantity 'image'"
+            )
+        return self
 
     @field_validator("axes")
     @classmethod

@@ -14,6 +14,7 @@ from torch import Tensor
 from napari_rdpdenoise.codec.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
 from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.decoded import Decoded
+from napari_rdpdenoise.codec.interval import IntervalTable
 from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.network_input import Neighbours, network_input
@@ -212,6 +213,22 @@ class Codec:
             Decoded({name: _to_counts(image[i], item) for name, image in images.items()})
             for i, item in enumerate(latents)
         ]
+
+    @property
+    def intervals(self) -> IntervalTable:
+        """The table that makes half widths of intervals of the expected error.
+
+        Raises:
+            DecoderMissing: If the model has no flow decoder.
+            ValueError: If its card has no table.
+        """
+        self.check((FLOW,))
+        if self.card.intervals is None:
+            raise ValueError(
+                f"quantity: expected a model whose card has intervals, found none in that of "
+                f"{self.card.name}; use quantity 'image', or another model"
+            )
+        return self.card.intervals
 
     def expected_error(self, latents: Sequence[Latents]) -> list[NDArray[np.float32]]:
         """Error rms that is expected of the decode of lowest error, pixel by pixel, without any sampling.

@@ -40,7 +40,7 @@ from napari_rdpdenoise.jobs.record import read_report, record_path, record_text,
 from napari_rdpdenoise.names import check_name, matching
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
-from napari_rdpdenoise.stream.plan import decoders_of
+from napari_rdpdenoise.stream.plan import check_model
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
@@ -75,7 +75,7 @@ def run(
             codec = load_codec(job.settings)
             yield said(model_line(codec))
         else:
-            codec.check(decoders_of(job.settings), job.settings.realism)
+            check_model(codec, job.settings)
         if identity is None and _is_array(job.input):
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
@@ -121,7 +121,7 @@ def load_codec(settings: RunSettings) -> Codec:
         ValueError: It cannot be used as the settings ask.
     """
     codec = shared_codec(settings.model, settings.device).at(settings.precision)
-    codec.check(decoders_of(settings), settings.realism)
+    check_model(codec, settings)
     return codec
 
 

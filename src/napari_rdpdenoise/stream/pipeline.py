@@ -26,7 +26,7 @@ from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import PlaneRing
-from napari_rdpdenoise.stream.plan import Order, Plan, Work, decoders_of, sampling_of
+from napari_rdpdenoise.stream.plan import Order, Plan, Work, check_model, decoders_of, sampling_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally, defect_words
@@ -101,7 +101,7 @@ def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Cod
             f"sink: expected shape {source.shape}, that of the chosen channels and times, "
             f"found {sink.spec.shape}; make it with output_spec(source, settings)"
         )
-    codec.check(decoders_of(settings), settings.realism)
+    check_model(codec, settings)
 
 
 def _prepare(steps: Iterator[str | Plan]) -> Generator[Progress, None, Plan]:
@@ -148,6 +148,7 @@ class _Run:
             self._cache,
             decoders_of(self._settings),
             sampling=sampling_of(self._settings),
+            quantity=self._settings.quantity,
         )
         left: Sequence[Work] = works
         if marked:
@@ -261,7 +262,7 @@ class _Run:
         """In the writer thread: cache the latents, write the core; the number of clipped values."""
         task.keep(item)
         tile = item.work.tile
-        block, clipped = item.core(image, self._sink.spec.dtype)
+        block, clipped = item.core(image, self._sink.spec.dtype, self._settings.quantity)
         self._sink.write(item.work.index, *tile.core, block)
         self._sink.mark_done(item.work.index, tile.y0, tile.x0, item.content)
         return clipped

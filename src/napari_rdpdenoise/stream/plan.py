@@ -19,6 +19,7 @@ from napari_rdpdenoise.stream.report import ChannelReport
 from napari_rdpdenoise.tiles import Tile, plan_tiles
 
 if TYPE_CHECKING:
+    from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.codec.autorate import RateChoice
 
 _MOST_TILES = 2_000_000  # a plan of these takes half a gigabyte
@@ -92,6 +93,18 @@ class Plan:
 def decoders_of(settings: RunSettings) -> tuple[str, ...]:
     """Names of the decoders that these settings need; the first one is shown at realism 0."""
     return on_path(settings.realism, settings.decoder)
+
+
+def check_model(codec: Codec, settings: RunSettings) -> None:
+    """Refuse a model that cannot give what the settings ask for.
+
+    Raises:
+        DecoderMissing: If it lacks a decoder.
+        ValueError: If the error is asked for, and its card does not tell of it.
+    """
+    codec.check(decoders_of(settings), settings.realism)
+    if settings.quantity == "error":
+        _ = codec.intervals
 
 
 def sampling_of(settings: RunSettings) -> Sampling:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Decoded, Latents
+from napari_rdpdenoise.codec.interval import error_in_counts
 from napari_rdpdenoise.codec.network_input import ALONE, Neighbours, any_of
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.io import ImageSource, SelectedSource, to_output
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.noise.invalid import InvalidRule, Screened
+from napari_rdpdenoise.settings import Quantity
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
 from napari_rdpdenoise.stream.screen import FilledSource, Kept, kept_pixels, read_screened
@@ -63,13 +65,15 @@ class Item:
         kept = "" if self.kept is None else digest(np.where(self.kept.mask, self.kept.values, 0))
         return f"{self.key}{'+' if self.plan.structure else ''}{kept}"
 
-    def core(self, image: NDArray[np.float32], dtype: np.dtype) -> tuple[NDArray[np.generic], int]:
-        """The part of the denoised ``image`` that is written, as ``dtype``; how many values were clipped."""
+    def core(
+        self, image: NDArray[np.float32], dtype: np.dtype, quantity: Quantity = "image"
+    ) -> tuple[NDArray[np.generic], int]:
+        """The part of what a tile gave that is written, as ``dtype``; how many values were clipped."""
         place = self.work.tile.core_in_outer
         tile = self.work.tile
         block, clipped = to_output(image[place], dtype, (self.work.seed, tile.y0, tile.x0))
         kept = None if self.kept is None else self.kept.at(place)
-        if kept is not None:
+        if kept is not None and quantity == "image":
             kept.put(block)
         return block, clipped
 
@@ -93,6 +97,7 @@ class TileTask:
         names: Names of the decoders that are wanted.
         brightness: Brightness of neighbours, one for all who look at the same series.
         sampling: Steps and constraints of the flow decoder.
+        quantity: Quantity that is wanted of the decodes: the images, or how far they may be off.
     """
 
     source: SelectedSource
@@ -102,6 +107,7 @@ class TileTask:
     names: tuple[str, ...]
     brightness: Brightness = field(default_factory=Brightness)
     sampling: Sampling = PLAIN
+    quantity: Quantity = "image"
 
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
         """Read, encode unless the latents are cached, decode, keep the latents.
@@ -157,10 +163,21 @@ class TileTask:
         return True
 
     def decode(self, items: Sequence[Item]) -> list[Decoded]:
-        """Decode encoded tiles of one shape; structure that the codec took for noise goes back into them."""
+        """Decode encoded tiles of one shape; structure that the codec took for noise goes back into them.
+
+        Where the error is wanted, half widths of intervals around the image of lowest error, raw counts, are
+        in the place of images; NaN where pixels come out as they went in.
+        """
         latents = [item.latents for item in items if item.latents is not None]
         decoded = self.codec.decode(latents, self.names, [item.work.place for item in items], self.sampling)
-        return [_filled(item, images) for item, images in zip(items, decoded, strict=True)]
+        filled = [_filled(item, images) for item, images in zip(items, decoded, strict=True)]
+        if self.quantity == "image":
+            return filled
+        table, expected = self.codec.intervals, self.codec.expected_error(latents)
+        return [
+            Decoded({"error": _half_width(item, images.first, table.half_width(error))})
+            for item, images, error in zip(items, filled, expected, strict=True)
+        ]
 
     def keep(self, item: Item) -> None:
         """Cache the latents that were made here."""
@@ -175,6 +192,15 @@ def _filled(item: Item, decoded: Decoded) -> Decoded:
     share = structure_share(item.raw, decoded[FIDELITY], item.plan.normalization.noise, item.usable)
     item.share = share
     return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
+
+
+def _half_width(
+    item: Item, image: NDArray[np.float32], around_decode: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    width = error_in_counts(image, around_decode, item.plan.normalization.noise, item.share)
+    if item.kept is not None:
+        width[item.kept.mask] = np.nan
+    return width
 
 
 def usable_pixels(found: Screened, rule: InvalidRule) -> NDArray[np.bool_]:
