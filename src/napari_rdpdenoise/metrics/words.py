@@ -107,7 +107,7 @@ def _removed(report: ResidualReport) -> Check:
 def _white(report: ResidualReport) -> Check:
     lag = max(report.lag_y, report.lag_x, key=abs)
     fine = abs(lag) <= CORRELATED
-    where = f"rows {report.lag_y:+.2f}, columns {report.lag_x:+.2f}"
+    where = f"rows {report.lag_y:+z.2f}, columns {report.lag_x:+z.2f}"
     meaning = (
         "what was removed is white, as noise is"
         if fine
@@ -120,7 +120,7 @@ def _structure(report: ResidualReport) -> Check:
     value = report.signal_correlation
     fine = abs(value) <= CORRELATED
     meaning = "does not follow the image" if fine else "follows the image: contrast was changed"
-    text = f"Correlation with the result {value:+.2f}: the residual {meaning}."
+    text = f"Correlation with the result {value:+z.2f}: the residual {meaning}."
     return Check("structure", value, text, fine)
 
 
@@ -129,7 +129,7 @@ def _mean(report: ResidualReport) -> Check:
     if not np.isfinite(bias):
         return Check("mean", bias, "The mean is 0: its change has no percentage.", True)
     fine = abs(bias) <= MEAN_OFF
-    text = f"The mean intensity changed by {bias:+.2f} %" + (": it is kept." if fine else ": too much.")
+    text = f"The mean intensity changed by {bias:+z.2f} %" + (": it is kept." if fine else ": too much.")
     return Check("mean", bias, text, fine)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "failed",
     "finished",
     "progressed",
+    "sentence",
     "started",
     "with_settings",
 ]
@@ -134,7 +135,7 @@ class DockState:
     def preview_line(self) -> str:
         """What is still to come in view, or why there is no preview; empty when all is there."""
         if self.layer is None:
-            return "Open an image to start."
+            return "Open an image to start; File > Open Sample has a noisy one."
         if not self.preview:
             return "The preview is off: switch it on under More."
         if self.preview_note or self.shown >= self.wished:
@@ -143,7 +144,8 @@ class DockState:
             return "The preview waits for the run."
         if self.working and not self.shown:
             return f"{self.working}…"
-        return f"Denoising what is in view: {self.shown} of {self.wished}…"
+        count = f": {self.shown} of {self.wished} parts" if self.wished > 1 else ""
+        return f"Denoising what is in view{count}…"
 
     @property
     def rate_words(self) -> str:
@@ -231,6 +233,11 @@ def with_settings(state: DockState, settings: RunSettings) -> DockState:
     )
 
 
+def sentence(words: str) -> str:
+    """Return words with a capital in the beginning."""
+    return words[:1].upper() + words[1:]
+
+
 def describe(error: BaseException) -> str:
     """Return the error's own words, or its kind where it has none."""
     return str(error) or type(error).__name__
@@ -238,7 +245,7 @@ def describe(error: BaseException) -> str:
 
 def _progress_line(progress: Progress) -> str:
     if progress.message and not progress.total:
-        return progress.message
+        return f"{sentence(progress.message)}…"
     parts = [f"{progress.done} of {progress.total} blocks"]
     if _known(progress.mpps):
         parts.append(f"{progress.mpps:.2f} MP/s")

@@ -334,15 +334,19 @@ def test_the_wheel_scrolls_and_changes_nothing_that_was_not_clicked(open_dock, q
 
 @pytest.mark.parametrize("scale", [1.0, 1.35])
 def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbot, scale):
-    """The larger font stands for words that are as much longer, as German ones are."""
-    from qtpy.QtWidgets import QLabel, QPushButton, QScrollArea
+    """The larger font stands for words that are as much longer, as German ones are.
+
+    In napari's theme, whose margins, bars and buttons are not those of Qt.
+    """
+    from napari.qt import get_stylesheet
+    from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QScrollArea, QStyle, QStyleOptionComboBox
 
     viewer, dock = open_dock()
     name = "an_experiment_of_which_everything_is_in_its_name_" + "2026-11-29_position_003_well_B7"
     viewer.layers["cells"].name = name
     assert len(name) >= 80
     dock.session.edit(status=f"Done. Kept in /a/{name}/{name}.ome.tif", preview_note=f"No preview: {name}.")
-    dock.setStyleSheet(f"* {{font-size: {round(12 * scale)}px}}")
+    dock.setStyleSheet(f"{get_stylesheet('dark')} * {{font-size: {round(12 * scale)}px}}")
     scroll = dock.findChild(QScrollArea)
     room = 320 - scroll.verticalScrollBar().sizeHint().width()
     tabs = [name for name, section in dock.sections.items() if section.title]
@@ -350,10 +354,30 @@ def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbo
         dock.open_tab(tab)
         qtbot.waitUntil(lambda: scroll.widget().minimumSizeHint().width() <= room, timeout=20000)
     dock.setParent(None)
-    dock.resize(320, 900)
+    dock.resize(320, 500)  # no part fits: all have the bar beside them
     dock.show()
 
+    def room_of(choice):
+        option = QStyleOptionComboBox()
+        choice.initStyleOption(option)
+        field = QStyle.SubControl.SC_ComboBoxEditField
+        return choice.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, choice).width()
+
     def cut():
+        inside, view = scroll.widget(), scroll.viewport()
+        wide = [(type(p).__name__, p.width()) for p in [inside] if p.width() > view.width()]
+        boxes = [(box, getattr(box, "shown_text", box.currentText)()) for box in dock.findChildren(QComboBox)]
+        return (
+            wide
+            + texts()
+            + [
+                (text, room_of(box))
+                for box, text in boxes
+                if box.isVisible() and box.fontMetrics().horizontalAdvance(text) > room_of(box)
+            ]
+        )
+
+    def texts():
         parts = [
             part for part in dock.findChildren(QPushButton) + dock.findChildren(QLabel) if part.isVisible()
         ]

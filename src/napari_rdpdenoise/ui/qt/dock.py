@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import napari
-from qtpy.QtCore import QEvent, Qt, QTimer
+from qtpy.QtCore import QEvent, QPoint, Qt, QTimer
 from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
 
 from napari_rdpdenoise.ui.qt.boxes import files, finetune, image, more, run, verdict, view
@@ -29,6 +29,7 @@ from napari_rdpdenoise.ui.state import DockState
 __all__ = ["DenoiseDock"]
 
 _MIN_WIDTH = 320  # px; a dock without one opens too narrow for its labels
+_LAID_OUT_MS = 30  # after a part was opened
 _WARM_UP_MS = 200  # after the dock is there: loading PyTorch holds up the window for a moment
 
 
@@ -136,9 +137,9 @@ class DenoiseDock(QWidget):
                 column.addWidget(section)
         tabs = {name: section for name, section in self.sections.items() if section.title}
         titles = {name: section.title for name, section in tabs.items()}
-        self._tabs = Tabs(dict(tabs), titles, lambda name: self.sections[name].opened())
+        self._tabs = Tabs(dict(tabs), titles, self._opened)
         column.addWidget(self._tabs, stretch=1)
-        scroll = QScrollArea()
+        self._scroll = scroll = QScrollArea()
         scroll.setWidgetResizable(True)
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
@@ -146,6 +147,20 @@ class DenoiseDock(QWidget):
         stack(self, scroll)
         self.setMinimumWidth(_MIN_WIDTH)
         WheelGuard(inside)
+
+    def _opened(self, name: str) -> None:
+        self.sections[name].opened()
+        QTimer.singleShot(_LAID_OUT_MS, self._bring_into_view)
+
+    def _bring_into_view(self) -> None:
+        """Scroll down to the end of the part that shows, at most until its title is at the top."""
+        if self._closed:
+            return
+        inside, bar = self._scroll.widget(), self._scroll.verticalScrollBar()
+        top = self._tabs.mapTo(inside, QPoint(0, 0)).y()
+        end = top + self._tabs.sizeHint().height() - self._scroll.viewport().height()
+        if bar.value() < min(top, end):
+            bar.setValue(min(top, end))
 
     def _warm_up(self) -> None:
         if self._closed:

@@ -73,7 +73,7 @@ def _report_words(report: RunReport) -> str:
     parts = [f"rate {report.rate:.2f}"]
     errors = [channel.error for channel in report.channels if channel.error is not None]
     if errors and (expected := error_words(max(errors), structure=False)):
-        parts.append(expected)
+        parts.append(expected.removeprefix("expected "))  # it fits beside the sign and the rate then
     if report.messages:
         count = len(report.messages)
         parts.append("1 note" if count == 1 else f"{count} notes")

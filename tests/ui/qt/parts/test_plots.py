@@ -62,7 +62,7 @@ def test_the_rate_plot_draws_curve_level_choice_and_rate_in_use(shown):
     assert line != mark
     assert lines(plot) == {0: 1.0, 90: 0.7}
     words = plot.accessibleDescription()
-    for number in ("0.40", "1.26", "0.50 bpp", "1.00", "0.70", "0.80 bpp"):
+    for number in ("0.40", "1.26", "0.50 bits/pixel", "1.00", "0.70", "0.80 bits/pixel"):
         assert number in words
     assert plot._label.text() == words
     plot.set_choice(None, 0.7)

@@ -36,7 +36,7 @@ class CacheBox(QWidget):
         self._size = named(text_label("Cache: looking."), "Cache", "")
         self._told = named(text_label(), "Cache cleared", "What was freed.")
         self._clear = button(
-            "Clear...",
+            "Clear…",
             "Remove all encoded tiles, those of earlier sessions too. Results are not touched; images are "
             "encoded again when they are needed.",
             "Clear cache",
@@ -89,7 +89,7 @@ class CacheBox(QWidget):
         self.refresh()
 
     def _show_folder(self, found: CacheStats | None = None) -> None:
-        folder, size = self._cache.folder, "..." if found is None else size_words(found.disk_bytes)
+        folder, size = self._cache.folder, "…" if found is None else size_words(found.disk_bytes)
         if folder is None:
             text, tooltip = "Cache: in memory only", "Encoded tiles are kept until napari is closed."
         elif self._limit <= 0:
@@ -115,7 +115,7 @@ def _short(folder: Path) -> str:
     home = str(Path.home())
     if len(home) > 1 and text.startswith(home):
         text = "~" + text[len(home) :]
-    return text if len(text) <= _SHOWN else "..." + text[3 - _SHOWN :]
+    return text if len(text) <= _SHOWN else "…" + text[1 - _SHOWN :]
 
 
 def _empty(cache: LatentCache) -> tuple[CacheStats, CacheStats]:

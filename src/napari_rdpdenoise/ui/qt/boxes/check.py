@@ -18,7 +18,7 @@ __all__ = ["CheckBox"]
 
 _WHAT = {
     View.REMOVED: "Noisy - denoised, from -4 to 4 times the noise: good if you see no shapes of the image.",
-    View.TEXTURE: "What Realism adds, from -1 to 1 times the noise: not in the data, not for measuring.",
+    View.TEXTURE: "What Realism 1 adds, from -1 to 1 times the noise: not in the data, not for measuring.",
     View.KEPT: "Share, 0 to 1, of what the model would remove that was kept because it is more than noise.",
 }
 _NOTHING_KEPT = "Nothing is kept from the input here: the estimate of the error says that it would not help."

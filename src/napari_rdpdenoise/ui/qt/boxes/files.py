@@ -13,11 +13,10 @@ from qtpy.QtWidgets import (
     QComboBox,
     QFileDialog,
     QFormLayout,
-    QHeaderView,
     QLineEdit,
+    QListWidget,
+    QListWidgetItem,
     QProgressBar,
-    QTableWidget,
-    QTableWidgetItem,
 )
 
 from napari_rdpdenoise.jobs.batch import Ended, Started
@@ -28,7 +27,7 @@ from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, te
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.files import batch, batch_command, images_in, row_words
-from napari_rdpdenoise.ui.state import describe
+from napari_rdpdenoise.ui.state import describe, sentence
 
 __all__ = ["FilesBox", "section"]
 
@@ -38,6 +37,8 @@ _HINT = (
     "its own noise. What is done already is skipped, so that a stopped batch goes on."
 )
 _STEPS = 1000  # of the bar, per file
+_LIST_HEIGHT = 110  # px at least
+_PATH = Qt.ItemDataRole.UserRole
 
 
 class FilesBox(Section):
@@ -60,7 +61,7 @@ class FilesBox(Section):
         self._running = Newest(self, task="Denoising files")
         self._number = self._failed = 0
         self.hint = text_label(_HINT)
-        self.table = named(QTableWidget(0, 2), "Files", "Files to denoise, and what came of them.")
+        self.table = named(QListWidget(), "Files", "Files to denoise, and below each what came of it.")
         self.add = button("Add files…", "Choose image files.")
         self.add_folder = button("Add folder…", "Take all images that lie in a folder.")
         self.remove = button("Remove", "Take the selected files off the list, or all if none is selected.")
@@ -82,13 +83,11 @@ class FilesBox(Section):
         self._show()
 
     def _arrange(self) -> None:
-        self.table.setHorizontalHeaderLabels(["File", "Result"])
-        self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.Stretch)
-        self.table.verticalHeader().hide()
-        self.table.setEditTriggers(QTableWidget.EditTrigger.NoEditTriggers)
-        self.table.setSelectionBehavior(QTableWidget.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.table.setMinimumHeight(110)
+        self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.table.setAlternatingRowColors(True)
+        self.table.setMinimumHeight(_LIST_HEIGHT)
         form = QFormLayout()
         form.addRow("Into", row(self.out, self.browse, wide=self.out))
         form.addRow("Format", self.format)
@@ -112,17 +111,22 @@ class FilesBox(Section):
     @property
     def paths(self) -> list[str]:
         """The files on the list."""
-        return [self.table.item(number, 0).toolTip() for number in range(self.table.rowCount())]
+        return [self._item(number).data(_PATH) for number in range(self.table.count())]
+
+    @property
+    def results(self) -> list[str]:
+        """What came of each file, in words; empty for nothing yet."""
+        return [self._item(number).text().partition("\n")[2] for number in range(self.table.count())]
 
     def take(self, paths: list[str]) -> None:
         """Put image files, and those in folders, on the list."""
         found = images_in(paths)
         for path in found:
             if path not in self.paths:
-                number = self.table.rowCount()
-                self.table.insertRow(number)
-                self._write(number, 0, Path(path).name, path)
-                self._write(number, 1, "", "")
+                item = QListWidgetItem(Path(path).name)
+                item.setData(_PATH, path)
+                item.setToolTip(path)
+                self.table.addItem(item)
         if found and not self.out.text():
             self.out.setText(str(Path(found[0]).parent / "denoised"))
         self.status.setText("" if found else "No image among these: TIFF, OME-TIFF, OME-Zarr, zarr or .npy.")
@@ -134,7 +138,7 @@ class FilesBox(Section):
             return
         paths, out, settings = self.paths, self.out.text().strip(), self._chosen()
         for number in range(len(paths)):
-            self._write(number, 1, "", "")
+            self._write(number, "", "")
         self._number = self._failed = 0
         self.status.setText("Starting.")
         self.bar.setRange(0, _STEPS * len(paths))
@@ -165,24 +169,24 @@ class FilesBox(Section):
             fine, words, more = row_words(event)
             self._failed += fine is False and isinstance(event, Ended) and event.error is not None
             mark = {True: "✓ ", False: "! ", None: ""}[fine]
-            self._write(self._number - 1, 1, mark + words, more)
-            self.table.scrollToItem(self.table.item(self._number - 1, 0))
+            self._write(self._number - 1, mark + words, more)
+            self.table.scrollToItem(self._item(self._number - 1))
             done = self._number if isinstance(event, Ended) else self._number - 1
             self.bar.setValue(_STEPS * done)
         elif isinstance(event, Progress):
             if event.total:
                 self.bar.setValue(round(_STEPS * (self._number - 1 + event.done / event.total)))
             self.status.setText(
-                f"File {max(self._number, 1)} of {self.table.rowCount()}. {event.message or ''}"
+                f"File {max(self._number, 1)} of {self.table.count()}. {sentence(event.message or '')}"
             )
 
     def _ended(self, error: Exception | None) -> None:
-        count = self.table.rowCount()
+        count = self.table.count()
         if error is not None:
             self.status.setText(f"Not denoised: {describe(error)}")
         elif self._running.stopping and self.bar.value() < self.bar.maximum():
             self.status.setText("Cancelled. Start again to go on where it was.")
-            self._write(max(self._number, 1) - 1, 1, "Stopped.", "")
+            self._write(max(self._number, 1) - 1, "Stopped.", "")
         else:
             failed = f", {self._failed} failed: see the table" if self._failed else ""
             self.status.setText(f"{count - self._failed} of {count} files are done{failed}.")
@@ -193,18 +197,23 @@ class FilesBox(Section):
     def _chosen(self) -> RunSettings:
         return self._settings().replace(axes=None, output_format=_FORMATS[self.format.currentText()])
 
-    def _write(self, number: int, column: int, text: str, more: str) -> None:
-        item = QTableWidgetItem(text)
-        item.setToolTip(more or text)
-        self.table.setItem(number, column, item)
+    def _item(self, number: int) -> QListWidgetItem:
+        return self.table.item(number)
+
+    def _write(self, number: int, words: str, more: str) -> None:
+        """Say what came of a file, below its name, and more to who points at it."""
+        item = self._item(number)
+        path = item.data(_PATH)
+        item.setText("\n".join([Path(path).name, *words.splitlines()[:1]]))
+        item.setToolTip("\n".join(line for line in (path, words, more) if line))
 
     def _show(self) -> None:
-        busy, some, out = self._running.busy, self.table.rowCount() > 0, bool(self.out.text().strip())
+        busy, some, out = self._running.busy, self.table.count() > 0, bool(self.out.text().strip())
         for part in (self.add, self.add_folder, self.out, self.browse, self.format):
             part.setEnabled(not busy)
         self.remove.setEnabled(some and not busy)
         self.start.setEnabled(some and out and not busy)
-        count = self.table.rowCount()
+        count = self.table.count()
         self.start.setText(f"Denoise {count} files" if count > 1 else "Denoise files")
         self.stop.setVisible(busy)
         self.bar.setVisible(busy)
@@ -227,8 +236,8 @@ class FilesBox(Section):
 
     def _remove(self) -> None:
         chosen = sorted({index.row() for index in self.table.selectedIndexes()}, reverse=True)
-        for number in chosen or range(self.table.rowCount() - 1, -1, -1):
-            self.table.removeRow(number)
+        for number in chosen or range(self.table.count() - 1, -1, -1):
+            self.table.takeItem(number)
         self._show()
 
     def _copy(self) -> None:

@@ -8,20 +8,21 @@ from typing import Any
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
 from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.files import models_folder
 from napari_rdpdenoise.ui.finetune.events import Kind, Task
 from napari_rdpdenoise.ui.finetune.words import KINDS, folder_hint, model_name
 from napari_rdpdenoise.ui.qt.boxes.finetune_sources import SourceChoice
+from napari_rdpdenoise.ui.qt.parts.choice import Choice
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import stack_of
 
 __all__ = ["FineTuneForm"]
 
-_ABOVE = "image above"
-_NONE = "choose"
+_ABOVE = "the image above"
+_NONE = "choose…"
 _BUDGETS = {"minutes": 30, "steps": 1000}
 _OTHERS: dict[Kind, tuple[str, str]] = {
     "unpaired": (
@@ -57,7 +58,7 @@ class FineTuneForm(QWidget):
         super().__init__()
         self._image, self._model, self._device = image, model, device
         self._parent: Path | None = None  # None: the user's folder of models
-        self.kind = named(QComboBox(), "Learn from", "What there is to learn from.")
+        self.kind = named(Choice(), "Learn from", "What there is to learn from.")
         for kind, (title, _) in KINDS.items():
             self.kind.addItem(title, kind)
         self.about = text_label()
@@ -69,7 +70,7 @@ class FineTuneForm(QWidget):
         )
         self.others = SourceChoice(layers, "References", _OTHERS["unpaired"][1], _NONE)
         self.partner = named(
-            QComboBox(),
+            Choice(),
             "Partners are",
             "Clean: long exposures or averages. Noisy: second exposures like the first.",
         )
@@ -88,7 +89,7 @@ class FineTuneForm(QWidget):
             QSpinBox(), "Budget", "How long to train at most; it ends earlier where nothing gets better."
         )
         self.amount.setRange(1, 1_000_000)
-        self.unit = named(QComboBox(), "Unit of the budget", "Minutes of training, or steps.")
+        self.unit = named(Choice(), "Unit of the budget", "Minutes of training, or steps.")
         self.unit.addItems(list(_BUDGETS))
         self.amount.setValue(_BUDGETS["minutes"])
         self.hint = text_label()
@@ -165,6 +166,7 @@ class FineTuneForm(QWidget):
     def _arrange(self) -> None:
         self._others_title, self._partner_title = QLabel("References"), QLabel("Partners are")
         form = QFormLayout()
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)  # where words are longer
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("1  Noisy", self.noisy)
         form.addRow("2  Learn from", self.kind)

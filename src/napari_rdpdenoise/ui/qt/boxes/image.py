@@ -54,6 +54,7 @@ class ImageBox(Section):
             "Image layer",
             "The image layer to denoise; a layer that you select is taken.",
         )
+        self.layers.setPlaceholderText("no image is open")
         self.help = named(QToolButton(), "Help", "Open the page of the project in the browser.")
         self.help.setText("?")
         self.facts = named(text_label(), "About the layer", "Sizes, and the device that computes.")
@@ -189,10 +190,9 @@ class ImageBox(Section):
         if meant != self._several:
             self._several = meant
             self.together.setChecked(meant)
-        count = len(others) + 1
-        self.together.setText(
-            f"all {count} selected layers" if selected else f"all {count} layers of this size"
-        )
+        count = "both" if len(others) == 1 else f"all {len(others) + 1}"
+        what = "selected layers" if selected else "channels" if meant else "layers of this size"
+        self.together.setText(f"Denoise {count} {what}")
         self.together.setVisible(bool(others))
         if not others:
             self.together.setChecked(False)

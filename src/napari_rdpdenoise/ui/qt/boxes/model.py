@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog
+from qtpy.QtWidgets import QFileDialog
 
 from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL, ListedModel, list_models
 from napari_rdpdenoise.ui.qt.background import ask
+from napari_rdpdenoise.ui.qt.parts.choice import Choice
 from napari_rdpdenoise.ui.qt.parts.controls import named
 
 __all__ = ["ModelChoice"]
@@ -16,7 +17,7 @@ __all__ = ["ModelChoice"]
 _OTHER = "Other folder…"
 
 
-class ModelChoice(QComboBox):
+class ModelChoice(Choice):
     """Names of models, and a last entry that asks for a folder; `chosen` tells what the user chose."""
 
     chosen = Signal(str)
@@ -28,8 +29,6 @@ class ModelChoice(QComboBox):
             "Model",
             "The model that denoises: a shipped one, one that you have fine-tuned, or any folder with one.",
         )
-        self.setMinimumContentsLength(8)  # long paths are cut, and do not widen the dock
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self._shown = DEFAULT
         self.addItem(self._shown, self._shown)
         self.addItem(_OTHER, None)

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from qtpy.QtWidgets import QComboBox, QFileDialog, QInputDialog, QLabel, QMessageBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QInputDialog, QLabel, QMessageBox, QWidget
 
 from napari_rdpdenoise.codec.library import ListedModel, delete_model, list_models, rename_model
 from napari_rdpdenoise.ui.qt.background import Newest
+from napari_rdpdenoise.ui.qt.parts.choice import Choice
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.state import describe
@@ -37,9 +38,7 @@ class ModelsBox(QWidget):
         self._use, self._in_use, self._export = use, in_use, export
         self._models: tuple[ListedModel, ...] = ()
         self._looking, self._exporting = Newest(self), Newest(self, task="Exporting a model")
-        self.choice = named(QComboBox(), "Models of yours", "Models that were trained here.")
-        self.choice.setMinimumContentsLength(8)
-        self.choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.choice = named(Choice(), "Models of yours", "Models that were trained here.")
         self.use = button("Use", "Denoise with this model; the preview follows.")
         self.rename = button("Rename…", "Give the model another name.")
         self.delete = button("Delete…", "Delete the model for ever; you are asked first.")

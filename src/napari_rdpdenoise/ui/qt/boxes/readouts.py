@@ -106,7 +106,7 @@ class ReadoutsBox(QWidget):
         )
         self._copy = button("Copy table", "Copy the table as tab-separated text (also Ctrl+C in the table).")
         self._download = button(
-            "Download the metric networks...",
+            "Download the metric networks…",
             "LPIPS and DISTS need published networks. You are asked first: address, size, licence, place. "
             "A folder that holds them can be named in the preferences instead.",
         )

@@ -35,10 +35,10 @@ class RepeatBox(QWidget):
         self._python = button("Copy Python", "Copy Python text that denoises the same with these settings.")
         self._command = button("Copy command", "Copy a command line that denoises the same.")
         self._save = button(
-            "Save job...", "Save these settings to a file that dock and command line load again."
+            "Save job…", "Save these settings to a file that dock and command line load again."
         )
         self._load = button(
-            "Load job...",
+            "Load job…",
             "Take the settings from a job file, a saved one or the RESULT.job.json beside a result.",
         )
         self._told = named(text_label(), "Repeat", "What was copied, saved or loaded.")

@@ -43,7 +43,7 @@ def named(widget: W, name: str, tooltip: str) -> W:
 
 def button(text: str, tooltip: str, name: str = "") -> QPushButton:
     """A button, and what it does; its name for screen readers is its text, where that says enough."""
-    return named(QPushButton(text), name or text.replace("&", "").removesuffix("..."), tooltip)
+    return named(QPushButton(text), name or text.replace("&", "").removesuffix("…"), tooltip)
 
 
 class TextLabel(QLabel):

@@ -12,6 +12,7 @@ from napari_rdpdenoise.ui.qt.parts.controls import named
 __all__ = ["EndSlider"]
 
 _UNKNOWN = "–"
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
 
 
 class EndSlider(QWidget):
@@ -32,9 +33,9 @@ class EndSlider(QWidget):
         self.slider.setSingleStep(0.05)
         self._number = QLabel()
         self._number.setMinimumWidth(self._number.fontMetrics().horizontalAdvance("0.00") + 2)
-        self._number.setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._number.setAlignment(_RIGHT)
         self._ends = QLabel(low), QLabel(high)
-        self._ends[1].setAlignment(Qt.AlignmentFlag.AlignRight)
+        self._ends[1].setAlignment(_RIGHT)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         # a form squeezes its rows before it scrolls, and keeps the heights from before the theme came

@@ -8,21 +8,18 @@ from typing import Any
 import numpy as np
 from napari.layers import Image, Layer, Shapes
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QComboBox
 from superqt.utils import signals_blocked
 
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, box_of
 from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.layers import full_data
-from napari_rdpdenoise.ui.qt.parts.controls import short
+from napari_rdpdenoise.ui.qt.parts.choice import Choice
 
 __all__ = ["LayerChoice", "region_of", "stack_of"]
 
-_LETTERS = 24  # of a name; its middle is left out, so that it fits into the dock
 
-
-class LayerChoice(QComboBox):
+class LayerChoice(Choice):
     """Offers layers of one kind, and first none at all, which is also the choice to begin with.
 
     Args:
@@ -41,8 +38,6 @@ class LayerChoice(QComboBox):
     ) -> None:
         super().__init__()
         self._layers, self._kind, self._none, self._leave_out = layers, kind, none, leave_out
-        self.setMinimumContentsLength(8)  # long names are cut, and do not widen the dock
-        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         events = layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.follow)
@@ -81,7 +76,7 @@ class LayerChoice(QComboBox):
                 self.addItem(self._none, None)
             for layer in self._layers:
                 if isinstance(layer, self._kind) and not self._leave_out(layer):
-                    self.addItem(short(layer.name, _LETTERS), layer)
+                    self.addItem(layer.name, layer)
                     self.setItemData(self.count() - 1, layer.name, Qt.ItemDataRole.ToolTipRole)
             if self._none is None and chosen not in self.offered:
                 self.setCurrentIndex(max(0, min(number, self.count() - 1)))  # the one that takes its place

@@ -178,7 +178,7 @@ class RatePlot(Plot):
             return
         rates, residuals, bits = np.array(choice.curve).T
         ticks = [(tick, f"{np.interp(tick, rates, bits):.2f}") for tick in _TICKS]
-        self._plot.getAxis("top").setTicks([[*ticks, (1.0, "bpp")]])
+        self._plot.getAxis("top").setTicks([[*ticks, (1.0, "bits/px")]])
         self._curve.setData(rates, residuals)
         self._auto.setData([choice.rate], [choice.found])
         self._expected.setValue(choice.expected)
@@ -194,11 +194,11 @@ class RatePlot(Plot):
         rates, residuals, bits = np.array(choice.curve).T
         words = (
             f"◆ Automatic rate {choice.rate:.2f}: residual {choice.found:.2f} noise variances at "
-            f"{choice.bpp:.2f} bpp; ┄ the noise alone would leave {choice.expected:.2f}."
+            f"{choice.bpp:.2f} bits/pixel; ┄ the noise alone would leave {choice.expected:.2f}."
         )
         if self._rate is not None and abs(self._rate - choice.rate) > 0.005:
             residual, bpp = np.interp(self._rate, rates, residuals), np.interp(self._rate, rates, bits)
-            words += f" │ Rate in use {self._rate:.2f}: about {residual:.2f} at {bpp:.2f} bpp."
+            words += f" │ Rate in use {self._rate:.2f}: about {residual:.2f} at {bpp:.2f} bits/pixel."
         return words
 
 
