@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -27,7 +29,16 @@ from napari_rdpdenoise.samples import SimulatedSample, simulate_timelapse
 
 EDGE, LARGE = 1024, 2048  # px, of a view
 FRAMES = 6  # planes of the stack that is run
+SERIES = 5  # planes of a stack with neighbours
+TRAINED = 6  # steps
 DRAG_S, STEP_S = 3.0, 0.016  # a drag, and one step of it: what a mouse at 60 Hz does
+_COLUMNS = {
+    "longest": "longest_ms",
+    "99th percentile": "p99_ms",
+    "longest, core free": "longest_but_queued_ms",
+    "99th, core free": "p99_but_queued_ms",
+    "longest, computing": "longest_computing_ms",
+}
 LAYER = {"axis_labels": ("t", "y", "x"), "contrast_limits": (100, 220)}
 
 
@@ -45,6 +56,8 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         loaded = time.perf_counter() - began
     load_codec(options)  # sets the threads; the model is there
     first = [_first_tile(window, small.noisy[n : n + 1]) for n in range(repeats)]
+    series = [simulate_timelapse((SERIES, EDGE, EDGE), seed=10 + n).noisy for n in range(repeats)]
+    beside = [_first_tile(window, stack) for stack in series]
     window.wait(window.previewed, "preview")
     moves = _realism_moves(window, 10 * repeats if options.limit else 50)
     stalls = dict(_stalls(window, large, small))
@@ -56,6 +69,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "load_s": loaded,
         "loading": loading.figures(),
         "first_tile_s": first,
+        "first_tile_series_s": beside,
         "realism_ms": moves,
         "canvas": tuple(int(n) for n in canvas),
         "stalls": {"napari without the dock: pan and zoom, two 2048 x 2048 layers": alone, **stalls},
@@ -180,7 +194,34 @@ def _stalls(window: Window, large: SimulatedSample, small: SimulatedSample) -> I
     yield "run to memory", _watched(lambda: _run(window, None))
     with TemporaryDirectory() as folder:
         yield "run to OME-Zarr", _watched(lambda: _run(window, Path(folder) / "stack.ome.zarr"))
+        with _models_in(folder):
+            yield f"training, {TRAINED} steps", _watched(lambda: _train(window))
         viewer.layers.clear()
+
+
+@contextmanager
+def _models_in(folder: str) -> Iterator[None]:
+    """Have tuned models written there."""
+    before = os.environ.get("RDPDENOISE_MODELS")
+    os.environ["RDPDENOISE_MODELS"] = folder
+    try:
+        yield
+    finally:
+        del os.environ["RDPDENOISE_MODELS"]
+        if before is not None:
+            os.environ["RDPDENOISE_MODELS"] = before
+
+
+def _train(window: Window) -> None:
+    """A short training of the stack alone, by the controls of the dock."""
+    box = window.dock.sections["train"]
+    window.dock.open_tab("train")
+    box.form.kind.setCurrentIndex(box.form.kind.findData("zeroshot"))
+    box.form.unit.setCurrentText("steps")
+    box.form.amount.setValue(TRAINED)
+    box.start.click()
+    window.wait(lambda: not box.busy, "training", 1200)
+    window.rest(0.5)
 
 
 def _watched(use: Callable[[], None]) -> dict[str, Any]:
@@ -223,29 +264,26 @@ def table(record: dict[str, Any]) -> str:
         ("dock, from the call to its first painting", f"{r['open_s']:.2f} s"),
         ("first preview tile after a layer was chosen, median", f"{statistics.median(first):.2f} s"),
     ]
+    if beside := r.get("first_tile_series_s"):
+        words = f"the same of {SERIES} planes, with neighbours, median"
+        answers.append((words, f"{statistics.median(beside):.2f} s"))
     for words, key in (("the layer's new pixels", "blended"), ("the view drawn", "drawn")):
         for more, name in (("", key), (", core free", f"{key}_ours")):
             middle, high = statistics.median(moves[name]), np.percentile(moves[name], 95)
             answers.append((f"realism slider to {words}{more}: median, 95 %", f"{middle:.0f}, {high:.0f} ms"))
-    rows = [
-        (name, *_cells(row))
-        for name, row in [("loading PyTorch and the model", r["loading"]), *r["stalls"].items()]
-    ]
-    head = ("the window stands still", "longest", "99th percentile", "longest, core free", "99th, core free")
+    watched = {"loading PyTorch and the model": r["loading"], **r["stalls"]}
+    columns = {words: key for words, key in _COLUMNS.items() if all(key in row for row in watched.values())}
+    rows = [(name, *(f"{row[key]:.0f} ms" for key in columns.values())) for name, row in watched.items()]
+    own = "'computing' is CPU time of the window's thread. " if len(columns) == len(_COLUMNS) else ""
     return "\n\n".join(
         [
             markdown((f"one plane of {EDGE} x {EDGE}", "time"), answers),
-            markdown(head, rows),
+            markdown(("the window stands still", *columns), rows),
             f"Software rendering, canvas of {r['canvas'][0]} x {r['canvas'][1]} pixels; a heartbeat every "
-            f"{BEAT_MS} ms; 'core free' leaves out the time in which other processes held all cores. "
+            f"{BEAT_MS} ms; 'core free' leaves out the time in which other processes held all cores. {own}"
             f"Processes that wanted a core, at the start and the end: {'; '.join(r['load'])}.",
         ]
     )
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    names = ("longest_ms", "p99_ms", "longest_but_queued_ms", "p99_but_queued_ms")
-    return [f"{row[name]:.0f} ms" for name in names]
 
 
 def main() -> int:

@@ -285,6 +285,7 @@ def test_several_layers_are_denoised_one_after_the_other(open_dock, qtbot, previ
     assert {"cells denoised", "nuclei denoised", "actin"} <= set(visible)
     assert "cells: Done" in run.status.text()
     assert "nuclei: Done" in run.status.text()
+    assert dock.layer is cells, "what was chosen before"
 
 
 def test_axes_are_read_as_the_engine_reads_the_file(open_dock, tmp_path):
@@ -614,3 +615,17 @@ def test_in_3d_the_preview_layer_is_hidden_also_that_of_another_layer(open_dock,
     assert not dock.preview_layer.visible, "it would read the whole stack"
     viewer.dims.ndisplay = 2
     assert dock.preview_layer.visible
+
+
+def test_an_opened_part_is_scrolled_into_view(open_dock, qtbot):
+    from qtpy.QtCore import QPoint
+    from qtpy.QtWidgets import QScrollArea
+
+    viewer, dock = open_dock(show=True)
+    viewer.window.resize(900, 560)
+    bar, tabs = dock.findChild(QScrollArea).verticalScrollBar(), dock._tabs
+    assert bar.value() == 0
+    dock.open_tab("train")
+    top = lambda: tabs.mapTo(dock, QPoint(0, 0)).y()  # noqa: E731
+    qtbot.waitUntil(lambda: bar.value() > 0, timeout=20000)
+    qtbot.waitUntil(lambda: bar.value() == bar.maximum() or 0 <= top() <= 2, timeout=20000)

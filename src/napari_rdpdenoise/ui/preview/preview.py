@@ -23,7 +23,7 @@ from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.shown import Shown, assemble
 from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
-from napari_rdpdenoise.ui.preview.window import Subject, Window, open_subject, why_no_canvas
+from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, open_subject, why_no_canvas
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Preview:
 
     def __init__(
         self,
-        window: Window,
+        window: PreviewWindow,
         store: StateStore,
         cache: LatentCache | None,
         load: Callable[[str, str], Any] | None,

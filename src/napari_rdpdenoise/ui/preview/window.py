@@ -14,7 +14,7 @@ from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 
-__all__ = ["Subject", "Window", "open_subject", "why_no_canvas"]
+__all__ = ["PreviewWindow", "Subject", "Window", "open_subject", "why_no_canvas"]
 
 _LARGEST_PLANE = 100_000_000  # pixels of a preview layer: 400 MB, and what a graphics card can show
 
@@ -59,8 +59,8 @@ class Subject:
         return " · ".join([*leading, f"{sizes['Y']} × {sizes['X']}{' RGB' if self.rgb else ''}"])
 
 
-class Window(Protocol):
-    """What the session needs of the window; all but ``post`` is called in the viewer's thread."""
+class PreviewWindow(Protocol):
+    """What a preview needs of the window; all but ``post`` is called in the viewer's thread."""
 
     def post(self, call: Callable[[], None]) -> None:
         """Call soon in the viewer's thread; may come from any thread."""
@@ -77,11 +77,15 @@ class Window(Protocol):
     def look_again(self) -> None:
         """Call ``session.preview()`` when nothing has changed for a moment."""
 
-    def ask_realism(self) -> None:
-        """Find out in a thread what the chosen model offers, and tell ``session.take_realism``."""
-
     def settled(self) -> None:
         """All that is in view was denoised, or another plane is shown."""
+
+
+class Window(PreviewWindow, Protocol):
+    """What the session needs of the window, called in the viewer's thread."""
+
+    def ask_realism(self) -> None:
+        """Find out in a thread what the chosen model offers, and tell ``session.take_realism``."""
 
     def start(self, job: Job) -> None:
         """Drain ``session.runs.events(job)`` in a thread, and hand each event to ``session.take``."""

@@ -80,13 +80,16 @@ class DenoiseDock(QWidget):
         self._arrange()
         window.changed.connect(self._show)
         window.settled_view.connect(self._settled)
+        window.counted.connect(lambda: window.companions.want(self._image.targets[1:]))
         self.session = session = window.session
         session.edit(model=chosen.model or "default")
         session.edit_settings(device=chosen.device or "auto")
         self._image.follow()
         self._show(session.state)
         # When the whole window is closed: not through self, which is gone by then
+        companions = window.companions
         self.destroyed.connect(lambda: session.close())
+        self.destroyed.connect(lambda: companions.end())
         QTimer.singleShot(_WARM_UP_MS, self._warm_up)
 
     @property
@@ -118,7 +121,7 @@ class DenoiseDock(QWidget):
         """
         self._window.look_at_once()
         end = time.monotonic() + timeout_s
-        while self.session.unsettled:
+        while self.session.unsettled or self._window.companions.unsettled:
             if time.monotonic() > end:
                 raise TimeoutError(f"the dock was not done after {timeout_s:g} s: {self.session.state.hint}")
             QApplication.processEvents()

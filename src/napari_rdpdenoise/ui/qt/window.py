@@ -17,7 +17,9 @@ from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.layers.origin import Origin, find_origin
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.viewport import LayerView
+from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.background import ask, start
+from napari_rdpdenoise.ui.qt.companions import Companions
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.layers import (
     OURS,
@@ -60,7 +62,8 @@ class NapariWindow(QObject):
         family: What was made of it, and which of it is shown; None for no layer.
         preview_layer: Layer that shows the preview; None for none.
         session: Session of the dock.
-        cache: Cache of latents that preview and runs share; None for none.
+        companions: Previews of the layers that are denoised together with the chosen one.
+        cache, load: As given.
         changed: Signal with every new `DockState`.
         happened: Signal with each event of a run, after the session took it.
         settled_view: Signal: all in view was denoised, or another plane is shown.
@@ -90,7 +93,8 @@ class NapariWindow(QObject):
         realism_question: Callable[[str], str | None] = realism_note,
     ) -> None:
         super().__init__()
-        self.viewer, self.cache, self._question = viewer, cache, realism_question
+        self.viewer, self._question = viewer, realism_question
+        self.cache, self.load = cache, load
         self.layer: napari.layers.Image | None = None
         self._families: dict[napari.layers.Image, Family] = {}
         self._links, self._layer_links = Links(viewer), Links(viewer)
@@ -106,6 +110,7 @@ class NapariWindow(QObject):
         self._settle_timer = single_shot(self, _SETTLE_MS, lambda: self.session.preview())
         self._frame_timer = single_shot(self, round(1000 * _FRAME_S), self._refresh_now)
         self.session = Session(self, self.changed.emit, stream=stream, cache=cache, load=load)
+        self.companions = Companions(self, self, _preview_of)
         camera = getattr(viewer, "scene", viewer).camera.events  # napari 0.9 has moved it
         dims = viewer.dims.events
         self._links.connect(dims.ndisplay, self._displayed)
@@ -120,6 +125,7 @@ class NapariWindow(QObject):
         if layer is not self.layer:
             if layer is not None:
                 name_axes(layer, self._origin_of(layer))
+            self.companions.leave(layer)
             self._watch(layer)
             self._choose_layer()
 
@@ -153,6 +159,12 @@ class NapariWindow(QObject):
         return self._families[noisy]
 
     @property
+    def shown_families(self) -> list[Family]:
+        """The families that are compared together: that of the chosen layer, and of those beside it."""
+        first = [] if self.family is None else [self.family]
+        return [*first, *(other for other in self.companions.families if not other.hidden)]
+
+    @property
     def preview_layer(self) -> napari.layers.Image | None:
         """Layer that shows the preview; None for none."""
         return None if self._previewed is None else self._previewed.preview
@@ -164,8 +176,8 @@ class NapariWindow(QObject):
 
     def reveal(self) -> None:
         """Show the preview in place of a run's result and of the noisy image."""
-        if self.family is not None:
-            self.family.show_preview()
+        for family in self.shown_families:
+            family.show_preview()
 
     def close(self) -> None:
         """End everything; waits for the tile in work at most."""
@@ -174,6 +186,7 @@ class NapariWindow(QObject):
         for timer in (self._look_timer, self._settle_timer, self._frame_timer, self._cover_timer):
             timer.stop()
         self.session.close()
+        self.companions.close()
         self.show_canvas(None)
         for family in self._families.values():
             family.end()
@@ -244,6 +257,16 @@ class NapariWindow(QObject):
     def _call(self, call: Callable[[], None]) -> None:
         call()
 
+    def subject(self, layer: napari.layers.Image, *, fresh: bool = False) -> Subject:
+        """A layer as the session takes it; ``fresh`` where its pixels are others. Raises as `layer_axes`."""
+        if fresh:
+            self._keys[layer] = next(self._numbers)
+        return subject_of(layer, self._key_of(layer), self._origin_of(layer))
+
+    def _key_of(self, layer: napari.layers.Image) -> int:
+        """One that comes back keeps its own."""
+        return self._keys.setdefault(layer, next(self._numbers))
+
     def _origin_of(self, layer: napari.layers.Image) -> Origin | None:
         """The file that holds what a layer does; looked for once for the same data."""
         known = self._origins.get(layer)
@@ -268,9 +291,9 @@ class NapariWindow(QObject):
         if layer is None:
             self.session.choose(None)
             return
-        self._key = self._keys.setdefault(layer, next(self._numbers))  # one that comes back keeps its own
+        self._key = self._key_of(layer)
         try:
-            self.session.choose(subject_of(layer, self._key, self._origin_of(layer)))
+            self.session.choose(self.subject(layer))
         except (TypeError, ValueError) as error:
             self.session.choose(None)
             self.session.tell(f"{layer.name}: {describe(error)}")
@@ -278,7 +301,7 @@ class NapariWindow(QObject):
 
     def _renamed(self) -> None:
         if self.layer is not None:
-            self.session.choose(subject_of(self.layer, self._key, self._origin_of(self.layer)))
+            self.session.choose(self.subject(self.layer))
 
     def _moved(self) -> None:
         """Another place, scale or unit: the preview goes with it, and files are to say so."""
@@ -299,6 +322,7 @@ class NapariWindow(QObject):
 
     def _removed(self, event: Any) -> None:
         layer = event.value
+        self.companions.removed(layer)
         if layer is self.preview_layer and not self._placing:
             QTimer.singleShot(0, self._preview_deleted)  # its source may be going with it
         for family in self._families.values():

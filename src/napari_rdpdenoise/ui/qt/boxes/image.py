@@ -47,6 +47,7 @@ class ImageBox(Section):
         super().__init__()
         self._window = window
         self._links = Links(window.viewer)
+        self._picked: list[Layer] = []  # what the user has selected, layers of ours left out
         self._several = False  # whether several layers are meant: selected, or channels of one file
         self._active: ref[Layer] | None = None  # what the user selected last, layers of ours left out
         self.layers = named(
@@ -174,9 +175,12 @@ class ImageBox(Section):
     def _others(self) -> list[Image]:
         """Layers that may be denoised with the chosen one: other selected ones, else its channels."""
         layer, layers = self._window.layer, self._window.viewer.layers
+        # one of ours that is put in is selected for a moment: what the user has picked stays that
+        now = [other for other in layers.selection if not is_ours(other)]
+        self._picked = [other for other in now or self._picked if other in layers]
         offered = [other for other in self.layers.offered if other is not layer]
-        selected = [other for other in offered if other in layers.selection]
-        if layer is None or (selected and layer in layers.selection):
+        selected = [other for other in offered if other in self._picked]
+        if layer is None or (selected and layer in self._picked):
             return selected
         return [other for other in offered if _same_field(other, layer)]
 
@@ -184,8 +188,8 @@ class ImageBox(Section):
         """Offer to denoise several layers together, where there are some; several selected ones are meant."""
         if not self._links.whole or not alive(self):
             return
-        layer, others, layers = self._window.layer, self._others(), self._window.viewer.layers
-        selected = bool(others) and layer in layers.selection and others[0] in layers.selection
+        layer, others = self._window.layer, self._others()
+        selected = bool(others) and layer in self._picked and others[0] in self._picked
         meant = selected or (bool(others) and all(_same_file(other, layer) for other in others))
         if meant != self._several:
             self._several = meant

@@ -57,6 +57,7 @@ class RunBox(Section):
         self._targets = targets or (lambda: [layer for layer in (window.layer,) if layer is not None])
         self._queue: list[tuple[Image, Path | None]] = []  # what is denoised next, and where to
         self._told: list[str] = []  # of those that are done
+        self._first: Image | None = None  # of several
         self._layer: Image | None = None  # that is denoised, and how it looks
         self._look: dict[str, Any] = {}
         self._task: Any = None  # in napari's activity dock
@@ -150,13 +151,15 @@ class RunBox(Section):
 
     def _start(self) -> None:
         """Denoise what is chosen, one layer after the other, into new layers."""
-        targets = self._targets()
-        self._queue = [(layer, None) for layer in targets[1:]]
-        self._told = []
+        self._begin()
+        self._queue = [(layer, None) for layer in self._targets()[1:]]
         try:
             self.run()
         except ValueError as error:
             show_error(describe(error))
+
+    def _begin(self) -> None:
+        self._told, self._queue, self._first = [], [], self._window.layer
 
     def _cancel(self) -> None:
         self._queue.clear()
@@ -173,6 +176,8 @@ class RunBox(Section):
                 self.run(target)
                 return
         if len(self._told) > 1:
+            if self._first is not None and self._first in self._viewer.layers:
+                self._choose(self._first)  # what the user had chosen
             self._window.session.tell("\n".join(self._told))
         self._told = []
 
@@ -199,7 +204,7 @@ class RunBox(Section):
         try:
             self._check(path)  # before it is asked whether it may be replaced
             if not path.exists() or self._may_replace(path):
-                self._told, self._queue = [], []
+                self._begin()
                 for layer in self._targets()[1:]:
                     beside = path.with_name(f"{_file_name(layer.name)}-denoised{ending}")
                     self._check(beside)

@@ -23,6 +23,7 @@ from napari_rdpdenoise.ui.state import DockState
 __all__ = ["KEY", "ViewBox", "ViewButtons", "section"]
 
 KEY = "N"  # napari 0.9 has it neither for the viewer nor for image layers
+_TOGETHER = (View.NOISY, View.DENOISED, View.SPLIT)  # what all layers that are denoised together show
 _REFRESH_MS = 60  # a preview that fills in asks many times a second
 _TIPS = {
     View.NOISY: "Show the noisy image alone.",
@@ -114,7 +115,8 @@ class ViewBox(Section):
             return
         if view is View.NOISY and family.view is not View.NOISY:
             self._back = family.view
-        family.choose(view)
+        for each in self._window.shown_families:
+            each.choose(view if each is family or view in _TOGETHER else View.DENOISED)
         self._update()
 
     def flip(self) -> None:
@@ -143,7 +145,8 @@ class ViewBox(Section):
             return
         if family is not None:
             try:
-                self.pictures.update(family)
+                for each in self._window.shown_families:
+                    self.pictures.update(each)
             except ValueError as error:
                 show_warning(f"{family.view.value}: {error}")
                 family.choose(View.DENOISED)

@@ -1,0 +1,110 @@
+"""Layers that are denoised together are previewed and compared together; with a tiny random model."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+
+from napari_rdpdenoise.ui.compare.view import View
+
+pytestmark = pytest.mark.display
+
+
+@pytest.fixture
+def desk(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
+    """A viewer with two channels, both selected, the dock, and a function that waits for all previews."""
+    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt.preferences import Preferences
+
+    monkeypatch.setattr(dock, "preferences", Preferences)
+    viewer, rng = make_napari_viewer(), np.random.default_rng(0)
+    for name, light in (("nuclei", 30), ("actin", 60)):
+        data = (100 + 2 * rng.poisson(light, (3, 140, 150))).astype(np.uint16)
+        viewer.add_image(data, name=name, blending="additive", axis_labels=("t", "y", "x"))
+    made = DenoiseDock(viewer, None, lambda model: None, lambda model, device: tiny_realism_codec)
+    made.session.edit(auto_rate=False, rate=0.4)
+    viewer.window.add_dock_widget(made, name="RDP Denoise")
+    viewer.layers.selection.update(viewer.layers)
+
+    def settle():
+        qtbot.wait(80)  # until changes of the view are looked at
+        quiet = lambda: not made.session.unsettled and not made._window.companions.unsettled  # noqa: E731
+        qtbot.waitUntil(quiet, timeout=60_000)
+
+    qtbot.waitUntil(lambda: made.session.state.shown > 0, timeout=60_000)
+    settle()
+    return viewer, made, settle
+
+
+def visible(viewer):
+    return {layer.name for layer in viewer.layers if layer.visible}
+
+
+def test_both_are_previewed_and_compared_together(desk):
+    viewer, dock, _ = desk
+    assert visible(viewer) == {"nuclei preview", "actin preview"}
+    for name in ("nuclei", "actin"):
+        noisy, preview = viewer.layers[name].data, viewer.layers[f"{name} preview"].data
+        shown = np.asarray(preview[viewer.dims.current_step[0]])
+        assert not np.array_equal(shown, noisy[viewer.dims.current_step[0]])
+    box = dock.sections["view"]
+    box.choose(View.SPLIT)
+    assert visible(viewer) == {"nuclei split", "actin split"}
+    box.choose(View.NOISY)
+    assert visible(viewer) == {"nuclei", "actin"}
+    dock.sections["image"].realism.setValue(0.5)  # shows what it does
+    assert visible(viewer) == {"nuclei preview", "actin preview"}
+
+
+def test_the_sliders_and_the_step_hold_for_both(desk, qtbot):
+    viewer, dock, settle = desk
+    seen = lambda: [  # noqa: E731
+        np.array(viewer.layers[f"{n} preview"].data[viewer.dims.current_step[0]]) for n in ("nuclei", "actin")
+    ]
+    before = seen()
+    dock.sections["image"].realism.setValue(1.0)
+    qtbot.wait(150)
+    settle()
+    assert all(not np.array_equal(a, b) for a, b in zip(before, seen(), strict=True))
+    viewer.dims.set_current_step(0, 0)
+    settle()
+    for name, shown in zip(("nuclei", "actin"), seen(), strict=True):
+        assert not np.array_equal(shown, viewer.layers[name].data[0])
+
+
+def test_the_other_one_is_chosen_and_no_layer_is_there_twice(desk):
+    viewer, dock, settle = desk
+    other = next(viewer.layers[n] for n in ("nuclei", "actin") if viewer.layers[n] is not dock.layer)
+    dock.choose(other)
+    settle()
+    assert dock.layer is other
+    assert sorted(layer.name for layer in viewer.layers) == [
+        "actin", "actin preview", "nuclei", "nuclei preview",
+    ]  # fmt: skip
+    assert visible(viewer) == {"nuclei preview", "actin preview"}
+
+
+def test_one_that_is_not_meant_or_was_deleted_is_noisy_again(desk):
+    viewer, dock, settle = desk
+    chosen = dock.layer.name
+    other = {"nuclei": "actin", "actin": "nuclei"}[chosen]
+    dock.sections["image"].together.setChecked(False)
+    settle()
+    assert visible(viewer) == {f"{chosen} preview", other}
+    dock.sections["image"].together.setChecked(True)
+    settle()
+    assert visible(viewer) == {f"{chosen} preview", f"{other} preview"}
+    viewer.layers.remove(f"{other} preview")
+    settle()
+    assert visible(viewer) == {f"{chosen} preview", other}, "what the user deletes does not come back"
+
+
+def test_closing_the_dock_leaves_the_images_and_no_thread(desk, qtbot):
+    viewer, dock, _ = desk
+    assert sum(thread.name == "preview" for thread in threading.enumerate()) >= 2
+    viewer.window.remove_dock_widget(dock)
+    assert visible(viewer) == {"nuclei", "actin"} == {layer.name for layer in viewer.layers}
+    none = lambda: all(thread.name != "preview" for thread in threading.enumerate())  # noqa: E731
+    qtbot.waitUntil(none, timeout=10_000)
