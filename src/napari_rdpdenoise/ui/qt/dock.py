@@ -16,7 +16,7 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidg
 
 from napari_rdpdenoise.ui.qt.boxes import files, finetune, image, more, run, verdict, view
 from napari_rdpdenoise.ui.qt.boxes.check import CheckBox
-from napari_rdpdenoise.ui.qt.parts.controls import stack
+from napari_rdpdenoise.ui.qt.parts.controls import single_shot, stack
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.parts.tabs import Tabs
 from napari_rdpdenoise.ui.qt.parts.wheel import WheelGuard
@@ -29,7 +29,7 @@ from napari_rdpdenoise.ui.state import DockState
 __all__ = ["DenoiseDock"]
 
 _MIN_WIDTH = 320  # px; a dock without one opens too narrow for its labels
-_LAID_OUT_MS = 30  # after a part was opened
+_LAID_OUT_MS = 400  # until a part that was opened is laid out
 _WARM_UP_MS = 200  # after the dock is there: loading PyTorch holds up the window for a moment
 
 
@@ -140,6 +140,7 @@ class DenoiseDock(QWidget):
                 column.addWidget(section)
         tabs = {name: section for name, section in self.sections.items() if section.title}
         titles = {name: section.title for name, section in tabs.items()}
+        self._opening = single_shot(self, _LAID_OUT_MS, lambda: None)
         self._tabs = Tabs(dict(tabs), titles, self._opened)
         column.addWidget(self._tabs, stretch=1)
         self._scroll = scroll = QScrollArea()
@@ -147,23 +148,22 @@ class DenoiseDock(QWidget):
         scroll.setFrameShape(QFrame.Shape.NoFrame)
         scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         scroll.setWidget(inside)
+        scroll.verticalScrollBar().rangeChanged.connect(lambda low, high: self._bring_into_view())
         stack(self, scroll)
         self.setMinimumWidth(_MIN_WIDTH)
         WheelGuard(inside)
 
     def _opened(self, name: str) -> None:
         self.sections[name].opened()
-        QTimer.singleShot(_LAID_OUT_MS, self._bring_into_view)
+        self._opening.start()  # until it is laid out
+        self._bring_into_view()
 
     def _bring_into_view(self) -> None:
-        """Scroll down to the end of the part that shows, at most until its title is at the top."""
-        if self._closed:
-            return
-        inside, bar = self._scroll.widget(), self._scroll.verticalScrollBar()
-        top = self._tabs.mapTo(inside, QPoint(0, 0)).y()
-        end = top + self._tabs.sizeHint().height() - self._scroll.viewport().height()
-        if bar.value() < min(top, end):
-            bar.setValue(min(top, end))
+        """Scroll down to the end of the part that was opened, at most until its title is at the top."""
+        if self._opening.isActive() and not self._closed:
+            bar = self._scroll.verticalScrollBar()
+            top = self._tabs.mapTo(self._scroll.widget(), QPoint(0, 0)).y()
+            bar.setValue(max(bar.value(), min(top, bar.maximum())))
 
     def _warm_up(self) -> None:
         if self._closed:
