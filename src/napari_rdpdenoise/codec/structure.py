@@ -32,11 +32,11 @@ from napari_rdpdenoise.noise import (
 
 REACH = 36
 """Half width of the window in which the residual is judged, px: what a tile has to know beyond its edge."""
-_SIGMA = REACH / 3  # px, of the Gaussian window
+SIGMA = REACH / 3  # px, of the Gaussian window
 _SURE = 2.0  # standard errors by which the residual has to exceed the noise
-_ERROR = float(_SURE * np.sqrt(2 / (4 * np.pi * _SIGMA**2)))  # of a mean of squares of white Gaussian noise
-_LEAST_VARIANCE = 0.05  # of stabilised values, where there is hardly any light
-_LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
+ERROR = float(_SURE * np.sqrt(2 / (4 * np.pi * SIGMA**2)))  # of a mean of squares of white Gaussian noise
+LEAST_VARIANCE = 0.05  # of stabilised values, where there is hardly any light
+LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
 
 
 def structure_share(
@@ -74,12 +74,12 @@ def _excess_share(
     if noise.gain > 0:  # nothing stabilised is below 0; padding and dead pixels are far below the offset
         expected = np.maximum(expected, 0)
     residual = stabilize(raw, noise) - expected
-    excess = np.square(residual) / np.maximum(stabilized_variance(decoded, noise), _LEAST_VARIANCE)
+    excess = np.square(residual) / np.maximum(stabilized_variance(decoded, noise), LEAST_VARIANCE)
     if usable is None or usable.all():
-        return _wiener(_mean_around(excess), _ERROR)
-    weight = np.maximum(_mean_around(usable), _LEAST_USABLE)
-    share = _wiener(_mean_around(np.where(usable, excess, 0)) / weight, _ERROR / np.sqrt(weight))
-    share[weight <= _LEAST_USABLE] = 0
+        return _wiener(_mean_around(excess), ERROR)
+    weight = np.maximum(_mean_around(usable), LEAST_USABLE)
+    share = _wiener(_mean_around(np.where(usable, excess, 0)) / weight, ERROR / np.sqrt(weight))
+    share[weight <= LEAST_USABLE] = 0
     return share
 
 
@@ -105,4 +105,4 @@ def _wiener(found: NDArray[np.float32], error: NDArray[np.float32] | float) -> N
 
 def _mean_around(values: NDArray[Any]) -> NDArray[np.float32]:
     """Mean under the window; mirrored at the edges."""
-    return ndimage.gaussian_filter(np.asarray(values, np.float32), _SIGMA, mode="reflect", radius=REACH)
+    return ndimage.gaussian_filter(np.asarray(values, np.float32), SIGMA, mode="reflect", radius=REACH)

@@ -42,7 +42,7 @@ class Units(nn.Module):
         top, start, density, inverse = inverse_table(round(s, 4) if self.tabled else 0.0)
         self.top, self.start, self.density = float(top), float(start), float(density)
         self.slope = float((mean[1] - mean[0]) / (light[1] - light[0]))
-        self.light, self.mean = nn.Buffer(_halves(light)), nn.Buffer(_halves(mean))
+        self.light, self.mean = nn.Buffer(halves(light)), nn.Buffer(halves(mean))
         self.inverse = nn.Buffer(torch.from_numpy(inverse))
 
     @torch.jit.export
@@ -68,7 +68,7 @@ class Units(nn.Module):
         inside, variance = (p + 0.375 + s * s).clamp(min=0.375), light + s * s
         fourth = (3 * variance * variance + light) * 5 / 64
         correction = variance / 4 - (light / 8 - fourth / inside) / inside
-        far = 2 * torch.sqrt(inside) - correction / torch.pow(inside, 1.5)
+        far = (2 * torch.sqrt(inside) - correction / torch.pow(inside, 1.5)).clamp(min=0.0)
         if self.tabled:
             at, mean = self.light.cpu().double().sum(0), self.mean.cpu().double().sum(0)
             low = (torch.bucketize(p, at, right=True) - 1).clamp(0, len(at) - 2)
@@ -194,7 +194,7 @@ class Grain(nn.Module):
         return (state >> count) & ((1 << (64 - count)) - 1)
 
 
-def _halves(numbers: NDArray[np.float64]) -> Tensor:
+def halves(numbers: NDArray[np.float64]) -> Tensor:
     """Float64 numbers as two float32 each, (2, n), whose sum they are."""
     upper = numbers.astype(np.float32)
     return torch.from_numpy(np.stack([upper, (numbers - upper).astype(np.float32)]))

@@ -61,6 +61,7 @@ class Story:
             "sha256": self.card.sha256,
             "rate": self.fixed.rate,
             "realism": self.fixed.realism,
+            "structure": self.fixed.structure,
             "camera": {"gain": noise.gain, "offset": noise.offset, "read_noise": noise.read_noise},
             "normalization": None if normal is None else {"center": normal.center, "scale": normal.scale},
         }
@@ -75,6 +76,11 @@ class Story:
             else "Centre and scale of the values are those of a sample, so blocks of one image agree."
         )
         source = "measured on a sample" if self.measured else "as given at export"
+        structure = (
+            "What the model would remove that is more than noise goes back from the input."
+            if self.fixed.structure
+            else "Structure that the model smooths away does not go back from the input (`--structure none`)."
+        )
         grain = (
             "- Realism above 0 draws texture that is plausible, not measured. Its random numbers depend on "
             "the place in the input: every block starts them anew.\n"
@@ -101,8 +107,11 @@ Made by napari-rdpdenoise {__version__} from its model `{card.name}` (sha256 {ca
   noise {noise.read_noise:.6g} counts rms. **Images of another camera or gain need an export of their own.**
 - {units}
 - Rate {self.fixed.rate:.4g} of 0 (strongest denoising) to 1; realism {self.fixed.realism:g} of 0 (lowest
-  error) to 1. Structure that the model smooths away does not come back from the input: the counts are those
-  of `napari-rdpdenoise denoise --structure none`.
+  error) to 1.
+- {structure}
+- The counts are those of `napari-rdpdenoise denoise --neighbours none` with this camera and rate, within a
+  thousandth of the noise, where an image holds no missing or hot pixels and no values that stand for "no
+  image": these are looked for there and not here, nor is light far above all the rest spared the model.
 {grain}{alone}{"".join(f"- Noticed on the sample: {text}{chr(10)}" for text in self.remarks)}
 The module also takes sizes other than those listed. Blocks should overlap by {HALO} px at each edge, as the
 halo of the output says.

@@ -3,6 +3,7 @@
 ::
 
     raw (b, 1, h, w) -> stabilised, block means -> [encoder, symbols, decoders] -> counts, means put back
+                                                -> structure of the residual put back
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 
 from napari_rdpdenoise.codec import Normalization
 from napari_rdpdenoise.export.counts import Grain, Means, Units
+from napari_rdpdenoise.export.structure import Structure
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.synthesis import Synthesis
 from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
@@ -34,6 +36,8 @@ class Fixed:
         rate: Position on the gain curve, [0, 1].
         realism: Share of the realism decode, [0, 1].
         seed: Seed of the plane's grain, 64 bits.
+        structure: Whether structure that the residual holds goes back.
+        saturation: Counts from which on pixels are saturated, so that nothing goes back to them.
     """
 
     noise: NoiseModel
@@ -41,6 +45,8 @@ class Fixed:
     rate: float
     realism: float
     seed: int = 0
+    structure: bool = False
+    saturation: float = float("inf")
 
 
 def torchscript(network: RdpNetwork, fixed: Fixed) -> bytes:
@@ -106,19 +112,22 @@ class _Counts(nn.Module):
         self.fitted = given is None
         self.center, self.scale = (0.0, 1.0) if given is None else (given.center, given.scale)
         self.realism, self.stride = float(fixed.realism), STRIDE
+        self.gives_back, self.saturation = fixed.structure, float(fixed.saturation)
+        self.structure = Structure(fixed.noise)
 
     def forward(self, raw: Tensor) -> Tensor:
         outputs: list[Tensor] = []
         for image in raw:
             counts = image[0].cpu().double()
             missing = torch.logical_not(torch.isfinite(counts))
-            result = self.denoise(self.filled(counts, missing), raw.device)
+            usable = torch.logical_not(missing) & (counts < self.saturation)
+            result = self.denoise(self.filled(counts, missing), usable, raw.device)
             outputs.append(torch.where(missing, counts.float(), result)[None])
         return torch.stack(outputs).to(raw.device)
 
     @torch.jit.export
-    def denoise(self, counts: Tensor, device: torch.device) -> Tensor:
-        """One image (h, w), float64 and finite, to float32 counts."""
+    def denoise(self, counts: Tensor, usable: Tensor, device: torch.device) -> Tensor:
+        """One image (h, w), float64 and finite, to float32 counts; nothing goes back where not ``usable``."""
         height, width = counts.shape[0], counts.shape[1]
         t = self.units.stabilize(counts)
         center, scale = self.center, self.scale
@@ -130,10 +139,15 @@ class _Counts(nn.Module):
         kept = self.means.rounded(self.units.target(self.means.of(counts), center, scale))
         means = self.units.counts(kept, center, scale)
         fidelity = self.means.put_back(self.units.counts(decoded[0], center, scale), means)
-        if self.realism == 0.0:
-            return fidelity
-        realism = self.means.put_back(self.units.counts(decoded[1], center, scale), means)
-        return fidelity + self.realism * (realism - fidelity)
+        share = torch.zeros_like(fidelity)
+        if self.gives_back:
+            expected = self.units.target(fidelity.double(), 0.0, self.units.unit)
+            share = self.structure.share(t, expected, fidelity, usable)
+        result = fidelity
+        if self.realism > 0.0:
+            realism = self.means.put_back(self.units.counts(decoded[1], center, scale), means)
+            result = fidelity + self.realism * (realism - fidelity)
+        return result + share * (counts.float() - result)
 
     @torch.jit.export
     def padded(self, image: Tensor) -> Tensor:

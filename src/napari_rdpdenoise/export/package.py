@@ -6,6 +6,7 @@ import re
 import tempfile
 import warnings
 from contextlib import closing
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.codec import Codec, Normalization, load_model, plane_seed
+from napari_rdpdenoise.codec import Codec, load_model, plane_seed
 from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.codec.models import build_network, read_tensors
 from napari_rdpdenoise.export.describe import LEAST, Story, cover
@@ -113,9 +114,8 @@ def _story(codec: Codec, chosen: ExportSettings, sample: Any) -> Story:
     seed = plane_seed(chosen.seed, ())
     name = chosen.name or re.sub("[^A-Za-z0-9_+() -]", "-", f"napari-rdpdenoise {codec.card.name}")[:128]
     if sample is not None:
-        normalization, rate, remarks = _measured(codec, chosen, sample, noise)
-        fixed = Fixed(normalization.noise, normalization, rate, chosen.realism, seed)
-        return Story(name, codec.card, fixed, noise is None, remarks)
+        fixed, remarks = _measured(codec, chosen, sample, noise)
+        return Story(name, codec.card, replace(fixed, seed=seed), noise is None, remarks)
     if noise is None:
         raise ValueError(
             "camera: expected a sample image to measure the noise on, or the camera's gain, offset and read "
@@ -125,13 +125,14 @@ def _story(codec: Codec, chosen: ExportSettings, sample: Any) -> Story:
         raise ValueError(
             "rate: 'auto' is chosen on a sample image, found none; give one, or a rate of 0 to 1"
         )
-    return Story(name, codec.card, Fixed(noise, None, chosen.rate, chosen.realism, seed), False)
+    back = chosen.structure == "auto"
+    return Story(name, codec.card, Fixed(noise, None, chosen.rate, chosen.realism, seed, back), False)
 
 
 def _measured(
     codec: Codec, chosen: ExportSettings, sample: Any, noise: NoiseModel | None
-) -> tuple[Normalization, float, tuple[str, ...]]:
-    """Normalisation, rate and remarks of a run over the sample."""
+) -> tuple[Fixed, tuple[str, ...]]:
+    """What a run over the sample would do, and its remarks."""
     from napari_rdpdenoise.stream.prepare import doubts, measure_channel, plan_channel
     from napari_rdpdenoise.stream.sample import sample_channel
 
@@ -150,10 +151,17 @@ def _measured(
             if noise is None
             else codec.fit(windows, noise)
         )
-        plan = plan_channel(
-            sample, normalization, RunSettings(rate=chosen.rate, neighbours="none"), codec, None
-        )
-        return normalization, plan.rate, tuple(doubts(sample, plan, codec))
+        asked = RunSettings(rate=chosen.rate, neighbours="none", structure=chosen.structure)
+        plan = plan_channel(sample, normalization, asked, codec, None)
+        top = _saturation(sample.rule.saturation, source.dtype)
+        fixed = Fixed(normalization.noise, normalization, plan.rate, chosen.realism, 0, plan.structure, top)
+        return fixed, tuple(doubts(sample, plan, codec))
+
+
+def _saturation(found: float | None, dtype: np.dtype) -> float:
+    """Counts from which on pixels are saturated: as the sample shows, or where its integers end."""
+    end = float("inf") if dtype.kind == "f" else float(np.iinfo(dtype).max)
+    return end if found is None else min(found, end)
 
 
 def _write_parts(folder: Path, story: Story) -> None:

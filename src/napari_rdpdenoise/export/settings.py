@@ -18,6 +18,11 @@ class ExportSettings(BaseModel, frozen=True, extra="forbid"):
     realism: float = Field(
         0.0, ge=0.0, le=1.0, allow_inf_nan=False, description="0 lowest error, 1 most natural texture"
     )
+    structure: Literal["auto", "none"] = Field(
+        "auto",
+        description="what the model would remove that is more than noise goes back from the input: auto where "
+        "the sample says that it helps, and always without a sample, as the camera is then told",
+    )
     camera: Camera | None = Field(
         None,
         description="gain (counts per photo-electron, 0 for Gaussian noise), offset (counts at zero light) "
