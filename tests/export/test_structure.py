@@ -109,7 +109,7 @@ def test_the_module_gives_the_counts_of_denoise(realism):
     deviation = np.sqrt(camera.variance(np.median(raw)))
     found = run(exported(model_folder("default"), fixed), raw)
     assert np.abs(ours - bare).max() > 0.5 * deviation
-    assert np.abs(found - ours).max() < 2e-3 * deviation
+    assert np.abs(found - ours).max() < 1e-3 * deviation
 
 
 def test_nothing_goes_back_to_saturated_and_missing_pixels(tiny_model):

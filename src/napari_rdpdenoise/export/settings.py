@@ -20,8 +20,8 @@ class ExportSettings(BaseModel, frozen=True, extra="forbid"):
     )
     structure: Literal["auto", "none"] = Field(
         "auto",
-        description="what the model would remove that is more than noise goes back from the input: auto where "
-        "the sample says that it helps, and always without a sample, as the camera is then told",
+        description="what the model would remove that is more than noise goes back from the input: auto "
+        "where the sample says that it helps, and always without a sample, as the camera is then told",
     )
     camera: Camera | None = Field(
         None,
