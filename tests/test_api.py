@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_rdpdenoise import LatentCache, RunSettings, denoise, denoise_file, kept_share, open_image
+from napari_rdpdenoise import LatentCache, RunSettings, denoise, denoise_file, open_image
 from napari_rdpdenoise.api import ArrayOptions, FileOptions
 from napari_rdpdenoise.jobs.record import read_job
 
@@ -60,20 +60,20 @@ def textured(shape=(2, 100, 130)):
 
 def test_what_was_kept_is_what_the_result_has_of_the_input(tiny_codec):
     image, options = textured(), {"model": tiny_codec, "axes": "TYX", **FAST}
-    share = kept_share(image, **options)
+    share = denoise(image, **options, quantity="kept")
     assert (type(share), share.dtype, share.shape) == (np.ndarray, np.float32, image.shape)
     assert 0 <= share.min() < share.max() <= 1
     bare = denoise(image, structure="none", **options)
     np.testing.assert_allclose(denoise(image, **options), bare + share * (image - bare), rtol=0, atol=0.05)
-    lazy = kept_share(da.from_array(image, chunks=(1, 64, 64)), **options)
+    lazy = denoise(da.from_array(image, chunks=(1, 64, 64)), **options, quantity="kept")
     assert isinstance(lazy, da.Array)
     np.testing.assert_allclose(lazy.compute(), share, atol=1e-5)
-    turned = kept_share(image.transpose(1, 2, 0), **{**options, "axes": "YXT"})
+    turned = denoise(image.transpose(1, 2, 0), **{**options, "axes": "YXT"}, quantity="kept")
     np.testing.assert_allclose(turned, share.transpose(1, 2, 0), atol=1e-5)
 
 
 def test_nothing_is_kept_where_structure_is_not_asked_for(tiny_codec):
-    assert not kept_share(textured(), model=tiny_codec, structure="none", **FAST).any()
+    assert not denoise(textured(), model=tiny_codec, structure="none", **FAST, quantity="kept").any()
 
 
 def test_colour_is_found_in_the_last_axis(tiny_codec):
@@ -171,7 +171,7 @@ def test_doubtful_noise_is_told_in_both_ways(tiny_codec):
             np.ones((8, 8)),
             {"overwrite": True},
             TypeError,
-            "expected options among structure, .* found overwrite",
+            "expected options among decoder, .* found overwrite",
         ),
         (np.ones((8, 8)), {"channels": (1,)}, ValueError, "channels: expected different numbers from 0 to 0"),
     ],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_rdpdenoise._version import __version__
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.api import denoise, denoise_file, kept_share
+    from napari_rdpdenoise.api import denoise, denoise_file
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec, list_models, load_model
     from napari_rdpdenoise.export.package import export_bioimageio
@@ -38,7 +38,6 @@ __all__ = [
     "finetune_patches",
     "finetune_unpaired",
     "finetune_zeroshot",
-    "kept_share",
     "list_models",
     "load_model",
     "open_image",
@@ -56,7 +55,6 @@ _HOME = {
     "finetune_patches": ".finetune.run",
     "finetune_unpaired": ".finetune.run",
     "finetune_zeroshot": ".finetune.run",
-    "kept_share": ".api",
     "list_models": ".codec",
     "load_model": ".codec",
     "open_image": ".io",

@@ -29,7 +29,7 @@ class Options(TypedDict, total=False):
     """Fields of ``RunSettings`` that both calls take; described and checked there."""
 
     decoder: Literal["realism", "flow"]
-    quantity: Literal["image", "error"]
+    quantity: Literal["image", "error", "kept"]
     steps: int
     samples: int
     rho: float
@@ -105,6 +105,8 @@ def denoise(
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
         but for the chosen channels and times and for ``dtype="float32"`` (or "auto", see ``RunSettings``).
+        Of ``quantity="error"`` half widths of intervals, raw counts, of "kept" shares from 0 (the model's
+        result) to 1 (the input as it is); both float32.
 
     Raises:
         TypeError: if it is no such array, its dtype is not supported, or an option is not known.
@@ -123,48 +125,6 @@ def denoise(
     if isinstance(image, np.ndarray):
         return _run(Job(image, None, settings, invalid=mask), codec, cache).data
     return _lazily(image, settings, mask, codec=codec, cache=cache)
-
-
-def kept_share(
-    image: Any,
-    *,
-    model: str | Path | Codec = "default",
-    rate: float | Literal["auto"] = "auto",
-    axes: str | None = None,
-    device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
-    cache: LatentCache | None = None,
-    **options: Unpack[ArrayOptions],
-) -> Any:
-    """Which share of what the model would remove `denoise` keeps from the input, pixel by pixel.
-
-    A model smooths a texture that it has never seen. Where the part that it would remove holds more than
-    noise, its share goes back into the result, whatever the realism (``codec.structure``).
-
-    Args:
-        image: Image as `denoise` takes it.
-        model: Model as `denoise` takes it.
-        rate: Rate as `denoise` takes it.
-        axes: Axes as `denoise` takes them.
-        device: Device to compute on; "auto" takes a GPU where there is one.
-        cache: Cache of encoded tiles, such as that of `denoise`: then they are only decoded.
-        **options: Options that `denoise` takes; ``dtype`` has no meaning here.
-
-    Returns:
-        Shares from 0 (the model's result) to 1 (the input as it is), float32, in the shape and order of axes
-        of `denoise`'s result; a NumPy array for a NumPy array, else a lazy dask array. All 0 where structure
-        is "none", or where the estimate of the error says that it does not help.
-
-    Raises:
-        As `denoise` does.
-
-    Warns:
-        UserWarning: If the noise could not be measured well, or the result is doubtful.
-    """
-    mask, plain = _mask_among(options)
-    settings = _settings(ArrayOptions, model, plain, rate=rate, realism=0.0, axes=axes, device=device)
-    codec = None if isinstance(model, str | Path) else model
-    share = _lazily(image, settings, mask, codec=codec, cache=cache, share=True)
-    return share.compute(scheduler="synchronous") if isinstance(image, np.ndarray) else share
 
 
 def _mask_among(options: ArrayOptions) -> tuple[Any, ArrayOptions]:

@@ -37,7 +37,6 @@ def denoise_lazy(
     *,
     codec: Codec | None = None,
     cache: LatentCache | None = None,
-    share: bool = False,
 ) -> dask.array.Array:
     """Denoise ``source`` block by block, when blocks are computed.
 
@@ -46,8 +45,6 @@ def denoise_lazy(
         settings: Settings of the run; ``batch``, ``overwrite`` and ``output_format`` have no meaning here.
         codec: Loaded model, None to load ``settings.model`` once in every process that computes.
         cache: Cache of latents, None for none. With it, the array can be computed in this process only.
-        share: Whether the array is to hold, in the place of the result, the share of the residual that was
-            kept from the input: float32, 0 to 1.
 
     Returns:
         Lazy array of the chosen channels and times in the source's axes; its chunks are single planes along
@@ -67,9 +64,9 @@ def denoise_lazy(
     for message in plan.messages:
         warnings.warn(message, UserWarning, stacklevel=4)
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
-    dtype = np.dtype(np.float32) if share else output_dtype(source, settings)
+    dtype = output_dtype(source, settings)
     # all works of a long series would travel with every block
-    block = _Block(chosen, settings, replace(plan, works=()), tiles, dtype, codec, cache, share)
+    block = _Block(chosen, settings, replace(plan, works=()), tiles, dtype, codec, cache)
     return da.map_blocks(
         block,
         chunks=(*((1,) * size for size in chosen.shape[:-2]), *_chunks(tiles)),
@@ -106,7 +103,6 @@ class _Block:
     dtype: np.dtype
     codec: Codec | None
     cache: LatentCache | None
-    share: bool
     brightness: Brightness = field(default_factory=Brightness)
 
     def __call__(self, block_id: tuple[int, ...]) -> NDArray[np.generic]:
@@ -115,10 +111,7 @@ class _Block:
         tile = self.tiles[row * len(_chunks(self.tiles)[1]) + column]
         work = work_at(self.source, self.settings, tuple(index), tile)
         lead = (None,) * len(index)
-        channel = self.plan.channels.get(work.channel)
-        if self.share and (channel is None or not channel.structure):
-            return np.zeros(tile.core_shape, np.float32)[lead]
-        if channel is None:
+        if work.channel not in self.plan.channels:
             return copied(self.source, work, self.dtype)[lead]
         codec = self.codec or shared_codec(self.settings.model, self.settings.device)
         codec = codec.at(self.settings.precision)
@@ -133,9 +126,6 @@ class _Block:
             self.settings.quantity,
         )
         item, decoded = task.do(work, device_turns(codec.device).turn())
-        if self.share:
-            assert item.share is not None  # the plan gives back
-            return item.share[tile.core_in_outer][lead]
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype, self.settings.quantity)
         return core[lead]
 

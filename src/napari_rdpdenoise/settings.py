@@ -76,8 +76,8 @@ Rate = Annotated[Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], Wrap
 """A point of a model's rate range, from 0 (fewest bits) to 1, or "auto", which measures the noise."""
 
 
-Quantity = Literal["image", "error"]
-"""What a run gives: the denoised image, or how far it may be off."""
+Quantity = Literal["image", "error", "kept"]
+"""What a run gives: the denoised image, how far it may be off, or what of it was kept from the input."""
 
 
 class RunSettings(Marked):
@@ -155,7 +155,8 @@ class RunSettings(Marked):
         default="image",
         title="Quantity",
         description="'image', denoised, or 'error': half the width, in counts, of the interval around it "
-        "that holds the value without noise in 90 % of the pixels.",
+        "that holds the value without noise in 90 % of the pixels, or 'kept': the share of what the model "
+        "would have removed that was kept from the input, 0 to 1.",
     )
     structure: Annotated[Literal["auto", "none"], Marks(Decides.DECODES, "advanced", 6)] = Field(
         default="auto",
@@ -281,9 +282,9 @@ class RunSettings(Marked):
 
     @model_validator(mode="after")
     def _error_of_the_lowest(self) -> Self:
-        if self.quantity == "error" and self.realism > 0:
+        if self.quantity != "image" and self.realism > 0:
             raise ValueError(
-                f"quantity 'error' is that of the image of lowest error, expected realism 0, found "
+                f"quantity {self.quantity!r} is that of the image of lowest error, expected realism 0, found "
                 f"{self.realism:g}; leave realism out, or ask for quantity 'image'"
             )
         return self

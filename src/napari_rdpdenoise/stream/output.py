@@ -41,7 +41,7 @@ def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None 
 
 def output_dtype(source: ImageSource, settings: RunSettings) -> np.dtype:
     """Number type of the output: the input's, float32, or, for auto, the one of these that keeps enough."""
-    if settings.dtype == "float32" or settings.quantity == "error":
+    if settings.dtype == "float32" or settings.quantity != "image":
         return np.dtype(np.float32)
     if settings.dtype == "input" or source.dtype.kind == "f":
         return source.dtype

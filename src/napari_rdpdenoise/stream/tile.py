@@ -97,7 +97,7 @@ class TileTask:
         names: Names of the decoders that are wanted.
         brightness: Brightness of neighbours, one for all who look at the same series.
         sampling: Steps and constraints of the flow decoder.
-        quantity: Quantity that is wanted of the decodes: the images, or how far they may be off.
+        quantity: Quantity that is wanted of a tile: its images, how far they may be off, or what was kept.
     """
 
     source: SelectedSource
@@ -165,14 +165,16 @@ class TileTask:
     def decode(self, items: Sequence[Item]) -> list[Decoded]:
         """Decode encoded tiles of one shape; structure that the codec took for noise goes back into them.
 
-        Where the error is wanted, half widths of intervals around the image of lowest error, raw counts, are
-        in the place of images; NaN where pixels come out as they went in.
+        In the place of images are, where they are wanted: half widths of intervals around the image of lowest
+        error, raw counts, NaN where pixels come out as they went in; or shares that were kept, 0 to 1.
         """
         latents = [item.latents for item in items if item.latents is not None]
         decoded = self.codec.decode(latents, self.names, [item.work.place for item in items], self.sampling)
         filled = [_filled(item, images) for item, images in zip(items, decoded, strict=True)]
         if self.quantity == "image":
             return filled
+        if self.quantity == "kept":
+            return [Decoded({"kept": _kept_share(item)}) for item in items]
         table, expected = self.codec.intervals, self.codec.expected_error(latents)
         return [
             Decoded({"error": _half_width(item, images.first, table.half_width(error))})
@@ -192,6 +194,10 @@ def _filled(item: Item, decoded: Decoded) -> Decoded:
     share = structure_share(item.raw, decoded[FIDELITY], item.plan.normalization.noise, item.usable)
     item.share = share
     return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
+
+
+def _kept_share(item: Item) -> NDArray[np.float32]:
+    return np.zeros(item.raw.shape, np.float32) if item.share is None else item.share
 
 
 def _half_width(

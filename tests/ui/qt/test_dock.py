@@ -533,7 +533,7 @@ def test_the_key_flips_and_the_buttons_say_what_is_shown(open_dock, qtbot):
 
 
 def test_what_was_kept_from_the_input_is_a_layer_while_it_is_looked_at(open_dock, qtbot, tiny_realism_codec):
-    from napari_rdpdenoise import kept_share
+    from napari_rdpdenoise import denoise
 
     viewer, dock = open_dock(preview=True, show=True)
     viewer.dims.set_point(0, 2.0)
@@ -553,7 +553,7 @@ def test_what_was_kept_from_the_input_is_a_layer_while_it_is_looked_at(open_dock
     assert tuple(layer.contrast_limits) == (0.0, 1.0)
     qtbot.waitUntil(button.isChecked)
     assert "more than noise" in check.what.text()
-    expected = kept_share(noisy, model=tiny_realism_codec, rate=0.4, axes="TYX", device="cpu")
+    expected = denoise(noisy, model=tiny_realism_codec, rate=0.4, axes="TYX", device="cpu", quantity="kept")
     found = np.asarray(layer.data[1])
     np.testing.assert_allclose(found, expected[1], atol=2e-3)
     assert found.std() > 0.01
