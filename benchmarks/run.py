@@ -26,7 +26,7 @@ IMAGES = (
     "samples", "intervals",
     "strategies",
 )  # fmt: skip
-NAMES = ("speed", "memory", *IMAGES, "dock", *TUNED)
+NAMES = ("speed", "memory", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
 
 
@@ -56,6 +56,7 @@ def main() -> int:
     """Run what the command line names."""
     options = parser(__doc__.splitlines()[0])
     options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; none for all")
+    options.add_argument("--times", type=int, default=20, help="closings: windows that are closed")
     options.add_argument("--ours-only", action="store_true", help="quality: leave the peers out")
     given = options.parse_args()
     if unknown := set(given.names) - set(NAMES):
@@ -67,6 +68,7 @@ def main() -> int:
     failed = []
     for name in [n for n in NAMES if n in given.names or not given.names]:
         own = ["--ours-only"] if name == "quality" and given.ours_only else []
+        own += ["--times", str(given.times)] if name == "closings" else []
         command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *shared, *own]
         if subprocess.run(command, cwd=ROOT, env=environment).returncode:
             failed.append(name)
