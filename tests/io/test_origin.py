@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import numpy as np
+import pytest
 
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.lazy import lazy_source
@@ -45,3 +46,12 @@ def test_lazy_arrays_slice_like_the_file(tmp_path, image):
     np.save(file, data)
     lazy = lazy_source(open_image(file), "a")
     np.testing.assert_array_equal(np.asarray(lazy[1:, 1, 5:9]), data[1:, 1, 5:9])
+
+
+@pytest.mark.parametrize(
+    "key", [np.s_[:, ::2, ::3], np.s_[1, 5:30:4, ::-1], np.s_[::-1, ::-3, 7], np.s_[:, 9:9, ::2]]
+)
+def test_lazy_arrays_take_steps_as_numpy_does(image, key):
+    data = image((2, 40, 30))
+    lazy = lazy_source(open_image(data, "TYX"), "steps")
+    np.testing.assert_array_equal(lazy[key].compute(), data[key])

@@ -7,6 +7,7 @@ import queue
 import threading
 import time
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -30,6 +31,7 @@ class FakeWindow:
         self.session = None
         self.point = (0, 0, 0)
         self.corners = None
+        self.level, self.view_of_level = 0, lambda view, level: view
         self.canvas = None
         self.refreshes = self.settles = self.looks = 0
         self.jobs, self.asked = [], []
@@ -44,7 +46,7 @@ class FakeWindow:
         if colours:
             axes, shape = axes[:-1], shape[:-1]
         corners = self.corners or ((0,) * len(shape), tuple(n - 1 for n in shape))
-        return LayerView(
+        view = LayerView(
             axes,
             shape,
             (len(shape) - 2, len(shape) - 1),
@@ -52,6 +54,7 @@ class FakeWindow:
             corners,
             colours=colours,
         )
+        return self.view_of_level(view, self.level)
 
     def show_canvas(self, canvas):
         self.canvas = canvas
@@ -110,6 +113,10 @@ def subject(array, key="cells", axes="TYX"):
 
 def done(session):
     return lambda: session.state.wished > 0 and session.state.shown == session.state.wished
+
+
+def known(session):
+    return lambda: done(session)() and session.view.plan is not None
 
 
 def test_a_chosen_layer_is_previewed_as_a_run_would_denoise_it(make_session, movie, run, tiny_realism_codec):
@@ -378,18 +385,96 @@ def test_random_use_ends_with_the_right_picture(make_session, movie, run, tiny_r
     assert session.state.preview_note == ""
 
 
-def test_planes_too_large_for_a_layer_are_not_previewed_but_can_be_run(make_session, tiny_realism_codec):
+def test_of_a_plane_of_400_megapixels_what_is_in_view_is_denoised_as_a_run_would(
+    make_session, tiny_realism_codec, movie, run
+):
     class Huge:
-        shape, dtype, ndim = (2, 20_000, 20_000), np.dtype(np.uint16), 3
+        """Copies of one small plane, of which parts are read."""
+
+        shape, dtype, ndim = (2, 20_480, 20_480), np.dtype(np.uint16), 3
+        largest = 0
+
+        def __init__(self):
+            self.small = movie((2, 512, 512))
 
         def __getitem__(self, key):
-            raise AssertionError("nothing may be read")
+            t, rows, columns = (range(n)[part] for n, part in zip(self.shape, key, strict=True))
+            t = [t] if isinstance(t, int) else list(t)
+            self.largest = max(self.largest, len(rows) * len(columns))
+            part = self.small[np.ix_(t, np.array(rows) % 512, np.array(columns) % 512)]
+            return part if isinstance(key[0], slice) else part[0]
 
+    data = Huge()
     session, window = make_session()
-    session.choose(subject(Huge()))
-    assert "100 megapixels" in session.state.preview_line
-    assert window.canvas is None
-    assert session.state.can_start
+    session.edit_settings(tile=512)
+    window.corners = ((0, 10_300, 5_200), (0, 10_600, 5_500))
+    session.choose(subject(data))
+    window.work(known(session))
+    rows, columns = slice(10_240, 10_752), slice(5_120, 5_632)
+    found = np.asarray(window.canvas.levels[0][0, rows, columns])
+    around = data[0, slice(10_112, 10_880), slice(4_992, 5_760)]
+    assert data.largest <= 768**2
+    noise = session.view.plan.normalization.noise
+    told = session.state.settings().replace(
+        camera=(noise.gain, noise.offset, noise.read_noise), dtype="float32", structure="none", tile=1536
+    )
+    expected, _ = run(around, told, tiny_realism_codec, axes="YX")
+    assert (
+        np.abs(found - expected[128:-128, 128:-128]).mean()
+        < 0.05 * np.abs(found - around[128:-128, 128:-128]).mean()
+    )
+    shown = session.shown()
+    assert shown.frame == (rows, columns)
+    np.testing.assert_array_equal(shown.noisy, data[0, rows, columns])
+    np.testing.assert_allclose(shown.fidelity, found)
+
+
+def test_of_a_pyramid_the_resolution_that_is_shown_is_denoised_by_its_own_noise(make_session, movie):
+    fine = movie((1, 1024, 1024))
+    coarse = fine.reshape(1, 512, 2, 512, 2).mean((2, 4)).round().astype(np.uint16)
+    session, window = make_session()
+    session.edit_settings(tile=512)
+    window.view_of_level = lambda view, level: (
+        replace(view, shape=(1, 512, 512), corners=((0, 0, 0), (0, 511, 511)), level=1, reduction=2.0)
+        if level
+        else view
+    )
+    pyramid = replace(subject(fine), coarser=(coarse,))
+    found = {}
+    for level in (1, 0):
+        window.level = level
+        session.choose(None)
+        session.choose(pyramid)
+        window.work(known(session))
+        found[level] = session.view.noise_of(0)
+        assert ("1/2 of the size, which has less noise" in session.state.scope) == bool(level)
+        assert session.shown().reduction == (2.0 if level else 1.0)
+    bright = 300.0
+    ratio = found[0].variance(bright) / found[1].variance(bright)
+    assert 3 < ratio < 5.5, "the mean of four pixels has a quarter of the variance"
+    before = np.asarray(window.canvas.levels[0])
+    window.level = 1
+    session.preview()
+    window.work(known(session))
+    np.testing.assert_array_equal(np.asarray(window.canvas.levels[0]), before)
+    assert not np.array_equal(np.asarray(window.canvas.levels[1]), coarse)
+
+
+def test_the_planes_beside_are_ready_when_they_are_looked_at(make_session, movie):
+    session, window = make_session()
+    window.point = (1, 0, 0)
+    session.choose(subject(movie((3, 130, 140))))
+    window.work(done(session))
+    engine = session.view._engine
+    held = lambda plane: len(engine._pairs.of_plane(session.view._series_key(), (plane,)))  # noqa: E731
+    window.work(lambda: held(0) == held(2) == held(1) == session.state.wished)
+    assert not window.canvas.done((2,)).any(), "they are not shown before"
+    window.point = (2, 0, 0)
+    began = time.monotonic()
+    session.preview()
+    window.work(done(session))
+    assert time.monotonic() - began < 1
+    assert window.canvas.done((2,)).all()
 
 
 def test_tiles_of_a_rate_that_is_given_up_do_not_count(make_session, movie):

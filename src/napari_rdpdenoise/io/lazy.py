@@ -49,9 +49,11 @@ class _Sliceable:
             range(part, part + 1) if isinstance(part, int | np.integer) else range(size)[part]
             for part, size in zip(key, self.shape, strict=True)
         ]
-        y, x = (slice(place.start, place.stop) for place in places[-2:])
+        # a source reads without steps
+        y, x = (slice(min(place), max(place) + 1) if place else slice(0, 0) for place in places[-2:])
+        steps = tuple(slice(None, None, place.step) for place in places[-2:])
         out = np.empty(tuple(len(place) for place in places), self.dtype)
         for target in np.ndindex(out.shape[:-2]):
             index = tuple(place[i] for place, i in zip(places[:-2], target, strict=True))
-            out[target] = self._source.read(index, y, x)
+            out[target] = self._source.read(index, y, x)[steps]
         return out[tuple(slice(None) if isinstance(part, slice) else 0 for part in key)]

@@ -55,6 +55,7 @@ class DockState:
         outcome: Bits per pixel of what is in view.
         preview: Whether what is in view is denoised at once.
         preview_note: Reason why it is not, or not all of it; or what went wrong.
+        scope: What the preview does not show of what a run gives, in words; empty for nothing.
         notes: Sentences that the user should know of the channel in view.
         working: What is done before anything can be shown, in words; empty for nothing.
         shown: Number of visible tiles that are denoised.
@@ -79,6 +80,7 @@ class DockState:
     outcome: str = ""
     preview: bool = True
     preview_note: str = ""
+    scope: str = ""
     notes: tuple[str, ...] = ()
     working: str = ""
     shown: int = 0

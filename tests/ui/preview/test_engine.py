@@ -27,7 +27,7 @@ def test_preview_and_run_give_the_same_pixels(
     np.testing.assert_allclose(found, expected[1], rtol=0, atol=1e-3)
     one = np.zeros_like(found)
     for tile in desk.tiles:
-        desk.engine.blend_tile(tile, realism, one)
+        desk.engine.blend_tile(tile.wish.tile, tile.pair, realism, one[tile.wish.tile.core])
     np.testing.assert_array_equal(one, found)
 
 

@@ -41,7 +41,7 @@ class Difference(Sliced):
     def __init__(self, noisy: Any, result: Any) -> None:
         self.shape = _one_shape(noisy, result)
         self.dtype = np.dtype(np.float32)
-        self.noisy, self.result = noisy, result
+        self.noisy, self.result, self.deferred = noisy, result, _deferred(noisy, result)
 
     def _read(self, full: tuple[Any, ...]) -> NDArray[np.float32]:
         noisy, result = np.asarray(self.noisy[full]), np.asarray(self.result[full])
@@ -113,6 +113,7 @@ class Split(Sliced):
             )
         self.dtype = np.dtype(result.dtype)
         self.noisy, self.result, self.axis = noisy, result, axis
+        self.deferred = _deferred(noisy, result)
         self.stop = stop
         self.move(stop)
 
@@ -159,7 +160,7 @@ class _OfShown(SlicedPlanes, ABC):
         Raises:
             ValueError: If the plane is of another size.
         """
-        plane = None if shown is None else self._of(shown)
+        plane = self.of(shown)
         if shown is None or plane is None:
             self._index = None
             return False
@@ -168,12 +169,20 @@ class _OfShown(SlicedPlanes, ABC):
                 f"shown: expected a plane of {self.plane.shape} pixels, found {plane.shape}; "
                 f"make a new {type(self).__name__} for another layer"
             )
-        plane[~(shown.done & np.isfinite(plane))] = 0
         self.plane, self._index = plane, shown.index
         return True
 
+    @classmethod
+    def of(cls, shown: Shown | None) -> NDArray[np.float32] | None:
+        """The numbers of what is shown, 0 where it is not done, (height, width); None while not known."""
+        plane = None if shown is None else cls._of(shown)
+        if shown is not None and plane is not None:
+            plane[~(shown.done & np.isfinite(plane))] = 0
+        return plane
+
+    @staticmethod
     @abstractmethod
-    def _of(self, shown: Shown) -> NDArray[np.float32] | None:
+    def _of(shown: Shown) -> NDArray[np.float32] | None:
         """A new array of the numbers of a plane; None while they are not known."""
 
     def _read(self, full: tuple[Any, ...]) -> NDArray[np.float32]:
@@ -186,7 +195,8 @@ class _OfShown(SlicedPlanes, ABC):
 class Gap(_OfShown):
     """Texture that the data do not determine: realism - fidelity, in standard deviations of the noise."""
 
-    def _of(self, shown: Shown) -> NDArray[np.float32] | None:
+    @staticmethod
+    def _of(shown: Shown) -> NDArray[np.float32] | None:
         if shown.realism is None or shown.noise is None:
             return None
         plane = np.subtract(shown.realism, shown.fidelity, dtype=np.float32)
@@ -197,8 +207,14 @@ class Gap(_OfShown):
 class KeptShare(_OfShown):
     """Share of the residual that was kept from the input because it holds more than noise, 0 to 1."""
 
-    def _of(self, shown: Shown) -> NDArray[np.float32] | None:
+    @staticmethod
+    def _of(shown: Shown) -> NDArray[np.float32] | None:
         return None if shown.share is None else shown.share.astype(np.float32)
+
+
+def _deferred(noisy: Any, result: Any) -> tuple[int, ...]:
+    """Axes that one of two arrays defers."""
+    return tuple(sorted({*getattr(noisy, "deferred", ()), *getattr(result, "deferred", ())}))
 
 
 def _one_shape(noisy: Any, result: Any) -> tuple[int, ...]:

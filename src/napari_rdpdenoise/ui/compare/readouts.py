@@ -23,7 +23,7 @@ from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
 from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE, Readout, compare, mean_of, on_scale
 from napari_rdpdenoise.ui.layers.stacks import Box, SeriesPlane, Stack, overlap
-from napari_rdpdenoise.ui.preview.shown import Shown
+from napari_rdpdenoise.ui.preview.shown import Shown, shifted
 
 __all__ = [
     "PathPoint",
@@ -72,7 +72,21 @@ class RealismPath:
 
 
 def measured_box(shown: Shown, region: Box | None = None) -> Box | None:
-    """Rows and columns that are measured: what is done throughout, within the region; None for nothing."""
+    """Rows and columns of the arrays that are measured: done throughout, within the region; None for nothing.
+
+    The region is in pixels of the whole plane at full resolution.
+    """
+    if region is not None and shown.reduction > 1:
+        rows, columns = (
+            slice(int(part.start / shown.reduction), math.ceil(part.stop / shown.reduction))
+            for part in region
+        )
+        region = rows, columns
+    if region is not None and shown.frame is not None:
+        inside = overlap(region, shown.frame)
+        if inside is None:
+            return None
+        region = shifted(inside, shown.frame)
     return shown.box if region is None else overlap(shown.box, region)
 
 
@@ -185,10 +199,18 @@ def measure_shown(
     Raises:
         ValueError: As `measure`, or if the reference does not fit.
     """
-    reference = clean.beside(noisy, shown.index)
+    if shown.reduction > 1:
+        raise ValueError(
+            f"preview: expected the full image, found a copy at 1/{shown.reduction:.3g} of the size; "
+            "zoom in until the full image is previewed"
+        )
+    reference = clean.beside(noisy, shown.index, shown.frame)
+    first = (0, 0) if shown.frame is None else tuple(part.start for part in shown.frame)
     box = measured_box(shown, region)
     if box is not None:
-        rows, columns = (f"{part.start} to {part.stop - 1}" for part in box)
+        rows, columns = (
+            f"{at + part.start} to {at + part.stop - 1}" for at, part in zip(first, box, strict=True)
+        )
         yield f"Against {clean.name}. Measured on rows {rows}, columns {columns}."
     yield from measure(shown, reference, folder=folder, region=region)
     yield from path(shown, reference, folder, region=region)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Sliced", "SlicedPlanes", "full_key"]
+__all__ = ["Deferred", "Sliced", "SlicedPlanes", "full_key"]
 
 
 class Sliced(ABC):
@@ -19,10 +19,13 @@ class Sliced(ABC):
     Attributes:
         shape: Pixels per axis.
         dtype: Type of every slice.
+        deferred: Axes of which one place is taken in the end: what takes more of them is not read yet. Of a
+            pyramid a viewer cuts what is in view out of all planes, and takes one plane of that.
     """
 
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
+    deferred: tuple[int, ...] = ()
 
     @property
     def ndim(self) -> int:
@@ -38,14 +41,48 @@ class Sliced(ABC):
     def _read(self, full: tuple[Any, ...]) -> NDArray[Any]:
         """What a full key takes: one integer from 0 or slice per axis."""
 
-    def __getitem__(self, key: Any) -> NDArray[Any]:
+    def __getitem__(self, key: Any) -> Any:
         """Read like a NumPy array, with integers, slices and an ellipsis; raises as `full_key`."""
-        return self._read(full_key(key, self.shape))
+        full = full_key(key, self.shape)
+        if any(isinstance(full[axis], slice) for axis in self.deferred):
+            return Deferred(self, full)
+        return self._read(full)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         """The whole array in memory."""
-        whole = self[...]
+        whole = self._read((slice(None),) * self.ndim)
         return whole if dtype is None else whole.astype(dtype, copy=False)
+
+
+class Deferred(Sliced):
+    """A part of such an array, which is read when it is sliced further.
+
+    Args:
+        whole: Array.
+        full: Integer from 0 or slice per axis of it, with steps of 1 or more.
+    """
+
+    def __init__(self, whole: Sliced, full: tuple[Any, ...]) -> None:
+        self._whole, self._full, self.dtype = whole, full, whole.dtype
+        self._open = [axis for axis, part in enumerate(full) if isinstance(part, slice)]
+        self.shape = tuple(len(range(whole.shape[axis])[full[axis]]) for axis in self._open)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Slice further; raises as `full_key`."""
+        return self._whole[self._inside(full_key(key, self.shape))]
+
+    def _read(self, full: tuple[Any, ...]) -> NDArray[Any]:
+        return self._whole._read(self._inside(full))
+
+    def _inside(self, full: tuple[Any, ...]) -> tuple[Any, ...]:
+        """The key of the whole array that a full key of this part means."""
+        found = list(self._full)
+        for axis, part in zip(self._open, full, strict=True):
+            taken = range(self._whole.shape[axis])[self._full[axis]][part]
+            found[axis] = (
+                slice(taken.start, taken.stop, taken.step) if isinstance(taken, range) else int(taken)
+            )
+        return tuple(found)
 
 
 class SlicedPlanes(Sliced):

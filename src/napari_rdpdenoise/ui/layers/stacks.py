@@ -57,15 +57,16 @@ class Stack:
         """Height and width, px."""
         return int(self.data.shape[self.axes.index("Y")]), int(self.data.shape[self.axes.index("X")])
 
-    def plane(self, index: tuple[int, ...]) -> NDArray[Any]:
-        """One plane, (height, width), with one number per axis beside Y and X."""
+    def plane(self, index: tuple[int, ...], frame: Box | None = None) -> NDArray[Any]:
+        """One plane, (height, width), with one number per axis beside Y and X; or a frame of it."""
         numbers = iter(index)
-        where = tuple(slice(None) if letter in "YX" else next(numbers) for letter in self.axes)
+        parts = dict(zip("YX", frame or (slice(None), slice(None)), strict=True))
+        where = tuple(parts[letter] if letter in parts else next(numbers) for letter in self.axes)
         pixels = np.asarray(self.data[where])
         return pixels.T if self.axes.index("X") < self.axes.index("Y") else pixels
 
-    def beside(self, noisy: Stack, index: tuple[int, ...]) -> NDArray[Any]:
-        """The plane of this reference that belongs to plane ``index`` of a noisy stack.
+    def beside(self, noisy: Stack, index: tuple[int, ...], frame: Box | None = None) -> NDArray[Any]:
+        """The plane of this reference that belongs to plane ``index`` of a noisy stack, or a frame of it.
 
         A reference of a single plane belongs to all of them. A ValueError says that the shapes do not fit.
         """
@@ -77,7 +78,7 @@ class Stack:
                 f"{noisy.plane_shape}, found {(*self.leading, *self.plane_shape)} in {self.name}; "
                 "crop it or choose another layer"
             )
-        return self.plane((0,) * len(self.leading) if single else index)
+        return self.plane((0,) * len(self.leading) if single else index, frame)
 
 
 def series_planes(result: Stack, reference: Stack, noisy: Stack | None) -> Iterator[SeriesPlane]:

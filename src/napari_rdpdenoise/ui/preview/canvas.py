@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.io.source import check_axes, check_dtype
 from napari_rdpdenoise.tiles import GRID, Tile
 from napari_rdpdenoise.ui.layers.slicing import SlicedPlanes, full_key
+from napari_rdpdenoise.ui.preview.viewport import Wish
 
 __all__ = ["Canvas"]
 
@@ -59,6 +60,14 @@ class Canvas(SlicedPlanes):
         """The pixels of one plane, to be written to; noisy where nothing was put yet."""
         return self._get(index).pixels
 
+    def board(self, level: int) -> Canvas:
+        """What is denoised of one resolution of the image; a canvas is that of the finest, the only one."""
+        return self
+
+    def part(self, index: tuple[int, ...], tile: Tile) -> NDArray[Any]:
+        """The core of a tile in one plane (height, width), to be written to."""
+        return self.plane(index)[tile.core]
+
     def mark(self, index: tuple[int, ...], tiles: Iterable[Tile]) -> None:
         """Note that the cores of tiles hold the result."""
         done = self._get(index).done
@@ -86,10 +95,10 @@ class Canvas(SlicedPlanes):
                 found += pixels
         return found / total if total else 1.0
 
-    def restart(self) -> None:
+    def restart(self, in_view: Iterable[Wish] = ()) -> None:
         """Count everything as not done, because other settings hold; the pixels stay until they are replaced.
 
-        Planes that are not in use are dropped.
+        Planes that are not in use are dropped, whatever is in view.
         """
         with self._lock:
             while len(self._planes) > 1:

@@ -16,6 +16,7 @@ import logging
 import threading
 from collections import deque
 from collections.abc import Callable, Hashable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,7 @@ MIB = 1024**2
 LOADING = "Loading PyTorch and the model"
 MEASURING = "Measuring the noise"
 CHOOSING = "Choosing the rate by the noise"
+_IDLE_S = 0.3  # without a wish, until what may be wished for next is denoised
 
 _LOG = logging.getLogger(__name__)
 
@@ -94,6 +96,7 @@ class PreviewEngine:
         self._decoding = PairMaker(cache, load)
         self._wake = threading.Condition()
         self._todo: deque[Wish] = deque()
+        self._ahead: deque[Wish] = deque()  # what may be wished for next, after all that is
         self._chores: deque[Callable[[], None]] = deque()  # what else the thread has to do, before tiles
         self._target: _Target | None = None
         self._generation = 0
@@ -122,10 +125,11 @@ class PreviewEngine:
             self._generation = generation = self._generation + 1
             self._target = None if view is None else _Target(generation, view)
             self._todo = deque(view.wishes if view is not None else ())
+            self._ahead = deque(view.ahead if view is not None else ())
             self._start()
         if before is not None and view is not None:
             old, new = before.view.series.key, view.series.key
-            if old.layer == new.layer and old != new:
+            if (old.layer, old.level) == (new.layer, new.level) and old != new:
                 self._pairs.drop(lambda key: key == old)
         return generation
 
@@ -169,9 +173,9 @@ class PreviewEngine:
         wanted = target.view.wishes[0].index if index is None else index
         return self._pairs.of_plane(target.view.series.key, wanted)
 
-    def blend_tile(self, ready: TileReady, realism: float, out: NDArray[Any]) -> None:
-        """Write the blend of one reported tile into its plane, as `blend_view` does for all."""
-        self._blender.blend([(ready.wish.tile, ready.pair)], realism, out)
+    def blend_tile(self, tile: Tile, pair: Pair, realism: float, out: NDArray[Any]) -> None:
+        """Write the blend of one tile into an array of its core, as `blend_view` does for all of a plane."""
+        self._blender.blend_core(tile, pair, realism, out)
 
     def close(self, patience_s: float | None = None) -> None:
         """End the thread after the tile in work, and let go of everything; may be repeated.
@@ -182,6 +186,7 @@ class PreviewEngine:
             self._closed = True
             self._target = None
             self._todo.clear()
+            self._ahead.clear()
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(patience_s)
@@ -221,7 +226,11 @@ class PreviewEngine:
                 if target is not None and self._todo:
                     wish = self._todo.popleft()
                     return lambda: self._serve(target, wish)
-                self._wake.wait()
+                if target is None or not self._ahead:
+                    self._wake.wait()
+                elif not self._wake.wait(_IDLE_S):  # nothing came meanwhile
+                    following = self._ahead.popleft()
+                    return lambda: self._prepare(target, following)
         return None
 
     def _serve(self, target: _Target, wish: Wish) -> None:
@@ -261,6 +270,18 @@ class PreviewEngine:
         self._make(target, wish, plan, codec, provisional=False)
         self._announce(target, wish.channel, plan, codec)
 
+    def _prepare(self, target: _Target, wish: Wish) -> None:
+        """Denoise a tile that may be wished for next, where it takes no search; nothing is told of it."""
+        from napari_rdpdenoise.codec.device import GivenUp
+
+        series, key = target.view.series, PairKey(target.view.series.key, wish.index, wish.tile)
+        if self._pairs.get(key) is None and self._decoding.plans.is_known(series, wish.channel):
+            with suppress(GivenUp):
+                codec = self._decoding.codec(series.settings)
+                self._decoding.wait_for_runs(codec, lambda: self._is_stale(target))
+                plan, _ = self._decoding.plans.quick(series, wish.channel, codec)
+                self._make(target, wish, plan, codec, provisional=False, tell=False)
+
     def _need(self, target: _Target, make: Callable[[], Any]) -> Any:
         """What every tile of the view needs: without it the rest of the wishes would only fail alike."""
         try:
@@ -272,7 +293,14 @@ class PreviewEngine:
             raise
 
     def _make(
-        self, target: _Target, wish: Wish, plan: ChannelPlan, codec: Codec, *, provisional: bool
+        self,
+        target: _Target,
+        wish: Wish,
+        plan: ChannelPlan,
+        codec: Codec,
+        *,
+        provisional: bool,
+        tell: bool = True,
     ) -> None:
         """Denoise one tile, keep it and report it."""
         series = target.view.series
@@ -280,7 +308,8 @@ class PreviewEngine:
         pair = self._decoding.make(series, wish, plan, codec, stale, provisional=provisional)
         if not self._closed:
             self._pairs.put(PairKey(series.key, wish.index, wish.tile), pair)
-        self._deliver(target, wish, pair, cached=False)
+        if tell:
+            self._deliver(target, wish, pair, cached=False)
 
     def _deliver(self, target: _Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
         if not self._is_stale(target):

@@ -15,10 +15,14 @@ __all__ = ["ChannelReady", "Event", "Failed", "PreviewView", "Settled", "TileRea
 
 @dataclass(frozen=True)
 class PreviewView:
-    """What to denoise: tiles of one plane of a series, the most urgent first (see `viewport.look_at`)."""
+    """What to denoise: tiles of one plane of a series, the most urgent first (see `viewport.look_at`).
+
+    ``ahead`` are tiles that may be wished for next: made when nothing else is to be done, and not reported.
+    """
 
     series: Series
     wishes: tuple[Wish, ...]
+    ahead: tuple[Wish, ...] = ()
 
 
 @dataclass(frozen=True)

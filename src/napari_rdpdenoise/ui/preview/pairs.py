@@ -65,14 +65,17 @@ class Blender:
         self._scratch = np.empty(0, np.float32)
         self._lock = threading.Lock()
 
+    def blend_core(self, tile: Tile, pair: Pair, realism: float, out: NDArray[Any]) -> None:
+        """Write one tile into an array of its core; as `blend` does for planes."""
+        with self._lock:
+            if self._scratch.size < pair.decoded.first.size:
+                self._scratch = np.empty(pair.decoded.first.size, np.float32)
+            self._write(tile, pair, realism, out)
+
     def blend(self, held: Sequence[tuple[Tile, Pair]], realism: float, out: NDArray[Any]) -> None:
         """Write tiles into their plane (height, width), as a run would; raises as `Decoded.blend`."""
-        with self._lock:
-            size = max((pair.decoded.first.size for _, pair in held), default=0)
-            if self._scratch.size < size:
-                self._scratch = np.empty(size, np.float32)
-            for tile, pair in held:
-                self._write(tile, pair, realism, out[tile.core])
+        for tile, pair in held:
+            self.blend_core(tile, pair, realism, out[tile.core])
 
     def _write(self, tile: Tile, pair: Pair, realism: float, out: NDArray[Any]) -> None:
         image = pair.decoded.blend(realism, self._scratch[: out.size].reshape(out.shape))

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ChannelPlans", "Series", "SeriesKey"]
 
 _KEPT = 256  # channels; each a few numbers
-_LAYERS = 8  # whose brightness is remembered
+_LAYERS = 8  # and their resolutions, whose brightness is remembered
 _FIRST_RATE = 0.5  # of the first tile, while the rate is being chosen
 
 
@@ -32,10 +32,12 @@ class SeriesKey(NamedTuple):
     Attributes:
         layer: Name of the layer and its content.
         settings: Settings that decide decoded images, all others at their defaults.
+        level: Number of the resolution, 0 for the finest.
     """
 
     layer: Hashable
     settings: RunSettings
+    level: int = 0
 
     @property
     def automatic(self) -> SeriesKey:
@@ -45,22 +47,24 @@ class SeriesKey(NamedTuple):
 
 @dataclass(frozen=True)
 class Series:
-    """What is previewed: a whole layer, and the settings.
+    """What is previewed: a whole layer in one resolution, and the settings.
 
     Attributes:
         layer: Name of the layer *and* its content: other pixels under the same name give wrong statistics.
-        source: Whole layer, as a run would read it.
+        source: Whole layer in that resolution, at the finest as a run would read it.
         settings: Settings of the run that this previews; its channels, time and realism have no effect.
+        level: Number of the resolution, 0 for the finest: each has a noise of its own.
     """
 
     layer: Hashable
     source: ImageSource
     settings: RunSettings
+    level: int = 0
 
     @property
     def key(self) -> SeriesKey:
         """What its previews are kept under."""
-        return SeriesKey(self.layer, self.settings.deciding(*DECODED))
+        return SeriesKey(self.layer, self.settings.deciding(*DECODED), self.level)
 
 
 class ChannelPlans:
@@ -72,9 +76,9 @@ class ChannelPlans:
         self._measured: LRUCache[tuple[Any, ...], Normalization] = LRUCache(_KEPT)
         self._doubts: LRUCache[tuple[Any, ...], tuple[str, ...]] = LRUCache(_KEPT)
         self._told: LRUCache[tuple[SeriesKey, int], None] = LRUCache(_KEPT)
-        self._brightness: LRUCache[Hashable, Any] = LRUCache(_LAYERS)
+        self._brightness: LRUCache[tuple[Hashable, int], Any] = LRUCache(_LAYERS)
         # of the last channel only: its noise, rate and doubts are asked for one after the other
-        self._windows: tuple[tuple[Hashable, int, float | str], Sample] | None = None
+        self._windows: tuple[tuple[Any, ...], Sample] | None = None
 
     def quick(self, series: Series, channel: int, codec: Codec) -> tuple[ChannelPlan, bool]:
         """A plan that takes no search, and whether it is final; if not, its rate is a middle one."""
@@ -114,7 +118,8 @@ class ChannelPlans:
         """What the user should know of the channel, in words."""
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.layer, series.settings.model, channel, series.settings.invalid, series.settings.camera)
+        settings = series.settings
+        key = (series.layer, series.level, settings.model, channel, settings.invalid, settings.camera)
         if key not in self._doubts:
             sample = self._sample(series, channel)
             self._doubts[key] = tuple(prepare.doubts(sample, replace(plan, choice=None), codec))
@@ -132,13 +137,14 @@ class ChannelPlans:
         """Brightness of neighbouring planes of the layer, as far as it was measured."""
         from napari_rdpdenoise.stream.neighbours import Brightness
 
-        if series.layer not in self._brightness:
-            self._brightness[series.layer] = Brightness()
-        return self._brightness[series.layer]
+        key = (series.layer, series.level)
+        if key not in self._brightness:
+            self._brightness[key] = Brightness()
+        return self._brightness[key]
 
     def forget(self, layer: Hashable) -> None:
         """Drop all that is known of a layer."""
-        self._brightness.pop(layer, None)
+        _drop(self._brightness, lambda key: key[0] == layer)
         _drop(self._plans, lambda key: key[0].layer == layer)
         _drop(self._told, lambda key: key[0].layer == layer)
         _drop(self._measured, lambda key: key[0] == layer)
@@ -149,7 +155,8 @@ class ChannelPlans:
     def _measure(self, series: Series, channel: int, bounded: bool) -> Normalization:
         from napari_rdpdenoise.stream import prepare
 
-        key = (series.layer, channel, bounded, series.settings.invalid, series.settings.camera)
+        settings = series.settings
+        key = (series.layer, series.level, channel, bounded, settings.invalid, settings.camera)
         if key not in self._measured:
             sample = self._sample(series, channel)
             noise = prepare.told_noise(series.settings) or sample.rule.noise
@@ -159,7 +166,7 @@ class ChannelPlans:
     def _sample(self, series: Series, channel: int) -> Sample:
         from napari_rdpdenoise.stream.sample import sample_channel
 
-        key = (series.layer, channel, series.settings.invalid)
+        key = (series.layer, series.level, channel, series.settings.invalid)
         if self._windows is None or self._windows[0] != key:
             has_channels = channel_axis(series.source.metadata.axes) is not None
             number = channel if has_channels else None

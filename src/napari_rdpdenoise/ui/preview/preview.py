@@ -13,17 +13,21 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from numpy.typing import NDArray
+
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
+from napari_rdpdenoise.ui.layers.stacks import Box
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
 from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, TileReady, Working
+from napari_rdpdenoise.ui.preview.mosaic import Mosaic, Pyramid
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
-from napari_rdpdenoise.ui.preview.shown import Shown, assemble
-from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
-from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, open_subject, why_no_canvas
+from napari_rdpdenoise.ui.preview.shown import Shown, assemble, within
+from napari_rdpdenoise.ui.preview.viewport import LayerView, Sight, look_at, preview_tile
+from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of, open_subject
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
 if TYPE_CHECKING:
@@ -45,7 +49,7 @@ class Preview:
 
     Attributes:
         subject: Chosen layer; None for none.
-        canvas: Array of the preview layer; None for none.
+        canvas: Array of the preview layer, or its levels; None for none.
     """
 
     def __init__(
@@ -63,14 +67,15 @@ class Preview:
             load=load,
         )
         self.subject: Subject | None = None
-        self._source: Any = None
-        self.canvas: Canvas | None = None
+        self._sources: dict[int, Any] = {}  # by the number of the resolution
+        self._level, self._reduction = 0, 1.0  # resolution that is previewed, 0 for the finest
+        self.canvas: Canvas | Pyramid | None = None
         self._aimed: tuple[Any, ...] | None = None
         self._sight = Sight()
         self._plans: dict[tuple[SeriesKey, int], ChannelReady] = {}
         self._choices: dict[tuple[SeriesKey, int], RateChoice] = {}  # what searches of the rate have found
         # The plane that `shown` put together last; tiles that come later are added to it
-        self._scene: tuple[SeriesKey, tuple[int, ...], Shown] | None = None
+        self._scene: tuple[SeriesKey, tuple[int, ...], Box, Shown] | None = None
         self._device: str | None = None  # once it was used
         self._settled = False  # whether all wishes of the last aim were dealt with
         self._closed = False
@@ -101,13 +106,14 @@ class Preview:
             self.subject = subject  # another name
             self._store.edit(layer=subject.name)
             return
-        self.subject = self._source = self.canvas = None
+        self.subject = self.canvas = None
+        self._sources, self._level = {}, 0
         self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
         self._store.edit(layer=None, facts="", axes="", outcome="", found_rate=None)
-        self._store.edit(preview_note="", notes=(), working="", shown=0, wished=0)
+        self._store.edit(preview_note="", notes=(), working="", scope="", shown=0, wished=0)
         if subject is not None:
-            self._source, self.subject = open_subject(subject), subject
+            self._sources[0], self.subject = open_subject(subject), subject
             self._store.edit(layer=subject.name, facts=subject.facts, axes=subject.axes)
         self._set_canvas()
         self.look()
@@ -126,18 +132,20 @@ class Preview:
             if self._aimed is not None:
                 self._aimed, self._sight = None, Sight()
                 self._engine.aim(None)
-                self._store.edit(shown=0, wished=0)
+                self._store.edit(shown=0, wished=0, scope="")
             return
+        self._take_level(view)
         settings = self._store.state.settings()
         sight = look_at(view, preview_tile(view.plane, settings.tile), settings.halo)
-        series = Series(self.subject.key, self._source, settings)
+        series = Series(self.subject.key, self._source, settings, self._level)
         aim = (series.key, sight.wishes)
         moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
         if self._aimed is not None and aim == self._aimed:
             return
         self._sight, self._aimed, self._settled = sight, aim, False
         self._store.edit(preview_note=sight.note or "", notes=self._notes(sight), wished=sight.visible)
-        self._engine.aim(PreviewView(series, sight.wishes) if sight.wishes else None)
+        self._store.edit(scope=sight.scope)
+        self._engine.aim(PreviewView(series, sight.wishes, sight.ahead) if sight.wishes else None)
         self._count()
         if moved:
             self._window.settled()
@@ -148,12 +156,56 @@ class Preview:
         held = [] if self._closed else self._engine.held_view()
         if canvas is None or subject is None or not held or self._aimed is None:
             return None
-        index, key = self._sight.wishes[0].index, self._series_key()
-        if self._scene is None or self._scene[:2] != (key, index):
-            noisy = self._source.read(index, *(slice(0, n) for n in self._source.shape[-2:]))
-            self._scene = key, index, assemble(subject.key, index, noisy, held)
+        index, key, frame = self._sight.wishes[0].index, self._series_key(), self._frame()
+        held = [(tile, pair) for tile, pair in held if within(tile, frame)]
+        if not held:
+            return None
+        if self._scene is None or self._scene[:3] != (key, index, frame):
+            noisy = self._noisy(index, frame)
+            self._scene = key, index, frame, assemble(key.layer, index, noisy, held, frame)
         bpp = sum(pair.bpp for _, pair in held) / len(held)
-        return replace(self._scene[2], alpha=self._store.state.shown_realism, plan=self.plan, bpp=bpp)
+        return replace(
+            self._scene[3],
+            alpha=self._store.state.shown_realism,
+            plan=self.plan,
+            bpp=bpp,
+            level=self._level,
+            reduction=self._reduction,
+        )
+
+    def _frame(self) -> Box:
+        """Rows and columns of the plane that are held as arrays: of a large one those in view."""
+        tiles = [wish.tile for wish in self._sight.wishes[: self._sight.visible]]
+        if not isinstance(self.canvas, Pyramid) or not tiles:
+            height, width = self._source.shape[-2:]
+            return slice(0, height), slice(0, width)
+        return (
+            slice(min(tile.y0 for tile in tiles), max(tile.y1 for tile in tiles)),
+            slice(min(tile.x0 for tile in tiles), max(tile.x1 for tile in tiles)),
+        )
+
+    def _noisy(self, index: tuple[int, ...], frame: Box) -> NDArray[Any]:
+        """A part of a noisy plane; of a large one what is drawn already, without reading it again."""
+        if isinstance(self.canvas, Pyramid):
+            return self.canvas.levels[self._level].noisy.region(index, *frame)
+        return self._source.read(index, *frame)
+
+    @property
+    def _source(self) -> Any:
+        """The layer in the resolution that is previewed."""
+        return self._sources[self._level]
+
+    def _take_level(self, view: LayerView) -> None:
+        """Preview the resolution that is shown."""
+        assert self.subject is not None
+        if view.level not in self._sources:
+            self._sources[view.level] = open_subject(self.subject, view.level)
+        self._level, self._reduction = view.level, view.reduction
+
+    @property
+    def _board(self) -> Canvas | Mosaic | None:
+        """What is denoised of that resolution."""
+        return None if self.canvas is None else self.canvas.board(self._level)
 
     def noise_of(self, channel: int) -> NoiseModel | None:
         """The noise model of a channel of the chosen layer; None while it is not known."""
@@ -183,8 +235,8 @@ class Preview:
             self.look()
         if now.preview_settings() != before.preview_settings():
             self._aimed = self._device = None
-            if self.canvas is not None:
-                self.canvas.restart()
+            if self._board is not None:
+                self._board.restart(self._sight.wishes)
             self._store.edit(outcome="", found_rate=None, working="")
             self._window.look_again()
 
@@ -196,17 +248,22 @@ class Preview:
     # Inside
 
     def _add_tile(self, tile: TileReady) -> None:
-        canvas = self.canvas
-        if self._closed or canvas is None or tile.generation != self._engine.generation:
+        board = self._board
+        if self._closed or board is None or tile.generation != self._engine.generation:
             return
         index = tile.wish.index
-        if self._scene is not None and self._scene[:2] == (self._series_key(), index):
-            self._scene[2].add(tile.wish.tile, tile.pair)
+        scene = self._scene
+        if (
+            scene is not None
+            and scene[:2] == (self._series_key(), index)
+            and within(tile.wish.tile, scene[2])
+        ):
+            scene[3].add(tile.wish.tile, tile.pair)
         alpha = self._alpha([(tile.wish.tile, tile.pair)])
-        self._engine.blend_tile(tile, alpha, canvas.plane(index))
+        self._engine.blend_tile(tile.wish.tile, tile.pair, alpha, board.part(index, tile.wish.tile))
         if not tile.pair.provisional:
             self._store.edit(working="")
-            canvas.mark(index, (tile.wish.tile,))
+            board.mark(index, (tile.wish.tile,))
             self._count()
         self._describe()
         self._window.refresh()
@@ -232,15 +289,19 @@ class Preview:
 
     def _blend(self) -> None:
         """Show another realism; planes that were seen before have the former one, and are done no more."""
-        canvas = self.canvas
-        if canvas is None or not self._sight.wishes:
+        board, wishes = self._board, self._sight.wishes
+        if board is None or not wishes:
             return
-        canvas.restart()
-        for index in dict.fromkeys(wish.index for wish in self._sight.wishes):  # of colours several
+        board.restart(wishes)
+        wished = {(wish.index, wish.tile) for wish in wishes}
+        for index in dict.fromkeys(wish.index for wish in wishes):  # of colours several
             held = self._engine.held_view(index)
-            self._engine.blend_view(self._alpha(held), canvas.plane(index), index)
+            alpha = self._alpha(held)
+            for tile, pair in held:
+                if isinstance(board, Canvas) or (index, tile) in wished:
+                    self._engine.blend_tile(tile, pair, alpha, board.part(index, tile))
             if self._aimed is not None:  # else they are of a rate that is to be replaced
-                canvas.mark(index, [tile for tile, pair in held if not pair.provisional])
+                board.mark(index, [tile for tile, pair in held if not pair.provisional])
         self._window.refresh()
 
     def _alpha(self, held: Sequence[tuple[Any, Pair]]) -> float:
@@ -255,16 +316,12 @@ class Preview:
         subject = self.subject
         self.canvas = None
         if subject is not None and self._store.state.preview:
-            if note := why_no_canvas(subject):
-                self._store.edit(preview_note=note)
-            else:
-                # colours are drawn as they are, so their type has to stay
-                self.canvas = Canvas(subject.data, subject.axes, None if subject.rgb else "float32")
+            self.canvas = canvas_of(subject)
         self._window.show_canvas(self.canvas)
 
     def _series_key(self) -> SeriesKey:
         assert self.subject is not None
-        return Series(self.subject.key, self._source, self._store.state.settings()).key
+        return Series(self.subject.key, self._source, self._store.state.settings(), self._level).key
 
     def _told(self, channel: int) -> ChannelReady | None:
         return None if self.subject is None else self._plans.get((self._series_key(), channel))
@@ -275,10 +332,10 @@ class Preview:
         return () if told is None else told.messages
 
     def _count(self) -> None:
-        sight, canvas = self._sight, self.canvas
-        if canvas is not None and sight.wishes:
+        sight, board = self._sight, self._board
+        if board is not None and sight.wishes:
             visible = sight.wishes[: sight.visible]
-            shown = sum(canvas.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
+            shown = sum(board.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
             self._store.edit(shown=shown)
 
     def _describe(self) -> None:

@@ -13,14 +13,15 @@ from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
+from napari_rdpdenoise.ui.layers.stacks import Box
 from napari_rdpdenoise.ui.preview.pairs import Pair
 
-__all__ = ["Shown", "assemble"]
+__all__ = ["Shown", "assemble", "shifted", "within"]
 
 
 @dataclass(frozen=True)
 class Shown:
-    """One plane of the chosen layer with its preview.
+    """One plane of the chosen layer with its preview, or what is in view of a large one.
 
     Attributes:
         layer: Key of the noisy layer and its content, see `Subject.key`.
@@ -34,6 +35,9 @@ class Shown:
         bpp: Bits per pixel of the tiles that are done; NaN for none.
         share: Share of the residual that was kept from the input, 0 to 1, float16 (height, width), 0 where
             not done; None where it is not known.
+        frame: Rows and columns of the plane that the arrays hold; None for all.
+        level: Number of the resolution, 0 for the finest.
+        reduction: How many times smaller than the finest it is.
     """
 
     layer: Hashable
@@ -46,15 +50,19 @@ class Shown:
     plan: ChannelPlan | None
     bpp: float
     share: NDArray[np.float16] | None = None
+    frame: Box | None = None
+    level: int = 0
+    reduction: float = 1.0
 
     def add(self, tile: Tile, pair: Pair) -> None:
         """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
-        self.fidelity[tile.core] = pair.decoded.first
+        core = tile.core if self.frame is None else shifted(tile.core, self.frame)
+        self.fidelity[core] = pair.decoded.first
         if self.realism is not None and pair.decoded.natural is not None:
-            self.realism[tile.core] = pair.decoded.natural
+            self.realism[core] = pair.decoded.natural
         if self.share is not None:
-            self.share[tile.core] = 0 if pair.share is None else pair.share
-        self.done[tile.core] = not pair.provisional
+            self.share[core] = 0 if pair.share is None else pair.share
+        self.done[core] = not pair.provisional
 
     @property
     def noise(self) -> NoiseModel | None:
@@ -89,15 +97,39 @@ class Shown:
         return slice(int(starts[longest]), int(stops[longest])), box[1]
 
 
+def within(tile: Tile, frame: Box) -> bool:
+    """Whether the whole core of a tile lies in some rows and columns."""
+    return all(
+        part.start <= core.start and core.stop <= part.stop
+        for part, core in zip(frame, tile.core, strict=True)
+    )
+
+
+def shifted(box: Box, frame: Box) -> Box:
+    """Rows and columns of a plane as those of an array that holds only its ``frame``."""
+    rows, columns = (
+        slice(part.start - whole.start, part.stop - whole.start)
+        for part, whole in zip(box, frame, strict=True)
+    )
+    return rows, columns
+
+
 def assemble(
-    layer: Hashable, index: tuple[int, ...], noisy: NDArray[Any], held: Sequence[tuple[Tile, Pair]]
+    layer: Hashable,
+    index: tuple[int, ...],
+    noisy: NDArray[Any],
+    held: Sequence[tuple[Tile, Pair]],
+    frame: Box | None = None,
 ) -> Shown:
-    """Put the decoded tiles of a noisy plane, at least one, together to a plane with realism 0."""
+    """Put the decoded tiles of a noisy plane, at least one, together to a plane with realism 0.
+
+    Of a large plane ``noisy`` and the tiles are those of its ``frame``.
+    """
     fidelity = np.full(noisy.shape, np.nan, np.float32)
     realism = None if held[0][1].decoded.natural is None else fidelity.copy()
     done = np.zeros(noisy.shape, np.bool_)
     share = np.zeros(noisy.shape, np.float16)
-    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"), share)
+    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"), share, frame)
     for tile, pair in held:
         shown.add(tile, pair)
     return shown

@@ -12,7 +12,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -24,21 +24,24 @@ __all__ = ["LayerView", "Sight", "Wish", "look_at", "preview_tile"]
 PREVIEW_TILE = 512  # px
 _WHOLE_PIXELS = 768**2  # what an inner tile reads with its halo: well below a second on two cores
 _MOST_VISIBLE = 64  # tiles; 16 megapixels, a minute's work without a GPU
+_MOST_AHEAD = 8  # tiles of every plane that may be looked at next
 
 
 @dataclass(frozen=True)
 class LayerView:
-    """What a viewer shows of an image layer.
+    """What a viewer shows of an image layer, in one of the resolutions that the image has.
 
     Attributes:
         axes: One upper-case letter per axis of the layer, in its order, such as "TYX"; none for colours.
-        shape: Shape of the layer's full resolution, in that order, pixels.
+        shape: Shape of that resolution, in that order, pixels.
         displayed: Positions of the displayed axes in ``axes``, two or three.
-        point: Position of the sliders, per axis, pixels of the full resolution; ignored at displayed axes.
-        corners: First and last pixel in view, per axis, as napari's ``Layer.corner_pixels``: pixels of the
-            level that is shown; ignored at axes that are not displayed.
-        level_scale: Full-resolution pixels per pixel of the level shown, per axis; None for 1.
+        point: Position of the sliders, per axis, pixels of that resolution; ignored at displayed axes.
+        corners: First and last pixel in view, per axis, as napari's ``Layer.corner_pixels``: pixels of what
+            is drawn, which may be thinned out; ignored at axes that are not displayed.
+        level_scale: Pixels of that resolution per pixel of what is drawn, per axis; None for 1.
         colours: Number of colours on a last axis, not in ``axes``, opacity not counted; 0 for no such axis.
+        level: Number of the resolution, 0 for the finest.
+        reduction: How many times smaller than the finest it is, along its longer edge.
     """
 
     axes: str
@@ -48,10 +51,12 @@ class LayerView:
     corners: tuple[Sequence[float], Sequence[float]]
     level_scale: tuple[float, ...] | None = None
     colours: int = 0
+    level: int = 0
+    reduction: float = 1.0
 
     @property
     def plane(self) -> tuple[int, int]:
-        """Height and width, pixels of the full resolution."""
+        """Height and width, pixels of that resolution."""
         return self.shape[self.axes.index("Y")], self.shape[self.axes.index("X")]
 
 
@@ -71,12 +76,16 @@ class Sight:
     Attributes:
         wishes: Tiles in the order of their urgency.
         visible: Number of them, from the first, that are in view; the others are the ring.
-        note: Reason why there is no preview, or not of all that is in view; None where there is.
+        note: Reason why there is no preview; None where there is.
+        scope: What the preview does not show, in words; empty where it shows what a run gives.
+        ahead: Tiles of the planes before and after in time and depth, which may be looked at next.
     """
 
     wishes: tuple[Wish, ...] = ()
     visible: int = 0
     note: str | None = None
+    scope: str = ""
+    ahead: tuple[Wish, ...] = ()
 
 
 def preview_tile(plane: tuple[int, int], run_tile: int) -> int:
@@ -102,24 +111,52 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
     rows, columns = (_span(view, view.axes.index(letter)) for letter in "YX")
     if rows is None or columns is None:
         return Sight(note="No preview: the layer is out of view.")
-    tiles = _planned(view.plane, tile, halo)
+    wide = [(span[0] - tile, span[1] + tile) for span in (rows, columns)]
+    tiles = tuple(_candidates(view.plane, tile, halo, *wide))
     centre = sum(rows) / 2, sum(columns) / 2
     visible = order_tiles((t for t in tiles if _meets(t, rows, columns)), centre)
-    note = None
+    scope = [_reduced(view.reduction)] if view.reduction > 1 else []
     if len(visible) > most:
-        note = f"{len(visible)} tiles are in view, the {most} nearest to its middle are previewed: zoom in."
+        scope.append(
+            f"{len(visible)} tiles are in view, the {most} nearest to its middle are previewed: zoom in."
+        )
         chosen = visible = visible[:most]
     else:
-        wide = [(span[0] - tile, span[1] + tile) for span in (rows, columns)]
         near = [t for t in tiles if _meets(t, *wide) and not _meets(t, rows, columns)]
         chosen = visible + order_tiles(near, centre)
     index = tuple(_position(view, axis) for axis in _leading(view.axes))
-    if view.colours:  # each is a channel, and a tile is there when all of its colours are
-        wishes = tuple(Wish((*index, colour), colour, t) for t in chosen for colour in range(view.colours))
-        return Sight(wishes, len(visible) * view.colours, note)
+    count = max(1, view.colours)  # of wishes for a tile: it is there when all of its colours are
+    return Sight(
+        _wishes(view, index, chosen),
+        len(visible) * count,
+        scope=" ".join(scope),
+        ahead=tuple(
+            w for other in _next_planes(view, index) for w in _wishes(view, other, visible[:_MOST_AHEAD])
+        ),
+    )
+
+
+def _wishes(view: LayerView, index: tuple[int, ...], tiles: Sequence[Tile]) -> tuple[Wish, ...]:
+    if view.colours:  # each is a channel
+        return tuple(Wish((*index, colour), colour, t) for t in tiles for colour in range(view.colours))
     number = channel_axis("".join(view.axes[axis] for axis in _leading(view.axes)))
     channel = 0 if number is None else index[number]
-    return Sight(tuple(Wish(index, channel, t) for t in chosen), len(visible), note)
+    return tuple(Wish(index, channel, t) for t in tiles)
+
+
+def _next_planes(view: LayerView, index: tuple[int, ...]) -> Iterator[tuple[int, ...]]:
+    """Indices of the planes after and before one, in time and depth."""
+    for step in (1, -1):
+        for place, axis in enumerate(_leading(view.axes)):
+            if view.axes[axis] in "TZ" and 0 <= index[place] + step < view.shape[axis]:
+                yield (*index[:place], index[place] + step, *index[place + 1 :])
+
+
+def _reduced(reduction: float) -> str:
+    return (
+        f"Zoomed out: the preview is of a copy at 1/{reduction:.3g} of the size, which has less noise. A run "
+        "denoises the full image: zoom in to see what it does."
+    )
 
 
 def _refusal(view: LayerView) -> str | None:
@@ -164,3 +201,14 @@ def _meets(tile: Tile, rows: tuple[float, float], columns: tuple[float, float]) 
 
 
 _planned = lru_cache(maxsize=16)(plan_tiles)  # the same plan at every pan
+
+
+def _candidates(
+    plane: tuple[int, int], tile: int, halo: int, rows: tuple[float, float], columns: tuple[float, float]
+) -> Iterator[Tile]:
+    """Tiles of a plane that may meet a range: not all of a plane of thousands are looked at."""
+    tiles = _planned(plane, tile, halo)
+    across = sum(t.y0 == 0 for t in tiles[: -(-plane[1] // tile)])  # the last column may be merged
+    lines = range(max(0, int(rows[0] // tile) - 1), min(len(tiles) // across, int(rows[1] // tile) + 1))
+    first, last = max(0, int(columns[0] // tile) - 1), min(across, int(columns[1] // tile) + 1)
+    return (tiles[line * across + column] for line in lines for column in range(first, last))

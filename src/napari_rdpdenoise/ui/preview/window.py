@@ -12,11 +12,10 @@ from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
+from napari_rdpdenoise.ui.preview.mosaic import Pyramid, needs_levels
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 
-__all__ = ["PreviewWindow", "Subject", "Window", "open_subject", "why_no_canvas"]
-
-_LARGEST_PLANE = 100_000_000  # pixels of a preview layer: 400 MB, and what a graphics card can show
+__all__ = ["PreviewWindow", "Subject", "Window", "canvas_of", "open_subject"]
 
 
 @dataclass(frozen=True)
@@ -33,6 +32,7 @@ class Subject:
         file_channel: Channel of that file that this is; None for all of it.
         scale, units: Scale and units of the axes beside S.
         channel_names: Names, one per channel, or empty.
+        coarser: Arrays of the lower resolutions that the layer has, finest first.
     """
 
     name: str
@@ -45,6 +45,12 @@ class Subject:
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
+    coarser: tuple[Any, ...] = ()
+
+    @property
+    def levels(self) -> tuple[Any, ...]:
+        """Arrays of all resolutions, finest first."""
+        return (self.data, *self.coarser)
 
     @property
     def rgb(self) -> bool:
@@ -68,8 +74,8 @@ class PreviewWindow(Protocol):
     def view(self) -> LayerView | None:
         """What the viewer shows of the chosen layer; None for none."""
 
-    def show_canvas(self, canvas: Canvas | None) -> None:
-        """Show this array as the preview layer, in place of the one before; None takes it away."""
+    def show_canvas(self, canvas: Canvas | Pyramid | None) -> None:
+        """Show this as the preview layer, in place of the one before; None takes it away."""
 
     def refresh(self) -> None:
         """Pixels of the canvas have changed."""
@@ -91,20 +97,21 @@ class Window(PreviewWindow, Protocol):
         """Drain ``session.runs.events(job)`` in a thread, and hand each event to ``session.take``."""
 
 
-def why_no_canvas(subject: Subject) -> str | None:
-    """Why there can be no preview layer of a subject, in words; None where there can be one."""
-    height, width = (subject.data.shape[subject.axes.index(letter)] for letter in "YX")
-    if height * width > _LARGEST_PLANE:
-        return (
-            f"No preview of planes above {_LARGEST_PLANE // 10**6} megapixels: crop the layer to try "
-            "settings; the whole can be denoised to a file."
-        )
-    return None
+def canvas_of(subject: Subject) -> Canvas | Pyramid:
+    """The preview of a subject: one array, or levels where it has several resolutions or large planes."""
+    dtype = None if subject.rgb else "float32"  # colours are drawn as they are, so their type has to stay
+    if needs_levels(subject.levels, subject.axes):
+        return Pyramid(subject.levels, subject.axes, dtype)
+    return Canvas(subject.data, subject.axes, dtype)
 
 
-def open_subject(subject: Subject) -> ImageSource:
-    """The layer as an image source; a TypeError or ValueError says why the engine cannot read it."""
-    known = isinstance(subject.data, np.ndarray) or hasattr(subject.data, "dask")
-    if known or type(subject.data).__module__.partition(".")[0] == "zarr":
-        return open_image(subject.data, axes=subject.axes)
-    return ArraySource(subject.data, subject.axes)  # whatever else napari can slice
+def open_subject(subject: Subject, level: int = 0) -> ImageSource:
+    """One resolution of the layer as an image source.
+
+    A TypeError or ValueError says why the engine cannot read it.
+    """
+    data = subject.levels[level]
+    known = isinstance(data, np.ndarray) or hasattr(data, "dask")
+    if known or type(data).__module__.partition(".")[0] == "zarr":
+        return open_image(data, axes=subject.axes)
+    return ArraySource(data, subject.axes)  # whatever else napari can slice

@@ -16,11 +16,13 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.layers.origin import Origin, find_origin
 from napari_rdpdenoise.ui.preview.canvas import Canvas
+from napari_rdpdenoise.ui.preview.mosaic import Pyramid
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.background import ask, start
 from napari_rdpdenoise.ui.qt.companions import Companions
 from napari_rdpdenoise.ui.qt.family import Family
+from napari_rdpdenoise.ui.qt.in_view import view_of
 from napari_rdpdenoise.ui.qt.layers import (
     OURS,
     full_data,
@@ -29,7 +31,6 @@ from napari_rdpdenoise.ui.qt.layers import (
     name_axes,
     position_of,
     subject_of,
-    view_of,
 )
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
@@ -207,8 +208,8 @@ class NapariWindow(QObject):
             return None
         return view_of(self.viewer, self.layer, self.family_of(self.layer).target)
 
-    def show_canvas(self, canvas: Canvas | None) -> None:
-        """Show this array as the preview layer, in place of the one before."""
+    def show_canvas(self, canvas: Canvas | Pyramid | None) -> None:
+        """Show this as the preview layer, in place of the one before."""
         self._placings += 1
         number, self._placing = self._placings, True
         try:
@@ -218,7 +219,10 @@ class NapariWindow(QObject):
             # Removing may make the dock choose another layer, whose canvas is then shown already
             if canvas is not None and self.layer is not None and number == self._placings:
                 self._previewed = self.family_of(self.layer)
-                self._previewed.put_preview(_preview_of(self.layer, canvas))
+                layer = _preview_of(self.layer, canvas)
+                self._previewed.put_preview(layer)
+                if layer.multiscale:  # napari decides when it draws which level that is, and how much of it
+                    layer.events.set_data.connect(self._look_soon)
         finally:
             self._placing = False
 
@@ -340,7 +344,7 @@ class NapariWindow(QObject):
         if self.preview_layer is None and self.layer is not None:
             self.session.edit(preview=False)
 
-    def _look_soon(self) -> None:
+    def _look_soon(self, event: object = None) -> None:
         if not self._look_timer.isActive():
             self._look_timer.start()
 
@@ -352,12 +356,13 @@ class NapariWindow(QObject):
             self.redrawn.emit()
 
 
-def _preview_of(layer: napari.layers.Image, canvas: Canvas) -> napari.layers.Image:
+def _preview_of(layer: napari.layers.Image, canvas: Canvas | Pyramid) -> napari.layers.Image:
+    several = isinstance(canvas, Pyramid)
     return napari.layers.Image(
-        canvas,
+        canvas.levels if isinstance(canvas, Pyramid) else canvas,
         name=f"{layer.name} preview",
         metadata={OURS: {"role": "preview", "source": layer.name}},
-        multiscale=False,
+        multiscale=several,
         projection_mode="none",  # napari's "mean" copies the plane for every refresh
         **look_of(layer),
     )

@@ -30,9 +30,13 @@ class VerdictBox(Section):
         self.line = named(text_label(), "Verdict", "What to make of what is shown.")
         self.why = named(QPushButton("why"), "Why", "Show the checks behind this, and what to do.")
         self.why.setCheckable(True)
+        self.scope = named(
+            text_label(), "What is previewed", "What the preview does not show of what a run gives."
+        )
         self.sentences = named(text_label(), "Checks", "The checks of what was removed, in words.")
         self._timer = single_shot(self, _WAIT_MS, self._ask)
-        stack(self, row(self.sign, self.line, self.why, wide=self.line), self.sentences)
+        stack(self, self.scope, row(self.sign, self.line, self.why, wide=self.line), self.sentences)
+        self.scope.hide()
         self.sentences.hide()
         self.why.toggled.connect(lambda on: self._show())
         window.settled_view.connect(self._settled)
@@ -40,6 +44,8 @@ class VerdictBox(Section):
     def show_state(self, state: DockState) -> None:
         """Say what is waited for; judge anew where realism has changed."""
         self._notes = state.notes
+        self.scope.setText(state.scope)
+        self.scope.setVisible(bool(state.scope))
         if waiting(state) is not None:
             self._verdict = None
         elif not self._timer.isActive() and self._judged != self._now():
