@@ -3,8 +3,8 @@
     xvfb-run -a -s '-screen 0 1600x1200x24' python benchmarks/run.py closings --times 20
 
 Each time napari is a process of its own: a window with the dock, closed as the window's X does it, with
-"Close" clicked in every dialog that asks. It has to end with exit status 0 within a time of patience; where it
-does not, the places of all its threads are shown.
+"Close" clicked in every dialog that asks. It has to end with exit status 0 within a time of patience; where
+it does not, the places of all its threads are shown.
 """
 
 from __future__ import annotations

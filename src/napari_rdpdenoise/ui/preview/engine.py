@@ -17,7 +17,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -28,11 +27,15 @@ from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.preview.decode import PairMaker
 from napari_rdpdenoise.ui.preview.events import (
+    CHOOSING,
+    LOADING,
+    MEASURING,
     ChannelReady,
     Event,
     Failed,
     PreviewView,
     Settled,
+    Target,
     TileReady,
     Working,
 )
@@ -47,9 +50,6 @@ if TYPE_CHECKING:
 __all__ = ["ChannelReady", "Failed", "PreviewEngine", "PreviewView", "Settled", "TileReady"]
 
 MIB = 1024**2
-LOADING = "Loading PyTorch and the model"
-MEASURING = "Measuring the noise"
-CHOOSING = "Choosing the rate by the noise"
 _IDLE_S = 0.3  # without a wish, until what may be wished for next is denoised
 
 _LOG = logging.getLogger(__name__)
@@ -57,12 +57,6 @@ _LOG = logging.getLogger(__name__)
 
 class _Stale(Exception):
     """What is in work is not wanted any more."""
-
-
-@dataclass(frozen=True)
-class _Target:
-    generation: int
-    view: PreviewView
 
 
 class PreviewEngine:
@@ -98,7 +92,7 @@ class PreviewEngine:
         self._todo: deque[Wish] = deque()
         self._ahead: deque[Wish] = deque()  # what may be wished for next, after all that is
         self._chores: deque[Callable[[], None]] = deque()  # what else the thread has to do, before tiles
-        self._target: _Target | None = None
+        self._target: Target | None = None
         self._generation = 0
         self._closed = False
         self._thread: threading.Thread | None = None
@@ -123,7 +117,7 @@ class PreviewEngine:
             self._check_open()
             before = self._target
             self._generation = generation = self._generation + 1
-            self._target = None if view is None else _Target(generation, view)
+            self._target = None if view is None else Target(generation, view)
             self._todo = deque(view.wishes if view is not None else ())
             self._ahead = deque(view.ahead if view is not None else ())
             self._start()
@@ -233,7 +227,7 @@ class PreviewEngine:
                     return lambda: self._prepare(target, following)
         return None
 
-    def _serve(self, target: _Target, wish: Wish) -> None:
+    def _serve(self, target: Target, wish: Wish) -> None:
         from napari_rdpdenoise.codec.device import GivenUp
 
         try:
@@ -245,7 +239,7 @@ class PreviewEngine:
         if target.generation == self._generation and not self._todo:
             self._tell(self._on_event, Settled(target.generation))
 
-    def _denoise(self, target: _Target, wish: Wish) -> None:
+    def _denoise(self, target: Target, wish: Wish) -> None:
         series, key = target.view.series, PairKey(target.view.series.key, wish.index, wish.tile)
         held = self._pairs.get(key)
         if held is not None and not held.provisional:
@@ -270,7 +264,7 @@ class PreviewEngine:
         self._make(target, wish, plan, codec, provisional=False)
         self._announce(target, wish.channel, plan, codec)
 
-    def _prepare(self, target: _Target, wish: Wish) -> None:
+    def _prepare(self, target: Target, wish: Wish) -> None:
         """Denoise a tile that may be wished for next, where it takes no search; nothing is told of it."""
         from napari_rdpdenoise.codec.device import GivenUp
 
@@ -280,9 +274,9 @@ class PreviewEngine:
                 codec = self._decoding.codec(series.settings)
                 self._decoding.wait_for_runs(codec, lambda: self._is_stale(target))
                 plan, _ = self._decoding.plans.quick(series, wish.channel, codec)
-                self._make(target, wish, plan, codec, provisional=False, tell=False)
+                self._decode(target, wish, plan, codec, provisional=False)
 
-    def _need(self, target: _Target, make: Callable[[], Any]) -> Any:
+    def _need(self, target: Target, make: Callable[[], Any]) -> Any:
         """What every tile of the view needs: without it the rest of the wishes would only fail alike."""
         try:
             return make()
@@ -293,33 +287,32 @@ class PreviewEngine:
             raise
 
     def _make(
-        self,
-        target: _Target,
-        wish: Wish,
-        plan: ChannelPlan,
-        codec: Codec,
-        *,
-        provisional: bool,
-        tell: bool = True,
+        self, target: Target, wish: Wish, plan: ChannelPlan, codec: Codec, *, provisional: bool
     ) -> None:
         """Denoise one tile, keep it and report it."""
+        pair = self._decode(target, wish, plan, codec, provisional=provisional)
+        self._deliver(target, wish, pair, cached=False)
+
+    def _decode(
+        self, target: Target, wish: Wish, plan: ChannelPlan, codec: Codec, *, provisional: bool
+    ) -> Pair:
+        """Denoise one tile and keep it."""
         series = target.view.series
         stale = lambda: self._is_stale(target)  # noqa: E731
         pair = self._decoding.make(series, wish, plan, codec, stale, provisional=provisional)
         if not self._closed:
             self._pairs.put(PairKey(series.key, wish.index, wish.tile), pair)
-        if tell:
-            self._deliver(target, wish, pair, cached=False)
+        return pair
 
-    def _deliver(self, target: _Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
+    def _deliver(self, target: Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
         if not self._is_stale(target):
             self._tell(self._on_tile, TileReady(target.generation, wish, pair, cached))
 
-    def _work_on(self, target: _Target, words: str) -> None:
+    def _work_on(self, target: Target, words: str) -> None:
         if not self._is_stale(target):
             self._tell(self._on_event, Working(target.generation, words))
 
-    def _announce(self, target: _Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
+    def _announce(self, target: Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
         """After the channel's first tile, because its checks take a while."""
         series, plans = target.view.series, self._decoding.plans
         if self._closed or plans.was_told(series, channel):
@@ -327,7 +320,7 @@ class PreviewEngine:
         messages = plans.doubts(series, channel, plan, codec)
         self._tell(self._on_event, ChannelReady(target.generation, series.key, channel, plan, messages))
 
-    def _watch(self, target: _Target, channel: int, codec: Codec) -> Callable[[], None]:
+    def _watch(self, target: Target, channel: int, codec: Codec) -> Callable[[], None]:
         """For the search of the rate: lets runs go first, and ends when nobody wants the rate any more."""
 
         def unwanted() -> bool:
@@ -356,7 +349,7 @@ class PreviewEngine:
     def _drop_pairs(self, layer: Hashable) -> None:
         self._pairs.drop(lambda key: isinstance(key, SeriesKey) and key.layer == layer)
 
-    def _is_stale(self, target: _Target) -> bool:
+    def _is_stale(self, target: Target) -> bool:
         return self._closed or target.generation != self._generation
 
     def _tell(self, listener: Callable[[Any], None], event: object) -> None:

@@ -10,7 +10,12 @@ from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import Wish
 
-__all__ = ["ChannelReady", "Event", "Failed", "PreviewView", "Settled", "TileReady", "Working"]
+__all__ = ["ChannelReady", "Event", "Failed", "PreviewView", "Settled", "Target", "TileReady", "Working"]
+
+# What is done before anything can be shown
+LOADING = "Loading PyTorch and the model"
+MEASURING = "Measuring the noise"
+CHOOSING = "Choosing the rate by the noise"
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,14 @@ class PreviewView:
     series: Series
     wishes: tuple[Wish, ...]
     ahead: tuple[Wish, ...] = ()
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is worked on: a view, and its number."""
+
+    generation: int
+    view: PreviewView
 
 
 @dataclass(frozen=True)

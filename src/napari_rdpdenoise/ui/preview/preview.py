@@ -25,8 +25,9 @@ from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, Til
 from napari_rdpdenoise.ui.preview.mosaic import Mosaic, Pyramid
 from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
-from napari_rdpdenoise.ui.preview.shown import Shown, assemble, within
+from napari_rdpdenoise.ui.preview.shown import Shown, assemble, box_around, within
 from napari_rdpdenoise.ui.preview.viewport import LayerView, Sight, look_at, preview_tile
+from napari_rdpdenoise.ui.preview.where import device_words, neighbour_words
 from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of, open_subject
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.codec.autorate import RateChoice
 
 __all__ = ["Preview"]
-
-_AXES = {"T": "time", "Z": "depth"}
 
 
 class Preview:
@@ -175,14 +174,11 @@ class Preview:
 
     def _frame(self) -> Box:
         """Rows and columns of the plane that are held as arrays: of a large one those in view."""
-        tiles = [wish.tile for wish in self._sight.wishes[: self._sight.visible]]
-        if not isinstance(self.canvas, Pyramid) or not tiles:
-            height, width = self._source.shape[-2:]
-            return slice(0, height), slice(0, width)
-        return (
-            slice(min(tile.y0 for tile in tiles), max(tile.y1 for tile in tiles)),
-            slice(min(tile.x0 for tile in tiles), max(tile.x1 for tile in tiles)),
-        )
+        wishes = self._sight.wishes[: self._sight.visible]
+        if isinstance(self.canvas, Pyramid) and wishes:
+            return box_around(wish.tile for wish in wishes)
+        height, width = self._source.shape[-2:]
+        return slice(0, height), slice(0, width)
 
     def _noisy(self, index: tuple[int, ...], frame: Box) -> NDArray[Any]:
         """A part of a noisy plane; of a large one what is drawn already, without reading it again."""
@@ -341,29 +337,15 @@ class Preview:
     def _describe(self) -> None:
         """Device, bits per pixel and rate of what is in view."""
         if self.subject is not None:
+            if self._device is None:  # asked for once something was computed, because it takes torch
+                self._device = device_words(self._store.state.base)
             plan, bpps = self.plan, [pair.bpp for _, pair in self._engine.held_view()]
             bits = sum(bpps) / len(bpps) if bpps else float("nan")
             self._store.edit(
-                facts=" · ".join([self.subject.facts, *_neighbours(plan), self._where()]),
+                facts=" · ".join([self.subject.facts, *neighbour_words(plan), self._device]),
                 outcome=f"{bits:.2f} bits/pixel" if bits == bits else "",
                 found_rate=None if plan is None else plan.rate,
             )
-
-    def _where(self) -> str:
-        """The device that computes; asked for once something was computed, because it takes torch."""
-        if self._device is None:
-            from napari_rdpdenoise.codec import choose_device
-            from napari_rdpdenoise.codec.precision import choose_precision, place_words
-
-            asked = self._store.state.base
-            device = choose_device(asked.device)
-            self._device = place_words(device, choose_precision(asked.precision, device))
-        return self._device
-
-
-def _neighbours(plan: ChannelPlan | None) -> list[str]:
-    """Along which axis neighbouring planes are looked at, in words; nothing for none."""
-    return [] if plan is None or plan.neighbours is None else [f"neighbours: {_AXES[plan.neighbours]}"]
 
 
 def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:

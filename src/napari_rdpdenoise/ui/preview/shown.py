@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.layers.stacks import Box
 from napari_rdpdenoise.ui.preview.pairs import Pair
 
-__all__ = ["Shown", "assemble", "shifted", "within"]
+__all__ = ["Shown", "assemble", "box_around", "shifted", "within"]
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,13 @@ class Shown:
         starts, stops = edges[::2], edges[1::2]
         longest = int(np.argmax(stops - starts))
         return slice(int(starts[longest]), int(stops[longest])), box[1]
+
+
+def box_around(tiles: Iterable[Tile]) -> Box:
+    """The rows and columns that the cores of tiles take, at least one."""
+    cores = [(tile.y0, tile.y1, tile.x0, tile.x1) for tile in tiles]
+    top, bottom, left, right = zip(*cores, strict=True)
+    return slice(min(top), max(bottom)), slice(min(left), max(right))
 
 
 def within(tile: Tile, frame: Box) -> bool:
