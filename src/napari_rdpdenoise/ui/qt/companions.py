@@ -18,7 +18,8 @@ from napari_rdpdenoise.ui.preview.preview import Preview
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.family import Family
-from napari_rdpdenoise.ui.qt.layers import position_of, view_of
+from napari_rdpdenoise.ui.qt.in_view import view_of
+from napari_rdpdenoise.ui.qt.layers import position_of
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.session import Session
@@ -142,6 +143,8 @@ class Companion:
         if canvas is not None and self.layer in self._window.viewer.layers:
             self.shown = self._make_layer(self.layer, canvas)
             self.family.put_preview(self.shown)
+            if self.shown.multiscale:  # napari decides when it draws which level that is
+                self.shown.events.set_data.connect(self._drawn)
 
     def refresh(self) -> None:
         """Show what has changed in the canvas."""
@@ -159,6 +162,9 @@ class Companion:
             self._soon(None)
 
     # Inside
+
+    def _drawn(self, event: object = None) -> None:
+        self._soon(self)
 
     def _renew(self, event: object = None) -> None:
         self._preview.choose(None)

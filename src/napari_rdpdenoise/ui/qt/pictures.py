@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import napari
 import numpy as np
@@ -52,8 +53,9 @@ class Pictures:
         noise_of: Callable[[int], NoiseModel | None],
     ) -> None:
         self.divider = 50
-        self._levels: tuple[Any, Any, list[tuple[Any, Any]]] | None = None  # of a run's result
-        self._large: tuple[type, Any, Pyramid] | None = None  # of the plane that is shown, and of which image
+        # By noisy layer: the levels of a run's result, and of what is known of the plane that is shown
+        self._levels: WeakKeyDictionary[Image, tuple[Any, Any, list[tuple[Any, Any]]]] = WeakKeyDictionary()
+        self._large: WeakKeyDictionary[Image, tuple[type, Any, Pyramid]] = WeakKeyDictionary()
         self._viewer, self._shown, self._noise_of = viewer, shown, noise_of
 
     def update(self, family: Family) -> None:
@@ -92,9 +94,9 @@ class Pictures:
         """The noisy image and its result, at every level that the picture has."""
         if result.multiscale and isinstance(result.data[0], Level):
             return [(level.noisy, level) for level in result.data]
-        kept = self._levels
+        kept = self._levels.get(noisy)
         if kept is None or kept[0] is not full_data(noisy) or kept[1] is not full_data(result):
-            self._levels = kept = full_data(noisy), full_data(result), _levels_of(noisy, result)
+            kept = self._levels[noisy] = full_data(noisy), full_data(result), _levels_of(noisy, result)
         return kept[2]
 
     def _layer(self, family: Family, data: list[Any]) -> Image:
@@ -139,10 +141,11 @@ class Pictures:
             picture = data[0] if data and isinstance(data[0], kind) else kind(pairs[0][0].shape, axes)
             picture.show(shown)
             return [picture]
-        if self._large is None or self._large[0] is not kind or self._large[1] is not noisy:
+        large = self._large.get(family.noisy)
+        if large is None or large[0] is not kind or large[1] is not noisy:
             levels = [Nothing(level.shape) for level in levels_of(family.noisy)]
-            self._large = kind, noisy, Pyramid(levels, axes, "float32")
-        pyramid, plane = self._large[2], kind.of(shown)
+            large = self._large[family.noisy] = kind, noisy, Pyramid(levels, axes, "float32")
+        pyramid, plane = large[2], kind.of(shown)
         if shown is not None and plane is not None and shown.frame is not None:
             board, tile = pyramid.board(shown.level), Tile(0, *_bounds(shown.frame), *_bounds(shown.frame))
             board.restart()
