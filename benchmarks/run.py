@@ -22,7 +22,7 @@ from benchmarks.finetune import PARTS  # noqa: E402
 
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
-    "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "precision",
+    "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
     "samples", "intervals",
     "strategies",
 )  # fmt: skip

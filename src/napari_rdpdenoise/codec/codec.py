@@ -48,7 +48,7 @@ class Codec:
     def __init__(self, network: RdpNetwork, card: ModelCard, digest: bytes, device: str = "cpu") -> None:
         self.card, self.digest = card, digest
         self.precision: Precision = "float32"
-        self.encoder_calls = 0
+        self._calls = [0]  # shared with codecs of another precision
         self._network = network.eval().requires_grad_(False)
         self.to(device)
 
@@ -56,6 +56,11 @@ class Codec:
     def device(self) -> str:
         """Name of the torch device the codec computes on."""
         return next(self._network.parameters()).device.type
+
+    @property
+    def encoder_calls(self) -> int:
+        """Batches that went through the encoder, of codecs of this network at any precision."""
+        return self._calls[0]
 
     @property
     def decoders(self) -> tuple[str, ...]:
@@ -107,7 +112,7 @@ class Codec:
         if chosen == self.precision:
             return self
         other = copy.copy(self)
-        other.precision, other.encoder_calls = chosen, 0
+        other.precision = chosen
         return other
 
     @property
@@ -138,7 +143,7 @@ class Codec:
         """
         _check(tiles, rate)
         self._check_neighbours(tiles, neighbours)
-        self.encoder_calls += 1
+        self._calls[0] += 1
         rate = float(np.float32(rate))  # as the bitstream keeps it
         with torch.inference_mode():
             features = self._features(tiles, normalization, neighbours)
@@ -161,7 +166,7 @@ class Codec:
         given = None if neighbours is None else [neighbours]
         _check([tile], 0.0)
         self._check_neighbours([tile], given)
-        self.encoder_calls += 1
+        self._calls[0] += 1
         height, width = tile.shape
         with torch.inference_mode():
             features = self._features([tile], normalization, given)
