@@ -175,10 +175,20 @@ class TileTask:
             return filled
         if self.quantity == "kept":
             return [Decoded({"kept": _kept_share(item)}) for item in items]
+        return [Decoded({"error": width}) for width in self.half_widths(items, filled)]
+
+    def half_widths(self, items: Sequence[Item], decoded: Sequence[Decoded]) -> list[NDArray[np.float32]]:
+        """Half widths of intervals around decoded images of lowest error, raw counts, NaN as in `decode`.
+
+        Raises:
+            DecoderMissing: If the model has no flow decoder.
+            ValueError: If its card has no table of intervals.
+        """
+        latents = [item.latents for item in items if item.latents is not None]
         table, expected = self.codec.intervals, self.codec.expected_error(latents)
         return [
-            Decoded({"error": _half_width(item, images.first, table.half_width(error))})
-            for item, images, error in zip(items, filled, expected, strict=True)
+            _half_width(item, images.first, table.half_width(error))
+            for item, images, error in zip(items, decoded, expected, strict=True)
         ]
 
     def keep(self, item: Item) -> None:

@@ -48,7 +48,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_realism_codec):
     """Open a viewer with one calibrated stack and the dock; returns both."""
     from napari_rdpdenoise.ui.qt import DenoiseDock
 
-    def open_(stream=engine, note=NO_REALISM, preview=False, **options):
+    def open_(stream=engine, note=NO_REALISM, preview=False, codec=tiny_realism_codec, **options):
         viewer = make_napari_viewer(**options)
         rng = np.random.default_rng(0)
         viewer.add_image(
@@ -59,7 +59,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_realism_codec):
             units=("s", "um", "um"),
             axis_labels=("t", "y", "x"),
         )
-        dock = DenoiseDock(viewer, stream, lambda model: note, lambda model, device: tiny_realism_codec)
+        dock = DenoiseDock(viewer, stream, lambda model: note, lambda model, device: codec)
         dock.session.edit(preview=preview, auto_rate=False, rate=0.4)
         viewer.window.add_dock_widget(dock, name=DOCK)
         qtbot.waitUntil(lambda: dock.session.state.realism_note == note, timeout=20000)
@@ -566,6 +566,38 @@ def test_what_was_kept_from_the_input_is_a_layer_while_it_is_looked_at(open_dock
     button.click()
     qtbot.waitUntil(lambda: "cells kept" not in viewer.layers)
     assert viewer.layers["cells preview"].visible
+
+
+def test_the_expected_error_is_a_layer_while_it_is_looked_at(open_dock, qtbot, tiny_flow_model):
+    from napari_rdpdenoise import denoise, load_model
+
+    codec = load_model(tiny_flow_model, "cpu")
+    viewer, dock = open_dock(preview=True, show=True, codec=codec)
+    viewer.dims.set_point(0, 2.0)
+    dock.wait()
+    check = dock.sections["check"]
+    button = check.kept.buttons[View.ERROR]
+    button.click()
+    qtbot.waitUntil(lambda: "cells error" in viewer.layers)
+    layer = viewer.layers["cells error"]
+    qtbot.waitUntil(button.isChecked)
+    assert "so many counts off" in check.what.text()
+    assert not viewer.layers["cells"].visible
+    noisy = viewer.layers["cells"].data
+    expected = denoise(noisy, model=codec, rate=0.4, axes="TYX", device="cpu", quantity="error")[1]
+    np.testing.assert_allclose(np.asarray(layer.data[1]), expected, rtol=1e-3)
+    assert 0 < np.median(expected) < layer.contrast_limits[1] < 2 * expected.max()
+    button.click()
+    qtbot.waitUntil(lambda: "cells error" not in viewer.layers)
+
+
+def test_a_model_that_does_not_tell_its_error_says_so(open_dock, qtbot):
+    viewer, dock = open_dock(note=None, preview=True, show=True)
+    dock.wait()
+    check = dock.sections["check"]
+    check.kept.buttons[View.ERROR].click()
+    qtbot.waitUntil(lambda: "does not tell how far" in check.what.text())
+    assert not np.asarray(viewer.layers["cells error"].data).any()
 
 
 def test_a_layer_that_covers_is_named_and_raised_above(open_dock, qtbot):

@@ -212,6 +212,14 @@ class KeptShare(_OfShown):
         return None if shown.share is None else shown.share.astype(np.float32)
 
 
+class ExpectedError(_OfShown):
+    """Half the width of the interval that holds the value without noise in 90 % of the pixels, counts."""
+
+    @staticmethod
+    def _of(shown: Shown) -> NDArray[np.float32] | None:
+        return None if shown.error is None else shown.error.copy()
+
+
 def _deferred(noisy: Any, result: Any) -> tuple[int, ...]:
     """Axes that one of two arrays defers."""
     return tuple(sorted({*getattr(noisy, "deferred", ()), *getattr(result, "deferred", ())}))

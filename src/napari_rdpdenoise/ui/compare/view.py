@@ -16,7 +16,8 @@ class View(Enum):
     REMOVED = "What was removed"
     TEXTURE = "Added texture"
     KEPT = "Kept from the input"
+    ERROR = "Expected error"
 
 
-PICTURES = View.SPLIT, View.REMOVED, View.TEXTURE, View.KEPT
+PICTURES = View.SPLIT, View.REMOVED, View.TEXTURE, View.KEPT, View.ERROR
 """Views that need a layer of their own, which is there as long as it is looked at."""

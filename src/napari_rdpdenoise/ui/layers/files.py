@@ -41,7 +41,14 @@ _SAMPLED_CHANNELS = _LAYERS = 8  # channels whose contrast is looked for, and th
 _COLOURS = ("green", "magenta", "cyan", "yellow", "red", "blue")  # of channels that name none
 _BAND_BYTES = 2**28  # of one plane that are in memory while it is written
 _TILE = 1024  # px, edge of what is stored together
-_IN_VIEW_ONLY = ("preview", "split", "residual", "gap", "kept")  # roles of layers that hold no whole stack
+_IN_VIEW_ONLY = (
+    "preview",
+    "split",
+    "residual",
+    "gap",
+    "kept",
+    "error",
+)  # roles of layers that hold no whole stack
 
 
 def napari_get_reader(path: str | Sequence[str]) -> Callable[[str], list[LayerData]] | None:

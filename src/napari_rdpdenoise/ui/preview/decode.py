@@ -93,6 +93,10 @@ class PairMaker:
         turn = device_turns(codec.device).turn(give_up)
         work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
         item, decoded = task.do(work, turn)
+        width = None
+        if codec.card.intervals is not None:
+            with device_turns(codec.device).turn(give_up):
+                (width,) = task.half_widths([item], [decoded])
         place = wish.tile.core_in_outer
         images = {name: image[place].copy() for name, image in decoded.items()}  # no views: the halo goes
         return Pair(
@@ -102,4 +106,5 @@ class PairMaker:
             provisional,
             work.seed,
             None if item.share is None else item.share[place].astype(np.float16),
+            None if width is None else width[place].copy(),
         )

@@ -42,6 +42,7 @@ class Pair:
         provisional: Whether it was made with a rate that is not the final one.
         seed: Seed of the plane, which decides how fractions of counts are rounded.
         share: Share of the residual that went back, 0 to 1, float16, ``tile.core_shape``; None for none.
+        error: Half widths of 90 % intervals around the image of lowest error, float32 raw counts, likewise.
     """
 
     decoded: Decoded
@@ -50,11 +51,12 @@ class Pair:
     provisional: bool = False
     seed: int = 0
     share: NDArray[np.float16] | None = None
+    error: NDArray[np.float32] | None = None
 
     @property
     def nbytes(self) -> int:
         """Memory, bytes."""
-        parts = (*self.decoded.values(), *(self.kept or ()), self.share)
+        parts = (*self.decoded.values(), *(self.kept or ()), self.share, self.error)
         return sum(part.nbytes for part in parts if part is not None)
 
 

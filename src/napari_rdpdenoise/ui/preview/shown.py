@@ -35,6 +35,8 @@ class Shown:
         bpp: Bits per pixel of the tiles that are done; NaN for none.
         share: Share of the residual that was kept from the input, 0 to 1, float16 (height, width), 0 where
             not done; None where it is not known.
+        error: Half widths of 90 % intervals around the decode of lowest error, float32 raw counts, NaN where
+            not done; None where the model does not tell.
         frame: Rows and columns of the plane that the arrays hold; None for all.
         level: Number of the resolution, 0 for the finest.
         reduction: How many times smaller than the finest it is.
@@ -50,6 +52,7 @@ class Shown:
     plan: ChannelPlan | None
     bpp: float
     share: NDArray[np.float16] | None = None
+    error: NDArray[np.float32] | None = None
     frame: Box | None = None
     level: int = 0
     reduction: float = 1.0
@@ -62,6 +65,8 @@ class Shown:
             self.realism[core] = pair.decoded.natural
         if self.share is not None:
             self.share[core] = 0 if pair.share is None else pair.share
+        if self.error is not None and pair.error is not None:
+            self.error[core] = pair.error
         self.done[core] = not pair.provisional
 
     @property
@@ -136,7 +141,8 @@ def assemble(
     realism = None if held[0][1].decoded.natural is None else fidelity.copy()
     done = np.zeros(noisy.shape, np.bool_)
     share = np.zeros(noisy.shape, np.float16)
-    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"), share, frame)
+    error = None if held[0][1].error is None else np.full(noisy.shape, np.nan, np.float32)
+    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"), share, error, frame)
     for tile, pair in held:
         shown.add(tile, pair)
     return shown

@@ -291,7 +291,7 @@ class Family:
 
     def _shares(self, layer: Image) -> bool:
         """Whether a layer looks as the noisy one does: all but pictures of other numbers than counts."""
-        others = (View.REMOVED, View.TEXTURE, View.KEPT)
+        others = (View.REMOVED, View.TEXTURE, View.KEPT, View.ERROR)
         return all(layer is not self._pictures.get(view) for view in others)
 
     @property

@@ -24,7 +24,7 @@ __all__ = [
     "subject_of",
 ]
 
-_ROLES = ("preview", "split", "residual", "gap", "kept", "result")
+_ROLES = ("preview", "split", "residual", "gap", "kept", "error", "result")
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
 _DISPLAY = ("rgb", "colormap", "contrast_limits", "gamma", "blending", "interpolation2d")
 

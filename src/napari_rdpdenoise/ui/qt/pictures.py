@@ -12,7 +12,7 @@ from napari.layers import Image
 
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.tiles import Tile
-from napari_rdpdenoise.ui.compare.arrays import Difference, Gap, KeptShare, Removed, Split
+from napari_rdpdenoise.ui.compare.arrays import Difference, ExpectedError, Gap, KeptShare, Removed, Split
 from napari_rdpdenoise.ui.compare.view import PICTURES, View
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.stacks import Box
@@ -28,10 +28,26 @@ __all__ = ["Pictures"]
 _DIVERGING = "PiYG"  # white for nothing, a colour on either side
 _LIMITS = {View.REMOVED: 4.0, View.TEXTURE: 1.0}  # noise standard deviations; texture is far weaker
 _SHARE: dict[str, Any] = {"colormap": "magma", "contrast_limits": (0.0, 1.0)}
-_SUFFIX = {View.SPLIT: "split", View.REMOVED: "removed", View.TEXTURE: "texture", View.KEPT: "kept"}
-_ROLE = {View.SPLIT: "split", View.REMOVED: "residual", View.TEXTURE: "gap", View.KEPT: "kept"}
+_SUFFIX = {
+    View.SPLIT: "split",
+    View.REMOVED: "removed",
+    View.TEXTURE: "texture",
+    View.KEPT: "kept",
+    View.ERROR: "error",
+}
+_ROLE = {
+    View.SPLIT: "split",
+    View.REMOVED: "residual",
+    View.TEXTURE: "gap",
+    View.KEPT: "kept",
+    View.ERROR: "error",
+}
 
-_KINDS = {View.TEXTURE: Gap, View.KEPT: KeptShare}  # of the plane that is shown
+_KINDS: dict[View, type[Gap | KeptShare | ExpectedError]] = {
+    View.TEXTURE: Gap,
+    View.KEPT: KeptShare,
+    View.ERROR: ExpectedError,
+}  # of the plane that is shown
 
 
 class Pictures:
@@ -79,6 +95,7 @@ class Pictures:
             View.REMOVED: self._removed,
             View.TEXTURE: self._of_shown,
             View.KEPT: self._of_shown,
+            View.ERROR: self._of_shown,
         }
         fresh = make[family.view](family, self._pairs(family.noisy, result), data)
         if layer is None:
@@ -102,6 +119,8 @@ class Pictures:
     def _layer(self, family: Family, data: list[Any]) -> Image:
         noisy, view = family.noisy, family.view
         look = _SHARE if view is View.KEPT else {}
+        if view is View.ERROR:
+            look = {"colormap": "magma", "contrast_limits": self._error_limits()}
         if view in _LIMITS:
             look = {"colormap": _DIVERGING, "contrast_limits": (-_LIMITS[view], _LIMITS[view])}
         return Image(
@@ -114,6 +133,12 @@ class Pictures:
             **({"contrast_limits": tuple(noisy.contrast_limits)} | look),
             **position_of(noisy),
         )
+
+    def _error_limits(self) -> tuple[float, float]:
+        """From no error to the largest that is not rare, counts."""
+        shown = self._shown()
+        error = None if shown is None or shown.error is None else shown.error[np.isfinite(shown.error)]
+        return 0.0, max(float(np.percentile(error, 99.5)) if error is not None and error.size else 1.0, 1e-6)
 
     def _split(self, family: Family, pairs: list[tuple[Any, Any]], data: list[Any]) -> list[Any]:
         dims, noisy = self._viewer.dims, family.noisy

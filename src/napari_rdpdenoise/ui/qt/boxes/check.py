@@ -20,7 +20,9 @@ _WHAT = {
     View.REMOVED: "Noisy - denoised, from -4 to 4 times the noise: good if you see no shapes of the image.",
     View.TEXTURE: "What Realism 1 adds, from -1 to 1 times the noise: not in the data, not for measuring.",
     View.KEPT: "Share, 0 to 1, of what the model would remove that was kept because it is more than noise.",
+    View.ERROR: "In 9 of 10 pixels the value without noise is at most so many counts off (at Realism 0).",
 }
+_NOT_TOLD = "This model does not tell how far its results may be off; fluo-light does."
 _NOTHING_KEPT = "Nothing is kept from the input here: the estimate of the error says that it would not help."
 
 
@@ -38,7 +40,7 @@ class CheckBox(Section):
         super().__init__()
         self._window, self._view = window, view
         self.views = ViewButtons((View.REMOVED, View.TEXTURE), self._toggle)
-        self.kept = ViewButtons((View.KEPT,), self._toggle)
+        self.kept = ViewButtons((View.KEPT, View.ERROR), self._toggle)
         self.what = text_label()
         self.readouts = ReadoutsBox(
             window.viewer,
@@ -95,4 +97,7 @@ class CheckBox(Section):
         plan = self._window.session.view.plan
         if seen is View.KEPT and plan is not None and not plan.structure:
             return _NOTHING_KEPT
+        shown = self._window.session.shown()
+        if seen is View.ERROR and shown is not None and shown.error is None:
+            return _NOT_TOLD
         return "" if seen is None else _WHAT.get(seen, "")
