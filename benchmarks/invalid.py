@@ -123,9 +123,19 @@ def fill(value: float, shape: str) -> Put:
     return put
 
 
-def _smooth_text(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
-    share = _text() / 255.0
-    return image * (1 - share) + 65535 * share, share > 0.05
+def _smooth(value: float, shape: str) -> Put:
+    """Antialiased text, or a bar whose edges cover a part of their pixels."""
+
+    def put(image: Image, rng: np.random.Generator) -> tuple[Image, Mask]:
+        share = _text() / 255.0
+        if shape == "bar":
+            fine = np.zeros((4 * SIZE, 4 * SIZE))
+            top, left = (int(n) for n in rng.integers(2 * SIZE, 3 * SIZE, 2))
+            fine[top : top + 22, left : left + 220] = 1
+            share = fine.reshape(SIZE, 4, SIZE, 4).mean((1, 3))
+        return image * (1 - share) + value * share, share > 0.05
+
+    return put
 
 
 def _turned(order: int) -> Put:
@@ -178,7 +188,7 @@ def members() -> list[Member]:
     found += [Member(f"{shape} of 65535", fill(65535, shape)) for shape in ("bar", "frame", "text")]
     found += [Member(f"{shape} of 255 in 16 bits", fill(255, shape)) for shape in ("bar", "frame", "text")]
     found += [Member(f"{s} of 255, uint8", fill(255, s), np.uint8, offset=10) for s in ("bar", "text")]
-    found.append(Member("smooth text of 65535", _smooth_text))
+    found += [Member(f"smooth {s} of {v}", _smooth(v, s)) for s in ("text", "bar") for v in (65535, 1000)]
     found += [Member(f"turned, order {order}", _turned(order)) for order in (0, 1, 3)]
     found += [Member(f"turned, order {order}, float32", _turned(order), np.float32) for order in (0, 1)]
     found.append(Member("border of the background's level", fill(OFFSET + 13, "border")))

@@ -155,3 +155,32 @@ def test_real_images_are_image(data_folder, folder):
         rule, (found,) = screen_sample([plane])
         assert rule.values == ()
         assert found.defects is None or found.defects.sum() <= 2 + 20e-6 * plane.size
+
+
+@pytest.mark.parametrize("value", [0, 1000, 4095, 65535])
+@pytest.mark.parametrize("start", range(4))
+def test_bars_with_smooth_edges_are_found_wherever_they_begin(start, value):
+    """An antialiased edge covers any share of its pixels."""
+    counts, sigma = exposure(seed=3)
+    fine = np.zeros((640, 640))
+    fine[400 + start : 422 + start, 120 + start : 400 - start] = 1
+    share = fine.reshape(160, 4, 160, 4).mean((1, 3))
+    rule, (found,) = screen_sample([stored(counts * (1 - share) + value * share, "u2")])
+    assert [fill.value for fill in rule.values] == [value]
+    seen = share * np.abs(value - counts) > 8 * sigma
+    assert found.invalid[seen].all()
+    assert found.invalid[share == 0].mean() < 1e-3
+
+
+def test_smooth_letters_are_found_beside_what_is_full():
+    """Strokes thinner than a pixel have none of the full value: those that touch some are found by it."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    counts, sigma = exposure()
+    picture = Image.new("L", counts.shape)
+    ImageDraw.Draw(picture).text((8, 60), "00:12:45.3", 255, font=ImageFont.load_default(18))
+    share = np.asarray(picture) / 255
+    _, (found,) = screen_sample([stored(counts * (1 - share) + 1000 * share, "u2")])
+    seen = share * np.abs(1000 - counts) > 6 * sigma
+    assert found.invalid[seen].mean() > 0.9
+    assert found.invalid[share == 0].mean() < 2e-3

@@ -33,7 +33,8 @@ _IN_REGIONS = 0.5  # share of a value's pixels that must be in regions
 _CLEAR = 3.0  # noise standard deviations, or steps, from the value to half of the pixels beside it
 _NEAR = 0.1  # largest share of those within one and a half
 _SHARP = 0.7  # least distance of ring 1 over that of ring 4
-_MIXED, _MIXED_SHARP = 0.3, 0.85  # of ring 1, and of ring 2, where interpolation mixed them
+# Of ring 1, and of ring 2, where interpolation mixed them: a smooth edge may cover any share of ring 1.
+_MIXED, _MIXED_SHARP = 0.1, 0.85
 _SIDES = 0.02  # least share of ring 1 on either side of a value amid the noise
 _BETWEEN, _OFTEN = 0.85, 0.1  # of the way to the image, and share of ring 1 nearer than that, if mixed
 _FLAT_ELSEWHERE = 0.2  # share of 3x3 constant places beside the value from which constancy means nothing

@@ -26,7 +26,7 @@ from napari_rdpdenoise.noise.outliers import fill_outliers, find_outliers
 from napari_rdpdenoise.noise.saturation import saturation_level
 from napari_rdpdenoise.tiles import GRID
 
-_MIXED_REACH = 2  # px that interpolation carries a fill value into the image
+_MIXED_REACH = 5  # px that interpolation, or a label's smooth edge, carries a fill value into the image
 _MIXED = 6.0  # noise standard deviations towards the fill value from which a pixel beside it is mixed
 _ALONE = 3  # px of a fill value within 5 x 5 up to which they are defects of the camera that saturate there
 _PASSES = 3  # of noise and defects, at most
@@ -234,7 +234,9 @@ def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -
         ring = ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH) & ~regions
         level = fill_regions(plane, regions | ring, rule.noise.offset)[ring].astype(np.float64)
         towards = (plane[ring] - level) * np.sign(fill.value - level)
-        mixed[ring] |= towards > _MIXED * np.sqrt(rule.noise.variance(level))
+        beyond = np.zeros(plane.shape, bool)
+        beyond[ring] = towards > _MIXED * np.sqrt(rule.noise.variance(level))
+        mixed |= ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH, mask=at | beyond) & beyond
     return mixed
 
 
