@@ -20,6 +20,8 @@ from typing import Any
 import numpy as np
 from cachetools import LRUCache
 
+from napari_rdpdenoise.io.inflation import check_inflation
+
 _MEMORY = 512 * 2**20  # bytes of chunks, at most
 _FREE_SHARE = 1 / 8  # of the free memory
 _DISK_SHARE = 1 / 2  # of the free space for temporary files
@@ -62,6 +64,8 @@ class DecodedChunks:
             range(part.start // chunk, -(-part.stop // chunk)) if len(part) else range(0)
             for part, chunk in zip(wanted, self.chunks, strict=True)
         ]
+        for chunk in itertools.product(*touched):
+            check_inflation(self._array, chunk)
         needed = math.prod(map(len, touched)) * math.prod(self.chunks) * self.dtype.itemsize
         if not self._can_keep(needed):
             return np.asarray(self._array[key])

@@ -126,6 +126,26 @@ def opening(name: str, kind: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def reaching(address: str) -> Iterator[None]:
+    """Name an address where its server does not answer; a path is none.
+
+    Raises:
+        OSError: If it does not.
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        if "://" not in address:
+            raise
+        raise OSError(
+            f"image: expected an OME-Zarr at {address}, found no answer ({_why(error)}); check the address "
+            "and the network"
+        ) from error
+
+
 def words(size: float) -> str:
     """A number of bytes for people: ``"1.5 GB"``."""
     for unit in ("bytes", "kB", "MB", "GB", "TB"):

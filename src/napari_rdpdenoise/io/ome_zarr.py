@@ -18,7 +18,7 @@ from typing import Any
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.decoded_chunks import DecodedChunks
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
-from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening
+from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening, reaching
 from napari_rdpdenoise.io.metadata import Channel, ImageMetadata, with_json
 from napari_rdpdenoise.io.ome_xml import read_ome
 from napari_rdpdenoise.io.units import unit_name
@@ -38,7 +38,7 @@ def open_zarr(location: str | Path | Any, axes: str | None = None, series: int |
         ValueError: If there is no such image, or the axes do not fit.
         TypeError: If its dtype is not supported.
     """
-    with opening(str(location), "a zarr array or OME-Zarr image"):
+    with opening(str(location), "a zarr array or OME-Zarr image"), reaching(str(location)):
         image, identity = _chosen(location, series)
         return ArraySource(_kept(image.array, location), axes, image.metadata, identity)
 

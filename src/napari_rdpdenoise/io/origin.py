@@ -32,7 +32,10 @@ def refuse_overwriting(target: Path, inputs: Iterable[Path], whose: str = "the i
 
 
 def _overlap(one: Path, other: Path) -> bool:
-    one, other = one.resolve(), other.resolve()
+    try:
+        one, other = one.resolve(), other.resolve()
+    except (OSError, RuntimeError):  # a link that leads to itself: nothing can be read from it, nor be lost
+        return False
     if one == other or one in other.parents or other in one.parents:
         return True
     try:

@@ -298,9 +298,11 @@ class Staging(ABC):
             self._flush()
 
     def abort(self) -> None:
-        """Stop; what was marked done stays for a later run of the same job."""
+        """Stop; what was marked done stays for a later run of the same job, and nothing stays of none."""
         with self.held:
             self.flush()
+            if not self._done:
+                self._clear()
 
     def discard(self) -> None:
         """Stop and remove what was written."""

@@ -19,6 +19,7 @@ __all__ = ["Sample", "Window", "sample_channel", "sample_windows"]
 
 _WINDOW = 512  # px, edge of a sample window
 _SAMPLE_PLANES = 8  # per channel, spread over the series
+_LARGEST = 1e30  # counts
 _SAMPLE_PIXELS = 2_000_000  # per channel
 
 
@@ -127,12 +128,25 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
         if not all(_blank(window.pixels) for window in windows):
             break
         windows = _windows(source, channel, effort * _SAMPLE_PLANES)
+    _check_range([window.pixels for window in windows])
     read_invalid = getattr(source, "read_invalid", None)
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
     rule, found = screen_sample([window.pixels for window in windows], invalid, given)
     screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
     return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found))
+
+
+def _check_range(windows: Sequence[NDArray[Any]]) -> None:
+    """Refuse numbers whose squares, or the light they stand for, no float32 can hold."""
+    for window in windows:
+        if window.dtype.kind == "f":
+            sizes = np.abs(window[np.isfinite(window)].astype(np.float64))
+            if sizes.size and float(np.median(sizes)) > _LARGEST:
+                raise ValueError(
+                    f"image: expected counts of at most {_LARGEST:g}, found {np.median(sizes):.3g} as the "
+                    "median of a window; divide the image by a constant first"
+                )
 
 
 def _blank(window: NDArray[Any]) -> bool:
