@@ -59,7 +59,7 @@ class FileOptions(Options, total=False):
     """Fields of ``RunSettings`` that ``denoise_file`` takes; described and checked there."""
 
     rate: float | Literal["auto"]
-    invalid: float | Literal["auto", "none"]
+    invalid: float | str | NDArray[Any]
     realism: float
     axes: str | None
     series: int | None
@@ -118,6 +118,11 @@ def denoise(
         UserWarning: if the noise could not be measured well, the result is doubtful, or values were clipped.
     """
     mask, plain = _mask_among(options)
+    if isinstance(given := options.get("invalid"), str) and given not in ("auto", "none"):
+        raise ValueError(
+            f"invalid: expected a number, 'auto', 'none' or an array beside an array, found {given!r}; "
+            "read the mask, or write a file with denoise_file"
+        )
     chosen = {} if realism is None else {"realism": realism}
     settings = _settings(ArrayOptions, model, plain, rate=rate, axes=axes, device=device, **chosen)
     # a model by name is loaded again where a block is computed, one in hand has to travel there
@@ -127,7 +132,7 @@ def denoise(
     return _lazily(image, settings, mask, codec=codec, cache=cache)
 
 
-def _mask_among(options: ArrayOptions) -> tuple[Any, ArrayOptions]:
+def _mask_among(options: Any) -> tuple[Any, Any]:
     """The mask of what is not image, or None, and the options with a word in its place."""
     given = options.get("invalid")
     if given is None or isinstance(given, float | int | str):
@@ -169,7 +174,9 @@ def denoise_file(
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
         **settings: Fields of ``RunSettings``: rate, realism, quantity, decoder, steps, samples, rho, kd,
             kp, axes, device, structure, neighbours, camera, invalid, hot_pixels, precision, tile, halo,
-            batch, dtype, channels, time, seed, series, stack and overwrite.
+            batch, dtype, channels, time, seed, series, stack and overwrite. ``invalid`` may also be a mask
+            of pixels that are not image, or the path of one, of the image's shape or of that of its last
+            axes; others are looked for then too. A path is kept in the job file, an array is not.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the
@@ -186,9 +193,10 @@ def denoise_file(
     Warns:
         UserWarning: If the noise could not be measured well, the result is doubtful, or values were clipped.
     """
-    chosen = _settings(FileOptions, model, settings)
+    mask, plain = _mask_among(settings)
+    chosen = _settings(FileOptions, model, plain)
     codec = None if isinstance(model, str | Path) else model
-    return _run(Job(image, Path(output), chosen), codec, cache)
+    return _run(Job(image, Path(output), chosen, invalid=mask), codec, cache)
 
 
 def _settings(known: type, model: str | Path | Codec, options: Any, **given: Any) -> RunSettings:

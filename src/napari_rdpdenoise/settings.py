@@ -63,14 +63,18 @@ def _invalid_value(value: Any, handler: ValidatorFunctionWrapHandler) -> float |
         return handler(value)
     except ValueError:
         raise ValueError(
-            f"invalid must be a number, 'auto' or 'none', got {value!r}; NaN is invalid always"
+            "invalid must be a number, 'auto' or 'none', or the path of a mask (.tif, .npy or .zarr), "
+            f"got {value!r}; NaN is invalid always"
         ) from None
 
 
 Invalid = Annotated[
-    Annotated[float, Field(allow_inf_nan=False)] | Literal["auto", "none"], WrapValidator(_invalid_value)
+    Annotated[float, Field(allow_inf_nan=False)]
+    | Literal["auto", "none"]
+    | Annotated[str, Field(pattern=r"(?i).\.(tiff?|npy|zarr)$")],
+    WrapValidator(_invalid_value),
 ]
-"""A value of pixels that are not image, "auto", which looks for such values, or "none"."""
+"""A value of pixels that are not image, "auto", which looks for such values, "none", or a mask's path."""
 
 Rate = Annotated[Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], WrapValidator(_rate_or_auto)]
 """A point of a model's rate range, from 0 (fewest bits) to 1, or "auto", which measures the noise."""
@@ -174,7 +178,8 @@ class RunSettings(Marked):
         default="auto",
         title="Invalid value",
         description="Value of pixels that are not image (padding, masks, scale bars), which stay as they are "
-        "and count nowhere; 'auto' looks for such values and for hot pixels, 'none' takes all as image.",
+        "and count nowhere; 'auto' looks for such values and for hot pixels, 'none' takes all as image; the "
+        "path of a mask, of the image's shape or of that of its last axes, says where more of them are.",
     )
     hot_pixels: Annotated[Literal["replace", "keep"], Marks(Decides.DECODES, "advanced", 8)] = Field(
         default="replace",

@@ -51,6 +51,7 @@ __all__ = [
 ]
 
 _ZARR_ZIPS = (".zarr.zip", ".ozx")
+_LISTS = (".nd", ".companion.ome")
 _VENDOR_ENDINGS = (".czi", ".nd2", ".lif")
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
@@ -204,6 +205,10 @@ def _kind(source: Any) -> str:
         return "ndtiff"
     if path.is_file() and path.name.lower().endswith(_VENDOR_ENDINGS):
         return "vendor"
+    if path.is_file() and path.name.lower().endswith(_LISTS):
+        from napari_rdpdenoise.io.listed import refuse_list
+
+        refuse_list(path)
     if path.is_file():
         with path.open("rb") as file:
             magic = file.read(6)

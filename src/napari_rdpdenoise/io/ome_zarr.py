@@ -22,6 +22,7 @@ from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, op
 from napari_rdpdenoise.io.metadata import Channel, ImageMetadata, with_json
 from napari_rdpdenoise.io.ome_xml import read_ome
 from napari_rdpdenoise.io.units import unit_name
+from napari_rdpdenoise.io.unwritten import warn_of_unwritten
 
 _SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
 
@@ -40,6 +41,7 @@ def open_zarr(location: str | Path | Any, axes: str | None = None, series: int |
     """
     with opening(str(location), "a zarr array or OME-Zarr image"), reaching(str(location)):
         image, identity = _chosen(location, series)
+        warn_of_unwritten(image.array, location, image.name)
         return ArraySource(_kept(image.array, location), axes, image.metadata, identity)
 
 

@@ -33,6 +33,7 @@ from napari_rdpdenoise.io.source import (
     check_shape,
 )
 from napari_rdpdenoise.io.tiff_images import TiffImage, images_in, leading_count
+from napari_rdpdenoise.io.tiff_left_out import left_out
 
 UNKNOWN_AXES = "QI"
 """Letters tifffile gives to dimensions without a meaning: other, sequence."""
@@ -69,7 +70,7 @@ class TiffSource:
         images = images_in(self._tif, self._path)
         number = choose_image([image.info for image in images], number, self._path.name)
         self._image = image = images[number]
-        for note in image.notes:
+        for note in (*image.notes, *left_out(self._tif, self._path.name)):
             warnings.warn(note, stacklevel=4)
         series = image.series
         self.dtype = check_dtype(series.dtype)

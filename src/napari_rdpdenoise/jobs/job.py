@@ -26,8 +26,8 @@ class Job:
         settings: How to denoise.
         metadata: Axes of an array as it is, and what else is known of it; None where nothing is known, or a
             file tells it. Axes among the settings come first.
-        invalid: Mask of pixels that are not image, beside an array: of its shape or of that of its last axes;
-            None for none.
+        invalid: Mask of pixels that are not image: of the shape of an array, or of a file in canonical order
+            of axes, or of that of its last axes; None for none, or where the settings name its file.
         path: Path or URL of the input where it is known, for the record; never written over. That of an
             input that is a path is taken from it.
     """

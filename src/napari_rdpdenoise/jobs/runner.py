@@ -32,6 +32,7 @@ from napari_rdpdenoise.io import (
     open_sink,
     open_stack,
 )
+from napari_rdpdenoise.io.masked import MaskedSource, open_mask
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
 from napari_rdpdenoise.io.sink import check_free, finished_unseen
 from napari_rdpdenoise.io.staging import Staging
@@ -65,7 +66,8 @@ def run(
     if job.target is not None:
         check_name(str(job.target))
         stacked = matching(str(job.input)) if job.settings.stack else ()
-        refuse_overwriting(job.target, [*files_behind(job.input, job.path), *map(Path, stacked)])
+        beside = [name for name in (mask_file(job.settings),) if name is not None]
+        refuse_overwriting(job.target, [*files_behind(job.input, job.path), *map(Path, [*stacked, *beside])])
     unseen = job.target is not None and finished_unseen(job.target)
     if job.target is not None and not unseen:
         check_free(job.target, job.settings.overwrite)
@@ -142,15 +144,32 @@ def _open_source(job: Job, identity: str | None) -> Iterator[ImageSource]:
         source: ImageSource = arrays.ArraySource(
             job.input, job.axes or None, job.metadata, identity, job.invalid
         )
-    elif job.invalid is not None:
-        raise ValueError("invalid: expected no mask beside a file, found one; read the file into an array")
     else:
-        source = open_input(job)
+        source = _masked(open_input(job), job)
     try:
         yield source
     finally:
         if source is not job.input:
             source.close()
+
+
+def mask_file(settings: RunSettings) -> str | None:
+    """Path of the mask that settings name; None for none."""
+    invalid = settings.invalid
+    return invalid if isinstance(invalid, str) and invalid not in ("auto", "none") else None
+
+
+def _masked(source: ImageSource, job: Job) -> ImageSource:
+    """A source with the mask that is given beside it, in hand or as a file; without one itself."""
+    path = mask_file(job.settings)
+    try:
+        if job.invalid is not None:
+            return MaskedSource(source, job.invalid)
+        return source if path is None else MaskedSource(source, open_mask(path))
+    except BaseException:
+        if source is not job.input:
+            source.close()
+        raise
 
 
 def open_input(job: Job) -> ImageSource:

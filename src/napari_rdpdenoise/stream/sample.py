@@ -121,8 +121,10 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     Args:
         source: Whole series.
         channel: Number on the channel axis; None where there is none.
-        invalid: Value that is not image, "auto" to look for such values and for defects, or "none".
+        invalid: Value that is not image, "auto" to look for such values and for defects, or "none"; beside a
+            mask, which the source reads (its path is given here), they are looked for.
     """
+    choice = invalid if invalid == "none" or not isinstance(invalid, str) else "auto"
     windows = _windows(source, channel, _SAMPLE_PLANES)
     for effort in (4, 16):
         if not all(_blank(window.pixels) for window in windows):
@@ -131,7 +133,7 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     _check_range([window.pixels for window in windows])
     read_invalid = getattr(source, "read_invalid", None)
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
-    rule, found = screen_sample([window.pixels for window in windows], invalid, given)
+    rule, found = screen_sample([window.pixels for window in windows], choice, given)
     screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
     return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found))
