@@ -66,7 +66,9 @@ def test_finished_reports_rate_and_bits():
     report = SimpleNamespace(seconds=2.0, rate=0.625, bpp=0.4, messages=("The noise was shared.",))
     done = dock.finished(dock.started(READY), report)
     assert done.can_start
-    assert done.status == "Done in 2.0 s, rate 0.62 (auto), 0.40 bits/pixel.\n! The noise was shared."
+    assert (
+        done.status == "Done in 2.0 s, rate 0.62 (auto), 0.40 bits/pixel on average.\n! The noise was shared."
+    )
 
 
 def test_an_error_without_words_is_named():

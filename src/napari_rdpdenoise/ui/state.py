@@ -217,7 +217,7 @@ def finished(state: DockState, report: RunReport) -> DockState:
     how = "auto" if state.auto_rate else "set"
     parts = [f"Done in {report.seconds:.1f} s", f"rate {report.rate:.2f} ({how})"]
     if math.isfinite(report.bpp):
-        parts.append(f"{report.bpp:.2f} bits/pixel")
+        parts.append(f"{report.bpp:.2f} bits/pixel on average")
     lines = [", ".join(parts) + ".", *(f"! {message}" for message in report.messages)]
     return replace(state, phase=Phase.IDLE, done=state.total, status="\n".join(lines))
 
@@ -247,7 +247,7 @@ def describe(error: BaseException) -> str:
 
 def _progress_line(progress: Progress) -> str:
     if progress.message and not progress.total:
-        return f"{sentence(progress.message)}…"
+        return sentence(progress.message) + ("" if progress.message.endswith(".") else "…")
     parts = [f"{progress.done} of {progress.total} blocks"]
     if _known(progress.mpps):
         parts.append(f"{progress.mpps:.2f} MP/s")

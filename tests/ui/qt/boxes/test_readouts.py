@@ -89,7 +89,10 @@ def cells(box):
 def test_the_plane_is_measured_against_its_own_reference_plane(desk):
     box = desk.box
     box._reference.choose(desk.viewer.layers["clean"])
+    assert box._table.isHidden(), "nothing is in it yet"
+    assert "measure again" not in box._status.text(), "nothing was measured yet"
     box._plane.click()
+    assert box._table.isVisible()
     assert box._cancel.isEnabled()
     assert not box._plane.isEnabled()
     desk.wait()

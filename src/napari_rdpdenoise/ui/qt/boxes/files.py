@@ -86,7 +86,7 @@ class FilesBox(Section):
         self.table.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
         self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.table.setAlternatingRowColors(True)
+        self.table.setSpacing(1)
         self.table.setMinimumHeight(_LIST_HEIGHT)
         form = QFormLayout()
         form.addRow("Into", row(self.out, self.browse, wide=self.out))

@@ -21,7 +21,7 @@ from napari_rdpdenoise.ui.qt.parts.layer_choice import stack_of
 
 __all__ = ["FineTuneForm"]
 
-_ABOVE = "the image above"
+_ABOVE = "as above"
 _NONE = "choose…"
 _BUDGETS = {"minutes": 30, "steps": 1000}
 _OTHERS: dict[Kind, tuple[str, str]] = {

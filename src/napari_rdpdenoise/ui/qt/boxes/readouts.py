@@ -41,6 +41,7 @@ __all__ = ["ReadoutsBox"]
 
 _MOVED = RealismPath((), "", "", "The view changed: measure the plane to see what realism trades here.")
 _OTHER = RealismPath((), "", "", "Another reference or region is chosen: measure again.")
+_FIRST = RealismPath((), "", "", "Measure what is shown, or the whole series, against it.")
 _WANTED = [network for network in NETWORKS if network.name in {metric.network for metric in METRICS}]
 _NEED_NETWORKS = {metric.name for metric in METRICS if metric.network}
 
@@ -134,6 +135,7 @@ class ReadoutsBox(QWidget):
         stack(self._numbers, buttons, self._bar, self._table, self._status, self._download)
         self.layout().addWidget(self._numbers)
         self._download.hide()
+        self._table.hide()  # as long as it is empty
 
     # What the user and the dock do
 
@@ -166,6 +168,7 @@ class ReadoutsBox(QWidget):
             self._fail(error)
             return
         folder = self._folder()
+        self._table.show()
         self._table.start_plane(realism=shown.realism is not None)
         self._key = _key(shown)
         self._begin(lambda: measure_shown(shown, clean, noisy, folder, region))
@@ -185,6 +188,7 @@ class ReadoutsBox(QWidget):
             self._fail(error)
             return
         folder = self._folder()
+        self._table.show()
         self._table.start_series()
         self._begin(lambda: measure_series(series_planes(result, clean, noisy), folder=folder, region=region))
 
@@ -196,13 +200,14 @@ class ReadoutsBox(QWidget):
 
     def _other_choice(self) -> None:
         """The numbers, and what is being measured, hold for the reference and region before."""
-        self._key = None
+        measured, self._key = self._table.rowCount() > 0, None
         self._table.start("", [])
-        self.path_changed.emit(_OTHER)
+        self._table.hide()
+        self.path_changed.emit(_OTHER if measured else _FIRST)
         if not self._fetches:  # a download goes on
             self._work.cancel()
             self._idle()
-            self._say(_OTHER.note)
+            self._say((_OTHER if measured else _FIRST).note)
             self.refresh()
 
     def _look_for_networks(self) -> None:
