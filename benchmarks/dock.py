@@ -232,7 +232,7 @@ def _watched(use: Callable[[], None]) -> dict[str, Any]:
 
 def _travel(window: Window) -> None:
     """Zoom and pan in small steps while the preview fills in."""
-    camera = window.viewer.camera
+    camera = getattr(window.viewer, "scene", window.viewer).camera  # napari 0.9 has moved it
     zoom, (_, y, x) = camera.zoom, camera.center
     steps = round(2 * DRAG_S / STEP_S)
     for step in range(steps):

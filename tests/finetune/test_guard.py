@@ -244,4 +244,14 @@ def test_realism_that_costs_realism_0_half_a_decibel_is_refused(guard, add):
     add(kept, 20, texture=0.2, **(before | {"fidelity error": 0.105}))
     verdict = kept.verdict()
     assert verdict.step == 20
-    assert "estimated error at realism 0: +0.21 dB of PSNR lost" in verdict.words
+    assert "estimated error at realism 0: 0.21 dB of PSNR lost" in verdict.words
+
+
+def test_psnr_that_is_gained_is_called_so():
+    from napari_rdpdenoise.finetune.figures import side_effects
+
+    less, more = {"error": 0.05}, {"error": 0.1}
+    assert side_effects(more, less, of_texture=True) == [
+        "estimated error against the truth: 3.01 dB of PSNR gained"
+    ]
+    assert side_effects(less, more, of_texture=True)[0].endswith("3.01 dB of PSNR lost")

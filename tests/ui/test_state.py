@@ -57,8 +57,8 @@ def test_progress_line_leaves_out_what_is_not_known(unknown):
 
 
 def test_message_is_shown_before_tiles_are_counted():
-    assert dock.progressed(dock.started(READY), progress(0, 0, message="Measuring the noise")).status == (
-        "Measuring the noise"
+    assert dock.progressed(dock.started(READY), progress(0, 0, message="measuring the noise")).status == (
+        "Measuring the noise…"
     )
 
 

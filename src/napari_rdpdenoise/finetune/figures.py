@@ -66,11 +66,11 @@ def side_effects(before: Figures, after: Figures, *, of_texture: bool) -> list[s
     """What else changed, one sentence each; ``of_texture`` makes the estimated error one of these."""
     words = []
     if "error" in after and of_texture:
-        words.append(f"estimated error against the truth: {error_loss(before, after):+.2f} dB of PSNR lost")
+        words.append(f"estimated error against the truth: {_lost(error_loss(before, after))}")
     if "fidelity error" in after:
-        words.append(f"estimated error at realism 0: {fidelity_loss(before, after):+.2f} dB of PSNR lost")
+        words.append(f"estimated error at realism 0: {_lost(fidelity_loss(before, after))}")
     if "exposed" in after:
-        words.append(f"error of simulated exposures: {exposed_loss(before, after):+.2f} dB of PSNR lost")
+        words.append(f"error of simulated exposures: {_lost(exposed_loss(before, after))}")
         words.append(f"lattice in the added texture: {after['lattice']:.2f}, {before['lattice']:.2f} before")
     if "residual" in after:
         words.append(
@@ -86,3 +86,8 @@ def _means_over_rates(figures: Figures) -> tuple[float, float | None]:
     psnr = [v for n, v in figures.items() if " psnr@" in n and "realism" not in n]
     lpips = [v for n, v in figures.items() if "realism lpips@" in n]
     return float(np.mean(psnr)), float(np.mean(lpips)) if lpips else None
+
+
+def _lost(decibels: float) -> str:
+    """How much PSNR was lost or gained, without a sign that one has to think about."""
+    return f"{abs(decibels):.2f} dB of PSNR {'gained' if decibels < 0 else 'lost'}"
