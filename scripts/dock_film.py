@@ -141,6 +141,7 @@ def sliders(window: Window, film: Film) -> None:
         film.take(0.4, box.realism, rest=0.6)
     film.take(1.0, box.realism, rest=1.5)
     box.realism.setValue(0.0)
+    window.wait(lambda: "expected error" in dock.sections["verdict"].line.text(), "verdict", 30)
     film.take(0.4, box.realism, rest=1.5)
 
 

@@ -661,3 +661,14 @@ def test_an_opened_part_is_scrolled_into_view(open_dock, qtbot):
     top = lambda: tabs.mapTo(dock, QPoint(0, 0)).y()  # noqa: E731
     qtbot.waitUntil(lambda: bar.value() > 0, timeout=20000)
     qtbot.waitUntil(lambda: bar.value() == bar.maximum() or 0 <= top() <= 2, timeout=20000)
+
+
+def test_the_verdict_never_speaks_of_texture_that_is_not_there(open_dock, qtbot):
+    _, dock = open_dock(note=None, preview=True)
+    line, realism = dock.sections["verdict"].line, dock.sections["image"].realism
+    realism.setValue(0.5)
+    qtbot.waitUntil(lambda: "texture was added" in line.text(), timeout=60_000)
+    realism.setValue(0.0)
+    assert "texture" not in line.text()
+    qtbot.waitUntil(lambda: line.text().startswith(("Only noise", "Look closer")), timeout=60_000)
+    assert "texture" not in line.text()

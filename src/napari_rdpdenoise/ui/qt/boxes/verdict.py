@@ -49,6 +49,8 @@ class VerdictBox(Section):
         if waiting(state) is not None:
             self._verdict = None
         elif not self._timer.isActive() and self._judged != self._now():
+            if self._judged is not None and _kind(self._judged) != _kind(self._now()):
+                self._verdict = None  # it would say of another image what is not so here
             self._timer.start()
         self._show()
 
@@ -57,9 +59,9 @@ class VerdictBox(Section):
         self._timer.stop()
         self._work.cancel()
 
-    _judged: object = None
+    _judged: tuple[float, float | None] | None = None
 
-    def _now(self) -> object:
+    def _now(self) -> tuple[float, float | None]:
         """What a verdict holds for."""
         state = self._window.session.state
         return state.shown_realism, state.found_rate
@@ -93,6 +95,11 @@ class VerdictBox(Section):
 
 
 section = VerdictBox
+
+
+def _kind(judged: tuple[float, float | None]) -> tuple[bool, float | None]:
+    """What a verdict says in its line: whether texture is added, and at which rate."""
+    return judged[0] > 0, judged[1]
 
 
 def _safely(shown: Shown) -> Verdict:
