@@ -77,7 +77,7 @@ def zeroshot(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = 
 @finetune_app.command()
 @with_fields(PatchSettings)
 def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "auto") -> None:
-    """Learn from one noisy plane and no model at all (slow); OUT/denoised.tif is the result, no model."""
+    """Learn from one noisy plane and no model at all; OUT/denoised.tif is the result, no model."""
     with guarded() as command:
         _check_out(out)
         settings = validated(PatchSettings, given)
@@ -88,7 +88,7 @@ def patches(given: dict[str, Any], noisy: _Noisy, out: _Out, device: _Device = "
         from napari_rdpdenoise.finetune.run import run_patches
 
         running = run_patches(noisy, out, settings, choose_device(device))
-        image = _follow(running, settings.steps, "patches", command)
+        image = _follow(running, settings.total, "patches", command)
         target = out / "denoised.tif"
         with atomic(target) as fresh:
             tifffile.imwrite(fresh, image, ome=True, metadata={"axes": "YX", **_pixel_size(noisy)})

@@ -27,6 +27,7 @@ from torch.optim import Adam
 
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.settings import PatchSettings
+from napari_rdpdenoise.finetune.transform_codec import LAMBDA, Class, denoise, learn
 from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.patch_codec import PATCH, PatchCodec
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
@@ -81,8 +82,42 @@ class Scale:
         return unstabilize(back, self.noise) if self.domain == "stabilised" else back
 
 
+def denoise_linear(
+    plane: NDArray[Any], settings: PatchSettings, noise: NoiseModel | None = None
+) -> Generator[TrainProgress, None, NDArray[np.float32]]:
+    """Fit a codec without a network (`transform_codec`) to one plane, yielding progress, and denoise it.
+
+    Args:
+        plane: Plane (rows, columns) of finite counts, at least 16 px each way.
+        settings: Settings of kind "linear".
+        noise: Noise of the plane; None to estimate it.
+
+    Returns:
+        The denoised plane, counts.
+
+    Raises:
+        ValueError: If the plane is not as described.
+    """
+    _check_plane(plane)
+    scale = Scale.fit(plane, noise or estimate_noise([plane]), settings.domain)
+    values = scale.forward(plane) / np.float32(scale.sigma)
+    classes: tuple[Class, ...] = ()
+    start = time.monotonic()
+    for number, state in enumerate(learn(values, settings.classes, settings.rounds, settings.seed)):
+        classes = state.classes
+        told = {
+            "loss": state.residual + LAMBDA * state.bpp,
+            "distortion": state.residual,
+            "bpp": state.bpp,
+            "residual": state.residual,
+            "lambda": LAMBDA,
+        }
+        yield TrainProgress("patches", number + 1, settings.rounds, told, time.monotonic() - start, {})
+    return scale.inverse(denoise(values, classes) * np.float32(scale.sigma))
+
+
 class PatchTrainer:
-    """Trains a patch codec on one plane; a generator, as the trainer is.
+    """Trains a network of one plane's patches; a generator, as the trainer is.
 
     The plane (rows, columns) has finite counts and at least 16 px each way; its noise is estimated where it
     is not given. ``folder`` gets ``checkpoint.pt``, and one of the same image and settings there is
@@ -101,7 +136,9 @@ class PatchTrainer:
         device: str = "cpu",
     ) -> None:
         _check_plane(plane)
-        settings = settings or PatchSettings()
+        settings = settings or PatchSettings(kind="conv")
+        if settings.kind == "linear":
+            raise ValueError("kind: expected conv or mlp for a network, found linear; call denoise_linear")
         self.settings, self.device = settings, device
         self.checkpoint = None if folder is None else folder / "checkpoint.pt"
         self.scale = Scale.fit(plane, noise or estimate_noise([plane]), settings.domain)
@@ -109,7 +146,9 @@ class PatchTrainer:
         self._image = torch.from_numpy(values)
         self._identity = hashlib.sha256(values.tobytes()).hexdigest()
         torch.manual_seed(settings.seed)
-        self.codec = PatchCodec(settings.kind, settings.latents, settings.width).to(device)
+        self.codec = PatchCodec(
+            "conv" if settings.kind == "conv" else "mlp", settings.latents, settings.width
+        ).to(device)
         named = list(self.codec.named_parameters())
         self._main = [p for n, p in named if not n.endswith("quantiles")]
         keep_triton_out()

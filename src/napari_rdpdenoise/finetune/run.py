@@ -116,7 +116,7 @@ def finetune_zeroshot(
 def finetune_patches(
     noisy: Any, out: str | Path, *, device: str = "auto", **settings: Any
 ) -> NDArray[np.float32]:
-    """Denoise one plane with a small codec of its patches, trained on that plane from nothing (slow).
+    """Denoise one plane with a small codec of its patches, fitted to that plane from nothing.
 
     ``noisy`` is one plane, ``out`` takes the state of the training alone, and ``settings`` are fields of
     `PatchSettings`. All else is as in `finetune_unpaired`.
@@ -168,20 +168,23 @@ def run_plan(
 def run_patches(
     noisy: Any, out: str | Path, settings: PatchSettings, device: str = "cpu"
 ) -> Generator[TrainProgress, None, NDArray[np.float32]]:
-    """Train a patch codec on one plane, yielding progress; the denoised plane, counts, is the return value.
+    """Fit a patch codec to one plane, yielding progress; the denoised plane, counts, is the return value.
 
     Raises:
         InUseError: If another training has the folder.
         ValueError: If there is more than one plane, or ``out`` is a shipped model's or holds another run.
     """
-    from napari_rdpdenoise.finetune.patches import PatchTrainer
+    from napari_rdpdenoise.finetune.patches import PatchTrainer, denoise_linear
 
     images = take_planes(noisy, "noisy")
     if len(images) != 1:
         raise ValueError(f"noisy: expected one plane for a patch codec, found {len(images)}; give one")
     refuse_folder(Path(out))
     with locked(out, "out", "training there"):
-        return (yield from PatchTrainer(filled(images.planes[0]), settings, Path(out), device=device).run())
+        plane = filled(images.planes[0])
+        if settings.kind == "linear":
+            return (yield from denoise_linear(plane, settings))
+        return (yield from PatchTrainer(plane, settings, Path(out), device=device).run())
 
 
 def _conclude(plan: Plan, folder: Path, guards: StageGuards, log: TrainingLog) -> FinetuneResult:

@@ -118,7 +118,13 @@ class ZeroShotSettings(FinetuneSettings):
 class PatchSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Settings of a patch codec's training on one image."""
 
-    kind: Literal["conv", "mlp"] = Field("conv", description="layers of the codec, see nn.patch_codec")
+    kind: Literal["linear", "conv", "mlp"] = Field(
+        "linear",
+        description="linear: classes of patches with transforms of their own, in seconds; "
+        "conv, mlp: the published networks, trained for minutes to hours",
+    )
+    classes: int = Field(10, ge=1, le=256, description="linear: classes of patches")
+    rounds: int = Field(5, ge=1, le=1000, description="linear: rounds in which they are fitted")
     latents: int = Field(16, ge=1, description="numbers per patch")
     width: int | None = Field(None, ge=1, description="channels or hidden units; None as published")
     steps: int = Field(
@@ -139,3 +145,8 @@ class PatchSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
     stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
     check_every: int = Field(50, ge=1, description="steps between two measurements of the residual")
     seed: Seed = 0
+
+    @property
+    def total(self) -> int:
+        """Number of steps or rounds until the end."""
+        return self.rounds if self.kind == "linear" else self.steps
