@@ -206,12 +206,19 @@ def test_damaged_partial_result_is_started_anew(tmp_path, damage, image):
     assert not open_sink(tmp_path / "a.ome.zarr", spec_of(array, "TYX")).is_done((0,), 0, 0)
 
 
+def test_nothing_stays_of_a_run_that_did_nothing(tmp_path, image):
+    sink = open_sink(tmp_path / "a.ome.zarr", spec_of(image((4, 64, 64)), "TYX"))
+    sink.abort()
+    assert not sink.folder.exists()
+
+
 def test_record_cut_off_in_the_middle_of_a_line_marks_nothing_else(tmp_path, image):
     array = image((12, 64, 64))
     sink = open_sink(tmp_path / "a.ome.zarr", spec_of(array, "TYX"))
+    sink.mark_done((3,), 0, 0)
     sink.abort()
     with (sink.folder / "progress.log").open("a") as log:
-        log.write("3 0 0 -\n1")  # of "11 0 0 -"
+        log.write("1")  # of "11 0 0 -"
     again = open_sink(tmp_path / "a.ome.zarr", spec_of(array, "TYX"))
     assert [t for t in range(12) if again.is_done((t,), 0, 0)] == [3]
     again.mark_done((5,), 0, 0)
