@@ -453,6 +453,32 @@ def test_of_a_pyramid_the_resolution_that_is_shown_is_denoised_by_its_own_noise(
     assert not np.array_equal(np.asarray(window.canvas.levels[1]), coarse)
 
 
+@pytest.mark.parametrize("axes", ["TYX", "YX"])
+def test_masked_pixels_come_out_as_they_went_in_and_count_nowhere(make_session, movie, axes):
+    stack = movie((1, 130, 140))
+    mask = np.zeros((130, 140), bool)
+    mask[40:60, 50:90] = True
+    broken = stack.copy()
+    broken[0, mask] = np.random.default_rng(1).integers(0, 60_000, mask.sum())
+    session, window = make_session()
+    session.choose(subject(stack))
+    window.work(known(session))
+    whole = session.view.noise_of(0)
+    session.choose(replace(subject(broken, "broken"), invalid=mask if axes == "YX" else mask[None]))
+    window.work(known(session))
+    found = window.canvas[0]
+    np.testing.assert_array_equal(found[mask], broken[0, mask])
+    assert np.ptp(found[~mask]) < 1000, "what is broken reaches nothing"
+    assert session.view.noise_of(0).variance(200.0) == pytest.approx(whole.variance(200.0), rel=0.1)
+    shown = session.shown()
+    np.testing.assert_array_equal(shown.invalid, mask)
+    assert not shown.judged[mask].any()
+    session.run()
+    np.testing.assert_array_equal(window.jobs[0].invalid, mask if axes == "YX" else mask[None])
+    with pytest.raises(ValueError, match="mask layer, which is in no file"):
+        session.request()
+
+
 def test_the_planes_beside_are_ready_when_they_are_looked_at(make_session, movie):
     session, window = make_session()
     window.point = (1, 0, 0)

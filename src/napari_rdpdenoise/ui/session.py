@@ -153,15 +153,25 @@ class Session:
         )
         settings = self.state.settings().replace(overwrite=overwrite)
         path = subject.path if subject.file_channel is None else None  # the file holds more than the layer
-        return Job(subject.data, None if target is None else Path(target), settings, known, path)
+        place, invalid = None if target is None else Path(target), subject.invalid_at(0)
+        return Job(subject.data, place, settings, known, path, invalid)
 
     def cancel(self) -> None:
         """Stop the run after the tile in work; what is done is kept."""
         self.runs.cancel()
 
     def request(self) -> Request:
-        """What is needed to do again what the dock is set to."""
+        """What is needed to do again what the dock is set to.
+
+        Raises:
+            ValueError: If it cannot be said in a text or a job file.
+        """
         subject, job, settings = self.view.subject, self.runs.job, self.state.settings()
+        if subject is not None and subject.invalid is not None:
+            raise ValueError(
+                "mask: expected none, found a mask layer, which is in no file; in Python, give its data to "
+                "denoise(image, invalid=mask), or set the masked pixels to one value and save the image"
+            )
         mine = job is not None and subject is not None and job.input is subject.data
         if subject is not None and subject.axes != subject.file_axes:
             settings = settings.replace(axes=subject.axes)  # a file knows its own, an array does not

@@ -19,6 +19,7 @@ __all__ = [
     "cancelling",
     "failed",
     "finished",
+    "limit_words",
     "progressed",
     "sentence",
     "started",
@@ -238,6 +239,16 @@ def with_settings(state: DockState, settings: RunSettings) -> DockState:
 def sentence(words: str) -> str:
     """Return words with a capital in the beginning."""
     return words[:1].upper() + words[1:]
+
+
+def limit_words(settings: RunSettings) -> str:
+    """Which part of an image is denoised, in words; empty for all of it."""
+    parts = []
+    if settings.channels is not None:
+        parts.append("channels " + ", ".join(map(str, settings.channels)))
+    if settings.time is not None:
+        parts.append(f"times {settings.time[0]} to {settings.time[1] - 1}")
+    return " and ".join(parts)
 
 
 def describe(error: BaseException) -> str:

@@ -70,7 +70,7 @@ def judge(shown: Shown) -> Verdict:
         return Verdict(None, "Nothing is denoised here yet.")
     if shown.noise is None or shown.plan is None:
         return Verdict(None, "Measuring the noise…")
-    checks = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.done).checks
+    checks = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged).checks
     error = error_words(shown.plan.choice.error if shown.plan.choice else None, structure=False)
     wrong = [check for check in checks if not check.fine]
     line = "Only noise was removed" if not wrong else f"Look closer: {_short(wrong[0])}"

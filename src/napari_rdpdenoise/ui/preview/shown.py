@@ -37,6 +37,8 @@ class Shown:
             not done; None where it is not known.
         error: Half widths of 90 % intervals around the decode of lowest error, float32 raw counts, NaN where
             not done; None where the model does not tell.
+        invalid: Pixels that come out as they went in, because they are not image, bool (height, width); None
+            for none.
         frame: Rows and columns of the plane that the arrays hold; None for all.
         level: Number of the resolution, 0 for the finest.
         reduction: How many times smaller than the finest it is.
@@ -53,6 +55,7 @@ class Shown:
     bpp: float
     share: NDArray[np.float16] | None = None
     error: NDArray[np.float32] | None = None
+    invalid: NDArray[np.bool_] | None = None
     frame: Box | None = None
     level: int = 0
     reduction: float = 1.0
@@ -68,6 +71,17 @@ class Shown:
         if self.error is not None and pair.error is not None:
             self.error[core] = pair.error
         self.done[core] = not pair.provisional
+        if self.invalid is not None:
+            self.invalid[core] = False if pair.kept is None else pair.kept.mask
+        if pair.kept is not None:
+            for image in (self.fidelity, self.realism):
+                if image is not None:
+                    pair.kept.put(image[core])
+
+    @property
+    def judged(self) -> NDArray[np.bool_]:
+        """Pixels that were denoised, and are image."""
+        return self.done if self.invalid is None else self.done & ~self.invalid
 
     @property
     def noise(self) -> NoiseModel | None:
@@ -142,7 +156,9 @@ def assemble(
     done = np.zeros(noisy.shape, np.bool_)
     share = np.zeros(noisy.shape, np.float16)
     error = None if held[0][1].error is None else np.full(noisy.shape, np.nan, np.float32)
-    shown = Shown(layer, index, noisy, fidelity, realism, done, 0.0, None, float("nan"), share, error, frame)
+    invalid = np.zeros(noisy.shape, np.bool_)
+    images, maps = (noisy, fidelity, realism, done), (share, error, invalid)
+    shown = Shown(layer, index, *images, 0.0, None, float("nan"), *maps, frame)
     for tile, pair in held:
         shown.add(tile, pair)
     return shown

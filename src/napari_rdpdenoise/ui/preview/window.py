@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
@@ -33,6 +34,8 @@ class Subject:
         scale, units: Scale and units of the axes beside S.
         channel_names: Names, one per channel, or empty.
         coarser: Arrays of the lower resolutions that the layer has, finest first.
+        invalid: Mask of pixels that are not image, bool, of the shape of ``data`` or of its last axes, both
+            without colours; None for none.
     """
 
     name: str
@@ -46,11 +49,22 @@ class Subject:
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
     coarser: tuple[Any, ...] = ()
+    invalid: NDArray[np.bool_] | None = None
 
     @property
     def levels(self) -> tuple[Any, ...]:
         """Arrays of all resolutions, finest first."""
         return (self.data, *self.coarser)
+
+    def invalid_at(self, level: int) -> NDArray[np.bool_] | None:
+        """The mask in one resolution, with colours where there are some; None for none."""
+        if self.invalid is None:
+            return None
+        shape, full = (self.levels[number].shape[: len(self.axes) - self.rgb] for number in (level, 0))
+        count = self.invalid.ndim
+        places = [np.arange(n) * whole // n for n, whole in zip(shape[-count:], full[-count:], strict=True)]
+        mask = self.invalid[np.ix_(*places)] if level else self.invalid
+        return np.broadcast_to(mask[..., None], (*mask.shape, self.data.shape[-1])) if self.rgb else mask
 
     @property
     def rgb(self) -> bool:
@@ -111,6 +125,8 @@ def open_subject(subject: Subject, level: int = 0) -> ImageSource:
     A TypeError or ValueError says why the engine cannot read it.
     """
     data = subject.levels[level]
+    if subject.invalid is not None:
+        return ArraySource(data, subject.axes, invalid=subject.invalid_at(level))
     known = isinstance(data, np.ndarray) or hasattr(data, "dask")
     if known or type(data).__module__.partition(".")[0] == "zarr":
         return open_image(data, axes=subject.axes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -32,6 +33,7 @@ from napari_rdpdenoise.ui.qt.layers import (
     position_of,
     subject_of,
 )
+from napari_rdpdenoise.ui.qt.mask import Mask
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.run.jobs import realism_note
@@ -63,6 +65,7 @@ class NapariWindow(QObject):
         family: What was made of it, and which of it is shown; None for no layer.
         preview_layer: Layer that shows the preview; None for none.
         session: Session of the dock.
+        mask: What of the chosen layer is not image, by a labels layer.
         companions: Previews of the layers that are denoised together with the chosen one.
         cache, load: As given.
         changed: Signal with every new `DockState`.
@@ -118,6 +121,7 @@ class NapariWindow(QObject):
         for event in (camera.zoom, camera.center, dims.point, dims.order, dims.ndisplay):
             self._links.connect(event, self._look_soon)
         self._links.connect(viewer.layers.events.removed, self._removed)
+        self.mask = Mask(self, viewer, self.look_afresh)
         self._cover_timer = single_shot(self, _COVER_MS, self.looked.emit)
         self._links.connect(viewer.layers.events, self._may_cover)  # with those of every layer
 
@@ -187,6 +191,7 @@ class NapariWindow(QObject):
         for timer in (self._look_timer, self._settle_timer, self._frame_timer, self._cover_timer):
             timer.stop()
         self.session.close()
+        self.mask.close()
         self.companions.close()
         self.show_canvas(None)
         for family in self._families.values():
@@ -265,7 +270,8 @@ class NapariWindow(QObject):
         """A layer as the session takes it; ``fresh`` where its pixels are others. Raises as `layer_axes`."""
         if fresh:
             self._keys[layer] = next(self._numbers)
-        return subject_of(layer, self._key_of(layer), self._origin_of(layer))
+        subject = subject_of(layer, self._key_of(layer), self._origin_of(layer))
+        return replace(subject, invalid=self.mask.of(layer)) if layer is self.layer else subject
 
     def _key_of(self, layer: napari.layers.Image) -> int:
         """One that comes back keeps its own."""
@@ -305,7 +311,7 @@ class NapariWindow(QObject):
 
     def _renamed(self) -> None:
         if self.layer is not None:
-            self.session.choose(self.subject(self.layer))
+            self._choose_layer()
 
     def _moved(self) -> None:
         """Another place, scale or unit: the preview goes with it, and files are to say so."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -84,6 +85,24 @@ def desk(qtbot, tmp_path):
     trainer.free.set()
     box.shut()
     assert not trainer.tasks or trainer.closed.wait(20)
+
+
+def test_before_and_after_are_compared_in_a_large_window_that_follows(desk):
+    box = desk.box
+    assert box.large.isHidden()
+    crop = Crop(*np.random.default_rng(0).normal(100, 5, (3, 40, 60)).astype(np.float32), 3)
+    box._hear(crop)
+    assert not box.large.isHidden()
+    box.large.click()
+    large = box._window
+    assert large.isVisible()
+    assert large.width() >= 1000
+    captions = [label.text() for label in large.view._captions]
+    assert captions == ["noisy", "before", "step 3"]
+    box._hear(replace(crop, step=9))
+    assert large.view._captions[2].text() == "step 9"
+    box.shut()
+    assert not large.isVisible()
 
 
 def test_a_training_from_start_to_use(desk, qtbot):

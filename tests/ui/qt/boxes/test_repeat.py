@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -28,10 +29,15 @@ class Desk:
         self.dialogs = repeat_box.QFileDialog
         self._qtbot, self._monkeypatch = qtbot, monkeypatch
         monkeypatch.setattr(repeat_box, "show_error", self.errors.append)
-        self.box = repeat_box.RepeatBox(lambda: self.request, self.applied.append)
+        self.asked, self.part = [], True  # whether only the part of the image that a job names is meant
+        self.box = repeat_box.RepeatBox(lambda: self.request, self.applied.append, self._ask)
         if keep:
             qtbot.addWidget(self.box)
         self.box.show()
+
+    def _ask(self, parent, limits):
+        self.asked.append(limits)
+        return self.part
 
     def answer(self, dialog, name):
         """Choose a file in the next dialog."""
@@ -178,3 +184,17 @@ def test_controls_are_named_and_narrow(desk):
     buttons = [desk.box._python, desk.box._command, desk.box._save, desk.box._load]
     assert all(button.accessibleName() and button.toolTip() for button in buttons)
     assert desk.box.minimumSizeHint().width() <= 320
+
+
+@pytest.mark.parametrize(
+    ("part", "applied"),
+    [(True, [SETTINGS]), (False, [SETTINGS.replace(channels=None, time=None)]), (None, [])],
+)
+def test_a_job_of_a_part_of_an_image_says_which_and_asks(desk, part, applied):
+    settings, desk.part = SETTINGS.replace(time=(2, 5)), part
+    desk.box._loaded(Path("mine.job.json"), settings)
+    assert desk.asked == ["channels 1, 0 and times 2 to 4"]
+    assert [one.replace(time=None) for one in desk.applied] == applied
+    assert [one.time for one in desk.applied] == [(2, 5) if part else None for _ in applied]
+    desk.box._loaded(Path("mine.job.json"), RunSettings())
+    assert len(desk.asked) == 1, "all of the image needs no question"

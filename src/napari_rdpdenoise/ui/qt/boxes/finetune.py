@@ -16,7 +16,7 @@ from napari_rdpdenoise.ui.finetune.run import events
 from napari_rdpdenoise.ui.finetune.words import KEPT, checked_words, done_words, failed_words, progress_words
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
-from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CurvePlots
+from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CropWindow, CurvePlots
 from napari_rdpdenoise.ui.qt.boxes.models import ModelsBox, models_of
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
@@ -70,6 +70,12 @@ class FineTuneBox(Section):
         self.status = named(text_label(), "Training status", "")
         self.notes = named(text_label(), "About the images", "")
         self.plots, self.crop = CurvePlots(), CropView()
+        self.large = button(
+            "Compare in a large window",
+            "Show the same three pictures large: noisy, denoised before the training, and now.",
+        )
+        self._window: CropWindow | None = None
+        self._crop: Crop | None = None  # the newest
         self.report = named(text_label(), "Report of the training", "")
         self.use = button(
             "Use this model",
@@ -77,8 +83,10 @@ class FineTuneBox(Section):
         )
         self._redraw = single_shot(self, _REDRAW_MS, lambda: self.plots.set_curves(self._curves))
         buttons = row(self.start, self.pause, self.cancel, wide=self.start)
-        seen = self.bar, self.status, self.crop, self.plots, self.report, self.use, self.notes
+        seen = self.bar, self.status, self.crop, self.large, self.plots, self.report, self.use, self.notes
         stack(self, self.form, buttons, *seen)
+        self.large.hide()
+        self.large.clicked.connect(self.compare)
         self.start.clicked.connect(self.begin)
         self.pause.clicked.connect(self._pause_or_go_on)
         self.cancel.clicked.connect(self.stop)
@@ -124,6 +132,7 @@ class FineTuneBox(Section):
         self._made, self._paused, self._curves = None, False, Curves()
         self.plots.set_curves(self._curves)
         self.crop.hide()
+        self.large.hide()
         for label in (self.notes, self.report):
             label.setText("")
         self.status.setText("Starting.")
@@ -139,8 +148,19 @@ class FineTuneBox(Section):
             self.status.setText(_STOPPING)
             self._show_buttons()
 
+    def compare(self) -> None:
+        """Show the pictures large, in a window that follows the training."""
+        if self._crop is not None:
+            if self._window is None:
+                self._window = CropWindow(self)
+            self._window.view.set_crop(self._crop)
+            self._window.show()
+            self._window.raise_()
+
     def shut(self) -> None:
         """End it all, because the dock is closed."""
+        if self._window is not None:
+            self._window.close()
         self._redraw.stop()
         self._training.stop()
 
@@ -154,7 +174,11 @@ class FineTuneBox(Section):
             self.bar.setRange(0, event.steps)
             self.bar.setValue(event.step)
         if isinstance(event, Crop):
+            self._crop = event
             self.crop.set_crop(event)
+            self.large.show()
+            if self._window is not None and self._window.isVisible():
+                self._window.view.set_crop(event)
         elif isinstance(event, Checked):
             self._curves = Curves(event.goal)
             self._curves.extend(event.past)

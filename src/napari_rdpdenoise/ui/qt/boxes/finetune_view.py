@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qtpy.QtCore import QRectF, Qt, QTimer
 from qtpy.QtGui import QImage, QPainter, QPaintEvent, QResizeEvent
-from qtpy.QtWidgets import QGridLayout, QLabel, QSizePolicy, QWidget
+from qtpy.QtWidgets import QDialog, QGridLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from napari_rdpdenoise.ui.finetune.curves import Curve, Curves
 from napari_rdpdenoise.ui.finetune.events import Crop
@@ -17,7 +17,7 @@ from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.parts.controls import named
 from napari_rdpdenoise.ui.qt.parts.plots import Plot, quiet_plot
 
-__all__ = ["CropView", "CurvePlots"]
+__all__ = ["CropView", "CropWindow", "CurvePlots"]
 
 _HEIGHT = 84  # px of a small plot
 _PANELS = 4
@@ -155,6 +155,22 @@ class CropView(QWidget):
             f"A part that is not learned from: noisy, denoised before, and denoised at step {crop.step}.",
         )
         self.show()
+
+
+class CropWindow(QDialog):
+    """The same, large, in a window of its own that follows the training.
+
+    Args:
+        parent: Widget that it belongs to.
+    """
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Before and after the training")
+        self.view, layout = CropView(), QVBoxLayout(self)
+        layout.addWidget(self.view)
+        layout.addStretch(1)
+        self.resize(1080, 420)
 
 
 class _Picture(QWidget):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari.layers import Labels
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QCheckBox, QFormLayout
 
@@ -10,6 +11,7 @@ from napari_rdpdenoise.ui.qt.boxes.cache import CacheBox
 from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
 from napari_rdpdenoise.ui.qt.boxes.repeat import RepeatBox
 from napari_rdpdenoise.ui.qt.parts.controls import named, stack
+from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.parts.settings_form import SettingsForm
 from napari_rdpdenoise.ui.qt.window import NapariWindow
@@ -38,11 +40,18 @@ class MoreBox(Section):
             lambda name, value: session.edit_settings(**{name: value}),
             show_error,
         )
+        self.mask = named(
+            LayerChoice(window.viewer.layers, Labels, "no mask layer"),
+            "Mask layer",
+            "A labels layer: what is painted in it is not image. It stays as it is, and counts nowhere.",
+        )
         self.repeat = RepeatBox(session.request, session.take_settings)
         self.cache = CacheBox(window.cache)
         form = QFormLayout()
         form.addRow("Model", self.model)
+        form.addRow("Not image", self.mask)
         stack(self, form, self.preview, self.form, self.repeat, self.cache)
+        self.mask.currentIndexChanged.connect(lambda _: window.mask.choose(self.mask.layer))
         self.model.chosen.connect(lambda name: window.edit(model=name))
         self.preview.toggled.connect(lambda on: session.edit(preview=on))
         window.tuned.connect(lambda folder: self.model.offer([find(folder)]))
@@ -50,6 +59,7 @@ class MoreBox(Section):
     def show_state(self, state: DockState) -> None:
         """Show the settings; a run locks them."""
         self.model.setEnabled(not state.busy)
+        self.mask.setEnabled(not state.busy)
         self.model.show_model(state.model)
         self.preview.setChecked(state.preview)
         self.form.setEnabled(not state.busy)

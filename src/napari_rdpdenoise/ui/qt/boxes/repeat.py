@@ -6,19 +6,31 @@ from collections.abc import Callable
 from pathlib import Path
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QWidget
+from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QMessageBox, QWidget
 
 from napari_rdpdenoise.jobs.record import read_settings, write_job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
 from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
-from napari_rdpdenoise.ui.state import describe
+from napari_rdpdenoise.ui.state import describe, limit_words
 
 __all__ = ["RepeatBox"]
 
 _NO_FILE = "; no file holds the layer as it is (made here, stacked, cropped, read by a plugin): save it first"
 _FILTER = "Job files (*.job.json *.json);;All files (*)"
+
+
+def _ask_part(parent: QWidget, limits: str) -> bool | None:
+    """Ask in a dialog whether a job's part of an image is meant for the layer that is chosen now."""
+    box = QMessageBox(parent)
+    box.setWindowTitle("Load job")
+    box.setText(f"This job denoises only {limits}. Is that meant for this image too?")
+    only = box.addButton(f"Only {limits}", QMessageBox.ButtonRole.YesRole)
+    everything = box.addButton("All of it", QMessageBox.ButtonRole.NoRole)
+    box.addButton(QMessageBox.StandardButton.Cancel)
+    box.exec_()
+    return {only: True, everything: False}.get(box.clickedButton())
 
 
 class RepeatBox(QWidget):
@@ -27,11 +39,18 @@ class RepeatBox(QWidget):
     Args:
         request: Function that tells what the dock would do now; a ValueError says why nothing can be done.
         apply: Function that takes over loaded settings; a ValueError says why they do not fit.
+        part: Function that asks whether only a part of the image, in words, is to be denoised: True for that,
+            False for all of it, None to load nothing; for tests.
     """
 
-    def __init__(self, request: Callable[[], Request], apply: Callable[[RunSettings], None]) -> None:
+    def __init__(
+        self,
+        request: Callable[[], Request],
+        apply: Callable[[RunSettings], None],
+        part: Callable[[QWidget, str], bool | None] = _ask_part,
+    ) -> None:
         super().__init__()
-        self._request, self._apply = request, apply
+        self._request, self._apply, self._part = request, apply, part
         self._python = button("Copy Python", "Copy Python text that denoises the same with these settings.")
         self._command = button("Copy command", "Copy a command line that denoises the same.")
         self._save = button(
@@ -94,6 +113,12 @@ class RepeatBox(QWidget):
             ask(self, lambda: read_settings(path), lambda settings: self._loaded(path, settings), failed)
 
     def _loaded(self, path: Path, settings: RunSettings) -> None:
+        if limits := limit_words(settings):
+            only = self._part(self, limits)
+            if only is None:
+                return
+            if not only:
+                settings = settings.replace(channels=None, time=None)
         try:
             self._apply(settings)
         except ValueError as error:

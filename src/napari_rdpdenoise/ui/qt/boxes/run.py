@@ -26,7 +26,7 @@ from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import Finished
 from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed
-from napari_rdpdenoise.ui.state import DockState, describe
+from napari_rdpdenoise.ui.state import DockState, describe, limit_words
 
 __all__ = ["RunBox", "section"]
 
@@ -100,7 +100,7 @@ class RunBox(Section):
             self.bar.setValue(round(_BAR_STEPS * state.done / max(state.total, 1)))
         self.status.setText(state.hint)
         self.status.setVisible(bool(state.hint))
-        limits = _limits(state.base)
+        limits = limit_words(state.base)
         self.part.setText(f"Only {limits} (under More)." if limits else "")
         self.part.setVisible(bool(limits))
         job = self._window.session.runs.job
@@ -294,16 +294,6 @@ def planes_of(shape: tuple[int, ...], axes: str, settings: RunSettings) -> int:
             size = max(0, min(size, settings.time[1]) - settings.time[0])
         count *= 1 if axis in "YXS" else size
     return count
-
-
-def _limits(settings: RunSettings) -> str:
-    """Which part of an image is denoised, in words; empty for all of it."""
-    parts = []
-    if settings.channels is not None:
-        parts.append("channels " + ", ".join(map(str, settings.channels)))
-    if settings.time is not None:
-        parts.append(f"times {settings.time[0]} to {settings.time[1] - 1}")
-    return " and ".join(parts)
 
 
 def _channel_names(job: Job) -> tuple[str, ...]:
