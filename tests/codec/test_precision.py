@@ -9,7 +9,7 @@ import torch
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.codec import precision as module
-from napari_rdpdenoise.codec.precision import MOST, choose_precision, is_faster
+from napari_rdpdenoise.codec.precision import MOST, VARIABLE, choose_precision, is_faster
 from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.nn.layers import ResidualBlock, branches_in
@@ -38,10 +38,25 @@ def scene(photons, shape=(128, 128), seed=0):
 
 
 def told(monkeypatch, *, amx=False, bf16=False, cuda=False):
+    monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
     monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16)
+
+
+def test_a_variable_says_what_auto_is(monkeypatch):
+    told(monkeypatch, amx=True)
+    monkeypatch.setenv(VARIABLE, "float32")
+    assert choose_precision("auto", "cpu") == "float32"
+    assert choose_precision("bfloat16", "cpu") == "bfloat16"
+    monkeypatch.setenv(VARIABLE, "bfloat16")
+    assert choose_precision("auto", "cpu") == "bfloat16"
+    with pytest.raises(ValueError, match="precision: expected float32"):
+        choose_precision("auto", "mps")
+    monkeypatch.setenv(VARIABLE, "half")
+    with pytest.raises(ValueError, match=r"RDPDENOISE_PRECISION: expected float32 or bfloat16, found 'half'"):
+        choose_precision("auto", "cpu")
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,8 @@ Measured by ``python benchmarks/run.py precision``.
 
 from __future__ import annotations
 
-from typing import Literal
+import os
+from typing import Literal, cast, get_args
 
 import torch
 from torch import Tensor
@@ -23,6 +24,9 @@ from napari_rdpdenoise.nn.layers import branches_in
 from napari_rdpdenoise.nn.network import Frames, RdpNetwork
 
 Precision = Literal["float32", "bfloat16"]
+
+VARIABLE = "RDPDENOISE_PRECISION"
+"""Environment variable that says what "auto" is."""
 
 MOST = 64.0
 """Distance from the centre, noise standard deviations, up to which a tile is encoded in bfloat16.
@@ -35,13 +39,22 @@ their error by less than .05 dB; without it they would move by up to .45.
 def choose_precision(asked: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:
     """Resolve "auto", and refuse what a device does not have.
 
+    The environment variable ``RDPDENOISE_PRECISION`` says what "auto" is, for results that are the same on
+    machines of several kinds.
+
     Args:
         asked: Precision of the settings.
         device: Name of the torch device.
 
     Raises:
-        ValueError: If bfloat16 is asked of a device other than CPU or CUDA.
+        ValueError: If bfloat16 is asked of a device other than CPU or CUDA, or the variable is neither.
     """
+    if asked == "auto" and (fixed := os.environ.get(VARIABLE)):
+        if fixed not in get_args(Precision):
+            raise ValueError(
+                f"{VARIABLE}: expected float32 or bfloat16, found {fixed!r}; set one of them, or none"
+            )
+        asked = cast(Precision, fixed)
     if asked == "auto":
         return "bfloat16" if is_faster(device) else "float32"
     if asked == "bfloat16" and device not in ("cpu", "cuda"):
