@@ -44,3 +44,23 @@ def test_a_wrong_rate_has_one_message(rate):
     with pytest.raises(ValidationError, match="rate must be a number from 0 to 1 or 'auto'") as error:
         UnpairedSettings(rate=rate)
     assert error.value.error_count() == 1
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"steps": 500}, "steps: expected none with kind linear, found 500; give kind conv or mlp"),
+        ({"latents": 4}, "latents: expected none with kind linear"),
+        ({"kind": "conv", "classes": 3}, "classes: expected none with kind conv, found 3; give kind linear"),
+        ({"kind": "mlp", "rounds": 2}, "rounds: expected none with kind mlp"),
+    ],
+)
+def test_a_patch_codec_is_not_given_what_only_another_kind_has(given, words):
+    with pytest.raises(ValueError, match=words):
+        PatchSettings(**given)
+
+
+@pytest.mark.parametrize("kind", ["linear", "conv", "mlp"])
+def test_what_a_patch_codec_kept_of_its_settings_is_read_again(kind):
+    settings = PatchSettings(kind=kind)
+    assert PatchSettings.model_validate_json(settings.model_dump_json()) == settings

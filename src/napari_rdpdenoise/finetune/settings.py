@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from napari_rdpdenoise.settings import Rate
 
@@ -115,6 +115,10 @@ class ZeroShotSettings(FinetuneSettings):
     validate_every: int = Field(150, ge=1, description="steps between two validations on held-out data")
 
 
+_OF_LINEAR = {"classes", "rounds"}
+_OF_NETWORKS = {"latents", "width", "steps", "batch", "learning_rate", "stride", "check_every"}
+
+
 class PatchSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """Settings of a patch codec's training on one image."""
 
@@ -145,6 +149,19 @@ class PatchSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False)
     stride: int = Field(1, ge=1, le=8, description="px between the patches that are averaged in the end")
     check_every: int = Field(50, ge=1, description="steps between two measurements of the residual")
     seed: Seed = 0
+
+    @model_validator(mode="after")
+    def _of_its_kind(self) -> Self:
+        """Nobody who asks for steps of a network gets a codec without any."""
+        others = _OF_LINEAR if self.kind != "linear" else _OF_NETWORKS
+        fields = type(self).model_fields
+        if strange := [name for name in sorted(others) if getattr(self, name) != fields[name].default]:
+            kinds = "conv or mlp" if self.kind == "linear" else "linear"
+            raise ValueError(
+                f"{strange[0]}: expected none with kind {self.kind}, found "
+                f"{getattr(self, strange[0])}; give kind {kinds}, or leave it out"
+            )
+        return self
 
     @property
     def total(self) -> int:
