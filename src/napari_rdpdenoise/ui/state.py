@@ -55,6 +55,7 @@ class DockState:
         realism_note: Reason why realism cannot be chosen, shown as tooltip; None when it can.
         outcome: Bits per pixel of what is in view.
         preview: Whether what is in view is denoised at once.
+        elsewhere: Whether another dock previews the layer.
         preview_note: Reason why it is not, or not all of it; or what went wrong.
         scope: What the preview does not show of what a run gives, in words; empty for nothing.
         notes: Sentences that the user should know of the channel in view.
@@ -80,6 +81,7 @@ class DockState:
     realism_note: str | None = PENDING
     outcome: str = ""
     preview: bool = True
+    elsewhere: bool = False
     preview_note: str = ""
     scope: str = ""
     notes: tuple[str, ...] = ()
@@ -139,6 +141,8 @@ class DockState:
         """What is still to come in view, or why there is no preview; empty when all is there."""
         if self.layer is None:
             return "Open an image to start; File > Open Sample has a noisy one."
+        if self.elsewhere:
+            return "Another dock previews this layer; change something here to preview it here."
         if not self.preview:
             return "The preview is off: switch it on under More."
         if self.preview_note or self.shown >= self.wished:

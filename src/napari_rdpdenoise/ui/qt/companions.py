@@ -54,6 +54,9 @@ class MainWindow(Protocol):
     def subject(self, layer: Image, *, fresh: bool = False) -> Subject:
         """A layer as a preview takes it."""
 
+    def elsewhere(self, layer: Image) -> bool:
+        """Whether another dock previews a layer."""
+
 
 class Companion:
     """The preview of one more layer, and the window that it is shown in.
@@ -289,7 +292,8 @@ class Companions:
         made = [one.layer for one in self._made]
         for layer in self._wanted:
             hidden = layer not in self._window.viewer.layers or self._window.family_of(layer).hidden
-            if layer is not self._window.layer and layer not in made and not hidden:
+            taken = layer is self._window.layer or self._window.elsewhere(layer)
+            if not taken and layer not in made and not hidden:
                 self._made.append(Companion(self._window, layer, self._make_layer, self._soon))
                 self._todo.append(self._made[-1])
         for one in self._made:

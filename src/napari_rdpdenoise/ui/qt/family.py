@@ -41,7 +41,6 @@ class Family:
     Args:
         viewer: Viewer that holds the layers.
         noisy: Noisy layer.
-        changed: Function called when something else is shown.
 
     Attributes:
         noisy: Noisy layer.
@@ -50,14 +49,13 @@ class Family:
         preview: Layer of the preview; None for none.
     """
 
-    def __init__(
-        self, viewer: napari.viewer.Viewer, noisy: Image, changed: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, viewer: napari.viewer.Viewer, noisy: Image) -> None:
         self.noisy = noisy
         self.view = View.DENOISED
         self.hidden = not noisy.visible
         self.preview: Image | None = None
-        self._viewer, self._changed = viewer, changed
+        self._viewer = viewer
+        self._listeners: list[Callable[[], None]] = []
         self._results: list[Image] = []  # of runs, the newest last
         self._current: Image | None = None  # of these the one that is shown; None for the preview
         self._pictures: dict[View, Image] = {}
@@ -113,6 +111,14 @@ class Family:
     def picture(self, view: View) -> Image | None:
         """The layer of one of the pictures, if it is there."""
         return self._pictures.get(view)
+
+    def listen(self, changed: Callable[[], None]) -> None:
+        """Call a function whenever something else is shown."""
+        self._listeners.append(changed)
+
+    def unlisten(self, changed: Callable[[], None]) -> None:
+        """Call it no more."""
+        self._listeners = [listener for listener in self._listeners if listener is not changed]
 
     # What comes and goes
 
@@ -203,7 +209,8 @@ class Family:
                     layer.visible = False
         finally:
             self._busy = False
-        self._changed()
+        for changed in self._listeners:
+            changed()
 
     @property
     def cover(self) -> Layer | None:

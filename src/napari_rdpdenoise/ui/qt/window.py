@@ -22,6 +22,7 @@ from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.background import ask, start
 from napari_rdpdenoise.ui.qt.companions import Companions
+from napari_rdpdenoise.ui.qt.docks import Docks
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.in_view import view_of
 from napari_rdpdenoise.ui.qt.layers import (
@@ -105,7 +106,8 @@ class NapariWindow(QObject):
         self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
         self._origins: WeakKeyDictionary[napari.layers.Image, tuple[Any, Origin | None]] = WeakKeyDictionary()
         self._key = -1
-        self._previewed: Family | None = None  # whose preview layer there is
+        self._previewed: Family | None = None  # of which there is a preview layer of ours
+        self._listener = self.looked.emit  # by identity: a signal gives another one each time
         self._placing = False  # while we add or remove the preview layer ourselves
         self._placings = 0
         self._refreshed = 0.0
@@ -124,18 +126,26 @@ class NapariWindow(QObject):
         self.mask = Mask(self, viewer, self.look_afresh)
         self._cover_timer = single_shot(self, _COVER_MS, self.looked.emit)
         self._links.connect(viewer.layers.events, self._may_cover)  # with those of every layer
+        self._docks = Docks(self)
 
     def choose(self, layer: napari.layers.Image | None) -> None:
         """Take another layer."""
         if layer is not self.layer:
+            before, own = self.layer, self._previewed is not None
             if layer is not None:
                 name_axes(layer, self._origin_of(layer))
             self.companions.leave(layer)
             self._watch(layer)
+            if self.session.state.elsewhere:  # of the layer before
+                self.session.edit(elsewhere=False, preview=True)
             self._choose_layer()
+            if own:
+                self._docks.give(before)
 
     def edit(self, **changes: Any) -> None:
         """Change fields of the state as a control does: the preview says what they do, so it is shown."""
+        if self.session.state.elsewhere:
+            self.session.edit(preview=True)
         self.reveal()
         self.session.edit(**changes)
 
@@ -160,8 +170,19 @@ class NapariWindow(QObject):
     def family_of(self, noisy: napari.layers.Image) -> Family:
         """What was made of a layer of the viewer."""
         if noisy not in self._families:
-            self._families[noisy] = Family(self.viewer, noisy, self.looked.emit)
+            self._families[noisy] = self._docks.family_of(noisy) or Family(self.viewer, noisy)
+            self._families[noisy].listen(self._listener)
         return self._families[noisy]
+
+    @property
+    def families(self) -> dict[napari.layers.Image, Family]:
+        """What is known of layers, by noisy layer."""
+        return self._families
+
+    @property
+    def previews(self) -> bool:
+        """Whether there is a preview layer of the chosen layer, made here."""
+        return self._previewed is not None
 
     @property
     def shown_families(self) -> list[Family]:
@@ -186,6 +207,7 @@ class NapariWindow(QObject):
 
     def close(self) -> None:
         """End everything; waits for the tile in work at most."""
+        last = self.layer
         self._links.cut()
         self._watch(None)
         for timer in (self._look_timer, self._settle_timer, self._frame_timer, self._cover_timer):
@@ -194,9 +216,12 @@ class NapariWindow(QObject):
         self.mask.close()
         self.companions.close()
         self.show_canvas(None)
-        for family in self._families.values():
-            family.end()
+        for noisy, family in self._families.items():
+            family.unlisten(self._listener)
+            if self._docks.family_of(noisy) is None:
+                family.end()
         self._families.clear()
+        self._docks.leave(last)
 
     # What the session asks for
 
@@ -221,6 +246,9 @@ class NapariWindow(QObject):
             before, self._previewed = self._previewed, None
             if before is not None:
                 before.drop_preview()
+            if canvas is not None:
+                self.session.edit(elsewhere=False)
+                self._docks.take(self.layer)
             # Removing may make the dock choose another layer, whose canvas is then shown already
             if canvas is not None and self.layer is not None and number == self._placings:
                 self._previewed = self.family_of(self.layer)
@@ -230,6 +258,10 @@ class NapariWindow(QObject):
                     layer.events.set_data.connect(self._look_soon)
         finally:
             self._placing = False
+
+    def elsewhere(self, layer: napari.layers.Image) -> bool:
+        """Whether another dock previews a layer."""
+        return self._docks.have(layer)
 
     def refresh(self) -> None:
         """Show what has changed in the canvas, not more often than the eye can see."""

@@ -49,7 +49,9 @@ class ImageBox(Section):
         self._links = Links(window.viewer)
         self._picked: list[Layer] = []  # what the user has selected, layers of ours left out
         self._several = False  # whether several layers are meant: selected, or channels of one file
-        self._active: ref[Layer] | None = None  # what the user selected last, layers of ours left out
+        active = window.viewer.layers.selection.active
+        # What the user selected last, layers of ours left out
+        self._active: ref[Layer] | None = None if active is None or is_ours(active) else ref(active)
         self.layers = named(
             LayerChoice(window.viewer.layers, Image, None, is_ours),
             "Image layer",

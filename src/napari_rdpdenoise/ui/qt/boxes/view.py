@@ -144,7 +144,7 @@ class ViewBox(Section):
         family = self.family
         if not self._links.whole:
             return
-        if family is not None:
+        if family is not None and not self._window.session.state.elsewhere:  # the other dock makes them
             try:
                 for each in self._window.shown_families:
                     self.pictures.update(each)
