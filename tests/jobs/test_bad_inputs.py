@@ -21,12 +21,11 @@ import json, os, resource, sys, time
 from pathlib import Path
 from napari_rdpdenoise.codec import load_model
 from tests.support.bad_inputs import DANGEROUS, attempt
-codec = load_model(sys.argv[1], "cpu")
 for number, (name, row) in enumerate(DANGEROUS.items()):
     folder = Path(sys.argv[2], str(number))
     folder.mkdir()
-    image = row.make(folder)
-    if (child := os.fork()) == 0:
+    if (child := os.fork()) == 0:  # of a process that has computed nothing: threads do not live on in a child
+        image, codec = row.make(folder), load_model(sys.argv[1], "cpu")
         began = time.monotonic()
         said, left = attempt(row, folder, codec, image)
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
