@@ -136,9 +136,9 @@ def _exposures(settings: SourceSettings, files: list[Path], root: Path, count: i
 
 
 def start_tensors(codec: Codec) -> dict[str, Tensor]:
-    """The model's tensors but for its realism decoder, which the strategies do not concern."""
+    """The model's tensors but for its realism and flow decoders, which the strategies do not concern."""
     tensors = network_tensors(codec._network)
-    return {name: value for name, value in tensors.items() if not name.startswith("realism.")}
+    return {name: value for name, value in tensors.items() if not name.startswith(("realism.", "flow."))}
 
 
 def settings_for(name: str, steps: int, options: argparse.Namespace, start: Path | None) -> TrainSettings:
@@ -146,7 +146,7 @@ def settings_for(name: str, steps: int, options: argparse.Namespace, start: Path
     rate, warm_up = 1e-3 if start is None else 2e-4, max(1, min(300, steps // 10))
     return TrainSettings(
         name=name,
-        network=_plain(load_codec(options)),
+        network=plain(load_codec(options)),
         sources=STRATEGIES[name][1](options.model),
         stages=(CodecStage(kind="all-rates", steps=steps, learning_rate=rate, warm_up=warm_up, ema=0.99),),
         batch=BATCH,
@@ -184,7 +184,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         if kept is None:
             kept = {"steps": options.limit or _steps_for(options, root, place), "runs": {}}
             if start is not None:
-                network = build_network(_plain(codec), start_tensors(codec))
+                network = build_network(plain(codec), start_tensors(codec))
                 kept["runs"][START] = {"scores": validate(network, images)}
         for name in (n for n in options.only or STRATEGIES if n not in kept["runs"]):
             settings = settings_for(name, kept["steps"], options, start)
@@ -212,8 +212,9 @@ def _steps_for(options: argparse.Namespace, root: Path, place: Path) -> int:
     return max(last, int(60 * options.minutes / seconds))
 
 
-def _plain(codec: Codec) -> NetworkConfig:
-    return codec.card.network.model_copy(update={"realism": False})
+def plain(codec: Codec) -> NetworkConfig:
+    """Shape of the codec alone, with the decoder of lowest error."""
+    return codec.card.network.model_copy(update={"realism": False, "flow": False})
 
 
 def _write(tensors: dict[str, Tensor], file: Path) -> Path:

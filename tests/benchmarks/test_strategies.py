@@ -16,6 +16,7 @@ from benchmarks.strategies import (
     START,
     STRATEGIES,
     held_out,
+    plain,
     settings_for,
     start_tensors,
     table,
@@ -53,9 +54,9 @@ def test_the_scored_images_are_the_held_out_ones(data_folder):
     assert all((a.noisy == b.noisy).all() for a, b in zip(images, again, strict=True))
 
 
-def test_the_start_is_the_model_without_its_realism_decoder():
+def test_the_start_is_the_codec_alone():
     codec = load_model("default", "cpu")
-    network = build_network(codec.card.network.model_copy(update={"realism": False}), start_tensors(codec))
+    network = build_network(plain(codec), start_tensors(codec))
     assert network.decoders == ("fidelity",)
 
 
