@@ -156,7 +156,7 @@ def test_nothing_to_repeat_and_settings_that_do_not_fit_are_told(qtbot, monkeypa
 
     errors = []
     monkeypatch.setattr(repeat_box, "show_error", errors.append)
-    box = repeat_box.RepeatBox(refuse, refuse)
+    box = repeat_box.RepeatBox(refuse, refuse, lambda *_: True)
     qtbot.addWidget(box)
     for button in (box._python, box._command, box._save):
         button.click()
