@@ -245,7 +245,7 @@ class TestRunning:
         while not isinstance(next(running), Opened):
             pass
         running.close()
-        assert [path.name for path in jobs[0].target.parent.iterdir()] == ["a.ome.tif.partial"]
+        assert not list(jobs[0].target.parent.iterdir()), "no tile was done, so nothing is to be continued"
 
     def test_no_jobs(self, drain):
         assert drain(run_batch([])) == ([], ())

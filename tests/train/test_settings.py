@@ -51,7 +51,7 @@ def test_settings_survive_json():
         ({"stages": ({**STAGE, "ema": 1.0},)}, "ema"),
         ({"stages": ({**STAGE, "lpips": 1.0},)}, "lpips"),
         ({"stages": ({**STAGE, "tradeoff": (2.0, 1.0)},)}, "tradeoff must be two ascending numbers"),
-        ({"stages": (REALISM, STAGE)}, "realism must come last"),
+        ({"stages": (REALISM, STAGE)}, "realism and flow must come last"),
         ({"stages": (REALISM,)}, "realism needs a trained codec"),
         ({"crop": 100}, "crop"),
         ({"crop": 0}, "crop"),
