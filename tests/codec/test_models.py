@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from napari_rdpdenoise.codec import choose_device, list_models, load_model
 from napari_rdpdenoise.codec.card import read_card
-from napari_rdpdenoise.codec.library import DEFAULT_MODEL
+from napari_rdpdenoise.codec.library import DEFAULT_MODEL, FORMAT_VERSION
 
 
 @pytest.fixture
@@ -67,8 +67,9 @@ def test_missing_or_replaced_weights_are_refused(folder):
 
 
 def test_newer_and_wrong_cards_are_refused(folder):
-    change(folder, format_version=3)
-    with pytest.raises(ValueError, match="needs format 3, this version reads up to 2"):
+    change(folder, format_version=FORMAT_VERSION + 1)
+    words = f"needs format {FORMAT_VERSION + 1}, this version reads up to {FORMAT_VERSION}"
+    with pytest.raises(ValueError, match=words):
         load_model(folder, "cpu")
     change(folder, format_version=1, colour="red")
     with pytest.raises(ValueError, match="colour"):
