@@ -53,7 +53,7 @@ def test_damaged_folders_do_not_break_the_list_and_say_why(tiny_model, mine):
     assert list(reasons) == ["newer", "no card", "no weights", "other text"]
     assert "has no card.yaml" in reasons["no card"]
     assert "model.safetensors is missing" in reasons["no weights"]
-    assert "needs format 7, this version reads up to 2" in reasons["newer"]
+    assert "needs format 7, this version reads up to 3" in reasons["newer"]
     assert "is not a valid card" in reasons["other text"]
     with pytest.raises(ValueError, match="needs format 7"):
         library.find("newer")

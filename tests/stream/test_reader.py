@@ -94,7 +94,7 @@ def test_nothing_to_read_ends_at_once(task):
 
 
 def test_cached_latents_are_found_by_content(plan, task, tiny_codec):
-    cache, other = LatentCache(folder=None), SimpleNamespace(digest=b"1" * 16)
+    cache, other = LatentCache(folder=None), SimpleNamespace(identity=b"1" * 16)
     first = task(cache=cache)
     item = first.read(plan.works[0])
     assert item.latents is None

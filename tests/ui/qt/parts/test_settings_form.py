@@ -83,6 +83,7 @@ def test_rows_are_made_of_the_fields(desk):
         "Structure",
         "Neighbours",
         "Hot pixels",
+        "Precision",
     ]
     for name, control in desk.form.controls.items():
         assert control.toolTip().startswith(RunSettings.model_fields[name].description)
