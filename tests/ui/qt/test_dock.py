@@ -113,11 +113,11 @@ def test_axes_that_are_not_named_are_told(open_dock, qtbot, monkeypatch):
     monkeypatch.setattr("napari_rdpdenoise.ui.qt.boxes.run.show_info", told.append)
     viewer, dock = open_dock()
     dock.sections["run"].denoise.click()
-    qtbot.waitUntil(lambda: len(viewer.layers) == 2)
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=20000)
     assert told == []
     dock.choose(viewer.add_image(np.ones((2, 3, 4, 40, 50), np.uint16), name="unnamed"))
     dock.sections["run"].denoise.click()
-    qtbot.waitUntil(lambda: "unnamed denoised" in images(viewer))
+    qtbot.waitUntil(lambda: "unnamed denoised" in images(viewer), timeout=20000)
     assert [note for note in told if "TCZYX" in note] == told != []
 
 
