@@ -159,8 +159,8 @@ class RunSettings(Marked):
         default="image",
         title="Quantity",
         description="'image', denoised, or 'error': half the width, in counts, of the interval around it "
-        "that holds the value without noise in 90 % of the pixels, or 'kept': the share of what the model "
-        "would have removed that was kept from the input, 0 to 1.",
+        "that is to hold the value without noise in 90 % of the pixels, or 'kept': the share of what the "
+        "model would have removed that was kept from the input, 0 to 1.",
     )
     structure: Annotated[Literal["auto", "none"], Marks(Decides.DECODES, "advanced", 6)] = Field(
         default="auto",

@@ -213,7 +213,7 @@ class KeptShare(_OfShown):
 
 
 class ExpectedError(_OfShown):
-    """Half the width of the interval that holds the value without noise in 90 % of the pixels, counts."""
+    """Half the width of the interval that is to hold the value without noise in 90 % of pixels, counts."""
 
     @staticmethod
     def _of(shown: Shown) -> NDArray[np.float32] | None:

@@ -20,7 +20,7 @@ _WHAT = {
     View.REMOVED: "Noisy - denoised, from -4 to 4 times the noise: good if you see no shapes of the image.",
     View.TEXTURE: "What Realism 1 adds, from -1 to 1 times the noise: not in the data, not for measuring.",
     View.KEPT: "Share, 0 to 1, of what the model would remove that was kept because it is more than noise.",
-    View.ERROR: "In 9 of 10 pixels the value without noise is at most so many counts off (at Realism 0).",
+    View.ERROR: "In 8 to 9 of 10 pixels the value without noise is at most so many counts off (Realism 0).",
 }
 _NOT_TOLD = "This model does not tell how far its results may be off; fluo-light does."
 _NOTHING_KEPT = "Nothing is kept from the input here: the estimate of the error says that it would not help."

@@ -32,7 +32,7 @@ _TIPS = {
     View.REMOVED: "Show noisy - denoised, in standard deviations of the noise: it should look like noise.",
     View.TEXTURE: "Show what Realism adds to the measured result: texture that the data do not determine.",
     View.KEPT: "Show which share of what the model would remove was kept, because it is more than noise.",
-    View.ERROR: "Show how far each pixel may be off, in counts: the truth is within in 9 of 10 pixels.",
+    View.ERROR: "Show how far each pixel may be off, in counts: the truth is within in 8 to 9 of 10.",
 }
 
 
