@@ -195,6 +195,18 @@ def test_structure_goes_back_where_a_texture_was_smoothed(tile):
     assert not choose_rate(codec, [tile], NORM, (0.0, 1.0)).structure
 
 
+def test_where_nothing_is_gained_the_image_is_left_alone(tile):
+    texture = 10 * np.random.default_rng(1).normal(size=tile.shape)
+    choice = choose_rate(Smooths(None, []), [tile + texture], NORM, (0.0, 1.0))
+    assert choice.left_alone
+    assert choice.error == 1.0
+    assert "as it went in" in str(choice.message)
+    assert not choose_rate(Smooths(None, []), [tile + texture], NORM, (0.0, 1.0), structure=False).left_alone
+    assert not choose_rate(Smooths(None, []), [tile], NORM, (0.0, 1.0)).left_alone
+    part = np.where(np.arange(400) < 40, texture, 0)  # a tenth of the image
+    assert not choose_rate(Smooths(None, []), [tile + part], NORM, (0.0, 1.0)).left_alone
+
+
 def doubted(norm, doubt):
     return replace(norm, noise=replace(norm.noise, doubt=doubt))
 

@@ -50,6 +50,16 @@ def test_the_value_is_far_more_exact_than_the_comparison_of_two_images(scene):
     assert np.std(found) < 0.3 * np.std(compared)
 
 
+def test_the_value_is_exact_where_the_image_was_left_as_it_is(scene):
+    """A texture that fills the frequencies of the noise: a blurred image is far from the answer."""
+    texture = 8 * np.random.default_rng(5).normal(size=(256, 256)).astype(np.float32)
+    found = []
+    for seed in range(8):
+        pair = recorrupt(texture + np.random.default_rng(seed).normal(size=texture.shape), 100 + seed, 0.25)
+        found.append(pair.risk(pair.seen))
+    assert np.abs(np.subtract(found, 1)).max() < 0.05
+
+
 def test_the_added_noise_has_nothing_in_common_with_the_image():
     t = np.random.default_rng(0).normal(size=(600, 600))
     pair = recorrupt(t, 5)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from napari_rdpdenoise.api import denoise
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.io import open_image
@@ -154,3 +155,14 @@ def test_so_much_light_is_kept_as_it_is_and_the_user_told(tiny_codec):
         bare, _ = plan_of(image, BASE.replace(rate=rate, structure="none"), tiny_codec)
         assert not bare.channels[0].structure
         assert not any("is kept" in message for message in bare.messages)
+
+
+def test_fine_texture_in_much_light_comes_out_as_it_went_in_and_the_user_is_told(tiny_codec):
+    rng = np.random.default_rng(2)
+    image = rng.poisson(rng.uniform(5_000, 15_000, (1, 128, 128))).astype(np.uint16)
+    told = {"camera": (1.0, 0.0, 2.0)}
+    with pytest.warns(UserWarning, match="as it went in"):
+        result = denoise(image, model=tiny_codec, device="cpu", axes="TYX", **told)
+    np.testing.assert_array_equal(result, image)
+    plan, _ = plan_of(image, BASE.replace(**told), tiny_codec)
+    assert plan.channels[0].noise.doubt == 0, "a rate that was asked for is used"

@@ -43,6 +43,7 @@ def test_the_rate_of_a_run_is_the_mean_of_its_channels():
     [
         (0.1, False, "expected error 10 dB below the noise"),
         (0.1, True, "expected error 10 dB below the noise, some structure taken from the input"),
+        (1.0, False, "expected error as large as the noise"),
         (2.0, False, "expected error 3 dB above the noise"),
         (None, True, "some structure taken from the input"),
         (-0.05, False, ""),

@@ -10,6 +10,9 @@ residual decides. A codec trained noisy-to-clean denoises in its encoder, so wit
 the mean of ``(t_y - t_x)**2``, falls and settles near the noise variance instead of crossing it; the
 smallest rate beyond which it no longer falls by more than `TOLERANCE` is taken, and no structure goes back.
 Where what looks like noise may be the sample itself (`NoiseModel.doubt`), some of it stays in any case.
+
+With much light and fine texture no rate brings an image nearer to the truth. Where the estimate says so, with
+less added noise so that it tells of the noise that is there, the image comes out as it went in.
 """
 
 from __future__ import annotations
@@ -36,6 +39,13 @@ TOLERANCE = 0.001
 _UNSEEN = (
     TOLERANCE / 2
 )  # difference of errors, noise variances, that the estimate on half a megapixel cannot tell
+_NEAR = 0.6  # estimated error from which it is asked whether the image was better left alone
+_WEAK = 0.25  # ratio of the added noise then
+_NO_GAIN = 0.95  # estimated error, noise variances of the image, from which it is left alone: .2 dB gained
+_LEFT_ALONE = (
+    "denoising would bring this image no nearer to the truth, so much light it has for its fine detail: it "
+    "comes out as it went in (a rate of your own denoises all the same)"
+)
 _SEEDS_BESIDE = (1_000_000, 2_000_000)  # of the noise of neighbours, above those of tiles
 _BEYOND = 3.0  # standard errors below 0 from which an estimated error is none
 _BLANK = 0.01  # share of the expected residual below which nothing at all was removed
@@ -73,6 +83,7 @@ class RateChoice:
         message: What the user should know, or None.
         structure: Whether structure that the residual holds goes back into the image.
         error: Estimated squared error of the result in noise variances; None where it cannot be known.
+        left_alone: Whether the image comes out as it went in, because no rate brings it nearer to the truth.
     """
 
     rate: float
@@ -83,6 +94,7 @@ class RateChoice:
     message: str | None
     structure: bool = False
     error: float | None = None
+    left_alone: bool = False
 
     def check(self) -> None:
         """Refuse what can be no choice, wherever it was kept.
@@ -135,6 +147,11 @@ def choose_rate(
         found_errors = errors.filled if filled else errors.bare
         place = int(np.flatnonzero(found_errors <= found_errors.min() + _UNSEEN)[-1])
         error = _reported(float(found_errors[place]), expected, sum(tile.size for tile in tiles))
+    left_alone = filled and normalization.noise.doubt < 1 and error is not None and error > _NEAR
+    if left_alone:
+        asked = (float(rates[place]),)
+        weak = estimate_errors(codec, tiles, normalization, asked, between, neighbours, _WEAK)
+        left_alone = weak is not None and weak.filled[0] >= _NO_GAIN
     found = float(residual[place])
     curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
     return RateChoice(
@@ -143,9 +160,10 @@ def choose_rate(
         expected,
         found,
         curve,
-        _doubt(found, expected),
+        _LEFT_ALONE if left_alone else _doubt(found, expected),
         filled,
-        error,
+        1.0 if left_alone else error,
+        left_alone,
     )
 
 
@@ -172,10 +190,21 @@ def estimate_errors(
     rates: Sequence[float],
     between: Callable[[], None] = lambda: None,
     neighbours: Sequence[Neighbours] | None = None,
+    strength: float = STRENGTH,
 ) -> Errors | None:
     """Errors of the fidelity decode on some tiles; arguments as for `choose_rate`.
 
     Neighbours get noise of their own, as much as the tile, so that the encoder meets planes of equal noise.
+
+    Args:
+        codec: Codec that will be used.
+        tiles: Blocks of raw counts.
+        normalization: Normalisation of their channel.
+        rates: Rates to be tried.
+        between: Function called after each decode.
+        neighbours: Planes before and after each tile.
+        strength: Ratio of the added noise to the noise that is there. Less tells better of the image as it
+            is, more is more exact.
 
     Returns:
         Errors by rate; None where neighbouring pixels share their noise, and nobody can know.
@@ -188,10 +217,14 @@ def estimate_errors(
         usable = ~np.ma.getmaskarray(tile)
         if not usable.any():
             continue
-        pair = recorrupt(stabilize(np.asarray(tile), normalization.noise), seed=number)
+        pair = recorrupt(stabilize(np.asarray(tile), normalization.noise), number, strength)
         noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)), doubt=normalization.noise.doubt)
         units = codec.fit([np.ma.masked_array(pair.seen, ~usable)], noise)
-        beside = None if neighbours is None else _recorrupted(neighbours[number], normalization.noise, number)
+        beside = (
+            None
+            if neighbours is None
+            else _recorrupted(neighbours[number], normalization.noise, number, strength)
+        )
         for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates, beside)):
             between()
             decoded = units.inverse(image)
@@ -231,9 +264,11 @@ def choose_neighbours(
     return best if found[best] < found[None] - _UNSEEN else None
 
 
-def _recorrupted(neighbours: Neighbours, noise: NoiseModel, number: int) -> Neighbours:
+def _recorrupted(neighbours: Neighbours, noise: NoiseModel, number: int, strength: float) -> Neighbours:
     before, after = (
-        None if other is None else recorrupt(stabilize(other, noise), seed=_SEEDS_BESIDE[side] + number).seen
+        None
+        if other is None
+        else recorrupt(stabilize(other, noise), _SEEDS_BESIDE[side] + number, strength).seen
         for side, other in enumerate(neighbours)
     )
     return before, after

@@ -154,7 +154,7 @@ def _measured(
         asked = RunSettings(rate=chosen.rate, neighbours="none", structure=chosen.structure)
         plan = plan_channel(sample, normalization, asked, codec, None)
         top = _saturation(sample.rule.saturation, source.dtype)
-        fixed = Fixed(normalization.noise, normalization, plan.rate, chosen.realism, 0, plan.structure, top)
+        fixed = Fixed(plan.noise, normalization, plan.rate, chosen.realism, 0, plan.structure, top)
         return fixed, tuple(doubts(sample, plan, codec))
 
 

@@ -13,10 +13,11 @@ disturb it. Written out it is
     ``E |t - f|**2 - 2 / a E (t - f) n - 1``
 
 because the square of ``n`` is known. In the second term ``t`` may be any image that does not depend on
-``n``, such as a blurred ``t``, which is nearer to ``f``: its chance correlation with ``n`` is then small, and
-the value four times more exact. Differences between denoisers of the same ``seen`` are paired and more exact
-still. Where neighbouring pixels share their noise, or its variance is not 1, the values are wrong by a
-constant that the differences do not have, as long as a denoiser cannot copy the noise.
+``n``, such as a blurred ``t``: of the two the one that is nearer to ``f`` is taken, because its chance
+correlation with ``n`` is then small, and the value up to four times more exact. Differences between denoisers
+of the same ``seen`` are paired and more exact still. Where neighbouring pixels share their noise, or its
+variance is not 1, the values are wrong by a constant that the differences do not have, as long as a denoiser
+cannot copy the noise.
 
 Sources: Pang et al., "Recorrupted-to-Recorrupted: unsupervised deep learning for image denoising", CVPR 2021;
 the second term as a divergence: Ramani, Blu, Unser, "Monte-Carlo SURE", IEEE TIP 2008.
@@ -67,10 +68,17 @@ class Recorrupted(NamedTuple):
             1 for the noisy image itself, 0 for the truth. An estimate: of a good denoiser and a small image,
             or where the noise was overestimated, it may come out below 0.
         """
-        near = ndimage.gaussian_filter(self.given, _BLUR)
+        blurred = ndimage.gaussian_filter(self.given, _BLUR)
+        near = min((blurred, self.given), key=lambda image: _distance(denoised, image, usable))
         squares = np.square(self.given - denoised) + 2 / self.strength * (denoised - near) * self.added
         error = np.mean(squares if usable is None else squares[usable], dtype=np.float64)
         return float(error - 1.0) / self.variance
+
+
+def _distance(
+    one: NDArray[np.floating], other: NDArray[np.floating], usable: NDArray[np.bool_] | None
+) -> float:
+    return float(np.mean(np.square(one - other), where=True if usable is None else usable))
 
 
 def recorrupt(t: NDArray[np.floating], seed: int, strength: float = STRENGTH) -> Recorrupted:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from napari_rdpdenoise.codec.normalization import Normalization
@@ -13,6 +13,7 @@ from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
 from napari_rdpdenoise.nn.decoders.sampling import Sampling
+from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.report import ChannelReport
@@ -63,6 +64,12 @@ class ChannelPlan:
     neighbours: str | None = None
     invalid: InvalidRule = MISSING_ONLY
     hot_pixels: str = "replace"
+
+    @property
+    def noise(self) -> NoiseModel:
+        """Noise by which structure goes back: all of it where the choice was to leave the image alone."""
+        noise = self.normalization.noise
+        return replace(noise, doubt=1.0) if self.choice is not None and self.choice.left_alone else noise
 
 
 @dataclass(frozen=True)

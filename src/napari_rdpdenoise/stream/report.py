@@ -73,9 +73,9 @@ def error_words(error: float | None, structure: bool, neighbours: str | None = N
     parts = []
     if error is not None and error > 0:
         decibels = -10 * math.log10(error)
-        parts.append(
-            f"expected error {abs(decibels):.0f} dB {'below' if decibels >= 0 else 'above'} the noise"
-        )
+        side = "below" if decibels > 0 else "above"
+        size = "as large as" if abs(decibels) < 0.5 else f"{abs(decibels):.0f} dB {side}"
+        parts.append(f"expected error {size} the noise")
     if neighbours is not None:
         parts.append(_NEIGHBOURS[neighbours])
     if structure:

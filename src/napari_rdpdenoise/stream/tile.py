@@ -63,7 +63,8 @@ class Item:
         A run that goes on tells by it what it has to do again.
         """
         kept = "" if self.kept is None else digest(np.where(self.kept.mask, self.kept.values, 0))
-        return f"{self.key}{'+' if self.plan.structure else ''}{kept}"
+        back = f"+{self.plan.noise.doubt:g}" if self.plan.structure else ""
+        return f"{self.key}{back}{kept}"
 
     def core(
         self, image: NDArray[np.float32], dtype: np.dtype, quantity: Quantity = "image"
@@ -201,7 +202,7 @@ def _filled(item: Item, decoded: Decoded) -> Decoded:
     """Decodes with the structure that the residual holds, where the channel's plan asks for it."""
     if not item.plan.structure:
         return decoded
-    share = structure_share(item.raw, decoded[FIDELITY], item.plan.normalization.noise, item.usable)
+    share = structure_share(item.raw, decoded[FIDELITY], item.plan.noise, item.usable)
     item.share = share
     return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
 

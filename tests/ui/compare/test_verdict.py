@@ -22,7 +22,7 @@ def plane(texture=0.0, alpha=0.0, error=0.1, structure=False):
     sd = np.sqrt(NOISE.variance(clean))
     noisy = (clean + rng.normal(size=clean.shape) * sd).astype(np.float32)
     realism = (clean + texture * rng.choice([-1.0, 1.0], clean.shape) * sd).astype(np.float32)
-    choice = SimpleNamespace(error=error)
+    choice = SimpleNamespace(error=error, left_alone=error == 1)
     plan = SimpleNamespace(
         normalization=SimpleNamespace(noise=NOISE), choice=choice, structure=structure, neighbours=None
     )
@@ -66,6 +66,15 @@ def test_the_numbers_are_those_of_the_residual_checks_alone() -> None:
 def test_structure_that_came_back_is_told() -> None:
     assert "taken back" in " ".join(judge(plane(structure=True)).why)
     assert "taken back" not in " ".join(judge(plane()).why)
+
+
+def test_an_image_that_is_left_alone_is_told_so() -> None:
+    """What was removed is nothing then, which is no fault."""
+    shown = plane(error=1, structure=True)
+    found = judge(replace(shown, fidelity=shown.noisy))
+    assert found.fine
+    assert found.line.startswith("Left as it is")
+    assert any("take Auto off" in sentence for sentence in found.why)
 
 
 def test_what_is_missing_is_said() -> None:

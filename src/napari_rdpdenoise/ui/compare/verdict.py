@@ -36,6 +36,10 @@ _ADVICE = {
     ("structure", True): "Move Rate towards weak, and look at What was removed.",
     ("mean", True): "Do not measure intensities here; move Rate towards weak.",
 }
+_LEFT_ALONE = (
+    "So much light for such fine detail: the estimated error of any rate is as large as the noise. The image "
+    "stays as it went in; take Auto off and move Rate to denoise all the same."
+)
 
 
 @dataclass(frozen=True)
@@ -70,6 +74,8 @@ def judge(shown: Shown) -> Verdict:
         return Verdict(None, "Nothing is denoised here yet.")
     if shown.noise is None or shown.plan is None:
         return Verdict(None, "Measuring the noise…")
+    if shown.plan.choice is not None and shown.plan.choice.left_alone and shown.plan.structure:
+        return Verdict(True, "Left as it is: nothing to gain.", (_LEFT_ALONE, _noise(shown.noise, shown)))
     checks = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged).checks
     error = error_words(shown.plan.choice.error if shown.plan.choice else None, structure=False)
     wrong = [check for check in checks if not check.fine]
