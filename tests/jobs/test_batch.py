@@ -12,6 +12,7 @@ import tifffile
 from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch, stem
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import Progress
 
 
 @pytest.fixture
@@ -246,6 +247,23 @@ class TestRunning:
             pass
         running.close()
         assert not list(jobs[0].target.parent.iterdir()), "no tile was done, so nothing is to be continued"
+
+    def test_a_job_that_had_begun_is_kept_and_continued(self, counts, fast, tiny_codec, tmp_path, drain):
+        np.save(tmp_path / "a.npy", counts((150, 150)))
+        job = Job(tmp_path / "a.npy", tmp_path / "out/a.ome.tif", fast)
+        running = run_batch([job], codec=tiny_codec)
+        while not (isinstance(event := next(running), Progress) and event.done > 1):
+            pass
+        assert event.done < event.total
+        running.close()
+        assert [path.name for path in job.target.parent.iterdir()] == ["a.ome.tif.partial"]
+        events, failed = drain(run_batch([job], codec=tiny_codec))
+        progress = [event for event in events if isinstance(event, Progress) and event.total]
+        assert progress[0].done > 0, "what was done is not done again"
+        assert not failed
+        undisturbed = replace(job, target=tmp_path / "other/a.ome.tif")
+        drain(run_batch([undisturbed], codec=tiny_codec))
+        assert job.target.read_bytes() == undisturbed.target.read_bytes()
 
     def test_no_jobs(self, drain):
         assert drain(run_batch([])) == ([], ())
