@@ -20,12 +20,15 @@ class TestSet:
         name: as in the tables.
         noisy, clean: folders below ``data/test``.
         every: every so many images are enough for the slow comparisons.
+        truth_noise: noise variance that is left in the clean images, means of many exposures, in those of
+            the noisy ones.
     """
 
     name: str
     noisy: str
     clean: str
     every: int
+    truth_noise: float = 0.0
 
     def names(self, limit: int | None = None) -> list[str]:
         """File names; ``limit`` of them spread over the set."""
@@ -51,9 +54,9 @@ class TestSet:
 
 
 SETS = (
-    TestSet("FMD raw", "fmd/raw", "fmd/gt", 4),
-    TestSet("FMD avg4", "fmd/avg4", "fmd/gt", 4),
-    TestSet("W2S 081-100", "w2s/noisy", "w2s/clean", 5),
+    TestSet("FMD raw", "fmd/raw", "fmd/gt", 4, 1 / 50),
+    TestSet("FMD avg4", "fmd/avg4", "fmd/gt", 4, 4 / 50),
+    TestSet("W2S 081-100", "w2s/noisy", "w2s/clean", 5, 1 / 400),
 )
 
 
