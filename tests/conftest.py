@@ -26,7 +26,8 @@ for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
 # Figures are compared digit by digit, on whatever machine; what a machine would choose is a test of its own.
-os.environ["RDPDENOISE_PRECISION"] = "float32"
+# RDPDENOISE_PRECISION=bfloat16 runs all of it as a machine that multiplies these faster would.
+os.environ.setdefault("RDPDENOISE_PRECISION", "float32")
 
 # How long an example takes says more about what else the machine does, another process of tests included.
 effort.register_profile("any-machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -19,7 +19,7 @@ from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import estimate_noise, stabilize
 from napari_rdpdenoise.train.data.batches import TrainingData
-from napari_rdpdenoise.train.data.images import read_plane
+from napari_rdpdenoise.train.data.images import image_files, read_plane
 from napari_rdpdenoise.train.settings import SourceSettings
 
 IDENTITY = {"kind": "identity", "folder": "clean"}
@@ -116,6 +116,18 @@ def test_identity_crops_are_scaled_as_their_whole_image_is(opened, tmp_path):
         assert np.ptp(noisy) == pytest.approx(
             scale / UNIT * np.ptp(stabilize(exposure.noisy, exposure.noise))
         )
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "b.JPEG", "c.png"])
+def test_pictures_in_colour_are_read_as_their_mean(tmp_path, name):
+    rows, columns = np.indices((40, 56))
+    picture = np.stack([60 + 2 * rows, 180 - columns, 90 + rows + columns], -1).astype(np.uint8)
+    imsave(tmp_path / name, picture, check_contrast=False)
+    (file,) = image_files(tmp_path)
+    image = read_plane(file)
+    assert image.shape == (40, 56)
+    assert np.abs(image - picture.mean(-1)).mean() < 2, "as far as JPEG keeps it"
+
 
 
 def test_identity_refuses_images_that_look_noisy_unless_averaged(opened, tmp_path):

@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.source import planes as plane_indices
 
-_SUFFIXES = (".png", ".tif", ".tiff")
+_PICTURES = (".png", ".jpg", ".jpeg")
+_SUFFIXES = (*_PICTURES, ".tif", ".tiff")
 
 
 def read_plane(path: Path) -> NDArray[np.generic]:
-    """The first plane of an image file (2-D)."""
-    if path.suffix.lower() == ".png":
+    """The first plane of an image file (2-D); of a picture in colour the mean of its channels."""
+    if path.suffix.lower() in _PICTURES:
         from skimage.io import imread
 
         image = imread(path)
