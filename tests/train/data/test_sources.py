@@ -129,7 +129,6 @@ def test_pictures_in_colour_are_read_as_their_mean(tmp_path, name):
     assert np.abs(image - picture.mean(-1)).mean() < 2, "as far as JPEG keeps it"
 
 
-
 def test_identity_refuses_images_that_look_noisy_unless_averaged(opened, tmp_path):
     root = with_little_noise(tmp_path, 7.0)
     with pytest.raises(ValueError, match="range exceeds 64 standard deviations of their noise, found none"):
