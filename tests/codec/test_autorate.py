@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import json
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from napari_rdpdenoise.codec import Normalization
 from napari_rdpdenoise.codec.autorate import (
     RATES,
     TOLERANCE,
+    RateChoice,
     choose_neighbours,
     choose_rate,
     estimate_errors,
@@ -201,6 +203,10 @@ def test_where_nothing_is_gained_the_image_is_left_alone(tile):
     assert choice.left_alone
     assert choice.error == 1.0
     assert "as it went in" in str(choice.message)
+    assert RateChoice(**json.loads(json.dumps(asdict(choice)))).left_alone
+    nearly = choose_rate(Smooths(None, []), [tile + 1.6 * texture / 10], NORM, (0.0, 1.0))
+    assert 0.6 < nearly.error < 1
+    assert not json.loads(json.dumps(asdict(nearly)))["left_alone"]
     assert not choose_rate(Smooths(None, []), [tile + texture], NORM, (0.0, 1.0), structure=False).left_alone
     assert not choose_rate(Smooths(None, []), [tile], NORM, (0.0, 1.0)).left_alone
     part = np.where(np.arange(400) < 40, texture, 0)  # a tenth of the image

@@ -207,7 +207,7 @@ class TestRunning:
 
     def test_a_failure_ends_its_job_only(self, jobs, drain):
         events, failed = drain(run_batch(jobs))
-        assert events[0].message == "model tiny on cpu"
+        assert events[0].message.startswith("model tiny on cpu")
         assert [event.number for event in events if isinstance(event, Started)] == [1, 2, 3]
         assert sum(isinstance(event, Opened) for event in events) == 2
         ended = [event for event in events if isinstance(event, Ended)]

@@ -78,7 +78,7 @@ def test_the_model_is_loaded_once_and_told(counts, fast, drain, tiny_model, tmp_
     codec = load_codec(settings)
     before = codec.encoder_calls
     events, _ = drain(run(Job(counts((40, 40)), None, settings)))
-    assert events[0].message == "model tiny on cpu"
+    assert events[0].message.startswith("model tiny on cpu")
     assert load_codec(settings) is codec
     assert codec.encoder_calls > before
     with pytest.raises(ValueError, match="no realism decoder"):

@@ -174,7 +174,7 @@ def test_what_was_made_from_other_pixels_is_made_again(tiny_codec, tmp_path, nam
 def test_a_second_run_and_other_realism_make_no_encoder_call(tiny_realism_codec):
     analysed = []
     tiny_realism_codec._network.analysis.register_forward_hook(lambda *_: analysed.append(1))
-    settings, cache = BASE.replace(rate="auto", halo=64), LatentCache(folder=None)
+    settings, cache = BASE.replace(rate="auto", halo=64, structure="none"), LatentCache(folder=None)
     first, report, _ = run(movie(), settings, tiny_realism_codec, cache=cache)
     assert report.encoder_calls > 0
     assert report.cache_hits == 0
@@ -245,7 +245,7 @@ def test_lack_of_memory_for_one_tile_goes_to_the_cpu(tiny_codec, monkeypatch):
     monkeypatch.setattr(tiny_codec, "encode", on_device(encode))
     monkeypatch.setattr(tiny_codec, "decode", on_device(decode))
     # without the estimate of the error, which would already ask the device that is not there
-    settings = BASE.replace(batch=1, halo=64, structure="none")
+    settings = BASE.replace(batch=1, halo=64, structure="none", precision="float32")
     found, report, _ = run(movie(), settings, tiny_codec)
     assert moved == ["cpu"]
     assert "not enough memory on mps for one tile, going on with the CPU" in report.messages[0]

@@ -151,7 +151,7 @@ def choose_rate(
     if left_alone:
         asked = (float(rates[place]),)
         weak = estimate_errors(codec, tiles, normalization, asked, between, neighbours, _WEAK)
-        left_alone = weak is not None and weak.filled[0] >= _NO_GAIN
+        left_alone = weak is not None and bool(weak.filled[0] >= _NO_GAIN)
     found = float(residual[place])
     curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
     return RateChoice(
