@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TypeVar
 from xml.etree import ElementTree
 
 from napari_rdpdenoise.files import PARTIAL_SUFFIX, InUseError, is_zarr, locked
 from napari_rdpdenoise.io.publishing import settle
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
 from napari_rdpdenoise.io.staging import Staging
+
+Output = TypeVar("Output", bound=Staging)
 
 _ZARR_ENDINGS = (".zarr",)
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf")
@@ -37,11 +41,26 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
             f"output: expected a path that ends with .ome.zarr or .ome.tif, found {target.name!r}; "
             "the ending chooses the format"
         )
+    return claim(target, overwrite, lambda: _new_sink(ending, target, spec))
+
+
+def claim(target: Path, overwrite: bool, make: Callable[[], Output]) -> Output:
+    """Make an output at a place that nobody else writes to until it is finished, aborted or discarded.
+
+    Args:
+        target: Path of the result.
+        overwrite: Whether a finished output there may be replaced.
+        make: Function that makes the output, once the place is free.
+
+    Raises:
+        InUseError: If another run, of this or another process, is writing to it.
+        FileExistsError: As `check_free` does.
+    """
     with ExitStack() as held:
         held.enter_context(locked(target, "output"))
         settle(target)
         check_free(target, overwrite)  # only now: whoever had it until then may have finished it
-        sink = _new_sink(ending, target, spec)
+        sink = make()
         sink.held = held.pop_all()
     return sink
 

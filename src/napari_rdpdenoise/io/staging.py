@@ -158,7 +158,7 @@ class Staging(ABC):
                         "they are removed, and everything is done anew"
                     )
                 return None
-            array = zarr.open_array(self.image / "0", mode="r+")
+            array = zarr.open_array(self._blocks, mode="r+")
             whole = log[: log.rfind(b"\n") + 1]  # a line without its end was cut off by the interruption
             lines = [line.rsplit(" ", 1) for line in whole.decode("ascii").split("\n")[:-1]]
             self._done = {place: "" if content == _UNSAID else content for place, content in lines}
@@ -167,15 +167,24 @@ class Staging(ABC):
         os.truncate(self.folder / "progress.log", len(whole))
         return array
 
-    def _start(self) -> Any:
+    @property
+    def _blocks(self) -> Path:
+        """Where the array lies that blocks are collected in."""
+        return self.image / "0"
+
+    def _create_blocks(self) -> Any:
+        """That array, new."""
         import zarr
 
-        self._clear()
-        self.folder.mkdir(parents=True)
-        group = zarr.create_group(self.image)
         rows, columns = self.layout.shape[-2:]
         together = planes_per_shard(self.layout.shape[:-2], (rows, columns), self.spec)
-        array = create_array(group, "0", self.layout, self.spec, (rows, columns), together)
+        group = zarr.create_group(self.image)
+        return create_array(group, "0", self.layout, self.spec, (rows, columns), together)
+
+    def _start(self) -> Any:
+        self._clear()
+        self.folder.mkdir(parents=True)
+        array = self._create_blocks()
         (self.folder / "progress.log").touch()
         with atomic(self.folder / "job.json") as fresh:
             fresh.write_text(self._identity(), encoding="utf-8")
@@ -232,7 +241,7 @@ class Staging(ABC):
 
     def _shard_files(self, stored: Index, y: slice, x: slice) -> set[Path]:
         rows, columns = (self.array.shards or self.array.chunks)[-2:]
-        folder = self.image.joinpath("0", "c", *map(str, self._shard_of(stored)))
+        folder = self._blocks.joinpath("c", *map(str, self._shard_of(stored)))
         return {
             folder / str(row) / str(column)
             for row in range(y.start // rows, -(-y.stop // rows))

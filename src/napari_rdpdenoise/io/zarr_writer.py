@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.metadata import Channel, to_json
 from napari_rdpdenoise.io.rounding import round_keeping_sums
+from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array
 from napari_rdpdenoise.io.storage import store_layout
@@ -37,28 +39,41 @@ class ZarrSink(Staging):
         import zarr
 
         group = zarr.open_group(self.image, mode="r+")
-        levels = [self.array]
+        levels = [self._finest()]
         while max(levels[-1].shape[-2:]) > MAX_CHUNK:
             levels.append(self._halve(group, str(len(levels)), levels[-1]))
         job: dict[str, Any] = {"job": _json_or_text(self.spec.job)}
         known = self.spec.metadata
         if further := to_json(known, self.layout.stored_planes(known.planes)):
             job["metadata"] = further
+        job.update(self._further())
         group.update_attributes({"ome": self._ome_attributes(levels), "napari_rdpdenoise": job})
         sync(self.image / "zarr.json")
         return self.image
 
+    def _finest(self) -> Any:
+        """The full resolution, complete."""
+        return self.array
+
+    def _further(self) -> dict[str, Any]:
+        """What this kind of file tells of itself beside the job and the metadata."""
+        return {}
+
     def _halve(self, group: Any, name: str, level: Any) -> Any:
         """Half the resolution, one shard at a time, so that memory does not grow with the plane."""
         rows, columns = ((size + 1) // 2 for size in level.shape[-2:])
-        half = create_array(group, name, self.layout, self.spec, (rows, columns))
-        step_y, step_x = half.shards[-2:]
+        half = self._create_level(group, name, (rows, columns))
+        step_y, step_x = (half.shards or half.chunks)[-2:]
         for index in np.ndindex(*half.shape[:-2]):
             for y0, x0 in product(range(0, rows, step_y), range(0, columns, step_x)):
                 y, x = slice(y0, min(y0 + step_y, rows)), slice(x0, min(x0 + step_x, columns))
                 double = (slice(2 * y.start, 2 * y.stop), slice(2 * x.start, 2 * x.stop))
                 half[(*index, y, x)] = mean_2x2(level[(*index, *double)])
         return half
+
+    def _create_level(self, group: Any, name: str, plane: tuple[int, int]) -> Any:
+        """A new array of a lower resolution, with ``plane`` as rows and columns."""
+        return create_array(group, name, self.layout, self.spec, plane)
 
     def _ome_attributes(self, levels: list[Any]) -> dict[str, Any]:
         axes, metadata = self.layout.axes, self.spec.metadata
@@ -97,12 +112,16 @@ class ZarrSink(Staging):
             transforms.append({"type": "translation", "translation": shift})
         return {"path": str(number), "coordinateTransformations": transforms}
 
+    def _shown(self, leading: tuple[int, ...]) -> Iterable[Index]:
+        """Planes from whose values the range of each channel is taken: all."""
+        return np.ndindex(*leading)
+
     def _channels(self, coarsest: Any) -> list[dict[str, Any]]:
         """Name, colour and range of values (of the coarsest resolution) per channel."""
         axis = self.layout.axes.index("C")
         count = coarsest.shape[axis]
         low, high = np.full(count, np.inf), np.full(count, -np.inf)
-        for index in np.ndindex(*coarsest.shape[:-2]):
+        for index in self._shown(coarsest.shape[:-2]):
             plane = coarsest[index]
             finite = plane[np.isfinite(plane)]
             if finite.size:

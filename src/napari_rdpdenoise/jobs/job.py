@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from napari_rdpdenoise.io import ImageMetadata, OutputSpec
     from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.store.tile import Residual
     from napari_rdpdenoise.stream import RunReport
 
 
@@ -28,6 +29,8 @@ class Job:
             file tells it. Axes among the settings come first.
         invalid: Mask of pixels that are not image: of the shape of an array, or of a file in canonical order
             of axes, or of that of its last axes; None for none, or where the settings name its file.
+        residual: How much of the original a store keeps, "1" or "0.5" (steps, in noise standard deviations),
+            "lossless" or "none"; None for a result that is no store.
         path: Path or URL of the input where it is known, for the record; never written over. That of an
             input that is a path is taken from it.
     """
@@ -38,6 +41,7 @@ class Job:
     metadata: ImageMetadata | None = None
     path: str | None = None
     invalid: Any = None
+    residual: Residual | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.input, str | os.PathLike):

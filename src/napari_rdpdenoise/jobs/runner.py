@@ -86,7 +86,7 @@ def run(
             yield said("The result was finished when the run before was stopped.")
             record = record_path(job.target)
             return Outcome(replace(read_report(record), path=job.target), spec, job.target, record)
-        sink = _open_sink(job, spec)
+        sink = _open_sink(job, spec, codec)
         if isinstance(sink, Staging) and sink.note:
             yield said(sink.note)
         data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
@@ -214,7 +214,11 @@ def _as_given(array: np.ndarray, source: ImageSource, job: Job) -> np.ndarray:
     return array.transpose([found.index(axis) for axis in given])
 
 
-def _open_sink(job: Job, spec: OutputSpec) -> Sink:
+def _open_sink(job: Job, spec: OutputSpec, codec: Codec) -> Sink:
+    if job.target is not None and job.residual is not None:
+        from napari_rdpdenoise.store.writer import open_store_sink
+
+        return open_store_sink(job.target, spec, job.settings, codec, job.residual)
     if job.target is not None:
         return open_sink(job.target, spec, overwrite=job.settings.overwrite)
     needed = int(np.prod(spec.shape, dtype=np.int64)) * spec.dtype.itemsize

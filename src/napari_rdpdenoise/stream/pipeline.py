@@ -30,7 +30,7 @@ from napari_rdpdenoise.stream.plan import Order, Plan, Work, check_model, decode
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Progress, RunReport, Tally, defect_words
-from napari_rdpdenoise.stream.tile import Item, TileTask, copied
+from napari_rdpdenoise.stream.tile import Item, TileSink, TileTask, copied
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
 _BATCH_PIXELS = {"cpu": 400_000}
@@ -168,6 +168,9 @@ class _Run:
                     yield tally.progress(left_pixels, changed)
                 for future in pending:
                     tally.clipped += future.result()
+                if isinstance(self._sink, TileSink):
+                    for note in self._sink.notes():
+                        yield tally.progress(0, note)
                 if tally.defects:
                     yield tally.progress(0, defect_words(tally.defects, self._settings.hot_pixels))
             finally:
@@ -262,8 +265,11 @@ class _Run:
         """In the writer thread: cache the latents, write the core; the number of clipped values."""
         task.keep(item)
         tile = item.work.tile
-        block, clipped = item.core(image, self._sink.spec.dtype, self._settings.quantity)
-        self._sink.write(item.work.index, *tile.core, block)
+        if isinstance(self._sink, TileSink):
+            clipped = self._sink.take(item, image)
+        else:
+            block, clipped = item.core(image, self._sink.spec.dtype, self._settings.quantity)
+            self._sink.write(item.work.index, *tile.core, block)
         self._sink.mark_done(item.work.index, tile.y0, tile.x0, item.content)
         return clipped
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +42,8 @@ class Item:
         latents: Latents from the cache or, with ``fresh`` set, from the encoder; None before that.
         neighbours: Same places of the planes before and after.
         share: Share of the residual that went back into the decodes, 0 to 1; None for none, and before that.
+        read: Raw counts as they were read, what is not image among them; None where that is ``raw``.
+        plain: Decode of lowest error without that share, raw counts; None where nothing went back.
     """
 
     work: Work
@@ -55,6 +57,13 @@ class Item:
     fresh: bool = False
     neighbours: Neighbours = ALONE
     share: NDArray[np.float32] | None = None
+    read: NDArray[np.generic] | None = None
+    plain: NDArray[np.float32] | None = None
+
+    @property
+    def original(self) -> NDArray[np.generic]:
+        """Raw counts as they were read."""
+        return self.raw if self.read is None else self.read
 
     @property
     def content(self) -> str:
@@ -77,6 +86,22 @@ class Item:
         if kept is not None and quantity == "image":
             kept.put(block)
         return block, clipped
+
+
+@runtime_checkable
+class TileSink(Protocol):
+    """A sink that keeps tiles as they are coded, and not their pixels alone."""
+
+    def take(self, item: Item, image: NDArray[np.float32]) -> int:
+        """Keep one tile; how many of its values were clipped.
+
+        Args:
+            item: Tile with its latents.
+            image: Result of it, raw counts, with the halo.
+        """
+
+    def notes(self) -> list[str]:
+        """What the user should know of the tiles that were taken, in words."""
 
 
 class Done(NamedTuple):
@@ -137,7 +162,10 @@ class TileTask:
         latents = self._cached(key, channel, raw.shape)
         usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)
         defects = 0 if found.defects is None else int(found.defects[work.tile.core_in_outer].sum())
-        return Item(work, channel, found.filled, usable, kept, defects, key, latents, neighbours=beside)
+        read = None if found.filled is raw else raw
+        return Item(
+            work, channel, found.filled, usable, kept, defects, key, latents, neighbours=beside, read=read
+        )
 
     def _cached(self, key: str, channel: ChannelPlan, shape: tuple[int, ...]) -> Latents | None:
         """Cached latents of a key; what is no latents of such a tile is dropped."""
@@ -203,7 +231,7 @@ def _filled(item: Item, decoded: Decoded) -> Decoded:
     if not item.plan.structure:
         return decoded
     share = structure_share(item.raw, decoded[FIDELITY], item.plan.noise, item.usable)
-    item.share = share
+    item.share, item.plain = share, decoded[FIDELITY]
     return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
 
 

@@ -1,0 +1,226 @@
+"""Writing a store: an OME-Zarr 0.5 whose full resolution is coded tiles; lower ones are stored plainly.
+
+While it grows, every chunk is a file of its own, so that an interrupted run goes on; at the end they come
+into shards. What is coded is what a run of the same settings gives.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
+from napari_rdpdenoise.files import atomic
+from napari_rdpdenoise.io.sink import claim
+from napari_rdpdenoise.io.source import Index
+from napari_rdpdenoise.io.spec import OutputSpec
+from napari_rdpdenoise.io.staging import MAX_CHUNK
+from napari_rdpdenoise.io.zarr_writer import ZarrSink
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.store.chunk import remember
+from napari_rdpdenoise.store.container import StoredTile, pack, pack_chunk, unpack, unpack_chunk
+from napari_rdpdenoise.store.shards import chunks_together, put_chunks
+from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile
+from napari_rdpdenoise.store.zarr_codec import RdpDenoiseCodec, register
+from napari_rdpdenoise.stream.tile import Item
+
+TILE = 2048
+"""Edge of the largest plane that is one chunk, px; larger ones are cut into tiles of it."""
+
+STORE = "store"
+"""Key, below ``napari_rdpdenoise``, of what a store tells of itself."""
+
+CHOSEN = ("axes", "series", "stack", "channels", "time")
+"""Settings that say which image of the input it holds, and what of it."""
+
+_SHOWN = 4  # places along each axis whose planes are decoded to find the range of values
+
+
+def check_settings(settings: RunSettings) -> None:
+    """Refuse settings that a store has no use for.
+
+    Raises:
+        ValueError: If something else than the image is asked for, in another number type, or with realism.
+    """
+    for field, expected in (("quantity", "image"), ("realism", 0.0), ("dtype", "input")):
+        if (found := getattr(settings, field)) != expected:
+            why = "it is chosen when a store is read" if field == "realism" else "a store holds the image"
+            raise ValueError(
+                f"{field}: expected {expected!r} for a store, found {found!r}; {why}: leave it out"
+            )
+
+
+def open_store_sink(
+    path: Path, spec: OutputSpec, settings: RunSettings, codec: Codec, residual: Residual
+) -> StoreSink:
+    """Open a store for writing, as `open_sink` opens other outputs; raises as it does.
+
+    Args:
+        path: Path of the result, which ends with ``.zarr``.
+        spec: What it has to hold.
+        settings: Settings of the run.
+        codec: Model of the run.
+        residual: How much of the original is kept.
+
+    Raises:
+        ValueError: If the ending is another, or the settings do not fit.
+    """
+    check_settings(settings)
+    if residual not in RESIDUALS:
+        raise ValueError(f"residual: expected one of {', '.join(RESIDUALS)}, found {residual!r}")
+    if path.suffix.lower() != ".zarr":
+        raise ValueError(f"output: expected a store that ends with .ome.zarr, found {path.name!r}")
+    return claim(path, settings.overwrite, lambda: StoreSink(path, spec, settings, codec, residual))
+
+
+class StoreSink(ZarrSink):
+    """A sink that keeps tiles as they are coded.
+
+    Args:
+        target: Path of the result.
+        spec: What it has to hold.
+        settings: Settings of the run.
+        codec: Model of the run.
+        residual: How much of the original is kept.
+    """
+
+    def __init__(
+        self, target: Path, spec: OutputSpec, settings: RunSettings, codec: Codec, residual: Residual
+    ) -> None:
+        self._codec, self._residual = codec, residual
+        self._chosen = settings.model_dump(mode="json", include=set(CHOSEN))
+        self._fell_back, self._spread = 0, 0.0
+        self._coded = RdpDenoiseCodec(codec.card.name, codec.digest.hex(), residual=residual)
+        remember(codec)
+        register()
+        super().__init__(target, spec)
+
+    def take(self, item: Item, image: NDArray[np.float32]) -> int:
+        """Code one tile of a run and write it; ``image`` is its result, raw counts, with the halo."""
+        codec = self._codec.at("float32")
+        decode = image if item.plain is None else item.plain
+        if self._codec.precision != "float32" and item.latents is not None:
+            decode = codec.decode([item.latents])[0].first  # as readers will
+        coded = encode_tile(item, decode, codec, self._residual)
+        if coded.fell_back:
+            self._fell_back, self._spread = self._fell_back + 1, max(self._spread, coded.spread)
+        self._put(item.work.index, *item.work.tile.core, coded.tile)
+        return 0
+
+    def notes(self) -> list[str]:
+        """Say of how many tiles the original is kept losslessly, because what was removed is no noise."""
+        if not self._fell_back:
+            return []
+        return [
+            f"{self._fell_back} tiles: what was removed spreads up to {self._spread:.1f} times as far as the "
+            "noise that was measured; the original of these is kept losslessly, which takes more room "
+            "(--camera tells the noise)"
+        ]
+
+    def write(self, index: Index, y: slice, x: slice, block: np.ndarray) -> None:
+        """Write one block of one plane as it is, losslessly: shape ``(rows, columns)``."""
+        self.spec.check_block(index, y, x, block)
+        self._put(index, y, x, plain_tile(block))
+
+    def _put(self, index: Index, y: slice, x: slice, tile: StoredTile) -> None:
+        rows, columns = self.array.chunks[-2:]
+        place = (*self.layout.index(index), y.start // rows, x.start // columns)
+        path = self._blocks.joinpath("c", *map(str, place))
+        with self._space_told(), self._lock:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with atomic(path) as fresh:
+                fresh.write_bytes(pack_chunk([pack(tile)]))
+            self._unsynced.add(path)
+
+    def _identity(self) -> str:
+        return json.dumps([super()._identity(), self._coded.to_dict()])
+
+    @property
+    def _blocks(self) -> Path:
+        return self.folder / "tiles"
+
+    def _create_blocks(self) -> Any:
+        import zarr
+
+        zarr.create_group(self.image)
+        return self._create(self._blocks, self._coded, self.layout.shape[-2:])
+
+    def _create_level(self, group: Any, name: str, plane: tuple[int, int]) -> Any:
+        """A new array of a lower resolution, which is kept as it is: to code it would denoise it again."""
+        return self._create(self.image / name, RdpDenoiseCodec("", residual="lossless"), plane)
+
+    def _create(
+        self,
+        path: Path,
+        codec: RdpDenoiseCodec,
+        plane: tuple[int, ...],
+        together: tuple[int, ...] | None = None,
+    ) -> Any:
+        """A new array of ``plane``, rows and columns, so many ``together`` in a shard, or without shards."""
+        import zarr
+
+        shape = (*self.layout.shape[:-2], *plane)
+        plane = tuple(min(size, self.spec.tile) for size in plane)
+        return zarr.create_array(
+            path,
+            shape=shape,
+            dtype=self.spec.dtype,
+            chunks=(*(1 for _ in self.layout.shape[:-2]), *plane),
+            shards=None if together is None else (*together, *plane),
+            serializer=codec,
+            compressors=None,
+            fill_value=0,
+            dimension_names=tuple(self.layout.axes.lower()),
+            overwrite=True,
+        )
+
+    def _finest(self) -> Any:
+        """The full resolution: coded chunks in shards."""
+        leading, chunk = self.layout.shape[:-2], self.array.chunks
+        together = chunks_together(leading, math.prod(chunk) * self.spec.dtype.itemsize)
+        codec = self._coded
+        if len(found := {(entry["rate"], tuple(entry["noise"])) for entry in self._channels_found()}) == 1:
+            ((rate, noise),) = found
+            codec = replace(codec, rate=rate, noise=noise)
+        shared = together if math.prod(together) > 1 else None
+        array = self._create(self.image / "0", codec, self.layout.shape[-2:], shared)
+        put_chunks(self._blocks, array, self.image / "0")
+        return array
+
+    def _further(self) -> dict[str, Any]:
+        coded = self._coded
+        told = {"model": coded.model, "digest": coded.digest, "residual": coded.residual}
+        return {STORE: {**told, "channels": self._channels_found(), "chosen": self._chosen}}
+
+    def _channels_found(self) -> list[dict[str, Any]]:
+        """Rate and noise of each stored channel, as its first plane tells; without channels of opacity."""
+        axes = self.layout.axes
+        count = self.layout.shape[axes.index("C")] if "C" in axes else 1
+        found = []
+        for number in range(count):
+            place = [number if axis == "C" else 0 for axis in axes]
+            (data,) = unpack_chunk(self._blocks.joinpath("c", *map(str, place)).read_bytes(), 1)
+            if latents := unpack(data).latents:
+                head = unpack_latents(latents).header
+                noise = [head.gain, head.offset, head.read_noise]
+                found.append({"channel": number, "rate": head.rate, "noise": noise})
+        return found
+
+    def _shown(self, leading: tuple[int, ...]) -> Iterable[Index]:
+        """A few planes of each channel, where those that are looked at have to be decoded."""
+        if max(self.layout.shape[-2:]) > MAX_CHUNK:
+            return super()._shown(leading)
+        steps = [
+            1 if axis == "C" else -(-size // _SHOWN)
+            for axis, size in zip(self.layout.axes, leading, strict=False)
+        ]
+        return product(*(range(0, size, step) for size, step in zip(leading, steps, strict=True)))
