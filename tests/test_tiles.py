@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from napari_rdpdenoise.tiles import GRID, Tile, order_tiles, plan_tiles
+from napari_rdpdenoise.tiles import GRID, Tile, order_tiles, plan_tiles, regular_chunk, regular_tile
 
 edges = st.integers(1, 330)
 shapes = st.tuples(edges, edges)
@@ -107,3 +107,14 @@ def test_impossible_orders_are_refused() -> None:
     parts = plan_tiles((200, 200), 64, 64)
     with pytest.raises(ValueError, match="centre must be two finite numbers"):
         order_tiles(parts, (math.nan, 0))
+
+
+@given(st.tuples(st.integers(1, 9000), st.integers(1, 9000)), st.integers(1, 64).map(lambda n: 64 * n))
+def test_regular_tiles_are_the_chunks_of_a_grid(shape, wanted):
+    tile = regular_tile(shape, wanted)
+    assert tile <= max(wanted, 256)
+    rows, columns = regular_chunk(shape, tile)
+    for part in plan_tiles(shape, tile, 0):
+        assert part.y0 % rows == part.x0 % columns == 0
+        assert part.y1 - part.y0 <= rows
+        assert part.x1 - part.x0 <= columns

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_rdpdenoise._version import __version__
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.api import denoise, denoise_file
+    from napari_rdpdenoise.api import create_store, denoise, denoise_file, extract_store, verify_store
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec, list_models, load_model
     from napari_rdpdenoise.export.package import export_bioimageio
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     )
     from napari_rdpdenoise.io import open_image
     from napari_rdpdenoise.settings import RunSettings
+    from napari_rdpdenoise.store.reading import open_store
+    from napari_rdpdenoise.store.view import store_view
     from napari_rdpdenoise.stream import denoise_stream
 
 __all__ = [
@@ -30,10 +32,12 @@ __all__ = [
     "LatentCache",
     "RunSettings",
     "__version__",
+    "create_store",
     "denoise",
     "denoise_file",
     "denoise_stream",
     "export_bioimageio",
+    "extract_store",
     "finetune_pairs",
     "finetune_patches",
     "finetune_unpaired",
@@ -41,16 +45,21 @@ __all__ = [
     "list_models",
     "load_model",
     "open_image",
+    "open_store",
+    "store_view",
+    "verify_store",
 ]
 
 _HOME = {
     "Codec": ".codec",
     "LatentCache": ".cache",
     "RunSettings": ".settings",
+    "create_store": ".api",
     "denoise": ".api",
     "denoise_file": ".api",
     "denoise_stream": ".stream",
     "export_bioimageio": ".export.package",
+    "extract_store": ".api",
     "finetune_pairs": ".finetune.run",
     "finetune_patches": ".finetune.run",
     "finetune_unpaired": ".finetune.run",
@@ -58,6 +67,9 @@ _HOME = {
     "list_models": ".codec",
     "load_model": ".codec",
     "open_image": ".io",
+    "open_store": ".store.reading",
+    "store_view": ".store.view",
+    "verify_store": ".api",
 }
 
 

@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import chain, count
 
 __all__ = ["GRID", "HALO", "TILE", "Tile", "order_tiles", "plan_tiles"]
 
@@ -111,6 +112,28 @@ def plan_tiles(shape: tuple[int, int], tile: int, halo: int) -> tuple[Tile, ...]
     )
 
 
+def regular_tile(shape: tuple[int, ...], tile: int) -> int:
+    """Largest tile up to one with which no last core is merged: cores are then the chunks of a regular grid.
+
+    Where there is none, the smallest above it.
+
+    Args:
+        shape: Height and width of the plane, pixels.
+        tile: Edge of a core, pixels, a positive multiple of `GRID`.
+    """
+    return next(
+        edge
+        for edge in chain(range(tile, 0, -GRID), count(tile + GRID, GRID))
+        if all(len(spans) == 1 or spans[-1][1] - spans[-1][0] <= edge for spans in _cuts(shape, edge))
+    )
+
+
+def regular_chunk(shape: tuple[int, ...], tile: int) -> tuple[int, ...]:
+    """Height and width of those chunks, pixels; a single one is as large as the plane."""
+    cuts = zip(shape, _cuts(shape, tile), strict=True)
+    return tuple(size if len(spans) == 1 else tile for size, spans in cuts)
+
+
 def order_tiles(tiles: Iterable[Tile], centre: tuple[float, float]) -> tuple[Tile, ...]:
     """Sort tiles by their distance from a point, so what the user looks at comes first.
 
@@ -151,6 +174,10 @@ def _cut(length: int, tile: int) -> list[tuple[int, int]]:
     if len(starts) > 1 and 4 * (length - starts[-1]) < tile:
         starts.pop()
     return list(zip(starts, [*starts[1:], length], strict=True))
+
+
+def _cuts(shape: tuple[int, ...], tile: int) -> list[list[tuple[int, int]]]:
+    return [_cut(size, tile) for size in shape]
 
 
 def _gap(position: float, start: int, stop: int) -> float:

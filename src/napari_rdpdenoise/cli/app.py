@@ -21,6 +21,7 @@ from napari_rdpdenoise.cli.export import export
 from napari_rdpdenoise.cli.finetune import finetune_app
 from napari_rdpdenoise.cli.metrics import metrics_app
 from napari_rdpdenoise.cli.models import models
+from napari_rdpdenoise.cli.store import store_app
 from napari_rdpdenoise.cli.train import train
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app = typer.Typer(
 )
 app.command()(denoise)
 app.command()(demo)
+app.add_typer(store_app, name="store")
 app.add_typer(metrics_app, name="metrics")
 app.command()(models)
 app.add_typer(cache_app, name="cache")

@@ -80,6 +80,8 @@ def run(
             check_model(codec, job.settings)
         if identity is None and _is_array(job.input):
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
+        if job.residual is not None:
+            job = replace(job, settings=_fitting(job.settings, source))
         settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
         spec = output_spec(source, settings, codec)
         if job.target is not None and unseen and same_job(job.target, spec):
@@ -212,6 +214,13 @@ def _as_given(array: np.ndarray, source: ImageSource, job: Job) -> np.ndarray:
     found = source.metadata.axes
     given = source.stored_axes if isinstance(source, arrays.ArraySource) and _is_array(job.input) else found
     return array.transpose([found.index(axis) for axis in given])
+
+
+def _fitting(settings: RunSettings, source: ImageSource) -> RunSettings:
+    """Settings of a store, whose tiles are its chunks."""
+    from napari_rdpdenoise.store.writer import fitting
+
+    return fitting(settings, source.shape[-2:])
 
 
 def _open_sink(job: Job, spec: OutputSpec, codec: Codec) -> Sink:

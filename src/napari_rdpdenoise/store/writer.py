@@ -32,6 +32,7 @@ from napari_rdpdenoise.store.shards import chunks_together, put_chunks
 from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile
 from napari_rdpdenoise.store.zarr_codec import RdpDenoiseCodec, register
 from napari_rdpdenoise.stream.tile import Item
+from napari_rdpdenoise.tiles import regular_chunk, regular_tile
 
 TILE = 2048
 """Edge of the largest plane that is one chunk, px; larger ones are cut into tiles of it."""
@@ -57,6 +58,11 @@ def check_settings(settings: RunSettings) -> None:
             raise ValueError(
                 f"{field}: expected {expected!r} for a store, found {found!r}; {why}: leave it out"
             )
+
+
+def fitting(settings: RunSettings, plane: tuple[int, ...]) -> RunSettings:
+    """Settings whose tiles are the chunks of a regular grid on ``plane``, rows and columns."""
+    return settings.replace(tile=regular_tile(plane, settings.tile))
 
 
 def open_store_sink(
@@ -169,7 +175,7 @@ class StoreSink(ZarrSink):
         import zarr
 
         shape = (*self.layout.shape[:-2], *plane)
-        plane = tuple(min(size, self.spec.tile) for size in plane)
+        plane = regular_chunk(plane, regular_tile(plane, self.spec.tile))
         return zarr.create_array(
             path,
             shape=shape,
