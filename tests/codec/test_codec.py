@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization, load_model
 from napari_rdpdenoise.codec.bitstream import BitstreamError
+from napari_rdpdenoise.codec.latents import Latents
 from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.samples import simulate_timelapse
@@ -91,6 +92,20 @@ def test_decoding_makes_no_encoder_call(tiny_codec):
     assert (tiny_codec.encoder_calls, len(analysed)) == (1, 1)
     tiny_codec.decode([tiny_codec.decompress(tiny_codec.compress(item)) for item in latents])
     assert (tiny_codec.encoder_calls, len(analysed)) == (1, 1)
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_the_entropy_model_is_asked_once_for_tiles_that_are_encoded_and_decoded(tiny_codec, count):
+    asked = []
+    tiny_codec._network.hyperprior.synthesis[-1].register_forward_hook(lambda *_: asked.append(1))
+    tiles = [image(seed=seed) for seed in range(count)]
+    latents = tiny_codec.encode(tiles, normalization(tiles[0]), 0.5)
+    decoded = tiny_codec.decode(latents)
+    assert len(asked) == 1
+    again = tiny_codec.decode([Latents.from_bytes(item.to_bytes()) for item in latents])
+    assert len(asked) == 2
+    for one, other in zip(again, decoded, strict=True):
+        np.testing.assert_array_equal(one.first, other.first)
 
 
 def test_a_batch_is_coded_as_its_tiles(tiny_codec):

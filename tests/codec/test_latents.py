@@ -6,7 +6,7 @@ import zlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -20,6 +20,7 @@ means = hnp.arrays(
 
 
 @given(means)
+@example(np.array([[-(2**30), 2**30, -(2**30)]], np.int32))
 def test_block_means_come_back(values):
     again = unpack_means(pack_means(values), values.shape)
     assert again.dtype == np.int32

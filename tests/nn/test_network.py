@@ -121,6 +121,6 @@ def test_one_analysis_serves_every_rate():
     image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 64, 64)).astype(np.float32))
     with torch.no_grad():
         features = network.analysis(image)
-        bits = [network.quantize_and_count(features, torch.tensor([q]))[1].item() for q in (0.0, 0.5, 1.0)]
+        bits = [network.quantize_and_count(features, torch.tensor([q])).bits.item() for q in (0.0, 0.5, 1.0)]
     assert bits == sorted(bits)
     assert bits[0] < bits[-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -147,11 +148,15 @@ class Codec:
         rate = float(np.float32(rate))  # as the bitstream keeps it
         with torch.inference_mode():
             features = self._features(tiles, normalization, neighbours)
-            symbols, bits = self._network.quantize_and_count(features, self._rates(len(tiles), rate))
-        parts = [part.to(torch.int16).cpu().numpy() for part in symbols]
-        costs = bits.double().cpu().numpy()
+            found = self._network.quantize_and_count(features, self._rates(len(tiles), rate))
+        parts = [part.to(torch.int16).cpu().numpy() for part in found.symbols]
+        restored = [part.cpu().numpy() for part in found.restored]
+        costs = found.bits.double().cpu().numpy()
         return [
-            _latents(tile, normalization, rate, tuple(part[i] for part in parts), float(costs[i]))
+            replace(
+                _latents(tile, normalization, rate, tuple(part[i] for part in parts), float(costs[i])),
+                restored=tuple(part[i] for part in restored),
+            )
             for i, tile in enumerate(tiles)
         ]
 
@@ -210,7 +215,7 @@ class Codec:
         _check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
         with torch.inference_mode():
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
-            hat = self._network.latents(_symbols(latents, self.device), rates)
+            hat = self._decoder_input(latents, rates)
             with branches_in(branch_type(self.precision)):
                 decoded = self._network.decode(hat, rates, names, places, sampling)
             images = {name: image[:, 0].cpu().numpy() for name, image in decoded.items()}
@@ -254,9 +259,7 @@ class Codec:
         _check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
         with torch.inference_mode():
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
-            spread = self._network.expected_error(
-                self._network.latents(_symbols(latents, self.device), rates)
-            )
+            spread = self._network.expected_error(self._decoder_input(latents, rates))
             found = spread[:, 0].float().cpu().numpy()
         return [
             found[i, : item.shape[0], : item.shape[1]] * np.float32(UNIT / item.normalization.scale)
@@ -345,6 +348,14 @@ class Codec:
         ]
         frames = network_input([forward(tile) for tile in tiles], self.device, beside)
         return analysed(self._network, frames, normalization.scale, self.precision)
+
+    def _decoder_input(self, latents: Sequence[Latents], rates: Tensor) -> tuple[Tensor, ...]:
+        """What decoders read; the entropy model is asked only of latents that do not bring its answer."""
+        known = [item.restored for item in latents if item.restored is not None]
+        if len(known) < len(latents):
+            return self._network.latents(_symbols(latents, self.device), rates)
+        parts = (torch.from_numpy(np.stack(kind)).to(self.device) for kind in zip(*known, strict=True))
+        return self._network.restored(tuple(parts), rates)
 
     def _check_neighbours(
         self, tiles: Sequence[NDArray[Any]], neighbours: Sequence[Neighbours] | None

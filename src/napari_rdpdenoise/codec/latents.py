@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numcodecs import Blosc
@@ -35,6 +35,8 @@ class Latents:
         rate: Position on the gain curve, [0, 1].
         normalization: Map between raw counts and network units.
         bits: Bits of the tile when entropy-coded, container included, as the entropy model estimates them.
+        restored: Numbers that the symbols of all kinds but the hyper-latents stand for, float32, where
+            encoding has just computed them; None for latents from bytes: decoding then computes the same.
     """
 
     symbols: tuple[NDArray[np.int16], ...]
@@ -43,6 +45,7 @@ class Latents:
     rate: float
     normalization: Normalization
     bits: float
+    restored: tuple[NDArray[np.float32], ...] | None = field(default=None, compare=False, repr=False)
 
     @property
     def bpp(self) -> float:
@@ -119,7 +122,7 @@ def unpack_means(data: bytes, shape: tuple[int, int]) -> NDArray[np.int32]:
         raise ValueError(f"block means: expected {shape[0]} x {shape[1]} values, found more or fewer")
     zigzag = np.ascontiguousarray(planes.reshape(4, -1).T).view("<u4").reshape(shape).astype(np.uint32)
     steps = (zigzag >> 1).astype(np.int32) ^ -(zigzag & 1).astype(np.int32)
-    means = np.cumsum(steps, axis=1, dtype=np.int64)
-    if np.abs(means).max() > MEAN_LIMIT:
+    means = np.cumsum(steps, axis=1, dtype=np.int64).astype(np.int32)  # modulo 2^32, as the differences are
+    if np.abs(means, dtype=np.int64).max() > MEAN_LIMIT:
         raise ValueError(f"block means: expected at most {MEAN_LIMIT} steps, found more")
-    return means.astype(np.int32)
+    return means

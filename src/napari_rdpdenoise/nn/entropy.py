@@ -68,6 +68,14 @@ class Moments(NamedTuple):
     sigma: Tensor
 
 
+class Counted(NamedTuple):
+    """Integers, the latents (float32) that they stand for by kind, and the bits (b,) that they will take."""
+
+    symbols: Symbols
+    restored: tuple[Tensor, ...]
+    bits: Tensor
+
+
 class Hyperprior(nn.Module):
     """Entropy model of the latents.
 
@@ -134,19 +142,14 @@ class Hyperprior(nn.Module):
         moments = self._moments(symbols.z.to(self._medians().dtype) + self._medians())
         return self._cost(symbols, moments)
 
-    def quantize_and_count(self, *latents: Tensor) -> tuple[Symbols, Tensor]:
-        """:meth:`quantize` and :meth:`estimated_bits` at the cost of one."""
+    def quantize_and_count(self, *latents: Tensor) -> Counted:
+        """:meth:`quantize`, :meth:`dequantize` and :meth:`estimated_bits` at the cost of one."""
         symbols, moments = self._symbols(latents)
-        return symbols, self._cost(symbols, moments)
+        return Counted(symbols, _restored(symbols, moments), self._cost(symbols, moments))
 
     def rounded(self, *latents: Tensor) -> tuple[Tensor, ...]:
         """:meth:`quantize` and :meth:`dequantize` at the cost of one."""
         return _restored(*self._symbols(latents))
-
-    def rounded_and_counted(self, *latents: Tensor) -> tuple[tuple[Tensor, ...], Tensor]:
-        """:meth:`rounded` and :meth:`estimated_bits` at the cost of one."""
-        symbols, moments = self._symbols(latents)
-        return _restored(symbols, moments), self._cost(symbols, moments)
 
     def _symbols(self, latents: tuple[Tensor, ...]) -> tuple[Symbols, list[Moments]]:
         median = self._medians()

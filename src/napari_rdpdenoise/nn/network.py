@@ -15,7 +15,7 @@ from napari_rdpdenoise.nn.decoders.decoder import Decoder, build_decoders
 from napari_rdpdenoise.nn.decoders.flow import Flow, pixel_noise
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
-from napari_rdpdenoise.nn.entropy import Hyperprior, Symbols
+from napari_rdpdenoise.nn.entropy import Counted, Hyperprior, Symbols
 from napari_rdpdenoise.nn.layers import RateGains
 
 STRIDE = 16  # image sizes handed to the network are multiples of this, px
@@ -110,22 +110,22 @@ class RdpNetwork(nn.Module):
         """Symbols of features (from ``self.analysis``) at ``rate``; several rates share one analysis."""
         return self.hyperprior.quantize(*self._gained(features, rate))
 
-    def quantize_and_count(self, features: tuple[Tensor, ...], rate: Tensor) -> tuple[Symbols, Tensor]:
-        """:meth:`quantize`, and the bits (b,) that the symbols will take when entropy-coded."""
+    def quantize_and_count(self, features: tuple[Tensor, ...], rate: Tensor) -> Counted:
+        """:meth:`quantize`, what the symbols stand for, and the bits (b,) that they will take when coded."""
         return self.hyperprior.quantize_and_count(*self._gained(features, rate))
 
     def latents(self, symbols: Symbols, rate: Tensor) -> tuple[Tensor, ...]:
         """Decoder input of symbols, by kind."""
-        return self._restored(self.hyperprior.dequantize(symbols), rate)
+        return self.restored(self.hyperprior.dequantize(symbols), rate)
 
     def rounded(self, features: tuple[Tensor, ...], rate: Tensor) -> tuple[Tensor, ...]:
         """Decoder input that the integers of features stand for, by kind."""
-        return self._restored(self.hyperprior.rounded(*self._gained(features, rate)), rate)
+        return self.restored(self.hyperprior.rounded(*self._gained(features, rate)), rate)
 
     def coded(self, features: tuple[Tensor, ...], rate: Tensor) -> Coded:
         """:meth:`rounded`, and the bits that the integers take."""
-        rounded, bits = self.hyperprior.rounded_and_counted(*self._gained(features, rate))
-        return Coded(self._restored(rounded, rate), bits)
+        _, rounded, bits = self.quantize_and_count(features, rate)
+        return Coded(self.restored(rounded, rate), bits)
 
     def decode(
         self,
@@ -211,7 +211,8 @@ class RdpNetwork(nn.Module):
     def _gained(self, features: tuple[Tensor, ...], rate: Tensor) -> tuple[Tensor, ...]:
         return _products(features, (gain(rate)[0] for gain in self.all_gains))
 
-    def _restored(self, latents: tuple[Tensor, ...], rate: Tensor) -> tuple[Tensor, ...]:
+    def restored(self, latents: tuple[Tensor, ...], rate: Tensor) -> tuple[Tensor, ...]:
+        """Decoder input of what symbols stand for, by kind."""
         inverse = _products(latents, (gain(rate)[1] for gain in self.all_gains))
         return tuple(part.contiguous(memory_format=torch.channels_last) for part in inverse)
 
