@@ -83,8 +83,8 @@ def test_each_refusal_has_its_own_message() -> None:
     no_height = packed[:65] + b"\0" + packed[67:-4]
     cases = [
         (b"II*\0" + packed[4:], r"must be a coded tile that starts with b'RDPD', got b'II\*\\x00'; pass"),
-        (newer, r"layout version 3, newer than 2.*update napari-rdpdenoise"),
-        (zero, r"layout version 0, this version reads 2 only"),
+        (newer, r"layout version 4, newer than 3.*update napari-rdpdenoise"),
+        (zero, r"layout version 0, this version reads 3 only"),
         (packed[:-1], r"truncated: it ends after \d+ bytes"),
         (b"", r"truncated: it ends after 0 bytes"),
         (packed + b"xy", r"altered: 2 bytes more"),

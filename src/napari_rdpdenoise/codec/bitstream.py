@@ -23,7 +23,7 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-VERSION = 2  # means of blocks in steps of a 512th of the noise, a 64th in version 1
+VERSION = 3  # tables and indexes of the coder are the same on every machine; in version 2 nearly so
 """Version of the layout that `pack` writes and `unpack` reads."""
 
 _MAGIC = b"RDPD"

@@ -14,14 +14,13 @@ part).
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from napari_rdpdenoise.nn import _compressai
+from napari_rdpdenoise.nn import _compressai, exact
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.layers import conv, in_turn, start_small
 from napari_rdpdenoise.nn.range_coder import RangeCoder
@@ -32,7 +31,8 @@ from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianC
 _SCALE_FLOOR = 0.05
 _INT16 = (-32768, 32767)  # symbols are kept in 16 bits
 _WIDEST = 4096  # symbols to each side in the tables of costs
-_SCALES = torch.exp(torch.linspace(math.log(0.11), math.log(256.0), 64)).tolist()
+# from .11 to 256, so rounded that all machines have the same
+_SCALES = [round(0.11 * (256 / 0.11) ** (k / 63) * 2**16) / 2**16 for k in range(64)]
 
 
 class Symbols(tuple[Tensor, ...]):
@@ -215,15 +215,15 @@ class _Coder:
     """
 
     def __init__(self, hyperprior: Hyperprior) -> None:
-        bottleneck = copy.deepcopy(hyperprior.bottleneck).cpu()
+        bottleneck = copy.deepcopy(hyperprior.bottleneck).cpu().double()
         conditional = copy.deepcopy(hyperprior.conditional).cpu()
-        bottleneck.update(force=True)
-        conditional.update_scale_table(_SCALES, force=True)
+        _update_bottleneck(bottleneck)
+        _update_conditional(conditional)
         self._z_coder, self._coder = RangeCoder(bottleneck), RangeCoder(conditional)
-        self._synthesis = copy.deepcopy(hyperprior.synthesis).double().cpu()
-        self._detail_synthesis = copy.deepcopy(hyperprior.detail_synthesis)
-        if self._detail_synthesis is not None:
-            self._detail_synthesis.double().cpu()
+        finer = hyperprior.detail_synthesis
+        last = [hyperprior.synthesis[-1], *([] if finer is None else [finer])]
+        self._raw = exact.ExactLayers(hyperprior.synthesis[:-1], last)
+        self._borders = exact.borders_between(_SCALES[:-1], _SCALE_FLOOR)
         self._medians = hyperprior._medians().cpu()
         self.cost, self.z_cost = _CostTable(conditional), _CostTable(bottleneck)
 
@@ -249,15 +249,32 @@ class _Coder:
         return Symbols(y, z, *finer)
 
     def _scale_indexes(self, z_sym: Tensor) -> list[Tensor]:
-        """Table index of every latent's scale by kind, from z alone.
+        """Table index of every latent's scale by kind, from z alone: exactly the same on every machine."""
+        found = self._raw(z_sym.double() + self._medians.double())
+        return [
+            torch.bucketize(raw.chunk(2, 1)[1].contiguous(), self._borders).to(torch.int32) for raw in found
+        ]
 
-        In float64: writer and reader must agree on every index, whatever the batch size, threads or machine;
-        differences in the last bit of float32 would not.
-        """
-        z_hat, edges = z_sym.double() + self._medians.double(), torch.tensor(_SCALES[:-1])
-        with torch.no_grad():
-            found = _moments_by_kind(self._synthesis, self._detail_synthesis, z_hat)
-        return [torch.bucketize(m.sigma.float().contiguous(), edges).to(torch.int32) for m in found]
+
+def _update_bottleneck(bottleneck: EntropyBottleneck) -> None:
+    """Make the tables of an entropy model (float64) from its weights, rounded as all machines round them."""
+    to_cdf = bottleneck._pmf_to_cdf
+
+    def rounded(pmf: Tensor, tail: Tensor, *rest: Any) -> Tensor:
+        return to_cdf(exact.rounded_probabilities(pmf), exact.rounded_probabilities(tail), *rest)
+
+    bottleneck._pmf_to_cdf = rounded
+    bottleneck.update(force=True)
+
+
+def _update_conditional(conditional: GaussianConditional) -> None:
+    """Make the tables of all scales, rounded as all machines round them."""
+    pmf, tail, reach = exact.gaussian_probabilities(_SCALES, conditional.tail_mass)
+    lengths = 2 * reach + 1
+    conditional._quantized_cdf = conditional._pmf_to_cdf(
+        exact.rounded_probabilities(pmf), exact.rounded_probabilities(tail), lengths, int(lengths.max())
+    )
+    conditional._offset, conditional._cdf_length = -reach, lengths + 2
 
 
 class _CostTable:

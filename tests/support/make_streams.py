@@ -1,0 +1,81 @@
+"""Coded streams that every machine must read alike: run it to make them again, when their layout changes.
+
+    PYTHONPATH=tests:src python tests/support/make_streams.py
+
+The model has random weights, so large that the scales of its latents cover all rows of the coder's tables.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+
+FOLDER = Path(__file__).parent / "streams"
+COUNT = 6
+
+
+def random_latents(codec, number):
+    """Symbols of a tile of random size that its own scales make likely, with some that are far off."""
+    import torch
+
+    from napari_rdpdenoise.codec import Latents, Normalization
+    from napari_rdpdenoise.noise import NoiseModel
+
+    rng = np.random.default_rng(number)
+    rows, columns = (int(n) for n in rng.integers(1, 6, 2))
+    hyperprior = codec._network.hyperprior
+    channels = dict(zip(hyperprior.kinds, codec._network.symbol_channels, strict=True))
+    z = np.rint(rng.normal(0, 2 + 6 * rng.random(), (channels["z"], rows, columns))).astype(np.int16)
+    with torch.no_grad():
+        moments = hyperprior._moments(torch.from_numpy(z)[None].float() + hyperprior._medians())
+    parts = []
+    for moment in moments:
+        symbols = rng.normal(size=moment.sigma.shape[1:]) * np.minimum(moment.sigma[0].numpy(), 3000)
+        symbols[rng.random(symbols.shape) < 0.002] = rng.integers(-3000, 3000)
+        parts.append(np.rint(symbols).astype(np.int16))
+    shape = (16 * rows - int(rng.integers(16)), 16 * columns - int(rng.integers(16)))
+    means = rng.integers(-(2**20), 2**20, [-(-n // 64) for n in shape]).astype(np.int32)
+    normalization = Normalization(NoiseModel(2.0, 100.0, 3.0), float(rng.normal()), 1.0)
+    return Latents(
+        (parts[0], z, *parts[1:]), means, shape, float(np.float32(rng.random())), normalization, 1.0
+    )
+
+
+def make(folder):
+    """Write the model and the streams with their symbols."""
+    import hashlib
+
+    import torch
+    import yaml
+    from conftest import make_tiny_model
+    from safetensors.torch import load_file, save
+
+    from napari_rdpdenoise.codec import load_model
+
+    shutil.rmtree(folder, ignore_errors=True)
+    make_tiny_model(folder, detail_channels=8)
+    tensors = load_file(folder / "model.safetensors")
+    for name in tensors:
+        if "hyperprior.synthesis" in name or "detail_synthesis" in name:
+            tensors[name] = (tensors[name].float() * (3 if name.endswith("weight") else 1)).half()
+    weights = save(tensors)
+    (folder / "model.safetensors").write_bytes(weights)
+    card = yaml.safe_load((folder / "card.yaml").read_text())
+    card["sha256"] = hashlib.sha256(weights).hexdigest()
+    (folder / "card.yaml").write_text(yaml.safe_dump(card), encoding="utf-8")
+    codec = load_model(folder, "cpu")
+    kept = {}
+    for number in range(COUNT):
+        latents = random_latents(codec, number)
+        kept[f"{number}.bytes"] = np.frombuffer(codec.compress(latents), np.uint8)
+        for kind, part in zip(codec._network.hyperprior.kinds, latents.symbols, strict=True):
+            kept[f"{number}.{kind}"] = part
+        kept[f"{number}.means"] = latents.means
+    np.savez_compressed(folder / "streams.npz", **kept)
+    torch.set_num_threads(1)
+
+
+if __name__ == "__main__":
+    make(FOLDER)
