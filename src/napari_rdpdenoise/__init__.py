@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING
 from napari_rdpdenoise._version import __version__
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.api import create_store, denoise, denoise_file, extract_store, verify_store
+    from napari_rdpdenoise.api import (
+        create_store,
+        denoise,
+        denoise_file,
+        extract_store,
+        finish_file,
+        verify_store,
+    )
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec, list_models, load_model
     from napari_rdpdenoise.export.package import export_bioimageio
@@ -42,6 +49,7 @@ __all__ = [
     "finetune_patches",
     "finetune_unpaired",
     "finetune_zeroshot",
+    "finish_file",
     "list_models",
     "load_model",
     "open_image",
@@ -64,6 +72,7 @@ _HOME = {
     "finetune_patches": ".finetune.run",
     "finetune_unpaired": ".finetune.run",
     "finetune_zeroshot": ".finetune.run",
+    "finish_file": ".api",
     "list_models": ".codec",
     "load_model": ".codec",
     "open_image": ".io",

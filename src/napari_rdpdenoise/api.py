@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import warnings
+from collections.abc import Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
 
@@ -154,7 +155,9 @@ def denoise(
     # a model by name is loaded again where a block is computed, one in hand has to travel there
     codec = None if isinstance(model, str | Path) else model
     if isinstance(image, np.ndarray):
-        return _run(Job(image, None, settings, invalid=mask), codec, cache).data
+        from napari_rdpdenoise.jobs.runner import run
+
+        return _run(run(Job(image, None, settings, invalid=mask), codec=codec, cache=cache)).data
     return _lazily(image, settings, mask, codec=codec, cache=cache)
 
 
@@ -183,6 +186,7 @@ def denoise_file(
     *,
     model: str | Path | Codec = "default",
     cache: LatentCache | None = None,
+    part: tuple[int, int] | None = None,
     **settings: Unpack[FileOptions],
 ) -> Outcome:
     """Denoise a file, or an array, into a file.
@@ -198,6 +202,9 @@ def denoise_file(
         output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``; its folder is made.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
+        part: Part to do, from 1, and number of parts: ``(2, 4)`` does the second of four. Each may be done by
+            another process or machine, in any order, and again; then `finish_file` makes the result. None
+            does all.
         **settings: Fields of ``RunSettings``: rate, realism, quantity, decoder, steps, samples, rho, kd,
             kp, axes, device, structure, neighbours, camera, invalid, hot_pixels, precision, tile, halo,
             batch, dtype, channels, time, seed, series, stack and overwrite. ``invalid`` may also be a mask
@@ -206,12 +213,12 @@ def denoise_file(
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the
-        rate, the bits per pixel and the speed.
+        rate, the bits per pixel and the speed. Of a part, path and record are None.
 
     Raises:
         TypeError: If the image is of no known kind, its dtype is not supported, or a setting is not known.
-        ValueError: If a setting is out of range or does not fit, or the output is what the image is read
-            from; the message names it.
+        ValueError: If a setting is out of range or does not fit, other parts were begun with another image,
+            model or settings, or the output is what the image is read from; the message names it.
         FileNotFoundError: If there is no such image or model.
         FileExistsError: If there is a finished result and ``overwrite`` is false.
         OSError: If a file cannot be read or written, or another process is writing to the output.
@@ -219,10 +226,59 @@ def denoise_file(
     Warns:
         UserWarning: If the noise could not be measured well, the result is doubtful, or values were clipped.
     """
+    job, codec = _file_job(image, output, model, settings)
+    if part is None:
+        from napari_rdpdenoise.jobs.runner import run
+
+        return _run(run(job, codec=codec, cache=cache))
+    from napari_rdpdenoise.jobs.parts import Part, run_part
+
+    return _run(run_part(job, Part(*part), codec=codec, cache=cache))
+
+
+def finish_file(
+    image: Any,
+    output: str | Path,
+    *,
+    model: str | Path | Codec = "default",
+    **settings: Unpack[FileOptions],
+) -> Outcome:
+    """Make the result of the parts that ``denoise_file(..., part=(NUMBER, PARTS))`` has done, all of them.
+
+    Result and record are those of a call without parts. A second call finds them made.
+
+    Args:
+        image: Image, as given to `denoise_file`.
+        output: Path of the result, as given there.
+        model: Model, as given there.
+        **settings: Settings, as given there.
+
+    Returns:
+        Outcome as of `denoise_file`; times of its report are sums over the parts.
+
+    Raises:
+        ValueError: If parts are missing, which the message names, or were begun with another image, model or
+            settings.
+        FileNotFoundError: If no part was begun.
+        OSError: If a file cannot be read or written, or another process is finishing the output.
+        Exception: As `denoise_file` does.
+
+    Warns:
+        UserWarning: As `denoise_file` does.
+    """
+    from napari_rdpdenoise.jobs.parts import finish_parts
+
+    job, codec = _file_job(image, output, model, settings)
+    return _run(finish_parts(job, codec=codec))
+
+
+def _file_job(
+    image: Any, output: str | Path, model: str | Path | Codec, settings: Any
+) -> tuple[Job, Codec | None]:
+    """Job of a call, and its model where that is loaded."""
     mask, plain = _mask_among(settings)
     chosen = _settings(FileOptions, model, plain)
-    codec = None if isinstance(model, str | Path) else model
-    return _run(Job(image, Path(output), chosen, invalid=mask), codec, cache)
+    return Job(image, Path(output), chosen, invalid=mask), None if isinstance(model, str | Path) else model
 
 
 def create_store(
@@ -265,12 +321,14 @@ def create_store(
     Warns:
         UserWarning: As ``denoise_file`` does, or if the original is kept losslessly.
     """
+    from napari_rdpdenoise.jobs.runner import run
     from napari_rdpdenoise.store.writer import TILE
 
     mask, plain = _mask_among(settings)
     chosen = _settings(StoreOptions, model, {"tile": TILE, **plain})
     codec = None if isinstance(model, str | Path) else model
-    return _run(Job(image, Path(output), chosen, invalid=mask, residual=residual), codec, cache)
+    job = Job(image, Path(output), chosen, invalid=mask, residual=residual)
+    return _run(run(job, codec=codec, cache=cache))
 
 
 def verify_store(path: str | Path, image: Any, *, axes: str | None = None) -> Verification:
@@ -358,11 +416,8 @@ def _open(image: Any, axes: str | None, invalid: NDArray[Any] | None) -> ImageSo
     return open_image(image, axes) if invalid is None else ArraySource(image, axes, invalid=invalid)
 
 
-def _run(job: Job, codec: Codec | None, cache: LatentCache | None) -> Outcome:
+def _run(running: Generator[Any, None, Outcome]) -> Outcome:
     """Run to the end, and warn the caller of the caller of what is doubtful."""
-    from napari_rdpdenoise.jobs.runner import run
-
-    running = run(job, codec=codec, cache=cache)
     while True:
         try:
             next(running)

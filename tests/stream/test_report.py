@@ -8,7 +8,7 @@ import pytest
 
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream import ChannelReport, RunReport
-from napari_rdpdenoise.stream.report import Tally, error_words
+from napari_rdpdenoise.stream.report import Counts, Tally, error_words
 
 
 def test_before_the_first_tile_nothing_is_known():
@@ -25,7 +25,7 @@ def test_speed_and_time_left_follow_from_the_pixels(monkeypatch):
     monkeypatch.setattr(report.time, "monotonic", lambda: now[0])
     tally = Tally(4)
     tally.restart_clock()
-    tally.done, tally.pixels, tally.coded_pixels, tally.bits = 2, 3_000_000, 4_000_000, 2e6
+    tally.done, tally.pixels, tally.counts = 2, 3_000_000, Counts(2e6, 4_000_000)
     now[0] = 106.0
     step = tally.progress(1_000_000)
     assert (step.mpps, step.eta_s, step.bpp) == pytest.approx((0.5, 2.0, 0.5))

@@ -3,21 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from pydantic import BaseModel, Field
 from rich.table import Table
 from rich.text import Text
 
 from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, stderr
 from napari_rdpdenoise.cli.options import make_settings, with_fields, written
 from napari_rdpdenoise.cli.progress import follow
-from napari_rdpdenoise.jobs.batch import Ended, is_file_name, plan_jobs, run_batch
+from napari_rdpdenoise.jobs.batch import Ended, Step, is_file_name, plan_jobs, run_batch
 from napari_rdpdenoise.jobs.record import JobFile, read_job
 from napari_rdpdenoise.settings import RunSettings
 
+if TYPE_CHECKING:
+    from napari_rdpdenoise.cache import LatentCache
 
-@with_fields(RunSettings)
+
+class Division(BaseModel, frozen=True):
+    """Which part of the work a command does."""
+
+    part: str | None = Field(
+        default=None,
+        description="Do the I-th of N parts only: each in a process of its own, here or on another machine "
+        "with the same files. Any part may be given twice, or again after it was stopped.",
+    )
+    finish: bool = Field(
+        default=False,
+        description="Put the parts together, all of them done: the result appears.",
+    )
+
+
+@with_fields(RunSettings, also=Division)
 def denoise(
     given: dict[str, Any],
     context: typer.Context,
@@ -48,20 +66,40 @@ def denoise(
 
     A result appears when it is complete. An interrupted run goes on where it was when the same command is
     given again. RESULT.job.json beside each result holds all settings; `--job` takes them from there.
+    With `--part 1/8` to `--part 8/8` and then `--finish` many machines make one result.
     """
     with guarded() as command:
+        division = Division(**{name: given.pop(name) for name in Division.model_fields})
         named = {name: given[name] for name in written(context) & set(given)}
         plan = plan_jobs(*_order(inputs or [], out, job, named))
         from napari_rdpdenoise.cache import LatentCache
         from napari_rdpdenoise.jobs.runner import run
 
         cache = None if no_cache else LatentCache()
+        step = _step(division, cache)
         if plan.several:
-            _tell_failures(follow(run_batch(plan.jobs, cache=cache), command=command), len(plan.jobs))
+            running = run_batch(plan.jobs, cache=cache, step=step)
+            _tell_failures(follow(running, command=command), len(plan.jobs))
             return
         (only,) = plan.jobs
-        follow(run(only, cache=cache), only.name, command)
-        result(str(only.target))
+        outcome = follow(run(only, cache=cache) if step is None else step(only, None), only.name, command)
+        if outcome.path is not None:
+            result(str(only.target))
+
+
+def _step(division: Division, cache: LatentCache | None) -> Step | None:
+    """What is done of every job; None for all."""
+    part = division.part
+    if part is None and not division.finish:
+        return None
+    if part is not None and division.finish:
+        raise ValueError(f"--part, --finish: expected one of them, found both; give --part {part} first")
+    from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
+
+    if part is None:
+        return lambda job, codec: finish_parts(job, codec=codec)
+    chosen = Part.parse(part)
+    return lambda job, codec: run_part(job, chosen, codec=codec, cache=cache)
 
 
 def _order(

@@ -26,6 +26,7 @@ _WRITTEN: dict[str, tuple[Any, str]] = {
     "channels": (list[int] | None, "C"),
     "series": (str | None, "N|all"),
     "time": (str | None, "A:B"),
+    "part": (str | None, "I/N"),
 }
 
 
@@ -34,16 +35,21 @@ def flag(field: str) -> str:
     return flag_of(RunSettings, field)
 
 
-def with_fields(model: type[BaseModel], *fields: str) -> Callable[[Command], Command]:
+def with_fields(
+    model: type[BaseModel], *fields: str, also: type[BaseModel] | None = None
+) -> Callable[[Command], Command]:
     """Give a command the options of some fields of any settings, all of them if none is named.
 
     The command takes their values by field name as its first argument, for `make_settings` or `validated`.
+    Those of ``also``, all of them, come beside.
     """
-    chosen = fields or tuple(model.model_fields)
+    named = [(model, field) for field in fields or model.model_fields]
+    named += [(also, field) for field in also.model_fields] if also is not None else []
+    chosen = [field for _, field in named]
 
     def decorate(command: Command) -> Command:
         own = list(inspect.signature(command, eval_str=True).parameters.values())[1:]
-        parameters = [*own, *(_parameter(model, field) for field in chosen)]
+        parameters = [*own, *(_parameter(owner, field) for owner, field in named)]
 
         @wraps(command)
         def run(**values: Any) -> None:

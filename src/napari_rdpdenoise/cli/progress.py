@@ -114,7 +114,8 @@ class _Display:
             self._say("done before with the same settings, kept")
         else:
             self.tell(event.outcome)
-        result(str(event.job.target))
+        if event.outcome is None or event.outcome.path is not None:
+            result(str(event.job.target))
 
     def _go_on(self, state: stream.Progress) -> None:
         if state.message:

@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import TypeVar
 from xml.etree import ElementTree
 
-from napari_rdpdenoise.files import PARTIAL_SUFFIX, InUseError, is_zarr, locked
+from napari_rdpdenoise.files import InUseError, is_zarr, locked
 from napari_rdpdenoise.io.publishing import settle
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
-from napari_rdpdenoise.io.staging import Staging
+from napari_rdpdenoise.io.staging import Staging, partial_folder
 
 Output = TypeVar("Output", bound=Staging)
 
 _ZARR_ENDINGS = (".zarr",)
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf")
+PLAN = "plan.json"
+"""Name of the plan of an output in parts, in its partial folder."""
 
 
 def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool = False) -> Sink:
@@ -29,19 +31,14 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
     aborted or discarded, or its process ends.
 
     Raises:
-        InUseError: If another run, of this or another process, is writing to it.
+        InUseError: If another run, of this or another process, is writing to it, or it is made in parts.
         FileExistsError: If there is a finished output and ``overwrite`` is false, or something at the path
             that is no image and is not removed.
         ValueError: If the ending is not known or the format cannot hold the dtype.
     """
     target = Path(path)
-    ending = target.suffix.lower()
-    if ending not in _ZARR_ENDINGS + _TIFF_ENDINGS:
-        raise ValueError(
-            f"output: expected a path that ends with .ome.zarr or .ome.tif, found {target.name!r}; "
-            "the ending chooses the format"
-        )
-    return claim(target, overwrite, lambda: _new_sink(ending, target, spec))
+    check_ending(target)
+    return claim(target, overwrite, lambda: new_sink(target, spec))
 
 
 def claim(target: Path, overwrite: bool, make: Callable[[], Output]) -> Output:
@@ -53,26 +50,63 @@ def claim(target: Path, overwrite: bool, make: Callable[[], Output]) -> Output:
         make: Function that makes the output, once the place is free.
 
     Raises:
-        InUseError: If another run, of this or another process, is writing to it.
+        InUseError: If another run, of this or another process, is writing to it, or it is made in parts.
         FileExistsError: As `check_free` does.
     """
     with ExitStack() as held:
         held.enter_context(locked(target, "output"))
         settle(target)
         check_free(target, overwrite)  # only now: whoever had it until then may have finished it
+        _refuse_parts(target)
         sink = make()
         sink.held = held.pop_all()
     return sink
 
 
-def _new_sink(ending: str, target: Path, spec: OutputSpec) -> Staging:
-    if ending in _ZARR_ENDINGS:
+def check_ending(target: Path) -> None:
+    """Refuse a path whose ending names no format.
+
+    Raises:
+        ValueError: If it does not.
+    """
+    if target.suffix.lower() not in _ZARR_ENDINGS + _TIFF_ENDINGS:
+        raise ValueError(
+            f"output: expected a path that ends with .ome.zarr or .ome.tif, found {target.name!r}; "
+            "the ending chooses the format"
+        )
+
+
+def new_sink(target: Path, spec: OutputSpec, folder: Path | None = None) -> Staging:
+    """Open the blocks of an output, those of an earlier run of the same job where there are such.
+
+    Args:
+        target: Path of the result; its ending chooses the format.
+        spec: What the output holds.
+        folder: Folder of the blocks, below the partial folder of the target; None for that one itself.
+    """
+    check_ending(target)
+    if target.suffix.lower() in _ZARR_ENDINGS:
         from napari_rdpdenoise.io.zarr_writer import ZarrSink
 
-        return ZarrSink(target, spec)
+        return ZarrSink(target, spec, folder)
     from napari_rdpdenoise.io.tiff_writer import TiffSink
 
-    return TiffSink(target, spec)
+    return TiffSink(target, spec, folder)
+
+
+def is_in_parts(target: Path) -> bool:
+    """Whether an unfinished output at a path is one that is made in parts (`parts`)."""
+    folder = partial_folder(target)
+    return (folder / PLAN).exists() and (folder / "job.json").exists()
+
+
+def _refuse_parts(target: Path) -> None:
+    if is_in_parts(target):
+        raise InUseError(
+            f"output: expected a place that nobody else writes to, found a job that is done in parts, in "
+            f"{partial_folder(target)}; give its command with --part and --finish to complete it, or remove "
+            "that folder"
+        )
 
 
 def finished_unseen(target: Path) -> bool:
@@ -80,7 +114,7 @@ def finished_unseen(target: Path) -> bool:
 
     A place that another run is writing to is left alone.
     """
-    if not target.with_name(target.name + PARTIAL_SUFFIX).is_dir():
+    if not partial_folder(target).is_dir():
         return False
     try:
         with locked(target, "output"):

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from pathlib import Path
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from napari_rdpdenoise.io.source import ImageMetadata, Index, check_axes, check_dtype, check_shape
+
+_FORMAT = 2  # of unfinished outputs
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,13 @@ class OutputSpec:
         if self.tile < 1:
             raise ValueError(f"tile: expected at least 1 pixel, found {self.tile}")
 
+    @property
+    def identity(self) -> str:
+        """Text that tells what an unfinished output is to become from all else."""
+        metadata = {key: _plain(value) for key, value in vars(self.metadata).items()}
+        content = {key: _plain(value) for key, value in vars(self).items() if key != "metadata"}
+        return json.dumps({"format": _FORMAT, **content, "metadata": metadata}, sort_keys=True)
+
     def check_block(self, index: Index, y: slice, x: slice, block: np.ndarray) -> None:
         """Refuse a block that does not fit.
 
@@ -62,6 +72,14 @@ class OutputSpec:
                 f"block: expected shape {expected} and dtype {self.dtype}, "
                 f"found {block.shape} and {block.dtype}; convert it with to_output"
             )
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple) and value and is_dataclass(value[0]):
+        return [asdict(entry) for entry in value]
+    if isinstance(value, np.dtype):
+        return value.name
+    return dict(value) if hasattr(value, "keys") else list(value) if isinstance(value, tuple) else value
 
 
 @runtime_checkable

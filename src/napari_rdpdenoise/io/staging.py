@@ -14,7 +14,6 @@ block of another run comes into it.
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import shutil
@@ -23,7 +22,7 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass, is_dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +44,6 @@ _SMALL_PLANE = 2**18  # bytes; smaller planes share a shard, and so a file
 _SHARED_SHARD, _MOST_TOGETHER = 2**22, 256  # bytes and number of planes in one file
 _COLLECTED = 16  # shards of small planes that are held in memory, of each the planes that have come
 _UNSAID = "-"  # in the place of what a block was made from
-_FORMAT = 2
 
 
 def chunk_edge(tile: int) -> int:
@@ -120,13 +118,16 @@ class Staging(ABC):
     ``finish``, ``abort`` and ``discard`` end it: afterwards another may write to the target, whose lock,
     ``held``, they give back. ``note`` says in words that an unfinished result of something else lay there and
     is gone; None where none did. ``copies`` is how many times its pixels a result takes on the disk at most.
+    ``folder`` is where the blocks lie, below the partial folder of the target; None for that one itself.
     """
 
     copies: float
 
-    def __init__(self, target: Path, spec: OutputSpec, layout: StoredLayout) -> None:
+    def __init__(
+        self, target: Path, spec: OutputSpec, layout: StoredLayout, folder: Path | None = None
+    ) -> None:
         self.target, self.spec, self.layout = target, spec, layout
-        self.folder = target.with_name(target.name + PARTIAL_SUFFIX)
+        self.folder = folder or partial_folder(target)
         self.image = self.folder / "image"
         self.held = ExitStack()
         self.note: str | None = None
@@ -141,9 +142,8 @@ class Staging(ABC):
         self._collected: dict[Index, _Collected] = {}
 
     def _identity(self) -> str:
-        metadata = {key: _plain(value) for key, value in vars(self.spec.metadata).items()}
-        spec = {key: _plain(value) for key, value in vars(self.spec).items() if key != "metadata"}
-        return json.dumps({"format": _FORMAT, **spec, "metadata": metadata}, sort_keys=True)
+        """Text that tells what it is to become."""
+        return self.spec.identity
 
     def _resume(self) -> Any:
         """The array of a partial result of the same job, None if there is none that can be used."""
@@ -230,6 +230,10 @@ class Staging(ABC):
                 self.array[shard.region] = shard.planes
                 shard.changed = False
 
+    def shard_of(self, index: Index, y0: int, x0: int) -> tuple[int, ...]:
+        """Which shard holds the block of a plane that starts there; only small planes share one."""
+        return (*self._shard_of(self.layout.index(index)), y0, x0)
+
     def whole_shards(self) -> Any:
         """The blocks as an array that keeps what it has decoded, where small planes share a shard."""
         if math.prod(self._together) == 1:
@@ -293,8 +297,9 @@ class Staging(ABC):
         """
         with self.held, self._space_told():
             self.flush()
-            finished = self._complete()
-            publish(self.target, self.folder, finished.name, None if record is None else record())
+            finished, folder = self._complete(), partial_folder(self.target)
+            name = finished.relative_to(folder).as_posix()
+            publish(self.target, folder, name, None if record is None else record())
             return self.target
 
     @abstractmethod
@@ -340,13 +345,10 @@ class Staging(ABC):
             ) from error
 
 
+def partial_folder(target: Path) -> Path:
+    """Folder beside a target in which it grows."""
+    return target.with_name(target.name + PARTIAL_SUFFIX)
+
+
 def _place(index: Index, y0: int, x0: int) -> str:
     return f"{','.join(str(int(i)) for i in index)} {int(y0)} {int(x0)}"
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, tuple) and value and is_dataclass(value[0]):
-        return [asdict(entry) for entry in value]
-    if isinstance(value, np.dtype):
-        return value.name
-    return dict(value) if hasattr(value, "keys") else list(value) if isinstance(value, tuple) else value

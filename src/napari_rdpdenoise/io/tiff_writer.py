@@ -34,14 +34,14 @@ class TiffSink(Staging):
 
     copies = 2.0  # blocks, and the file made of them
 
-    def __init__(self, target: Path, spec: OutputSpec) -> None:
+    def __init__(self, target: Path, spec: OutputSpec, folder: Path | None = None) -> None:
         if spec.dtype == np.float16:
             raise ValueError(
                 "dtype: expected one that OME-TIFF has, found float16; "
                 "write OME-Zarr (.ome.zarr) or ask for float32 "
                 "(--dtype float32 on the command line, Output type under Advanced)"
             )
-        super().__init__(target, spec, store_layout(spec, time_channel_depth=False))
+        super().__init__(target, spec, store_layout(spec, time_channel_depth=False), folder)
 
     def _complete(self) -> Path:
         """Stream the blocks into the file."""
@@ -130,7 +130,7 @@ class TiffSink(Staging):
     def _ome(self, axes: str, shape: tuple[int, ...]) -> str:
         """OME-XML of the file."""
         # not random: a run that was interrupted gives the same file as one that was not
-        identity = uuid.uuid5(uuid.NAMESPACE_URL, f"napari-rdpdenoise:{self._identity()}")
+        identity = uuid.uuid5(uuid.NAMESPACE_URL, f"napari-rdpdenoise:{self.spec.identity}")
         planes = with_origin(self.spec.metadata, self.spec.shape[:-2])
         stored = {} if axes.endswith("S") else self.layout.stored_planes(planes)
         names = self.layout.channel_names if "C" in self.layout.axes else self.spec.metadata.channel_names

@@ -31,8 +31,8 @@ class ZarrSink(Staging):
 
     copies = 1.34  # with lower resolutions
 
-    def __init__(self, target: Path, spec: OutputSpec) -> None:
-        super().__init__(target, spec, store_layout(spec, time_channel_depth=True))
+    def __init__(self, target: Path, spec: OutputSpec, folder: Path | None = None) -> None:
+        super().__init__(target, spec, store_layout(spec, time_channel_depth=True), folder)
 
     def _complete(self) -> Path:
         """Add the pyramid and the metadata."""

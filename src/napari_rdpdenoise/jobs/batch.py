@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
@@ -34,6 +34,9 @@ class Plan:
     several: bool
 
 
+Step: TypeAlias = "Callable[[Job, Codec | None], Generator[Opened | Progress, None, Outcome]]"
+
+
 @dataclass(frozen=True)
 class Started:
     """A job of a batch begins: the job, its number in the batch from 1, and how many there are."""
@@ -56,13 +59,18 @@ class Ended:
 
 
 def run_batch(
-    jobs: Sequence[Job], *, codec: Codec | None = None, cache: LatentCache | None = None
+    jobs: Sequence[Job],
+    *,
+    codec: Codec | None = None,
+    cache: LatentCache | None = None,
+    step: Step | None = None,
 ) -> Generator[Started | Opened | Progress | Ended, None, tuple[Ended, ...]]:
     """Run jobs of one model and device one after the other; the failed ones are the return value.
 
     A failure ends its job only. A job that an earlier batch has finished with the same input, settings and
     model is not done again, unless its settings let it be replaced. Codec, cache and closing the generator
-    are as in `runner.run`.
+    are as in `runner.run`. ``step`` is what is done of each job with the loaded model, such as a part of it;
+    None for all.
 
     Raises:
         FileNotFoundError: There is no such model.
@@ -77,8 +85,11 @@ def run_batch(
     for number, job in enumerate(jobs, start=1):
         yield Started(job, number, len(jobs))
         try:
-            kept = codec is not None and not job.settings.overwrite and finished_before(job, codec)
-            ended = Ended(job, None if kept else (yield from run(job, codec=codec, cache=cache)))
+            if codec is not None and step is not None:
+                ended = Ended(job, (yield from step(job, codec)))
+            else:
+                kept = codec is not None and not job.settings.overwrite and finished_before(job, codec)
+                ended = Ended(job, None if kept else (yield from run(job, codec=codec, cache=cache)))
         except Exception as error:
             ended = Ended(job, error=error)
             failed.append(ended)

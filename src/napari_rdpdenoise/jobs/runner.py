@@ -63,22 +63,17 @@ def run(
         ValueError: A setting does not fit image or model, or the target is what the input is read from.
         OSError: Something cannot be read or written, or another process is writing the target.
     """
-    if job.target is not None:
-        check_name(str(job.target))
-        stacked = matching(str(job.input)) if job.settings.stack else ()
-        beside = [name for name in (mask_file(job.settings),) if name is not None]
-        refuse_overwriting(job.target, [*files_behind(job.input, job.path), *map(Path, [*stacked, *beside])])
+    check_places(job)
     unseen = job.target is not None and finished_unseen(job.target)
     if job.target is not None and not unseen:
         check_free(job.target, job.settings.overwrite)
-    identity = _identity(job)
-    with _open_source(job, identity) as source:
+    with opened_source(job) as source:
         if codec is None:
             codec = load_codec(job.settings)
             yield said(model_line(codec))
         else:
             check_model(codec, job.settings)
-        if identity is None and _is_array(job.input):
+        if _is_array(job.input) and _identity(job) is None:
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         if job.residual is not None:
             job = replace(job, settings=_fitting(job.settings, source))
@@ -113,7 +108,7 @@ def finished_before(job: Job, codec: Codec) -> bool:
     if job.target is None or not job.target.exists():
         return False
     finished_unseen(job.target)
-    with _open_source(job, _identity(job)) as source:
+    with opened_source(job) as source:
         return same_job(job.target, output_spec(source, with_model_named(job.settings, codec.card), codec))
 
 
@@ -139,12 +134,26 @@ def said(message: str) -> Progress:
     return Progress(0, 0, 0.0, float("nan"), float("nan"), 0, 0, message)
 
 
+def check_places(job: Job) -> None:
+    """Refuse a target whose name cannot be written, or over which the input is read.
+
+    Raises:
+        ValueError: If it is such.
+    """
+    if job.target is None:
+        return
+    check_name(str(job.target))
+    stacked = matching(str(job.input)) if job.settings.stack else ()
+    beside = [name for name in (mask_file(job.settings),) if name is not None]
+    refuse_overwriting(job.target, [*files_behind(job.input, job.path), *map(Path, [*stacked, *beside])])
+
+
 @contextlib.contextmanager
-def _open_source(job: Job, identity: str | None) -> Iterator[ImageSource]:
-    """The input, closed at the end unless it came open."""
+def opened_source(job: Job) -> Iterator[ImageSource]:
+    """The input of a job, closed at the end unless it came open; raises as `open_input` does."""
     if _is_array(job.input):
         source: ImageSource = arrays.ArraySource(
-            job.input, job.axes or None, job.metadata, identity, job.invalid
+            job.input, job.axes or None, job.metadata, _identity(job), job.invalid
         )
     else:
         source = _masked(open_input(job), job)

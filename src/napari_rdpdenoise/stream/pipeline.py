@@ -29,7 +29,7 @@ from napari_rdpdenoise.stream.neighbours import PlaneRing
 from napari_rdpdenoise.stream.plan import Order, Plan, Work, check_model, decoders_of, sampling_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
-from napari_rdpdenoise.stream.report import Progress, RunReport, Tally, defect_words
+from napari_rdpdenoise.stream.report import Counts, Progress, RunReport, Tally, defect_words
 from napari_rdpdenoise.stream.tile import Item, TileSink, TileTask, copied
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
@@ -93,6 +93,39 @@ def denoise_stream(
         sink.abort()
         raise
     return replace(reports[0], path=path)
+
+
+def denoise_works(
+    source: ImageSource,
+    sink: Sink,
+    settings: RunSettings,
+    plan: Plan,
+    *,
+    codec: Codec,
+    cache: LatentCache | None = None,
+) -> Generator[Progress, None, Tally]:
+    """Denoise the works of a plan that was made before, yielding progress; the counters are the return value.
+
+    Whoever calls it ends the sink, also where this raises or is closed.
+
+    Args:
+        source: Whole image, as in `denoise_stream`.
+        sink: Sink made for ``output_spec(source, settings, codec)``.
+        settings: Settings of the run.
+        plan: Plan whose works are done, all of them or a part.
+        codec: Loaded model, at the precision to compute with.
+        cache: Cache of latents, None for none.
+
+    Raises:
+        DecoderMissing: If realism is asked of a model without a realism decoder.
+        ValueError: If the sink does not fit.
+    """
+    chosen = SelectedSource(source, settings.channels, settings.time)
+    _check(chosen, sink, settings, codec)
+    run = _Run(chosen, sink, settings, codec, cache)
+    with device_turns(codec.device).run():
+        yield from run.tiles(plan)
+    return run.tally
 
 
 def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Codec) -> None:
@@ -163,16 +196,17 @@ class _Run:
                 for batch in reader.batches(self._batch_size):
                     changed = self._decode_batch(task, batch, writer, pending)
                     while len(pending) > _WRITES_PENDING:
-                        tally.clipped += pending.pop(0).result()
+                        tally.counts += Counts(clipped=pending.pop(0).result())
                     left_pixels -= _pixels(item.work for item in batch)
+                    tally.troubles += [changed] if changed else []
                     yield tally.progress(left_pixels, changed)
                 for future in pending:
-                    tally.clipped += future.result()
+                    tally.counts += Counts(clipped=future.result())
                 if isinstance(self._sink, TileSink):
                     for note in self._sink.notes():
                         yield tally.progress(0, note)
-                if tally.defects:
-                    yield tally.progress(0, defect_words(tally.defects, self._settings.hot_pixels))
+                if defects := tally.counts.defects:
+                    yield tally.progress(0, defect_words(defects, self._settings.hot_pixels))
             finally:
                 reader.close()
                 for future in pending:
@@ -192,8 +226,10 @@ class _Run:
         yield tally.progress(left_pixels, f"{message}image has changed")
         kept = set()
         for work in marked:
-            if task.read(work).content == self._sink.made_from(work.index, work.tile.y0, work.tile.x0):
+            content, _, counted = self._sink.made_from(work.index, work.tile.y0, work.tile.x0).partition(";")
+            if task.read(work).content == content:
                 kept.add(work)
+                tally.counts += Counts.from_word(counted)
             yield tally.progress(left_pixels)
         tally.done = len(kept)
         if len(kept) < len(marked):
@@ -236,10 +272,8 @@ class _Run:
         tally = self.tally
         tally.encoder_calls += task.encode(part)
         decoded = task.decode(part)
-        tally.cache_hits += sum(not item.fresh for item in part)
-        tally.bits += sum(item.latents.bits for item in part if item.latents is not None)
-        tally.coded_pixels += sum(item.raw.size for item in part)
-        tally.defects += sum(item.defects for item in part)
+        for item in part:
+            tally.counts += _counted(item)
         return decoded
 
     def _smaller(self, size: int, error: BaseException) -> str:
@@ -270,8 +304,15 @@ class _Run:
         else:
             block, clipped = item.core(image, self._sink.spec.dtype, self._settings.quantity)
             self._sink.write(item.work.index, *tile.core, block)
-        self._sink.mark_done(item.work.index, tile.y0, tile.x0, item.content)
+        counts = _counted(item) + Counts(clipped=clipped)
+        self._sink.mark_done(item.work.index, tile.y0, tile.x0, f"{item.content};{counts.word}")
         return clipped
+
+
+def _counted(item: Item) -> Counts:
+    """What is counted of an encoded tile."""
+    bits = 0.0 if item.latents is None else item.latents.bits
+    return Counts(bits, item.raw.size, 0, item.defects, int(not item.fresh))
 
 
 def _pixels(works: Iterable[Work]) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from pathlib import Path
 
 from napari_rdpdenoise.noise import NoiseModel
@@ -102,7 +102,7 @@ class RunReport:
 
     Attributes:
         channels: Reports per channel.
-        bpp: Bits per pixel over the tiles of this run; NaN if none was left to do.
+        bpp: Bits per pixel over all tiles; NaN if there is none.
         clipped: Number of output values that did not fit the dtype.
         tiles: Number of tiles of the result.
         cache_hits: Tiles whose latents were cached.
@@ -132,30 +132,78 @@ class RunReport:
         return sum(c.rate for c in self.channels) / len(self.channels)
 
 
+@dataclass(frozen=True)
+class Counts:
+    """What is counted of tiles: sums that are the same in whatever order tiles are done.
+
+    Attributes:
+        bits: Bits of the latents, in steps of 1/1024.
+        coded_pixels: Pixels that were encoded, halos included.
+        clipped: Values that did not fit the output's dtype.
+        defects: Hot and cold pixels and cosmic rays.
+        cache_hits: Tiles whose latents were cached.
+    """
+
+    bits: float = 0.0
+    coded_pixels: int = 0
+    clipped: int = 0
+    defects: int = 0
+    cache_hits: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bits", round(self.bits * 1024) / 1024)
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(one + more for one, more in zip(astuple(self), astuple(other), strict=True)))
+
+    @property
+    def bpp(self) -> float:
+        """Bits per coded pixel; NaN for none."""
+        return self.bits / self.coded_pixels if self.coded_pixels else float("nan")
+
+    @property
+    def word(self) -> str:
+        """The counts as one word."""
+        return ",".join(map(repr, astuple(self)))
+
+    @classmethod
+    def from_word(cls, word: str) -> Counts:
+        """Inverse of `word`; nothing where it is none."""
+        try:
+            bits, *numbers = word.split(",")
+            coded, clipped, defects, hits = map(int, numbers)
+            return cls(float(bits), coded, clipped, defects, hits)
+        except (ValueError, OverflowError):
+            return cls()
+
+
 @dataclass
 class Tally:
-    """Counters of a running job; belongs to the thread that drains the stream."""
+    """Counters of a running job; belongs to the thread that drains the stream.
+
+    Attributes:
+        total: Tiles that are planned.
+        done: Tiles that are done, by runs before too.
+        pixels: Pixels of the result that this run has made.
+        counts: What was counted of the tiles that are done.
+        encoder_calls: Batches that went through the encoder.
+        messages: All that was told.
+        troubles: Those of them that tell how the machine changed the run's ways.
+        started: Start of the tiles, seconds of the monotonic clock.
+    """
 
     total: int
     done: int = 0
     pixels: int = 0
-    coded_pixels: int = 0
-    bits: float = 0.0
-    clipped: int = 0
-    defects: int = 0
-    cache_hits: int = 0
+    counts: Counts = field(default_factory=Counts)
     encoder_calls: int = 0
     messages: list[str] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
     started: float = field(default_factory=time.monotonic)
 
     def restart_clock(self) -> None:
         """Start timing tiles, after the preparation."""
         self.started = time.monotonic()
-
-    @property
-    def bpp(self) -> float:
-        """Bits per coded pixel so far; NaN before the first tile."""
-        return self.bits / self.coded_pixels if self.coded_pixels else float("nan")
 
     @property
     def mpps(self) -> float:
@@ -167,18 +215,17 @@ class Tally:
         if message is not None:
             self.messages.append(message)
         eta = left_pixels / 1e6 / self.mpps if self.pixels else float("nan")
-        return Progress(
-            self.done, self.total, self.mpps, eta, self.bpp, self.cache_hits, self.encoder_calls, message
-        )
+        bpp, hits = self.counts.bpp, self.counts.cache_hits
+        return Progress(self.done, self.total, self.mpps, eta, bpp, hits, self.encoder_calls, message)
 
     def report(self, channels: tuple[ChannelReport, ...], seconds: float, precision: str) -> RunReport:
         """Summary of the run, without the path of its result."""
         return RunReport(
             channels,
-            self.bpp,
-            self.clipped,
+            self.counts.bpp,
+            self.counts.clipped,
             self.total,
-            self.cache_hits,
+            self.counts.cache_hits,
             self.encoder_calls,
             seconds,
             self.mpps,

@@ -1,0 +1,265 @@
+"""A job in parts, for as many processes and machines as there are: each does a part, one finishes.
+
+::
+
+    run_part(1/3) --\
+    run_part(2/3) ----> parts in TARGET.partial --finish_parts--> the result and its record
+    run_part(3/3) --/
+
+The result is the one that `runner.run` makes, to the byte, and so is its record, but for times and for how
+many tiles the encoder was given at once.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from napari_rdpdenoise._version import __version__
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource, parts
+from napari_rdpdenoise.io.sink import check_ending, check_free, finished_unseen
+from napari_rdpdenoise.io.staging import Staging, partial_folder
+from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
+from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
+from napari_rdpdenoise.jobs.runner import check_places, load_codec, model_line, opened_source, said
+from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import Plan, Progress, make_plan, output_spec
+from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
+from napari_rdpdenoise.stream.pipeline import denoise_works
+from napari_rdpdenoise.stream.plan import Work, check_model
+from napari_rdpdenoise.stream.report import Tally
+
+__all__ = ["Part", "finish_parts", "run_part"]
+
+
+def run_part(
+    job: Job, part: Part, *, codec: Codec | None = None, cache: LatentCache | None = None
+) -> Generator[Opened | Progress, None, Outcome]:
+    """Denoise one part of an image, yielding progress; what came of the part is the return value.
+
+    The first part to come makes the plan of all. Parts run in any order, at once or not, and each may be run
+    again: one that is done is not done twice, and one that was stopped goes on. Closing the generator stops
+    within a batch of tiles. Codec and cache are as in `runner.run`.
+
+    Returns:
+        Outcome whose report is of this part; its path is None, but where the job was finished before.
+
+    Raises:
+        ValueError: If other parts were begun with another image, model or settings, or in another number, or
+            as `runner.run` does.
+        InUseError: If a run in one piece is at the target, or has left there what it had done.
+        Exception: As `runner.run` does.
+    """
+    with _opened(job, codec) as asked:
+        if codec is None:
+            yield said(model_line(asked.codec))
+        finished = asked.finished()
+        if finished is not None:
+            yield said("The job was finished before.")
+            return finished
+        shared = yield from _shared_plan(asked, part, cache)
+        sink = parts.attempt(asked.target, asked.spec, part.number)
+        if sink is None:
+            return (yield from _done_before(asked, part, shared))
+        try:
+            yield Opened(None)
+            tally = yield from _worked(asked, part, shared, sink, cache)
+        except BaseException:
+            sink.abort()
+            raise
+        if tally is None:
+            sink.discard()
+            parts.leave(asked.target)
+            return (yield from _done_before(asked, part, shared))
+        seconds = time.monotonic() - asked.began
+        report = PartReport.of(tally, seconds, time.monotonic() - tally.started)
+        parts.complete(sink, part.number, report.to_text())
+        yield said(_state(asked.target, part))
+        return Outcome(report.report(shared, job.settings.hot_pixels), asked.spec)
+
+
+def finish_parts(job: Job, *, codec: Codec | None = None) -> Generator[Progress, None, Outcome]:
+    """Put the parts of a job together, all of them done; the result is the return value.
+
+    It appears as that of `runner.run` does. A second call finds it finished.
+
+    Raises:
+        FileNotFoundError: If no part was begun.
+        ValueError: If parts are missing, which the message names, or were begun with another image, model or
+            settings, or as `runner.run` does.
+        InUseError: If another process is finishing it.
+        Exception: As `runner.run` does.
+    """
+    with _opened(job, codec) as asked:
+        finished = asked.finished()
+        if finished is not None:
+            yield said("The job was finished before.")
+            return finished
+        shared = asked.plan_there()
+        if shared is None:
+            raise FileNotFoundError(
+                f"part: expected parts of {asked.target}, found none; run each with --part NUMBER/PARTS, or "
+                "denoise_file(..., part=(NUMBER, PARTS)), before --finish"
+            )
+        count = shared.asked.parts
+        asked.check(shared, count)
+        _check_done(asked.target, count)
+        yield said(f"putting {count} parts together" if count > 1 else "finishing the one part")
+        with parts.collected(asked.target, asked.spec, count) as sink:
+            if sink is not None:
+                reports = [PartReport.from_text(parts.read_part(asked.target, k + 1)) for k in range(count)]
+                report = together(reports).report(shared, job.settings.hot_pixels)
+                path = sink.finish(lambda: record_text(job, asked.codec, asked.spec, report))
+                return Outcome(replace(report, path=path), asked.spec, path, record_path(path))
+        return asked.finished_elsewhere()
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A job whose input is open: what it asks for, and where."""
+
+    job: Job
+    target: Path
+    source: ImageSource
+    codec: Codec
+    settings: RunSettings
+    spec: OutputSpec
+    began: float
+
+    def asks(self, count: int) -> Asked:
+        digest = self.codec.digest.hex()
+        return Asked.of(self.settings, self.source.fingerprint(), digest, __version__, count)
+
+    def check(self, shared: SharedPlan, count: int) -> None:
+        shared.asked.check(self.asks(count), str(partial_folder(self.target)))
+
+    def plan_there(self) -> SharedPlan | None:
+        text = parts.read_plan(self.target)
+        return None if text is None else SharedPlan.from_text(text, str(partial_folder(self.target)))
+
+    def finished(self) -> Outcome | None:
+        """The result, where the same job has made it; one of another is refused unless it may be replaced."""
+        under_way, overwrite = parts.read_plan(self.target) is not None, self.job.settings.overwrite
+        if under_way and overwrite:
+            return None
+        record = record_path(self.target)
+        if self.target.exists() and record.exists() and same_job(self.target, self.spec):
+            return Outcome(replace(read_report(record), path=self.target), self.spec, self.target, record)
+        check_free(self.target, overwrite)
+        return None
+
+    def finished_elsewhere(self) -> Outcome:
+        """The result, where the parts are not there any more."""
+        finished = self.finished()
+        if finished is None:
+            raise FileNotFoundError(
+                f"part: expected the parts of {self.target}, found that they were removed meanwhile; run all "
+                "of them again"
+            )
+        return finished
+
+
+@contextmanager
+def _opened(job: Job, codec: Codec | None) -> Iterator[_Open]:
+    began = time.monotonic()
+    if job.target is None:
+        raise ValueError("part: expected a file as target, found none; a result in memory has no parts")
+    if job.residual is not None:
+        raise ValueError("part: expected a result of pixels, found a store; stores are made in one piece")
+    check_places(job)
+    check_ending(job.target)
+    finished_unseen(job.target)
+    with opened_source(job) as source:
+        if codec is None:
+            codec = load_codec(job.settings)
+        else:
+            check_model(codec, job.settings)
+        settings = with_model_named(job.settings, codec.card)
+        spec = output_spec(source, settings, codec)
+        yield _Open(job, job.target, source, codec, settings, spec, began)
+
+
+def _shared_plan(
+    asked: _Open, part: Part, cache: LatentCache | None
+) -> Generator[Progress, None, SharedPlan]:
+    """The plan that is there, or else one that is made and written now, unless another comes first."""
+    shared = asked.plan_there()
+    if shared is None:
+        codec, settings = asked.codec.at(asked.settings.precision), asked.job.settings
+        made: str | Plan = ""
+        for made in make_plan(asked.source, settings, codec, cache=cache):
+            if isinstance(made, str):
+                yield said(made)
+        assert isinstance(made, Plan)
+        mine = SharedPlan(asked.asks(part.of), codec.precision, made.channels, made.messages)
+        note = parts.begin(asked.target, asked.spec, mine.to_text(), overwrite=settings.overwrite)
+        if note:
+            yield said(note)
+        shared = asked.plan_there() or mine
+    asked.check(shared, part.of)
+    return shared
+
+
+def _worked(
+    asked: _Open, part: Part, shared: SharedPlan, sink: Staging, cache: LatentCache | None
+) -> Generator[Progress, None, Tally | None]:
+    """Do the works of a part; None where another process has done it meanwhile."""
+    settings = asked.job.settings
+
+    def shard_of(work: Work) -> tuple[int, ...]:
+        return sink.shard_of(work.index, work.tile.y0, work.tile.x0)
+
+    chosen = SelectedSource(asked.source, settings.channels, settings.time)
+    plan = shared.plan(chosen, settings, part, shard_of)
+    codec = asked.codec.at(shared.precision)
+    running = denoise_works(asked.source, sink, settings, plan, codec=codec, cache=cache)
+    try:
+        while not parts.is_over(asked.target, part.number):
+            try:
+                yield next(running)
+            except StopIteration as end:
+                return end.value
+            except OSError:
+                if not parts.is_over(asked.target, part.number):  # else its place went
+                    raise
+    finally:
+        running.close()
+    return None
+
+
+def _done_before(asked: _Open, part: Part, shared: SharedPlan) -> Generator[Progress, None, Outcome]:
+    """What came of a part that another process has done."""
+    if not parts.is_done(asked.target, part.number):
+        finished = asked.finished_elsewhere()
+        yield said("The job was finished before.")
+        return finished
+    yield said(f"part {part} was done before. {_state(asked.target, part)}")
+    report = PartReport.from_text(parts.read_part(asked.target, part.number))
+    return Outcome(report.report(shared, asked.settings.hot_pixels), asked.spec)
+
+
+def _state(target: Path, part: Part) -> str:
+    """What is left to do after a part, in words."""
+    left = parts.missing(target, part.of)
+    if not parts.read_plan(target):
+        return "The job is finished."
+    if not left:
+        return f"All {part.of} parts are done: --finish makes {target.name} of them."
+    return f"{part.of - len(left)} of {part.of} parts are done; left: {as_words(left)}."
+
+
+def _check_done(target: Path, count: int) -> None:
+    left = parts.missing(target, count)
+    if not left:
+        return
+    busy = [number for number in left if parts.under_way(target, number)]
+    working = f" (at work: {as_words(busy)})" if busy else ""
+    raise ValueError(
+        f"finish: expected all {count} parts of {target.name} to be done, found {as_words(left)} missing"
+        f"{working}; run --part NUMBER/{count} for {'each' if len(left) > 1 else 'it'}, then --finish again"
+    )
