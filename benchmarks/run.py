@@ -1,6 +1,6 @@
 """Run benchmarks, each in its own process, and write ``results/<name>.json`` and ``results/tables.md``.
 
-    python benchmarks/run.py [speed] [memory] [quality] [rdp] [seams] [--limit 3] [--threads 2] ...
+    python benchmarks/run.py [speed] [memory] [parts] [quality] [rdp] [seams] [--limit 3] [--threads 2] ...
 
 Without names all are run. ``--limit`` makes a short run; give it another ``--out`` to keep the real results.
 Images: the folder that RDPDENOISE_DATA names (with ``data/test`` and, for LPIPS, ``weights``).
@@ -26,7 +26,7 @@ IMAGES = (
     "samples", "intervals",
     "strategies",
 )  # fmt: skip
-NAMES = ("speed", "memory", *IMAGES, "dock", "closings", *TUNED)
+NAMES = ("speed", "memory", "parts", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
 
 

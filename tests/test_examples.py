@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -79,3 +82,78 @@ def test_scripted_viewer_saves_what_it_shows(tiny_realism_model, tmp_path):
     first, second = (imread(folder / f"rate-{rate}.png")[..., :3] for rate in ("auto", "0.2"))
     assert first.std() > 1, "the window was black"
     assert (first != second).any()
+
+
+# As `sbatch` it starts what it is given at once, as plain processes, and notes how it was called.
+SBATCH = r"""
+import json, os, subprocess, sys
+options = [word for word in sys.argv[1:] if word.startswith("--")][: 2 if "--parsable" in sys.argv else 1]
+command = ["bash", *sys.argv[1 + len(options):]]
+with open(os.environ["SENT"], "a") as file:
+    print(json.dumps(options), file=file)
+environment = {**os.environ, "SLURM_JOB_ID": "7", "SLURM_CPUS_PER_TASK": "1"}
+array = [word.removeprefix("--array=1-") for word in options if word.startswith("--array")]
+tasks = [{"SLURM_ARRAY_TASK_ID": str(k + 1)} for k in range(int(array[0]))] if array else [{}]
+running = [subprocess.Popen(command, env={**environment, **task}, stdout=sys.stderr) for task in tasks]
+codes = [process.wait() for process in running]
+print(7)
+sys.exit(max(codes))
+"""
+PROGRAM = "import sys; from napari_rdpdenoise.cli import main; sys.argv[0] = 'napari-rdpdenoise'; main()"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+class TestParts:
+    @pytest.fixture
+    def shell(self, tmp_path, monkeypatch):
+        """Run a script with bash; ``napari-rdpdenoise`` and ``sbatch`` are on the path."""
+        for name, code in (("napari-rdpdenoise", PROGRAM), ("sbatch", SBATCH)):
+            program = tmp_path / "bin" / name
+            program.parent.mkdir(exist_ok=True)
+            program.write_text(f"#!{sys.executable}\n{code}", encoding="utf-8")
+            program.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        monkeypatch.setenv("SENT", str(tmp_path / "sent"))
+        monkeypatch.setenv("OMP_NUM_THREADS", "1")
+        monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+
+        def call(name, *arguments):
+            command = ["bash", str(EXAMPLES / name), *map(str, arguments)]
+            return subprocess.run(command, capture_output=True, text=True, timeout=500)
+
+        return call
+
+    @pytest.fixture
+    def command(self, tiny_model, tmp_path):
+        """Image, and options of a quick run."""
+        np.save(tmp_path / "a.npy", np.random.default_rng(0).poisson(40, (4, 70, 90)).astype(np.uint16))
+        options = ("--model", tiny_model, "--device", "cpu", "--rate", "0.4", "--tile", "64", "--no-cache")
+        return tmp_path / "a.npy", options
+
+    def test_a_slurm_array_makes_one_result(self, shell, command, tmp_path, monkeypatch):
+        image, options = command
+        monkeypatch.setenv("PARTS", "3")
+        done = shell("slurm_array.sh", image, tmp_path / "out" / "r.ome.zarr", *options)
+        assert done.returncode == 0, done.stderr
+        sent = [json.loads(line) for line in (tmp_path / "sent").read_text().splitlines()]
+        assert sent == [["--parsable", "--array=1-3"], ["--dependency=afterok:7"]]
+        assert re.findall(r"(\d) of 3 parts are done|All 3 parts are done", done.stderr)
+        assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["r.ome.zarr", "r.ome.zarr.job.json"]
+
+    def test_a_loop_of_the_shell_makes_the_result_of_one_process(self, shell, command, tmp_path):
+        image, options = command
+        done = shell("parts.sh", 2, image, tmp_path / "out" / "r.ome.tif", *options)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{tmp_path / 'out' / 'r.ome.tif'}\n"
+        program = tmp_path / "bin" / "napari-rdpdenoise"
+        whole = [program, "denoise", image, tmp_path / "r.ome.tif", *options]
+        subprocess.run(list(map(str, whole)), capture_output=True, check=True, timeout=300)
+        assert (tmp_path / "out" / "r.ome.tif").read_bytes() == (tmp_path / "r.ome.tif").read_bytes()
+
+    def test_a_part_that_fails_ends_the_loop_in_words(self, shell, command, tmp_path):
+        _, options = command
+        done = shell("parts.sh", 2, tmp_path / "none.npy", tmp_path / "r.ome.tif", *options)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert done.stderr.count("error: ") == 2
