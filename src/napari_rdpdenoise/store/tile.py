@@ -36,6 +36,9 @@ Residual = Literal["1", "0.5", "lossless", "none"]
 
 RESIDUALS: tuple[Residual, ...] = ("1", "0.5", "lossless", "none")
 
+MARGIN = 512
+"""Largest margin of a tile within its chunk, px."""
+
 FAR = 1.6
 """Noise standard deviations of a residual from which it is none: the original is then kept losslessly."""
 
@@ -195,20 +198,29 @@ def _decoded(tile: StoredTile, view: View, codec: Codec) -> tuple[Decoded, Noise
     from napari_rdpdenoise.nn.decoder_names import FIDELITY, on_path
     from napari_rdpdenoise.nn.decoders.place import Place
 
+    y, x = (slice(start, start + size) for start, size in zip(tile.offset, tile.shape, strict=True))
     try:
+        _check_coded(tile, y, x)
         latents = codec.decompress(tile.latents)
     except BitstreamError as error:
         raise StoreError(f"chunk: expected latents of its model, found others: {error}") from error
-    y, x = (slice(start, start + size) for start, size in zip(tile.offset, tile.shape, strict=True))
-    if y.stop > latents.shape[0] or x.stop > latents.shape[1]:
-        raise StoreError(
-            f"chunk: expected latents of at least {y.stop} x {x.stop} pixels, found {latents.shape}; copy "
-            "the store again"
-        )
     names = on_path(view.realism, "realism") if view.layer == "denoised" else (FIDELITY,)
     names = names if FIDELITY in names else (FIDELITY, *names)
     (decoded,) = codec.decode([latents], names, [Place(tile.seed, *tile.origin)])
     return Decoded({name: decoded[name][y, x] for name in names}), latents.normalization.noise
+
+
+def _check_coded(tile: StoredTile, y: slice, x: slice) -> None:
+    """Refuse latents of a size that no margin explains, before memory is taken for them."""
+    from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
+
+    head = unpack_latents(tile.latents).header
+    margins = (y.start, x.start, head.height - y.stop, head.width - x.stop)
+    if min(margins) < 0 or max(margins) > MARGIN:
+        raise StoreError(
+            f"chunk: expected latents of {tile.shape[0]} x {tile.shape[1]} pixels, {MARGIN} around at most, "
+            f"found {head.height} x {head.width}; copy the store again"
+        )
 
 
 def _original_like(tile: StoredTile, decoded: Decoded, noise: NoiseModel) -> NDArray[np.float64] | None:

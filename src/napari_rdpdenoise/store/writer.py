@@ -29,7 +29,7 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.chunk import remember
 from napari_rdpdenoise.store.container import StoredTile, pack, pack_chunk, unpack, unpack_chunk
 from napari_rdpdenoise.store.shards import chunks_together, put_chunks
-from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile
+from napari_rdpdenoise.store.tile import MARGIN, RESIDUALS, Residual, encode_tile, plain_tile
 from napari_rdpdenoise.store.zarr_codec import RdpDenoiseCodec, register
 from napari_rdpdenoise.stream.tile import Item
 from napari_rdpdenoise.tiles import regular_chunk, regular_tile
@@ -58,6 +58,8 @@ def check_settings(settings: RunSettings) -> None:
             raise ValueError(
                 f"{field}: expected {expected!r} for a store, found {found!r}; {why}: leave it out"
             )
+    if settings.halo > MARGIN:
+        raise ValueError(f"halo: expected at most {MARGIN} pixels for a store, found {settings.halo}")
 
 
 def fitting(settings: RunSettings, plane: tuple[int, ...]) -> RunSettings:
