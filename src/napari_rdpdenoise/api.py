@@ -20,6 +20,7 @@ from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
     import dask.array
+    from distributed import Client
 
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.store.tile import Residual
@@ -187,6 +188,7 @@ def denoise_file(
     model: str | Path | Codec = "default",
     cache: LatentCache | None = None,
     part: tuple[int, int] | None = None,
+    client: Client | None = None,
     **settings: Unpack[FileOptions],
 ) -> Outcome:
     """Denoise a file, or an array, into a file.
@@ -205,6 +207,9 @@ def denoise_file(
         part: Part to do, from 1, and number of parts: ``(2, 4)`` does the second of four. Each may be done by
             another process or machine, in any order, and again; then `finish_file` makes the result. None
             does all.
+        client: Client of dask.distributed (extra ``cluster``) on whose workers all is done, in parts. They
+            see the same files: image and mask are paths, and a model is given by name or path. In a script
+            that starts a cluster of its own, call it below ``if __name__ == "__main__":``.
         **settings: Fields of ``RunSettings``: rate, realism, quantity, decoder, steps, samples, rho, kd,
             kp, axes, device, structure, neighbours, camera, invalid, hot_pixels, precision, tile, halo,
             batch, dtype, channels, time, seed, series, stack and overwrite. ``invalid`` may also be a mask
@@ -227,6 +232,15 @@ def denoise_file(
         UserWarning: If the noise could not be measured well, the result is doubtful, or values were clipped.
     """
     job, codec = _file_job(image, output, model, settings)
+    if client is not None:
+        if part is not None or codec is not None:
+            raise ValueError(
+                "client: expected neither a part nor a loaded model beside it, found one; leave part out, "
+                "and give the model by its name or path"
+            )
+        from napari_rdpdenoise.jobs.cluster import run_on
+
+        return _run(run_on(job, client, cache=cache))
     if part is None:
         from napari_rdpdenoise.jobs.runner import run
 

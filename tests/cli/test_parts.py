@@ -193,13 +193,26 @@ def test_one_part_twice_and_two_finishes_at_once(start, options, image, whole, t
     check(target, whole("a.ome.zarr"))
 
 
+@pytest.mark.slow
+def test_a_scheduler_of_this_machine(start, options, image, whole, tmp_path):
+    pytest.importorskip("distributed", reason="the extra cluster is not installed")
+    target = tmp_path / "parts" / "a.ome.zarr"
+    given = ("--rate", "0.5")
+    stdout, told = ended(start("denoise", image, target, *options, *given, "--scheduler", "local:2"))
+    assert stdout == f"{target}\n"
+    assert "8 parts on 2 threads of 2 workers" in told
+    assert "distributed." not in told
+    check(target, whole("a.ome.zarr", *given))
+
+
 def test_what_is_missing_or_different_is_said_and_nothing_is_lost(run, quick, tmp_path, write_stack):
     image, target = write_stack(tmp_path / "a.tif", (4, 70, 90)), tmp_path / "r.ome.tif"
     denoise = lambda *more: run("denoise", image, target, *quick, "--tile", "64", *more)  # noqa: E731
     for arguments, words in (
         (("--part", "3/2"), "part: expected a number from 1 to the number of parts, found 3/2"),
         (("--part", "two"), "part: expected NUMBER/PARTS, found 'two'"),
-        (("--part", "1/2", "--finish"), "--part, --finish: expected one of them, found both"),
+        (("--part", "1/2", "--finish"), "--part, --finish: expected one of them, found 2"),
+        (("--scheduler", "here"), "scheduler: expected an address such as tcp://host:8786, or local:N"),
         (("--finish",), "part: expected parts of"),
     ):
         answer = denoise(*arguments)

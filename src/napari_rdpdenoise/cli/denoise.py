@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -32,6 +34,11 @@ class Division(BaseModel, frozen=True):
     finish: bool = Field(
         default=False,
         description="Put the parts together, all of them done: the result appears.",
+    )
+    scheduler: str | None = Field(
+        default=None,
+        description="Do all parts on the workers of dask.distributed, which see the same files, or on N "
+        "processes of this machine (extra cluster).",
     )
 
 
@@ -76,30 +83,40 @@ def denoise(
         from napari_rdpdenoise.jobs.runner import run
 
         cache = None if no_cache else LatentCache()
-        step = _step(division, cache)
-        if plan.several:
-            running = run_batch(plan.jobs, cache=cache, step=step)
-            _tell_failures(follow(running, command=command), len(plan.jobs))
-            return
-        (only,) = plan.jobs
-        outcome = follow(run(only, cache=cache) if step is None else step(only, None), only.name, command)
+        with _step(division, cache) as step:
+            if plan.several:
+                running = run_batch(plan.jobs, cache=cache, step=step)
+                _tell_failures(follow(running, command=command), len(plan.jobs))
+                return
+            (only,) = plan.jobs
+            begun = run(only, cache=cache) if step is None else step(only, None)
+            outcome = follow(begun, only.name, command)
         if outcome.path is not None:
             result(str(only.target))
 
 
-def _step(division: Division, cache: LatentCache | None) -> Step | None:
-    """What is done of every job; None for all."""
-    part = division.part
-    if part is None and not division.finish:
-        return None
-    if part is not None and division.finish:
-        raise ValueError(f"--part, --finish: expected one of them, found both; give --part {part} first")
-    from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
+@contextmanager
+def _step(division: Division, cache: LatentCache | None) -> Iterator[Step | None]:
+    """What is done of every job; None for all, here."""
+    given = division.model_dump(exclude_defaults=True)
+    if len(given) > 1:
+        names = ", ".join(f"--{name}" for name in given)
+        raise ValueError(f"{names}: expected one of them, found {len(given)}; give each by itself")
+    if division.scheduler is not None:
+        from napari_rdpdenoise.jobs.cluster import connected, run_on
 
-    if part is None:
-        return lambda job, codec: finish_parts(job, codec=codec)
-    chosen = Part.parse(part)
-    return lambda job, codec: run_part(job, chosen, codec=codec, cache=cache)
+        with connected(division.scheduler) as client:
+            yield lambda job, codec: run_on(job, client, codec=codec, cache=cache)
+    elif given:
+        from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
+
+        if division.part is None:
+            yield lambda job, codec: finish_parts(job, codec=codec)
+        else:
+            part = Part.parse(division.part)
+            yield lambda job, codec: run_part(job, part, codec=codec, cache=cache)
+    else:
+        yield None
 
 
 def _order(

@@ -27,6 +27,7 @@ _WRITTEN: dict[str, tuple[Any, str]] = {
     "series": (str | None, "N|all"),
     "time": (str | None, "A:B"),
     "part": (str | None, "I/N"),
+    "scheduler": (str | None, "ADDRESS|local:N"),
 }
 
 

@@ -34,7 +34,7 @@ from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.plan import Work, check_model
 from napari_rdpdenoise.stream.report import Tally
 
-__all__ = ["Part", "finish_parts", "run_part"]
+__all__ = ["Opening", "Part", "finish_parts", "opening", "run_part"]
 
 
 def run_part(
@@ -55,7 +55,7 @@ def run_part(
         InUseError: If a run in one piece is at the target, or has left there what it had done.
         Exception: As `runner.run` does.
     """
-    with _opened(job, codec) as asked:
+    with opening(job, codec) as asked:
         if codec is None:
             yield said(model_line(asked.codec))
         finished = asked.finished()
@@ -95,7 +95,7 @@ def finish_parts(job: Job, *, codec: Codec | None = None) -> Generator[Progress,
         InUseError: If another process is finishing it.
         Exception: As `runner.run` does.
     """
-    with _opened(job, codec) as asked:
+    with opening(job, codec) as asked:
         finished = asked.finished()
         if finished is not None:
             yield said("The job was finished before.")
@@ -120,7 +120,7 @@ def finish_parts(job: Job, *, codec: Codec | None = None) -> Generator[Progress,
 
 
 @dataclass(frozen=True)
-class _Open:
+class Opening:
     """A job whose input is open: what it asks for, and where."""
 
     job: Job
@@ -132,13 +132,16 @@ class _Open:
     began: float
 
     def asks(self, count: int) -> Asked:
+        """What the job asks for, in so many parts."""
         digest = self.codec.digest.hex()
         return Asked.of(self.settings, self.source.fingerprint(), digest, __version__, count)
 
     def check(self, shared: SharedPlan, count: int) -> None:
+        """Refuse the plan of another job, or of another number of parts."""
         shared.asked.check(self.asks(count), str(partial_folder(self.target)))
 
     def plan_there(self) -> SharedPlan | None:
+        """The plan that some part has written; None for none."""
         text = parts.read_plan(self.target)
         return None if text is None else SharedPlan.from_text(text, str(partial_folder(self.target)))
 
@@ -165,7 +168,8 @@ class _Open:
 
 
 @contextmanager
-def _opened(job: Job, codec: Codec | None) -> Iterator[_Open]:
+def opening(job: Job, codec: Codec | None) -> Iterator[Opening]:
+    """Open the input of a job that is done in parts, and load its model; raises as `runner.run` does."""
     began = time.monotonic()
     if job.target is None:
         raise ValueError("part: expected a file as target, found none; a result in memory has no parts")
@@ -181,11 +185,11 @@ def _opened(job: Job, codec: Codec | None) -> Iterator[_Open]:
             check_model(codec, job.settings)
         settings = with_model_named(job.settings, codec.card)
         spec = output_spec(source, settings, codec)
-        yield _Open(job, job.target, source, codec, settings, spec, began)
+        yield Opening(job, job.target, source, codec, settings, spec, began)
 
 
 def _shared_plan(
-    asked: _Open, part: Part, cache: LatentCache | None
+    asked: Opening, part: Part, cache: LatentCache | None
 ) -> Generator[Progress, None, SharedPlan]:
     """The plan that is there, or else one that is made and written now, unless another comes first."""
     shared = asked.plan_there()
@@ -206,7 +210,7 @@ def _shared_plan(
 
 
 def _worked(
-    asked: _Open, part: Part, shared: SharedPlan, sink: Staging, cache: LatentCache | None
+    asked: Opening, part: Part, shared: SharedPlan, sink: Staging, cache: LatentCache | None
 ) -> Generator[Progress, None, Tally | None]:
     """Do the works of a part; None where another process has done it meanwhile."""
     settings = asked.job.settings
@@ -232,7 +236,7 @@ def _worked(
     return None
 
 
-def _done_before(asked: _Open, part: Part, shared: SharedPlan) -> Generator[Progress, None, Outcome]:
+def _done_before(asked: Opening, part: Part, shared: SharedPlan) -> Generator[Progress, None, Outcome]:
     """What came of a part that another process has done."""
     if not parts.is_done(asked.target, part.number):
         finished = asked.finished_elsewhere()
