@@ -39,6 +39,12 @@ _QT_PROBE = "from qtpy.QtWidgets import QApplication; QApplication([])"
 _PLUGINS_OF_WINDOWS = ("pytestqt.plugin", "npe2._pytest_plugin", "napari.utils._testsupport")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """A process of tests that dies ends the run: pytest-xdist was seen to wait forever for its successor."""
+    if getattr(config.option, "maxworkerrestart", "") is None:
+        config.option.maxworkerrestart = "0"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Module | pytest.Class, name: str, obj: object) -> None:
     """Make the display, and load what tests of windows need, before the first of them is collected."""
