@@ -74,7 +74,7 @@ class ChannelCheck:
         allowed: Any = step / 2 if step else 0.0
         if step and original.dtype.kind in "iu":  # counts are whole
             allowed = allowed + (to_units(found + 0.5, noise) - to_units(found - 0.5, noise)) / 2
-        lost = 0.0 if np.array_equal(valid, np.isfinite(original)) else np.inf
+        lost = 0.0 if np.array_equal(np.isfinite(original), np.isfinite(kept)) else np.inf
         self.worst = float(np.fmax(self.worst, error.max(initial=lost)))
         self.beyond = float(np.fmax(self.beyond, (error - allowed).max(initial=lost)))
         self._squares += float(np.square(error).sum())
