@@ -112,7 +112,7 @@ def test_impossible_orders_are_refused() -> None:
 @given(st.tuples(st.integers(1, 9000), st.integers(1, 9000)), st.integers(1, 64).map(lambda n: 64 * n))
 def test_regular_tiles_are_the_chunks_of_a_grid(shape, wanted):
     tile = regular_tile(shape, wanted)
-    assert tile <= max(wanted, 256)
+    assert tile <= max(wanted, -(-max(shape) // 64) * 64), "one tile is the chunk of a plane"
     rows, columns = regular_chunk(shape, tile)
     for part in plan_tiles(shape, tile, 0):
         assert part.y0 % rows == part.x0 % columns == 0

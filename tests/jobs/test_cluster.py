@@ -133,7 +133,8 @@ def test_workers_that_are_killed_cost_nothing_but_time(client, job, image, optio
             while len(client.nthreads()) < 2:
                 time.sleep(0.1)
     assert kills == 3
-    done = [event.done for event in states if not isinstance(event, Opened)]
+    # sentences, such as the last one, that the parts are put together, come without a total
+    done = [event.done for event in states if not isinstance(event, Opened) and event.total]
     assert done == sorted(done)
     check(job.target, image, options, calls=False)
 
