@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 for _name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ.setdefault(_name, "1" if "PYTEST_XDIST_WORKER" in os.environ else "2")
 
+# Libraries that tests compare with load torch's compiler, and that triton, whose LLVM beside that of a
+# graphics driver ends a process that has opened windows. None is what import takes for "there is none".
+sys.modules.setdefault("triton", None)  # type: ignore[arg-type]
+
 # Figures are compared digit by digit, on whatever machine; what a machine would choose is a test of its own.
 # RDPDENOISE_PRECISION=bfloat16 runs all of it as a machine that multiplies these faster would.
 os.environ.setdefault("RDPDENOISE_PRECISION", "float32")

@@ -8,9 +8,14 @@ that of a large one: the finer scales, which the noise hits first, weigh more.
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils._triton import has_triton_package
 
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 _LEAST = {5: 176, 4: 99, 3: 44}  # px that so many scales need in torchmetrics: 11 at (scales - 1) ** 2
@@ -22,7 +27,8 @@ def ms_ssim(image: NDArray, reference: NDArray, span: tuple[float, float]) -> fl
     ``span`` are the counts that stand for 0 and 1; values beyond them are not clipped.
     """
     # here, because its import takes seconds and most runs do without
-    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+    with _without_triton():
+        from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
 
     low, high = span
     parts = [
@@ -34,6 +40,24 @@ def ms_ssim(image: NDArray, reference: NDArray, span: tuple[float, float]) -> fl
         *parts, data_range=1.0, betas=tuple(weights / weights.sum()), normalize="relu"
     )
     return float(found)
+
+
+@contextmanager
+def _without_triton() -> Iterator[None]:
+    """Import something that would load triton, which is not needed, without it.
+
+    torchmetrics loads torchvision, that torch's compiler, and that triton, whose LLVM beside that of a
+    graphics driver ends a process with windows with a segmentation fault.
+    """
+    if "triton" in sys.modules:
+        yield
+        return
+    sys.modules["triton"] = None  # type: ignore[assignment]  # what import takes for "there is none"
+    try:
+        yield
+    finally:
+        del sys.modules["triton"]
+        has_triton_package.cache_clear()  # whoever asks later gets an answer of their own
 
 
 def scales(size: int) -> int:
