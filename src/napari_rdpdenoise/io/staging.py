@@ -57,13 +57,21 @@ def planes_per_shard(leading: tuple[int, ...], plane: tuple[int, int], spec: Out
     Thousands of tiny frames would be thousands of files, each to be brought to the disk by itself.
     """
     size = plane[0] * plane[1] * spec.dtype.itemsize
+    small = size <= _SMALL_PLANE and max(plane) <= min(spec.tile, MAX_CHUNK)
+    return planes_together(leading, min(_SHARED_SHARD // size, _MOST_TOGETHER) if small else 1)
+
+
+def planes_together(leading: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """How many planes along each leading axis go together, neighbours along the last axes first.
+
+    Args:
+        leading: Sizes of the leading axes.
+        most: Number of planes that may go together, at least 1.
+    """
     together = [1] * len(leading)
-    if size > _SMALL_PLANE or max(plane) > min(spec.tile, MAX_CHUNK):
-        return tuple(together)
-    room = min(_SHARED_SHARD // size, _MOST_TOGETHER)
     for axis in reversed(range(len(leading))):
-        together[axis] = max(1, min(leading[axis], room))
-        room //= together[axis]
+        together[axis] = max(1, min(leading[axis], most))
+        most //= together[axis]
         if together[axis] < leading[axis]:
             break
     return tuple(together)

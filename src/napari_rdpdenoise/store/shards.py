@@ -17,6 +17,7 @@ import numpy as np
 
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.io.disk import sync
+from napari_rdpdenoise.io.staging import planes_together
 from napari_rdpdenoise.store.container import StoreError
 
 _SHARD_BYTES = 2**25  # of pixels: a file of a few MB
@@ -31,14 +32,7 @@ def chunks_together(leading: tuple[int, ...], chunk_bytes: int) -> tuple[int, ..
         leading: Sizes of the leading axes.
         chunk_bytes: Bytes of the pixels of one chunk.
     """
-    room = min(max(1, _SHARD_BYTES // chunk_bytes), _MOST_CHUNKS)
-    together = [1] * len(leading)
-    for axis in reversed(range(len(leading))):
-        together[axis] = max(1, min(leading[axis], room))
-        room //= together[axis]
-        if together[axis] < leading[axis]:
-            break
-    return tuple(together)
+    return planes_together(leading, min(max(1, _SHARD_BYTES // chunk_bytes), _MOST_CHUNKS))
 
 
 def put_chunks(chunks: Path, array: Any, folder: Path) -> None:
