@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from qtpy.QtCore import Qt
 
 from napari_rdpdenoise.ui.compare.view import View
 from napari_rdpdenoise.ui.layers.metadata import OURS
@@ -84,3 +85,90 @@ def test_closing_one_leaves_the_other_at_work(docks, qtbot, closed):
     viewer.window.remove_dock_widget(left)
     assert previews(viewer) == []
     assert visible(viewer) == ["cells"]
+
+
+def hold(qtbot, viewer, press=True):
+    """Press or release N over the image."""
+    act = qtbot.keyPress if press else qtbot.keyRelease
+    act(viewer.window._qt_viewer.canvas.native, Qt.Key.Key_N)
+
+
+def test_the_key_shows_the_noisy_image_whichever_of_two_docks_previews_it(docks, qtbot):
+    viewer, first, second, settle = docks
+    settle(second)
+    for dock in (second, first):
+        dock.sections["image"].realism.setValue(0.5 + 0.1 * (dock is first))  # as a user moves it
+        settle(dock)
+        assert visible(viewer) == ["cells preview"]
+        hold(qtbot, viewer)
+        assert visible(viewer) == ["cells"]
+        hold(qtbot, viewer, press=False)
+        assert visible(viewer) == ["cells preview"]
+
+
+def test_of_two_docks_with_a_layer_each_the_key_is_that_of_the_one_used_last(docks, qtbot):
+    viewer, first, second, settle = docks
+    second.choose(viewer.layers["others"])
+    settle(second)
+    settle(first)
+    for dock, name in ((first, "cells"), (second, "others"), (first, "cells")):
+        dock.sections["image"].realism.setValue(dock.session.realism / 2 + 0.3)
+        settle(dock)
+        hold(qtbot, viewer)
+        assert viewer.layers[name].visible
+        assert [layer.name for layer in viewer.layers if layer.visible and layer.metadata.get(OURS)] == [
+            f"{'others' if name == 'cells' else 'cells'} preview"
+        ]
+        hold(qtbot, viewer, press=False)
+        assert not viewer.layers[name].visible
+
+
+@pytest.mark.parametrize("closed", [0, 1])
+def test_the_key_stays_with_the_dock_that_is_left_and_goes_with_the_last(docks, qtbot, closed):
+    viewer, *both, settle = docks
+    settle(both[1])
+    gone, left = both[closed], both[1 - closed]
+    hold(qtbot, viewer)
+    viewer.window.remove_dock_widget(gone)
+    hold(qtbot, viewer, press=False)
+    left.sections["view"].choose(View.DENOISED)
+    settle(left)
+    hold(qtbot, viewer)
+    assert visible(viewer) == ["cells"]
+    hold(qtbot, viewer, press=False)
+    assert visible(viewer) == ["cells preview"]
+    viewer.window.remove_dock_widget(left)
+    hold(qtbot, viewer)
+    assert "N" not in map(str, viewer.keymap)
+
+
+def test_two_viewers_have_a_dock_and_a_key_each(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
+    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt.preferences import Preferences
+
+    monkeypatch.setattr(dock, "preferences", Preferences)
+    rng, desks = np.random.default_rng(0), []
+    for name in ("one", "two"):
+        viewer = make_napari_viewer()
+        viewer.add_image((100 + 2 * rng.poisson(40, (140, 150))).astype(np.uint16), name=name)
+        made = DenoiseDock(viewer, None, lambda model: None, lambda model, device: tiny_realism_codec)
+        made.session.edit(auto_rate=False, rate=0.4)
+        viewer.window.add_dock_widget(made, name="RDP Denoise")
+        desks.append((viewer, made))
+    for viewer, made in desks:
+        qtbot.waitUntil(
+            lambda made=made: made.session.state.shown > 0 and not made.session.unsettled, timeout=60_000
+        )
+        name = viewer.layers[0].name
+        assert visible(viewer) == [f"{name} preview"]
+        hold(qtbot, viewer)
+        assert visible(viewer) == [name]
+        assert not any(visible(other) == [other.layers[0].name] for other, _ in desks if other is not viewer)
+        hold(qtbot, viewer, press=False)
+        assert visible(viewer) == [f"{name} preview"]
+
+
+def test_opening_the_widget_again_shows_the_first(make_napari_viewer):
+    viewer = make_napari_viewer()
+    opened = [viewer.window.add_plugin_dock_widget("napari-rdpdenoise", "RDP Denoise") for _ in range(2)]
+    assert opened[0][1] is opened[1][1]

@@ -69,6 +69,7 @@ class NapariWindow(QObject):
         mask: What of the chosen layer is not image, by a labels layer.
         companions: Previews of the layers that are denoised together with the chosen one.
         cache, load: As given.
+        used: When the user last used this dock, seconds of a clock that only goes forward.
         changed: Signal with every new `DockState`.
         happened: Signal with each event of a run, after the session took it.
         settled_view: Signal: all in view was denoised, or another plane is shown.
@@ -106,6 +107,7 @@ class NapariWindow(QObject):
         self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
         self._origins: WeakKeyDictionary[napari.layers.Image, tuple[Any, Origin | None]] = WeakKeyDictionary()
         self._key = -1
+        self.used = time.monotonic()
         self._previewed: Family | None = None  # of which there is a preview layer of ours
         self._listener = self.looked.emit  # by identity: a signal gives another one each time
         self._placing = False  # while we add or remove the preview layer ourselves
@@ -131,6 +133,7 @@ class NapariWindow(QObject):
     def choose(self, layer: napari.layers.Image | None) -> None:
         """Take another layer."""
         if layer is not self.layer:
+            self.use()
             before, own = self.layer, self._previewed is not None
             if layer is not None:
                 name_axes(layer, self._origin_of(layer))
@@ -144,10 +147,15 @@ class NapariWindow(QObject):
 
     def edit(self, **changes: Any) -> None:
         """Change fields of the state as a control does: the preview says what they do, so it is shown."""
+        self.use()
         if self.session.state.elsewhere:
             self.session.edit(preview=True)
         self.reveal()
         self.session.edit(**changes)
+
+    def use(self) -> None:
+        """Note that the user has used this dock."""
+        self.used = time.monotonic()
 
     def look_afresh(self) -> None:
         """Preview everything anew: nothing that was made of the layer holds any more."""

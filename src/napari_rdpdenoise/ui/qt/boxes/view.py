@@ -14,7 +14,7 @@ from superqt import QLabeledSlider
 from napari_rdpdenoise.ui.compare.view import PICTURES, View
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, short, single_shot, stack, text_label
-from napari_rdpdenoise.ui.qt.parts.links import Links
+from napari_rdpdenoise.ui.qt.parts.links import KeyHandler, Links
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.pictures import Pictures
 from napari_rdpdenoise.ui.qt.window import NapariWindow
@@ -98,7 +98,7 @@ class ViewBox(Section):
         window.redrawn.connect(self.refresh)
         window.settled_view.connect(self.refresh)
         self._links.connect(window.viewer.dims.events.order, self.refresh)
-        if self._links.bind(KEY, _flipper(self)):
+        if self._links.bind(KEY, _flipper(self), self._rank):
             for view, part in self.views.buttons.items():
                 part.setToolTip(f"{_TIPS[view]} Hold {KEY} over the image to look at the noisy one.")
         self.destroyed.connect(self._links.cut)  # not a method of ours: they are gone by then
@@ -108,8 +108,14 @@ class ViewBox(Section):
         """What was made of the chosen layer."""
         return self._window.family
 
+    @property
+    def open(self) -> bool:
+        """Whether the dock has not been closed."""
+        return self._links.whole
+
     def choose(self, view: View) -> None:
         """Show something else of the chosen layer."""
+        self._window.use()
         family = self.family
         if family is None:
             self.refresh()
@@ -124,6 +130,11 @@ class ViewBox(Section):
         """From the noisy image to what was shown before it, or from anything else to the noisy image."""
         noisy = self.family is not None and self.family.view is View.NOISY
         self.choose(self._back if noisy else View.NOISY)
+
+    def _rank(self) -> float:
+        """How much this dock is meant by a key: of several, the one that was used last and previews."""
+        idle = self.family is None or self._window.session.state.elsewhere
+        return -1.0 if idle else self._window.used
 
     def refresh(self, event: Any = None) -> None:
         """Bring everything up to date soon; cheap, to be called as often as one likes."""
@@ -176,12 +187,13 @@ def section(window: NapariWindow) -> ViewBox:
     return ViewBox(window)
 
 
-def _flipper(box: ViewBox) -> Callable[[Any], Iterator[None]]:
+def _flipper(box: ViewBox) -> KeyHandler:
     """For a key: flips while it is held. napari asks for a generator function, which no method is."""
 
     def flip(viewer: napari.viewer.Viewer) -> Iterator[None]:
         box.flip()
         yield
-        box.flip()
+        if box.open:  # the dock may be closed while the key is held
+            box.flip()
 
     return flip
