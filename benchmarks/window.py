@@ -4,29 +4,31 @@ A heartbeat is due every 5 ms. Where it comes late, the gap is split, on Linux, 
 
     gap = computing (its own CPU time) + queued (ready, but no core was free) + waiting (a lock, the GIL, X)
 
-Only the first and the last can be ours; the second tells how busy the machine is. A sampler of the standard
-library that needs no GIL writes down where the thread was.
+Only the first and the last can be ours; the second tells how busy the machine is. A sampler in a thread of
+its own notes where the thread was. It takes turns at Python's lock, so what holds the lock is seen where it
+lets go of it; a sampler without the lock, as that of `faulthandler`, reads frames while they change, and has
+ended the process.
 """
 
 from __future__ import annotations
 
-import faulthandler
 import os
-import re
 import sys
-import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import numpy as np
 
 BEAT_MS = 5
-LATE_S = 0.08  # after which the sampler looks where the window's thread is
+LATE_S = 0.06  # after which the sampler looks where the window's thread is, and after which it looks again
+WORST = 5  # gaps that are kept with where the thread was
+DEPTH = 6  # innermost lines of a place
 _CLOCK = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")  # of the importing, the main thread
 
 
@@ -127,39 +129,76 @@ class Gap:
         return self.length - (self.queued if np.isfinite(self.queued) else 0.0)
 
 
+class Sampler:
+    """Notes where the window's thread is, while it is late; to be started and stopped once.
+
+    Attributes:
+        seen: Time at which it looked, of ``perf_counter``, and the innermost lines, from the inside out.
+    """
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[float, str]] = []
+        self.beaten = time.perf_counter()  # when the window last did; to be set by the one who knows
+        self._main = threading.main_thread().ident
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self.beaten = time.perf_counter()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._stopped.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(LATE_S):
+            now = time.perf_counter()
+            if now - self.beaten > LATE_S:
+                self.seen.append((now, place(sys._current_frames()[self._main])))
+
+
+def place(frame: FrameType | None) -> str:
+    """The innermost lines from a frame on."""
+    lines: list[str] = []
+    while frame is not None and len(lines) < DEPTH:
+        code = frame.f_code
+        lines.append(f"{'/'.join(Path(code.co_filename).parts[-2:])}:{frame.f_lineno} {code.co_name}")
+        frame = frame.f_back
+    return " < ".join(lines)
+
+
 class Heartbeat:
     """A context in which the event loop's gaps are noted.
 
     Attributes:
-        gaps: between heartbeats.
-        places: where the window's thread was when a heartbeat was late: the innermost lines, and how often.
+        gaps: Gaps between heartbeats.
+        ends: When each ended, of ``perf_counter``.
     """
 
     def __init__(self) -> None:
         from qtpy.QtCore import Qt, QTimer
 
         self.gaps: list[Gap] = []
-        self.places: Counter[str] = Counter()
+        self.ends: list[float] = []
+        self._sampler = Sampler()
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(BEAT_MS)
         self._timer.timeout.connect(self._beat)
-        self._main = f"0x{threading.main_thread().ident:016x}"
 
     def __enter__(self) -> Heartbeat:
-        self._file = tempfile.TemporaryFile("w+")
         self._last = clock()
-        self._arm()
+        self._sampler.start()
         self._timer.start()
         return self
 
     def __exit__(self, *exception: object) -> None:
         self._beat()
         self._timer.stop()
-        faulthandler.cancel_dump_traceback_later()
-        self._file.seek(0)
-        self.places = _places(self._file.read(), self._main)
-        self._file.close()
+        self._sampler.stop()
 
     def figures(self) -> dict[str, Any]:
         """Milliseconds: longest and 99th percentile.
@@ -182,17 +221,22 @@ class Heartbeat:
             "worst_computing_ms": round(1000 * worst.computing, 1),
             "longest_computing_ms": round(1000 * max(gap.computing for gap in self.gaps), 1),
             "p99_computing_ms": round(1000 * float(np.percentile([g.computing for g in self.gaps], 99)), 1),
-            "places": dict(self.places.most_common(12)),
+            "places": dict(Counter(where for _, where in self._sampler.seen).most_common(12)),
+            "worst": [self._words(number) for number in np.argsort(ours)[::-1][:WORST]],
         }
 
-    def _arm(self) -> None:
-        faulthandler.dump_traceback_later(LATE_S, repeat=True, file=self._file)
+    def _words(self, number: int) -> dict[str, Any]:
+        """What is known of one gap: milliseconds, and where the thread was."""
+        gap, end = self.gaps[number], self.ends[number]
+        seen = [where for when, where in self._sampler.seen if end - gap.length <= when <= end]
+        figures = {name: round(1000 * value, 1) for name, value in asdict(gap).items()}
+        return figures | {"places": seen[:3]}
 
     def _beat(self) -> None:
         now = clock()
         self.gaps.append(Gap.between(self._last, now))
-        self._last = now
-        self._arm()
+        self.ends.append(now[0])
+        self._last, self._sampler.beaten = now, now[0]
 
 
 def clock() -> tuple[float, float, float]:
@@ -202,14 +246,3 @@ def clock() -> tuple[float, float, float]:
     except (OSError, IndexError):
         queued = float("nan")
     return time.perf_counter(), time.thread_time(), queued
-
-
-def _places(dump: str, thread: str, depth: int = 5) -> Counter[str]:
-    """Innermost lines of one thread in what the sampler wrote."""
-    found: Counter[str] = Counter()
-    for block in re.split(r"\n(?=Thread|Current thread|Timeout)", dump):
-        if not re.match(rf"(Current t|T)hread {thread}", block):
-            continue
-        lines = re.findall(r'File "([^"]+)", line (\d+) in (\S+)', block)
-        found[" < ".join(f"{'/'.join(Path(f).parts[-2:])}:{n} {name}" for f, n, name in lines[:depth])] += 1
-    return found

@@ -1,0 +1,40 @@
+"""The heartbeat of the windows that are measured: late beats are seen, with where the thread was."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks.window import LATE_S, Heartbeat, Sampler
+
+
+def _dawdle(seconds):
+    end = time.perf_counter() + seconds
+    while time.perf_counter() < end:
+        pass
+
+
+def test_the_sampler_sees_where_the_main_thread_is_while_it_is_late():
+    sampler = Sampler()
+    sampler.start()
+    _dawdle(4 * LATE_S)
+    sampler.stop()
+    assert sampler.seen
+    assert all("_dawdle" in where for _, where in sampler.seen)
+
+
+@pytest.mark.display
+def test_a_window_that_stands_still_is_measured_with_where(qtbot):
+    with Heartbeat() as beat:
+        qtbot.wait(50)
+        _dawdle(5 * LATE_S)
+        qtbot.wait(50)
+    figures = beat.figures()
+    assert figures["longest_ms"] >= 5000 * LATE_S
+    assert figures["longest_computing_ms"] <= figures["longest_ms"]
+    assert any("_dawdle" in where for where in figures["worst"][0]["places"])
