@@ -108,3 +108,30 @@ def test_closing_the_dock_leaves_the_images_and_no_thread(desk, qtbot):
     assert visible(viewer) == {"nuclei", "actin"} == {layer.name for layer in viewer.layers}
     none = lambda: all(thread.name != "preview" for thread in threading.enumerate())  # noqa: E731
     qtbot.waitUntil(none, timeout=10_000)
+
+
+def test_a_mask_layer_holds_for_each_channel_and_is_counted_for_each(desk, qtbot):
+    viewer, dock, settle = desk
+    masked = np.zeros((140, 150), np.uint8)
+    masked[20:50, 60:90] = 1
+    viewer.add_labels(masked, name="bubbles")
+    viewer.layers.selection = {viewer.layers["nuclei"], viewer.layers["actin"]}
+    dock.sections["more"].mask.setCurrentIndex(1)
+    settle()
+    qtbot.waitUntil(lambda: len(dock._window.companions.shown) == 1, timeout=60_000)
+    settle()
+    step = viewer.dims.current_step[0]
+    for name in ("nuclei", "actin"):
+        noisy, shown = (np.asarray(viewer.layers[n].data[step]) for n in (name, f"{name} preview"))
+        np.testing.assert_array_equal(shown[20:50, 60:90], noisy[20:50, 60:90])
+        assert not np.array_equal(shown[60:], noisy[60:])
+    box = dock.sections["verdict"]
+    told = lambda: box.sentences.text()  # noqa: E731
+    qtbot.waitUntil(lambda: "of nuclei" in told() and "of actin" in told(), timeout=60_000)
+    line = next(line for line in told().splitlines() if "of nuclei" in line)
+    assert line.count("900 pixels (4.3 %)") == 2
+    dock.sections["more"].mask.setCurrentIndex(0)
+    settle()
+    shown = np.asarray(viewer.layers["actin preview"].data[step])
+    assert not np.array_equal(shown[20:50, 60:90], viewer.layers["actin"].data[step, 20:50, 60:90])
+    qtbot.waitUntil(lambda: told() and "Not image" not in told(), timeout=60_000)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,7 @@ from napari_rdpdenoise.stream.report import error_words
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.state import DockState
 
-__all__ = ["Verdict", "judge", "waiting"]
+__all__ = ["Verdict", "judge", "left_words", "waiting"]
 
 _SHORT = {
     ("noise removed", True): "more than the noise was removed",
@@ -98,6 +99,18 @@ def judge(shown: Shown) -> Verdict:
     if shown.plan.structure:
         why.append("Details that the model would have taken for noise were taken back from the noisy image.")
     return Verdict(not wrong, f"{line}.", tuple(sentence for sentence in why if sentence))
+
+
+def left_words(layers: Sequence[tuple[str, Shown]]) -> str:
+    """How much of what is in view of each layer, by its name, is not image; empty where all is."""
+    parts = []
+    for name, shown in layers:
+        done = int(shown.done.sum())
+        count = 0 if shown.invalid is None else int((shown.invalid & shown.done).sum())
+        if count:
+            pixels = f"{count:,} pixel" + "s" * (count > 1)
+            parts.append(f"{pixels} ({100 * count / done:.2g} %) of {name}")
+    return f"Not image, so left as it is and not counted, in view: {', '.join(parts)}." if parts else ""
 
 
 def _short(check: Check) -> str:

@@ -15,6 +15,7 @@ from qtpy.QtCore import QObject
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.ui.preview.preview import Preview
+from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.family import Family
@@ -43,6 +44,7 @@ class MainWindow(Protocol):
     layer: Image | None
     changed: Any
     settled_view: Any
+    settled_beside: Any
     redrawn: Any
 
     def post(self, call: Callable[[], None]) -> None:
@@ -88,7 +90,7 @@ class Companion:
         self._store = StateStore()
         self._preview = Preview(self, self._store, window.cache, window.load)
         for name in ("data", "axis_labels"):
-            self._links.connect(getattr(layer.events, name), self._renew)
+            self._links.connect(getattr(layer.events, name), self.renew)
         for name in _POSITION:
             self._links.connect(getattr(layer.events, name), self._move)
         self._renew()
@@ -97,6 +99,19 @@ class Companion:
     def unsettled(self) -> bool:
         """Whether a part of what is in view is still to come."""
         return not self._rests and self._preview.unsettled
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What to know of the layer, in words."""
+        return self._store.state.notes
+
+    def now(self) -> Shown | None:
+        """What is shown of the layer at the moment, as arrays; None while there is nothing."""
+        return self._preview.shown()
+
+    def renew(self, event: object = None) -> None:
+        """Preview everything anew: nothing that was made of the layer holds any more."""
+        self._renew(fresh=True)
 
     def follow(self, state: DockState) -> None:
         """Take over what the dock is set to."""
@@ -163,17 +178,18 @@ class Companion:
         self._window.redrawn.emit()
         if not self._preview.unsettled:
             self._soon(None)
+            self._window.settled_beside.emit()
 
     # Inside
 
     def _drawn(self, event: object = None) -> None:
         self._soon(self)
 
-    def _renew(self, event: object = None) -> None:
+    def _renew(self, *, fresh: bool = False) -> None:
         self._preview.choose(None)
         self._store.edit(preview=self._window.session.state.preview)
         try:
-            self._preview.choose(self._window.subject(self.layer, fresh=event is not None))
+            self._preview.choose(self._window.subject(self.layer, fresh=fresh))
         except (TypeError, ValueError):  # the dock says why when this layer is chosen
             return
         self._soon(self)
@@ -210,6 +226,17 @@ class Companions:
         return [one.family for one in self._made]
 
     @property
+    def shown(self) -> list[tuple[str, Shown]]:
+        """What is shown of each layer that is previewed here and not hidden, with its name."""
+        found = ((one.layer.name, one.now()) for one in self._made if not one.family.hidden)
+        return [(name, shown) for name, shown in found if shown is not None]
+
+    @property
+    def notes(self) -> list[str]:
+        """What to know of each of them, in words that begin with its name."""
+        return [f"{one.layer.name}: {note}" for one in self._made for note in one.notes]
+
+    @property
     def unsettled(self) -> bool:
         """Whether a part of what is in view is still to come."""
         waiting = self._timer.isActive() or bool(self._todo)
@@ -226,6 +253,11 @@ class Companions:
         for one in [one for one in self._made if one.layer not in self._wanted]:
             self._drop(one)
         self._timer.start()
+
+    def renew(self) -> None:
+        """Preview everything anew: of each layer other pixels are image than before."""
+        for one in self._made:
+            one.renew()
 
     def leave(self, layer: Layer | None) -> None:
         """Let go of a layer, which is to be the chosen one, or is gone."""

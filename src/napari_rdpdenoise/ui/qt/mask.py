@@ -1,4 +1,4 @@
-"""A labels layer that says what of the chosen layer is not image."""
+"""A labels layer that says what of the chosen layer, and of those denoised with it, is not image."""
 
 from __future__ import annotations
 

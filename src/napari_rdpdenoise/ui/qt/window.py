@@ -66,12 +66,13 @@ class NapariWindow(QObject):
         family: What was made of it, and which of it is shown; None for no layer.
         preview_layer: Layer that shows the preview; None for none.
         session: Session of the dock.
-        mask: What of the chosen layer is not image, by a labels layer.
+        mask: What is not image, by a labels layer: of the chosen layer, and of those denoised with it.
         companions: Previews of the layers that are denoised together with the chosen one.
         cache, load: As given.
         used: When the user last used this dock, seconds of a clock that only goes forward.
         changed: Signal with every new `DockState`.
         happened: Signal with each event of a run, after the session took it.
+        settled_beside: Signal: all in view of one of these layers was denoised.
         settled_view: Signal: all in view was denoised, or another plane is shown.
         redrawn: Signal: pixels of the preview layer have changed.
         looked: Signal: something else of the layer is shown, or something covers it.
@@ -81,6 +82,7 @@ class NapariWindow(QObject):
 
     changed = Signal(object)
     happened = Signal(object)
+    settled_beside = Signal()
     settled_view = Signal()
     redrawn = Signal()
     looked = Signal()
@@ -125,7 +127,7 @@ class NapariWindow(QObject):
         for event in (camera.zoom, camera.center, dims.point, dims.order, dims.ndisplay):
             self._links.connect(event, self._look_soon)
         self._links.connect(viewer.layers.events.removed, self._removed)
-        self.mask = Mask(self, viewer, self.look_afresh)
+        self.mask = Mask(self, viewer, self._mask_anew)
         self._cover_timer = single_shot(self, _COVER_MS, self.looked.emit)
         self._links.connect(viewer.layers.events, self._may_cover)  # with those of every layer
         self._docks = Docks(self)
@@ -311,7 +313,11 @@ class NapariWindow(QObject):
         if fresh:
             self._keys[layer] = next(self._numbers)
         subject = subject_of(layer, self._key_of(layer), self._origin_of(layer))
-        return replace(subject, invalid=self.mask.of(layer)) if layer is self.layer else subject
+        return replace(subject, invalid=self.mask.of(layer))
+
+    def _mask_anew(self) -> None:
+        self.look_afresh()
+        self.companions.renew()
 
     def _key_of(self, layer: napari.layers.Image) -> int:
         """One that comes back keeps its own."""

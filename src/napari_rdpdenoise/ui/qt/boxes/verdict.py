@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qtpy.QtWidgets import QLabel, QPushButton
 
-from napari_rdpdenoise.ui.compare.verdict import Verdict, judge, waiting
+from napari_rdpdenoise.ui.compare.verdict import Verdict, judge, left_words, waiting
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.parts.controls import named, row, single_shot, stack, text_label
@@ -40,6 +42,7 @@ class VerdictBox(Section):
         self.sentences.hide()
         self.why.toggled.connect(lambda on: self._show())
         window.settled_view.connect(self._settled)
+        window.settled_beside.connect(self._timer.start)
 
     def show_state(self, state: DockState) -> None:
         """Say what is waited for; judge anew where realism has changed."""
@@ -76,7 +79,9 @@ class VerdictBox(Section):
         if shown is None or waiting(self._window.session.state) is not None:
             return
         self._judged = self._now()
-        self._work.ask(lambda: _safely(shown), self._take)
+        name = self._window.session.state.layer or ""
+        layers = [(name, shown), *self._window.companions.shown]
+        self._work.ask(lambda: _safely(layers), self._take)
 
     def _take(self, verdict: Verdict) -> None:
         self._verdict = verdict
@@ -88,7 +93,8 @@ class VerdictBox(Section):
         self.sign.setText(verdict.sign)
         self.sign.setStyleSheet(f"color: {_COLOURS[verdict.fine]}; font-weight: bold")
         self.line.setText(verdict.line)
-        sentences = [*verdict.why, *(f"! {note}" for note in self._notes if verdict.why)]
+        notes = [*self._notes, *self._window.companions.notes] if verdict.why else []
+        sentences = [*verdict.why, *(f"! {note}" for note in notes)]
         self.why.setVisible(bool(sentences))
         self.sentences.setText("\n".join(sentences))
         self.sentences.setVisible(bool(sentences) and self.why.isChecked())
@@ -102,9 +108,13 @@ def _kind(judged: tuple[float, float | None]) -> tuple[bool, float | None]:
     return judged[0] > 0, judged[1]
 
 
-def _safely(shown: Shown) -> Verdict:
-    """The verdict, or why there is none: a check that cannot be made is no reason to disturb the user."""
+def _safely(layers: list[tuple[str, Shown]]) -> Verdict:
+    """The verdict on the first layer, and what of each is not image, or why there is none.
+
+    A check that cannot be made is no reason to disturb the user.
+    """
     try:
-        return judge(shown)
+        verdict, left = judge(layers[0][1]), left_words(layers)
+        return replace(verdict, why=(*verdict.why, left)) if left and verdict.why else verdict
     except Exception as error:
         return Verdict(None, f"No check: {error}")
