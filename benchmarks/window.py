@@ -157,7 +157,7 @@ class Sampler:
         while not self._stopped.wait(LATE_S):
             now = time.perf_counter()
             if now - self.beaten > LATE_S:
-                self.seen.append((now, place(sys._current_frames()[self._main])))
+                self.seen.append((now, place(sys._current_frames().get(self._main or 0))))
 
 
 def place(frame: FrameType | None) -> str:
