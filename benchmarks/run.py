@@ -23,8 +23,7 @@ from benchmarks.finetune import PARTS  # noqa: E402
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
-    "samples", "intervals", "store",
-    "strategies",
+    "samples", "intervals", "store", "ensemble", "strategies",
 )  # fmt: skip
 NAMES = ("speed", "memory", "parts", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}

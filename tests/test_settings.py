@@ -117,7 +117,7 @@ def test_the_grid_is_that_of_the_tiles() -> None:
 
 def test_every_field_that_decides_pixels_is_in_the_key_of_previews_and_of_results() -> None:
     changed = {"seed": 7, "rate": 0.2, "model": "other", "tile": 64, "halo": 64, "axes": "YX"}
-    changed |= {"structure": "none", "neighbours": "none", "series": 1, "stack": "T"}
+    changed |= {"structure": "none", "neighbours": "none", "ensemble": 4, "series": 1, "stack": "T"}
     changed |= {
         "quantity": "error",
         "decoder": "flow",
@@ -176,7 +176,7 @@ def test_a_field_without_a_mark_is_refused() -> None:
 def test_fields_of_a_group_come_in_the_order_of_their_rows() -> None:
     names = [name for name, _ in group_fields(RunSettings, "advanced")]
     assert names[:5] == ["tile", "device", "dtype", "channels", "time"]
-    assert names[5:] == ["structure", "neighbours", "hot_pixels", "precision"]
+    assert names[5:] == ["structure", "neighbours", "hot_pixels", "precision", "ensemble"]
     assert flag_of(RunSettings, "channels") == "--channel"
     assert flag_of(RunSettings, "output_format") == "--format"
     assert flag_of(RunSettings, "rate") == "--rate"

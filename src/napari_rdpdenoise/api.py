@@ -42,6 +42,7 @@ class Options(TypedDict, total=False):
     kp: float
     structure: Literal["auto", "none"]
     neighbours: Literal["auto", "none", "T", "Z"]
+    ensemble: int
     camera: tuple[float, float, float] | None
     hot_pixels: Literal["replace", "keep"]
     precision: Literal["auto", "float32", "bfloat16"]
@@ -126,9 +127,9 @@ def denoise(
         device: Device to compute on; "auto" takes a GPU where there is one.
         cache: Cache of encoded tiles, so that the same image with another realism is only decoded.
         **options: Fields of ``RunSettings``: quantity, decoder, steps, samples, rho, kd, kp, structure,
-            neighbours, camera, invalid, hot_pixels, precision, tile, halo, batch, dtype, channels, time and
-            seed. ``invalid`` may also be a mask of pixels that are not image, of the image's shape or of
-            that of its last axes; others are looked for then too.
+            neighbours, ensemble, camera, invalid, hot_pixels, precision, tile, halo, batch, dtype, channels,
+            time and seed. ``invalid`` may also be a mask of pixels that are not image, of the image's shape
+            or of that of its last axes; others are looked for then too.
 
     Returns:
         Raw counts in the order of axes of ``image`` (of an ImageSource: its own) and of its shape and dtype,
@@ -211,10 +212,10 @@ def denoise_file(
             see the same files: image and mask are paths, and a model is given by name or path. In a script
             that starts a cluster of its own, call it below ``if __name__ == "__main__":``.
         **settings: Fields of ``RunSettings``: rate, realism, quantity, decoder, steps, samples, rho, kd,
-            kp, axes, device, structure, neighbours, camera, invalid, hot_pixels, precision, tile, halo,
-            batch, dtype, channels, time, seed, series, stack and overwrite. ``invalid`` may also be a mask
-            of pixels that are not image, or the path of one, of the image's shape or of that of its last
-            axes; others are looked for then too. A path is kept in the job file, an array is not.
+            kp, axes, device, structure, neighbours, ensemble, camera, invalid, hot_pixels, precision, tile,
+            halo, batch, dtype, channels, time, seed, series, stack and overwrite. ``invalid`` may also be a
+            mask of pixels that are not image, or the path of one, of the image's shape or of that of its
+            last axes; others are looked for then too. A path is kept in the job file, an array is not.
 
     Returns:
         Outcome with the ``path`` of the result, the ``record`` beside it, and a ``report`` of the noise, the

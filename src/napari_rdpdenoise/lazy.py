@@ -124,6 +124,7 @@ class _Block:
             self.brightness,
             sampling_of(self.settings),
             self.settings.quantity,
+            self.settings.ensemble,
         )
         item, decoded = task.do(work, device_turns(codec.device).turn())
         core, _ = item.core(decoded.blend(self.settings.realism), self.dtype, self.settings.quantity)

@@ -174,6 +174,14 @@ class RunSettings(Marked):
         description="Planes before and after that are looked at as well: 'T' in time, 'Z' in depth, 'auto' "
         "those that lessen the estimated error, or 'none'.",
     )
+    ensemble: Annotated[int, Marks(Decides.DECODES, "advanced", 10)] = Field(
+        default=1,
+        ge=1,
+        le=4,
+        title="Ensemble",
+        description="Images that are averaged at realism 0: the tile as it is, and up to three mirrored; "
+        "each takes the time of one, and the result is nearer to the truth.",
+    )
     invalid: Annotated[Invalid, Marks(Decides.DECODES)] = Field(
         default="auto",
         title="Invalid value",
@@ -246,8 +254,9 @@ class RunSettings(Marked):
         Field(
             default="auto",
             title="Precision",
-            description="Numbers the network computes with: 'auto' takes bfloat16 where the CPU (AMX) or the "
-            "GPU is faster with it, else float32. bfloat16 moves results by about a twentieth of the noise.",
+            description="Numbers the network computes with: 'auto' takes bfloat16 where the CPU (AMX, "
+            "AVX512-BF16) or the GPU is faster with it, else float32. bfloat16 moves results by about a "
+            "twentieth of the noise.",
         )
     )
     channels: Annotated[tuple[Index, ...] | None, Marks(Decides.OUTPUT, "advanced", 4, "--channel")] = Field(

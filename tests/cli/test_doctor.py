@@ -130,6 +130,7 @@ def test_it_tells_which_precision_auto_takes(monkeypatch):
     import torch
 
     monkeypatch.delenv("RDPDENOISE_PRECISION")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     for amx, expected in ((True, "bfloat16 on cpu"), (False, "float32 on cpu")):
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
         found = checks.check_precision()

@@ -37,10 +37,10 @@ def scene(photons, shape=(128, 128), seed=0):
     return (2.0 * rng.poisson(light) + 100 + rng.normal(0, 3, shape)).astype(np.float32), 2.0 * light + 100
 
 
-def told(monkeypatch, *, amx=False, bf16=False, cuda=False):
+def told(monkeypatch, *, amx=False, avx512=False, bf16=False, cuda=False):
     monkeypatch.delenv(VARIABLE, raising=False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True)
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: bf16)
 
@@ -62,8 +62,9 @@ def test_a_variable_says_what_auto_is(monkeypatch):
 @pytest.mark.parametrize(
     ("device", "machine", "expected"),
     [
-        ("cpu", {}, "float32"),  # although it has AVX512-BF16
+        ("cpu", {}, "float32"),
         ("cpu", {"amx": True}, "bfloat16"),
+        ("cpu", {"avx512": True}, "bfloat16"),
         ("cpu", {"cuda": True, "bf16": True}, "float32"),
         ("cuda", {"cuda": True}, "float32"),
         ("cuda", {"cuda": True, "bf16": True}, "bfloat16"),
@@ -86,6 +87,7 @@ def test_what_a_device_does_not_have_is_refused():
 
 def test_the_query_is_there():
     assert isinstance(torch.cpu._is_amx_tile_supported(), bool)
+    assert isinstance(torch.cpu._is_avx512_bf16_supported(), bool)
     assert isinstance(is_faster("cpu"), bool)
 
 

@@ -83,6 +83,7 @@ def test_in_bfloat16_it_learns_as_well_and_what_auto_takes_is_what_pytorch_says(
     settings, data, finished, tmp_path, monkeypatch
 ):
     monkeypatch.delenv("RDPDENOISE_PRECISION")
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
     fast = list(Trainer(settings, data, tmp_path / "fast").run(report_every=1))
     monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: False)

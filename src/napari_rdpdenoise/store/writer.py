@@ -43,6 +43,11 @@ STORE = "store"
 CHOSEN = ("axes", "series", "stack", "channels", "time")
 """Settings that say which image of the input it holds, and what of it."""
 
+_NOT_IN_A_STORE = {
+    "realism": "it is chosen when a store is read",
+    "ensemble": "a store holds the latents of each tile once",
+}
+
 _SHOWN = 4  # places along each axis whose planes are decoded to find the range of values
 
 
@@ -52,9 +57,9 @@ def check_settings(settings: RunSettings) -> None:
     Raises:
         ValueError: If something else than the image is asked for, in another number type, or with realism.
     """
-    for field, expected in (("quantity", "image"), ("realism", 0.0), ("dtype", "input")):
+    for field, expected in (("quantity", "image"), ("realism", 0.0), ("dtype", "input"), ("ensemble", 1)):
         if (found := getattr(settings, field)) != expected:
-            why = "it is chosen when a store is read" if field == "realism" else "a store holds the image"
+            why = _NOT_IN_A_STORE.get(field, "a store holds the image")
             raise ValueError(
                 f"{field}: expected {expected!r} for a store, found {found!r}; {why}: leave it out"
             )

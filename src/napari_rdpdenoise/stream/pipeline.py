@@ -182,6 +182,7 @@ class _Run:
             decoders_of(self._settings),
             sampling=sampling_of(self._settings),
             quantity=self._settings.quantity,
+            ensemble=self._settings.ensemble,
         )
         left: Sequence[Work] = works
         if marked:

@@ -20,6 +20,7 @@ from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.noise.invalid import InvalidRule, Screened
 from napari_rdpdenoise.settings import Quantity
+from napari_rdpdenoise.stream.ensemble import Mirrored, averaged, mirrored
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
 from napari_rdpdenoise.stream.screen import FilledSource, Kept, kept_pixels, read_screened
@@ -44,6 +45,7 @@ class Item:
         share: Share of the residual that went back into the decodes, 0 to 1; None for none, and before that.
         read: Raw counts as they were read, what is not image among them; None where that is ``raw``.
         plain: Decode of lowest error without that share, raw counts; None where nothing went back.
+        mirrored: Mirror images of it, with which it is averaged.
     """
 
     work: Work
@@ -59,6 +61,7 @@ class Item:
     share: NDArray[np.float32] | None = None
     read: NDArray[np.generic] | None = None
     plain: NDArray[np.float32] | None = None
+    mirrored: tuple[Mirrored, ...] = ()
 
     @property
     def original(self) -> NDArray[np.generic]:
@@ -124,6 +127,7 @@ class TileTask:
         brightness: Brightness of neighbours, one for all who look at the same series.
         sampling: Steps and constraints of the flow decoder.
         quantity: Quantity that is wanted of a tile: its images, how far they may be off, or what was kept.
+        ensemble: Number of images, the tile itself and mirrored ones, that are averaged.
     """
 
     source: SelectedSource
@@ -134,6 +138,7 @@ class TileTask:
     brightness: Brightness = field(default_factory=Brightness)
     sampling: Sampling = PLAIN
     quantity: Quantity = "image"
+    ensemble: int = 1
 
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
         """Read, encode unless the latents are cached, decode, keep the latents.
@@ -164,8 +169,27 @@ class TileTask:
         defects = 0 if found.defects is None else int(found.defects[work.tile.core_in_outer].sum())
         read = None if found.filled is raw else raw
         return Item(
-            work, channel, found.filled, usable, kept, defects, key, latents, neighbours=beside, read=read
+            work,
+            channel,
+            found.filled,
+            usable,
+            kept,
+            defects,
+            key,
+            latents,
+            neighbours=beside,
+            read=read,
+            mirrored=tuple(
+                self._mirrored(number, found.filled, beside, channel) for number in range(1, self.ensemble)
+            ),
         )
+
+    def _mirrored(self, number: int, raw: NDArray[Any], beside: Neighbours, channel: ChannelPlan) -> Mirrored:
+        """A mirror image of a tile, and its latents where they are cached."""
+        image = mirrored(raw, number)
+        before, after = (None if other is None else mirrored(other, number) for other in beside)
+        key = latents_key(self.codec.identity, channel, image, (before, after))
+        return Mirrored(image, (before, after), key, self._cached(key, channel, raw.shape))
 
     def _cached(self, key: str, channel: ChannelPlan, shape: tuple[int, ...]) -> Latents | None:
         """Cached latents of a key; what is no latents of such a tile is dropped."""
@@ -180,15 +204,24 @@ class TileTask:
 
     def encode(self, items: Sequence[Item]) -> bool:
         """Encode those that have no latents yet, of one channel and shape; whether there were any."""
-        new = [item for item in items if item.latents is None]
+        if not items:
+            return False
+        plan = items[0].plan
+        rounds: list[Sequence[Item | Mirrored]] = [
+            items,
+            *zip(*(item.mirrored for item in items), strict=True),
+        ]
+        return sum(self._encode(images, plan) for images in rounds) > 0
+
+    def _encode(self, images: Sequence[Item | Mirrored], plan: ChannelPlan) -> bool:
+        new = [image for image in images if image.latents is None]
         if not new:
             return False
-        plan = new[0].plan
         beside = [item.neighbours for item in new]
         given = beside if any(any_of(pair) for pair in beside) else None
-        coded = self.codec.encode([item.raw for item in new], plan.normalization, plan.rate, given)
-        for item, latents in zip(new, coded, strict=True):
-            item.latents, item.fresh = latents, True
+        coded = self.codec.encode([image.raw for image in new], plan.normalization, plan.rate, given)
+        for image, latents in zip(new, coded, strict=True):
+            image.latents, image.fresh = latents, True
         return True
 
     def decode(self, items: Sequence[Item]) -> list[Decoded]:
@@ -199,12 +232,22 @@ class TileTask:
         """
         latents = [item.latents for item in items if item.latents is not None]
         decoded = self.codec.decode(latents, self.names, [item.work.place for item in items], self.sampling)
+        decoded = self._averaged(items, decoded)
         filled = [_filled(item, images) for item, images in zip(items, decoded, strict=True)]
         if self.quantity == "image":
             return filled
         if self.quantity == "kept":
             return [Decoded({"kept": _kept_share(item)}) for item in items]
         return [Decoded({"error": width}) for width in self.half_widths(items, filled)]
+
+    def _averaged(self, items: Sequence[Item], decoded: Sequence[Decoded]) -> list[Decoded]:
+        """Decodes whose image of lowest error is averaged with those of the tile's mirror images."""
+        rounds = [
+            self.codec.decode([image.latents for image in images if image.latents is not None])
+            for images in zip(*(item.mirrored for item in items), strict=True)
+        ]
+        others = zip(*rounds, strict=True) if rounds else [()] * len(items)
+        return [averaged(own, other) for own, other in zip(decoded, others, strict=True)]
 
     def half_widths(self, items: Sequence[Item], decoded: Sequence[Decoded]) -> list[NDArray[np.float32]]:
         """Half widths of intervals around decoded images of lowest error, raw counts, NaN as in `decode`.
@@ -222,8 +265,9 @@ class TileTask:
 
     def keep(self, item: Item) -> None:
         """Cache the latents that were made here."""
-        if self.cache is not None and item.fresh and item.latents is not None:
-            self.cache.put(item.key, item.latents.to_bytes())
+        for image in (item, *item.mirrored):
+            if self.cache is not None and image.fresh and image.latents is not None:
+                self.cache.put(image.key, image.latents.to_bytes())
 
 
 def _filled(item: Item, decoded: Decoded) -> Decoded:

@@ -89,6 +89,7 @@ class PairMaker:
             names,
             self.plans.brightness(series),
             sampling_of(series.settings),
+            ensemble=series.settings.ensemble,
         )
         turn = device_turns(codec.device).turn(give_up)
         work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
