@@ -265,7 +265,8 @@ class TileTask:
 
     def keep(self, item: Item) -> None:
         """Cache the latents that were made here."""
-        for image in (item, *item.mirrored):
+        images: tuple[Item | Mirrored, ...] = (item, *item.mirrored)
+        for image in images:
             if self.cache is not None and image.fresh and image.latents is not None:
                 self.cache.put(image.key, image.latents.to_bytes())
 
