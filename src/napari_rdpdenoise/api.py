@@ -41,7 +41,7 @@ class Options(TypedDict, total=False):
     kd: float
     kp: float
     structure: Literal["auto", "none"]
-    neighbours: Literal["auto", "none", "T", "Z"]
+    neighbours: Literal["auto", "none", "T", "Z", "S"]
     ensemble: int
     camera: tuple[float, float, float] | None
     hot_pixels: Literal["replace", "keep"]
@@ -79,7 +79,7 @@ class StoreOptions(TypedDict, total=False):
 
     rate: float | Literal["auto"]
     structure: Literal["auto", "none"]
-    neighbours: Literal["auto", "none", "T", "Z"]
+    neighbours: Literal["auto", "none", "T", "Z", "S"]
     camera: tuple[float, float, float] | None
     invalid: float | str | NDArray[Any]
     hot_pixels: Literal["replace", "keep"]

@@ -168,11 +168,13 @@ class RunSettings(Marked):
         description="Structure that the model would remove as noise is taken from the input: 'auto' where "
         "that lessens the estimated error, or 'none'.",
     )
-    neighbours: Annotated[Literal["auto", "none", "T", "Z"], Marks(Decides.DECODES, "advanced", 7)] = Field(
-        default="auto",
-        title="Neighbours",
-        description="Planes before and after that are looked at as well: 'T' in time, 'Z' in depth, 'auto' "
-        "those that lessen the estimated error, or 'none'.",
+    neighbours: Annotated[Literal["auto", "none", "T", "Z", "S"], Marks(Decides.DECODES, "advanced", 7)] = (
+        Field(
+            default="auto",
+            title="Neighbours",
+            description="Planes before and after that are looked at as well: 'T' in time, 'Z' in depth, 'S' "
+            "the other colours of a picture, 'auto' those that lessen the estimated error, or 'none'.",
+        )
     )
     ensemble: Annotated[int, Marks(Decides.DECODES, "advanced", 10)] = Field(
         default=1,

@@ -190,3 +190,33 @@ def test_a_selection_of_another_source_selects_the_same():
     other = chosen.over(open_image(array + 1))
     np.testing.assert_array_equal(other.read((0,), *WHOLE), chosen.read((0,), *WHOLE) + 1)
     assert chosen.whole is not other.whole
+
+
+def test_the_neighbours_of_a_colour_are_the_two_others():
+    assert neighbour_axes("SYX", (3, 8, 8)) == neighbour_axes("SYX", (4, 8, 8)) == "S"
+    assert neighbour_axes("SYX", (2, 8, 8)) == ""  # grey and opacity
+    assert neighbour_axes("TSYX", (5, 3, 8, 8)) == "TS"
+    pairs = [adjacent("TSYX", (5, 4, 8, 8), (2, colour), "S") for colour in range(4)]
+    assert pairs == [((2, 2), (2, 1)), ((2, 0), (2, 2)), ((2, 1), (2, 0)), (None, None)]
+
+
+def test_colours_help_each_other_and_tiles_agree(tiny_series_codec):
+    array = np.stack([movie((1, 130, 96), seed)[0] for seed in range(3)], axis=-1)
+    colours = SETTINGS.replace(dtype="float32", neighbours="S", axes="YXS")
+    tiled, report = run(open_image(array, "YXS"), colours, tiny_series_codec)
+    whole, _ = run(open_image(array, "YXS"), colours.replace(tile=1024), tiny_series_codec)
+    alone, _ = run(open_image(array, "YXS"), colours.replace(neighbours="none"), tiny_series_codec)
+    assert [channel.neighbours for channel in report.channels] == ["S"] * 3
+    assert np.quantile(np.abs(tiled - whole), 0.999) <= 1e-4 * np.ptp(array)
+    assert np.abs(tiled - alone).max() > 1
+
+
+def test_colours_of_many_planes_are_read_once(tiny_series_codec):
+    array = np.stack([movie((4, 64, 64), seed) for seed in range(3)], axis=-1)
+    source = Counted(open_image(array, "TYXS"))
+    settings = SETTINGS.replace(neighbours="S", axes="TYXS", halo=0, camera=(2.0, 100.0, 1.0))
+    run(source, settings, tiny_series_codec)
+    sampled = Counted(open_image(array, "TYXS"))
+    list(make_plan(sampled, settings, tiny_series_codec))
+    tiles = {index: source.read_of[index] - sampled.read_of.get(index, 0) for index in source.read_of}
+    assert set(tiles.values()) == {64 * 64}

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.normalization import UNIT
+from napari_rdpdenoise.codec.shared import SHARED, noise_in_common
 from napari_rdpdenoise.codec.structure import structure_share, with_structure
 from napari_rdpdenoise.metrics.risk import STRENGTH, recorrupt
 from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance
@@ -244,7 +245,8 @@ def choose_neighbours(
 ) -> str | None:
     """The candidate whose neighbours lessen the error at the highest rate most; None where none does.
 
-    Where neighbouring pixels share their noise nobody can know, and the answer is None.
+    Where neighbouring pixels share their noise nobody can know, and the answer is None. Neighbours that share
+    the noise of the plane itself are none: see `shared`.
 
     Args:
         codec: Codec that will be used; it sees three planes.
@@ -260,8 +262,12 @@ def choose_neighbours(
         if errors is None:
             return None
         found[name] = float(min(errors.bare.min(), errors.filled.min()))
-    best = min(found, key=lambda name: found[name])
-    return best if found[best] < found[None] - _UNSEEN else None
+    for name in sorted(candidates, key=lambda name: found[name]):
+        if found[name] >= found[None] - _UNSEEN:
+            break
+        if noise_in_common(codec, tiles, normalization, candidates[name], between) < SHARED:
+            return name
+    return None
 
 
 def _recorrupted(neighbours: Neighbours, noise: NoiseModel, number: int, strength: float) -> Neighbours:

@@ -1,8 +1,9 @@
 """Planes before and after: where they are, how bright they are, and how each is read only once.
 
-Neighbours are those of the whole series, whatever part of it is denoised, so that parts agree. A neighbour is
-brought to the brightness of the plane that it stands beside by one factor for the whole plane: tiles agree
-about it, and the encoder never learns of bleaching or of a flickering lamp.
+Neighbours are those of the whole series, whatever part of it is denoised, so that parts agree. Of a colour of
+a picture they are the two other colours. A neighbour is brought to the brightness of the plane that it stands
+beside by one factor for the whole plane: tiles agree about it, and the encoder never learns of bleaching or
+of a flickering lamp.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from napari_rdpdenoise.io import ImageSource, Index
 
 __all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes"]
 
-AXES = "TZ"
-"""Axes along which planes can be neighbours: time and depth."""
+AXES = "TZS"
+"""Axes along which planes can be neighbours: time, depth, and the colours of a picture."""
+
+_COLOURS = 3  # of a picture; a fourth is opacity
 
 _RING = 4  # planes: three that a tile asks for, and the next one
 _RING_BYTES = 512 * 1024**2  # above it planes are read window by window, three times
@@ -33,17 +36,21 @@ _FACTORS = 4096  # pairs of planes that are remembered
 
 def neighbour_axes(axes: str, shape: Sequence[int]) -> str:
     """Letters of those axes of an image along which a plane has neighbours."""
-    return "".join(letter for letter in AXES if letter in axes and shape[axes.index(letter)] > 1)
+    sizes = {letter: shape[axes.index(letter)] for letter in AXES if letter in axes}
+    return "".join(letter for letter, size in sizes.items() if size >= (_COLOURS if letter == "S" else 2))
 
 
 def adjacent(axes: str, shape: Sequence[int], index: Index, letter: str) -> tuple[Index | None, Index | None]:
-    """Indices of the planes before and after one along an axis; None beyond an end."""
+    """Indices of the planes before and after one along an axis; None beyond an end. Colours have no end."""
     place = axes.index(letter)
+    here, colours = index[place], letter == "S" and shape[place] >= _COLOURS
+    if colours:
+        numbers = [(here + step) % _COLOURS if here < _COLOURS else -1 for step in (-1, 1)]
+    else:
+        numbers = [here + step for step in (-1, 1)]
     before, after = (
-        (*index[:place], index[place] + step, *index[place + 1 :])
-        if 0 <= index[place] + step < shape[place]
-        else None
-        for step in (-1, 1)
+        (*index[:place], number, *index[place + 1 :]) if 0 <= number < shape[place] else None
+        for number in numbers
     )
     return before, after
 

@@ -160,8 +160,8 @@ def in_series(works: Iterable[Work], axes: str, channels: Mapping[int, ChannelPl
         channels: Plans of the channels.
     """
     works = list(works)
-    if not any(plan.neighbours for plan in channels.values()):
-        return works
+    if not any(plan.neighbours in (*"TZ",) for plan in channels.values()):
+        return works  # in which the colours of a picture follow one another
 
     def key(work: Work) -> tuple[int | Index, ...]:
         plan = channels.get(work.channel)

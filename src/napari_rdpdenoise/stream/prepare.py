@@ -34,7 +34,7 @@ from napari_rdpdenoise.stream.rounding import rounding_doubt
 from napari_rdpdenoise.stream.sample import Sample, Window, sample_channel
 
 _RATE_PIXELS = 500_000  # of a channel, for its choices
-_CHOICE_VERSION = "risk 6"  # of what is cached of a choice
+_CHOICE_VERSION = "risk 7"  # of what is cached of a choice
 _TOLD = 0.1  # doubt from which the user is told
 
 

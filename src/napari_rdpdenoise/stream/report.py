@@ -59,7 +59,11 @@ class ChannelReport:
     neighbours: str | None = None
 
 
-_NEIGHBOURS = {"T": "planes before and after in time used", "Z": "planes above and below used"}
+_NEIGHBOURS = {
+    "T": "planes before and after in time used",
+    "Z": "planes above and below used",
+    "S": "the other colours used",
+}
 
 
 def error_words(error: float | None, structure: bool, neighbours: str | None = None) -> str:

@@ -95,7 +95,8 @@ def judge(shown: Shown) -> Verdict:
     if error:
         why.append(f"{error[:1].upper()}{error[1:]}: an estimate, from this image alone.")
     if shown.plan.neighbours is not None:
-        why.append("Neighbouring planes were looked at where that lessens the estimated error.")
+        which = "The other colours" if shown.plan.neighbours == "S" else "Neighbouring planes"
+        why.append(f"{which} were looked at where that lessens the estimated error.")
     if shown.plan.structure:
         why.append("Details that the model would have taken for noise were taken back from the noisy image.")
     return Verdict(not wrong, f"{line}.", tuple(sentence for sentence in why if sentence))

@@ -7,7 +7,7 @@ from napari_rdpdenoise.stream.plan import ChannelPlan
 
 __all__ = ["device_words", "neighbour_words"]
 
-_AXES = {"T": "time", "Z": "depth"}
+_AXES = {"T": "time", "Z": "depth", "S": "colours"}
 
 
 def neighbour_words(plan: ChannelPlan | None) -> list[str]:
