@@ -8,7 +8,7 @@ import pytest
 
 from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.ui.compare.verdict import judge, waiting
+from napari_rdpdenoise.ui.compare.verdict import judge, left_words, waiting
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.state import DockState, Phase
 
@@ -51,6 +51,29 @@ def test_what_stands_out_is_named_with_what_to_do(change, words, advice) -> None
     assert (found.fine, found.sign) == (False, "!")
     assert words in found.line
     assert any(sentence.startswith("!") and advice in sentence for sentence in found.why)
+
+
+@pytest.mark.parametrize("reduction", [2.0, 8.0])
+def test_a_smaller_copy_is_not_judged_in_the_place_of_what_a_run_denoises(reduction) -> None:
+    shown = plane()
+    noisy = (shown.noisy + 0.9 * (300 - shown.noisy)).astype(np.float32)
+    assert judge(replace(shown, noisy=noisy)).fine is False
+    found = judge(replace(shown, noisy=noisy, level=1, reduction=reduction))
+    assert (found.fine, found.sign) == (None, "…")
+    assert "Zoom in" in found.line
+    assert f"1/{reduction:.3g}" in " ".join(found.why)
+
+
+def test_what_is_not_image_is_counted_for_each_layer() -> None:
+    shown = plane()
+    invalid = np.zeros(shown.done.shape, bool)
+    invalid[:2, :50] = True
+    done = shown.done.copy()
+    done[:1] = False
+    some = replace(shown, invalid=invalid)
+    assert left_words([("a", shown), ("b", replace(shown, invalid=np.zeros_like(invalid)))]) == ""
+    told = left_words([("a", some), ("b", shown), ("c", replace(some, done=done))])
+    assert "100 pixels (0.61 %) of a, 50 pixels (0.31 %) of c" in told
 
 
 def test_the_numbers_are_those_of_the_residual_checks_alone() -> None:

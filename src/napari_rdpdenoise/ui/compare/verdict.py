@@ -41,6 +41,10 @@ _LEFT_ALONE = (
     "So much light for such fine detail: the estimated error of any rate is as large as the noise. The image "
     "stays as it went in; take Auto off and move Rate to denoise all the same."
 )
+_COPY = (
+    "What is shown is a copy at 1/{:.3g} of the size. It has less noise than the full image, which a run "
+    "denoises, so checks of it say little of the result."
+)
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,8 @@ def judge(shown: Shown) -> Verdict:
         return Verdict(None, "Measuring the noise…")
     if shown.plan.choice is not None and shown.plan.choice.left_alone and shown.plan.structure:
         return Verdict(True, "Left as it is: nothing to gain.", (_LEFT_ALONE, _noise(shown.noise, shown)))
+    if shown.reduction > 1:
+        return Verdict(None, "Zoom in to check what a run does.", (_COPY.format(shown.reduction),))
     checks = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged).checks
     error = error_words(shown.plan.choice.error if shown.plan.choice else None, structure=False)
     wrong = [check for check in checks if not check.fine]
