@@ -10,6 +10,7 @@ import pytest
 import tifffile
 import torch
 from safetensors.torch import load_file
+from skimage.io import imsave
 
 from napari_rdpdenoise.codec.models import load_tensors, network_tensors
 from napari_rdpdenoise.nn.network import Frames, RdpNetwork
@@ -34,6 +35,23 @@ def root(folder, tmp_path_factory) -> Path:
             root / "series" / f"{name}.tif", np.array(planes, np.uint16), metadata={"axes": "TYX"}
         )
     return root
+
+
+@pytest.fixture
+def pictures(root) -> Path:
+    """The same folder, with pictures whose colours show one scene, brighter from red to blue."""
+    (root / "colours").mkdir(exist_ok=True)
+    y, x = np.mgrid[:80, :88]
+    scene = 60 + 50 * np.sin(y / 6) * np.cos(x / 7)
+    for name in ("one", "held"):
+        colours = np.stack([0.5 * scene, scene, 2 * scene], -1).astype(np.uint8)
+        imsave(root / "colours" / f"{name}.png", colours, check_contrast=False)
+    return root
+
+
+def of_colours(three, **motion):
+    source = type(three.sources[0])(kind="colours", folder="colours", hold_out=("held",))
+    return three.model_copy(update={"sources": (source,), "motion": MotionRange(**motion)})
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +149,31 @@ def test_neighbours_are_missing_as_often_as_asked(three, root, kind):
     assert 0 < float((there.sum(1) == 1).float().mean()) < most - 0.25
     data = TrainingData(only(three, kind, missing=1.0, both=1.0), root)
     assert not data.batch(0).planes[:, [0, 2]].any()
+
+
+def test_the_neighbours_of_a_colour_are_the_two_others_at_its_brightness(three, pictures):
+    data = TrainingData(of_colours(three, **ALWAYS), pictures)
+    gaps = []
+    for step in range(12):
+        batch = data.batch(step)
+        assert (batch.presence == 1).all()  # no colour is the end of a series
+        smooth = torch.nn.functional.avg_pool2d(batch.planes, 8)
+        for k in (0, 2):
+            gaps += ((smooth[:, k] - smooth[:, 1]).abs().mean((1, 2)) / smooth[:, 1].std((1, 2))).tolist()
+    assert np.median(gaps) < 0.35
+    alone = of_colours(three).model_copy(update={"network": three.network.model_copy(update={"planes": 1})})
+    assert TrainingData(alone, pictures).batch(0).presence is None
+
+
+def test_colours_are_validated_and_grey_pictures_are_refused(three, pictures, tmp_path):
+    steps = list(
+        Trainer(of_colours(three), TrainingData(of_colours(three), pictures), tmp_path / "out").run()
+    )
+    assert "colours psnr@1.0" in steps[-1].validation
+    imsave(pictures / "colours" / "grey.png", np.zeros((80, 80), np.uint8), check_contrast=False)
+    with pytest.raises(ValueError, match=r"expected pictures in colour for kind 'colours', found .*grey.png"):
+        TrainingData(of_colours(three), pictures)
+    (pictures / "colours" / "grey.png").unlink()
 
 
 def test_an_image_that_does_not_move_stays(three):

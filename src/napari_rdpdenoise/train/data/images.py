@@ -40,6 +40,23 @@ def read_stack(path: Path) -> NDArray[np.float32]:
         source.close()
 
 
+def read_colours(path: Path) -> NDArray[np.float32]:
+    """The three colours of a picture (3, rows, columns).
+
+    Raises:
+        ValueError: If it is none in colour.
+    """
+    from skimage.io import imread
+
+    image = imread(path)
+    if image.ndim != 3 or image.shape[-1] not in (3, 4):
+        raise ValueError(
+            f"sources: expected pictures in colour for kind 'colours', found {path} of shape {image.shape}; "
+            "take kind 'clean' for grey ones"
+        )
+    return np.moveaxis(image[..., :3], -1, 0).astype(np.float32)
+
+
 def image_files(folder: Path) -> list[Path]:
     """The images of a folder, by name.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from napari_rdpdenoise.train.data.series import SeriesSource
+from napari_rdpdenoise.train.data.series import ColourSource, SeriesSource
 from napari_rdpdenoise.train.data.sources import CleanSource, IdentitySource, NoisySource, Source
 from napari_rdpdenoise.train.settings import MotionRange, NoiseRange, SourceSettings
 
@@ -33,6 +33,8 @@ def open_source(
         return CleanSource(settings, files, noise, motion)
     if settings.kind == "series":
         return SeriesSource(settings, files, noise, motion)
+    if settings.kind == "colours":
+        return ColourSource(settings, files, noise, motion)
     if settings.kind == "identity":
         return IdentitySource(settings, files)
     if settings.kind == "self":

@@ -1,4 +1,7 @@
-"""Kind "series": clean stacks, z or time, whose planes are exposed together with their real neighbours."""
+"""Kinds "series" and "colours": planes that are exposed together with their real neighbours.
+
+Of a stack, z or time, these are the planes before and after; of a colour of a picture the two other colours.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.network_input import ALONE, Neighbours
 from napari_rdpdenoise.train.data.camera import Exposure, expose
-from napari_rdpdenoise.train.data.images import random_crop, read_stack, resized
+from napari_rdpdenoise.train.data.images import random_crop, read_colours, read_stack, resized
 from napari_rdpdenoise.train.data.motion import draw_presence
 from napari_rdpdenoise.train.data.sources import Sample, Source
 from napari_rdpdenoise.train.settings import MotionRange, NoiseRange, SourceSettings
@@ -37,7 +40,18 @@ class SeriesSource(Source):
     ) -> None:
         super().__init__(settings)
         self._noise, self._motion = settings.noise or noise, motion
-        self._stacks = [read_stack(file) for file in files]
+        self._stacks = [self._read(file) for file in files]
+
+    def _read(self, file: Path) -> NDArray[np.float32]:
+        """Planes of a file (planes, rows, columns)."""
+        return read_stack(file)
+
+    def _beside(self, stack: NDArray[np.float32], at: int) -> Neighbours:
+        """Neighbours of a plane of a stack."""
+        if self._motion is None:
+            return ALONE
+        before, after = at - 1, at + 1
+        return stack[before] if before >= 0 else None, stack[after] if after < len(stack) else None
 
     def __len__(self) -> int:
         return len(self._stacks)
@@ -46,7 +60,7 @@ class SeriesSource(Source):
         """A crop (size, size) of a random plane, with neighbours in the order of the stack or against it."""
         stack, factor = self._stacks[number], float(rng.choice(self.settings.downscale))
         at = int(rng.integers(len(stack)))
-        beside = ALONE if self._motion is None else _neighbours(stack, at)
+        beside = self._beside(stack, at)
         if self._motion is not None:
             there = draw_presence(self._motion, rng)
             before, after = beside if rng.random() < 0.5 else beside[::-1]
@@ -62,12 +76,16 @@ class SeriesSource(Source):
 
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
         """An exposure of the plane in the middle; its truth is the clean plane."""
-        stack = read_stack(file)
+        stack = self._read(file)
         at = len(stack) // 2
-        beside = ALONE if self._motion is None else _neighbours(stack, at)
-        return expose(stack[at], self._noise, rng, neighbours=beside)
+        return expose(stack[at], self._noise, rng, neighbours=self._beside(stack, at))
 
 
-def _neighbours(stack: NDArray[np.float32], at: int) -> Neighbours:
-    before, after = at - 1, at + 1
-    return stack[before] if before >= 0 else None, stack[after] if after < len(stack) else None
+class ColourSource(SeriesSource):
+    """Every crop of a colour of a picture gets a simulated exposure, and so do the two other colours."""
+
+    def _read(self, file: Path) -> NDArray[np.float32]:
+        return read_colours(file)
+
+    def _beside(self, stack: NDArray[np.float32], at: int) -> Neighbours:
+        return ALONE if self._motion is None else (stack[at - 1], stack[(at + 1) % len(stack)])

@@ -85,6 +85,9 @@ class SourceSettings(BaseModel):
     ``series``: clean stacks (z or time); a plane is exposed like a clean image, and, for a network of three
     planes, the one before and the one after it, in either order.
 
+    ``colours``: clean pictures in colour; a colour is exposed like a clean image, and, for a network of three
+    planes, the two others, in either order.
+
     ``self``: the target is the image itself, for a stage of kind "adapt"; only of images in memory.
 
     Of these, "pairs", "noisy", "identity" and ``min_ms_ssim`` make the strategies of JDC (Brummer and De
@@ -94,7 +97,7 @@ class SourceSettings(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["clean", "pairs", "noisy", "identity", "series", "self"]
+    kind: Literal["clean", "pairs", "noisy", "identity", "series", "colours", "self"]
     folder: str = Field(description="folder relative to the data folder; images are found by suffix")
     clean_folder: str | None = Field(
         None,
@@ -103,7 +106,7 @@ class SourceSettings(BaseModel):
     )
     weight: float = Field(1.0, gt=0, description="share of the samples, relative to the other sources")
     downscale: tuple[float, ...] = Field(
-        (1.0,), description="area factors to choose from at random, clean, identity and series only"
+        (1.0,), description="area factors to choose from at random, clean, identity, series and colours only"
     )
     only: tuple[str, ...] = Field((), description="starts of file names that are used; empty: all")
     leave_out: tuple[str, ...] = Field((), description="starts of file names that are not used at all")
@@ -124,18 +127,18 @@ class SourceSettings(BaseModel):
     )
     noisy_target: bool = Field(False, description="whether the target is a second exposure, clean only")
     noise: NoiseRange | None = Field(
-        None, description="range of the noise, clean and series only; None: that of the run"
+        None, description="range of the noise, clean, series and colours only; None: that of the run"
     )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> SourceSettings:
         kinds = {
             "clean_folder": ("pairs",),
-            "downscale": ("clean", "identity", "series"),
+            "downscale": ("clean", "identity", "series", "colours"),
             "min_ms_ssim": ("clean", "pairs", "noisy"),
             "teacher": ("noisy", "pairs"),
             "noisy_target": ("clean",),
-            "noise": ("clean", "series"),
+            "noise": ("clean", "series", "colours"),
         }
         for name, allowed in kinds.items():
             value = getattr(self, name)
