@@ -1,6 +1,6 @@
 """Run benchmarks, each in its own process, and write ``results/<name>.json`` and ``results/tables.md``.
 
-    python benchmarks/run.py [speed] [memory] [parts] [quality] [rdp] [seams] [--limit 3] [--threads 2] ...
+    python benchmarks/run.py [speed] [memory] [parts] [follow] [quality] ... [--limit 3] [--threads 2] ...
 
 Without names all are run. ``--limit`` makes a short run; give it another ``--out`` to keep the real results.
 Images: the folder that RDPDENOISE_DATA names (with ``data/test`` and, for LPIPS, ``weights``).
@@ -25,7 +25,7 @@ IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
     "samples", "intervals", "store", "ensemble", "strategies",
 )  # fmt: skip
-NAMES = ("speed", "memory", "parts", *IMAGES, "dock", "closings", *TUNED)
+NAMES = ("speed", "memory", "parts", "follow", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
 
 
@@ -56,6 +56,7 @@ def main() -> int:
     options = parser(__doc__.splitlines()[0])
     options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; none for all")
     options.add_argument("--times", type=int, default=20, help="closings: windows that are closed")
+    options.add_argument("--minutes", type=float, default=120.0, help="follow: how long a microscope writes")
     options.add_argument("--ours-only", action="store_true", help="quality: leave the peers out")
     given = options.parse_args()
     if unknown := set(given.names) - set(NAMES):
@@ -68,6 +69,7 @@ def main() -> int:
     for name in [n for n in NAMES if n in given.names or not given.names]:
         own = ["--ours-only"] if name == "quality" and given.ours_only else []
         own += ["--times", str(given.times)] if name == "closings" else []
+        own += ["--minutes", str(given.minutes)] if name == "follow" else []
         command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *shared, *own]
         if subprocess.run(command, cwd=ROOT, env=environment).returncode:
             failed.append(name)

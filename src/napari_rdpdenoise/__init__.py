@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         finetune_zeroshot,
     )
     from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.jobs.follow import Follow
     from napari_rdpdenoise.settings import RunSettings
     from napari_rdpdenoise.store.reading import open_store
     from napari_rdpdenoise.store.view import store_view
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Codec",
+    "Follow",
     "LatentCache",
     "RunSettings",
     "__version__",
@@ -60,6 +62,7 @@ __all__ = [
 
 _HOME = {
     "Codec": ".codec",
+    "Follow": ".jobs.follow",
     "LatentCache": ".cache",
     "RunSettings": ".settings",
     "create_store": ".api",

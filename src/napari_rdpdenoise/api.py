@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.jobs.follow import Follow, interruptible
 from napari_rdpdenoise.jobs.job import Job, Outcome
 from napari_rdpdenoise.settings import RunSettings
 
@@ -190,6 +191,7 @@ def denoise_file(
     cache: LatentCache | None = None,
     part: tuple[int, int] | None = None,
     client: Client | None = None,
+    follow: Follow | bool = False,
     **settings: Unpack[FileOptions],
 ) -> Outcome:
     """Denoise a file, or an array, into a file.
@@ -211,6 +213,10 @@ def denoise_file(
         client: Client of dask.distributed (extra ``cluster``) on whose workers all is done, in parts. They
             see the same files: image and mask are paths, and a model is given by name or path. In a script
             that starts a cluster of its own, call it below ``if __name__ == "__main__":``.
+        follow: Whether the image is still being written: a Zarr that grows along T, or files that arrive
+            (a pattern, with ``stack="T"``). What is complete is denoised into an OME-Zarr, until the writer
+            says that it is done, nothing new has come for a time, or Ctrl-C asks for the end. ``Follow`` says
+            how; True is ``Follow()``.
         **settings: Fields of ``RunSettings``: rate, realism, quantity, decoder, steps, samples, rho, kd,
             kp, axes, device, structure, neighbours, ensemble, camera, invalid, hot_pixels, precision, tile,
             halo, batch, dtype, channels, time, seed, series, stack and overwrite. ``invalid`` may also be a
@@ -234,14 +240,22 @@ def denoise_file(
     """
     job, codec = _file_job(image, output, model, settings)
     if client is not None:
-        if part is not None or codec is not None:
+        if part is not None or codec is not None or follow:
             raise ValueError(
-                "client: expected neither a part nor a loaded model beside it, found one; leave part out, "
-                "and give the model by its name or path"
+                "client: expected neither a part nor a loaded model nor follow beside it, found one; leave "
+                "part and follow out, and give the model by its name or path"
             )
         from napari_rdpdenoise.jobs.cluster import run_on
 
         return _run(run_on(job, client, cache=cache))
+    if follow:
+        if part is not None:
+            raise ValueError("follow: expected no part beside it, found one; give one of them")
+        from napari_rdpdenoise.jobs.following import run_following
+
+        how = follow if isinstance(follow, Follow) else Follow()
+        with interruptible() as stop:
+            return _run(run_following(job, how, codec=codec, cache=cache, stop=stop))
     if part is None:
         from napari_rdpdenoise.jobs.runner import run
 

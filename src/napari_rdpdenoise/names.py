@@ -36,7 +36,7 @@ def matching(text: str) -> list[str]:
             # pathlib globs below a folder only, this pattern is the user's, absolute or not
             found = [path for path in glob.glob(pattern, recursive=True) if not path.endswith(_OURS)]  # noqa: PTH207
             if found:
-                return sorted(found, key=_by_number)
+                return sorted(found, key=by_number)
     raise FileNotFoundError(f"INPUTS: expected files that match {text!r}, found none; check the pattern")
 
 
@@ -84,6 +84,6 @@ def _with_literal_folders(pattern: str) -> str:
     return glob.escape(pattern)
 
 
-def _by_number(path: str) -> list[tuple[int, str]]:
+def by_number(path: str) -> list[tuple[int, str]]:
     """Key under which ``t2.tif`` comes before ``t10.tif``."""
     return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path)]

@@ -31,7 +31,8 @@ def test_options_that_are_no_settings_are_known():
     parameters = get_command(app).commands["denoise"].params
     flags = {name for p in parameters for name in p.opts if name.startswith("--")}
     assert flags - {flag(field) for field in FIELDS} - {"--help"} == {
-        "--no-cache", "--job", "--part", "--finish", "--scheduler",
+        "--no-cache", "--job", "--part", "--finish", "--scheduler", "--follow", "--until", "--idle",
+        "--still", "--first-steps",
     }  # fmt: skip
 
 

@@ -13,9 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, stderr
-from napari_rdpdenoise.cli.options import make_settings, with_fields, written
-from napari_rdpdenoise.cli.progress import follow
-from napari_rdpdenoise.jobs.batch import Ended, Step, is_file_name, plan_jobs, run_batch
+from napari_rdpdenoise.cli.options import make_settings, validated, with_fields, written
+from napari_rdpdenoise.cli.progress import follow as show
+from napari_rdpdenoise.fields import flag_of
+from napari_rdpdenoise.jobs.batch import Ended, Plan, Step, is_file_name, plan_jobs, run_batch
+from napari_rdpdenoise.jobs.follow import Follow, followed_job, interruptible
 from napari_rdpdenoise.jobs.record import JobFile, read_job
 from napari_rdpdenoise.settings import RunSettings
 
@@ -40,9 +42,14 @@ class Division(BaseModel, frozen=True):
         description="Do all parts on the workers of dask.distributed, which see the same files, or on N "
         "processes of this machine (extra cluster).",
     )
+    follow: bool = Field(
+        default=False,
+        description="Denoise an image that is still being written, a Zarr that grows along T or files "
+        "that arrive (a quoted pattern with --stack T), until it ends or Ctrl-C asks for the end.",
+    )
 
 
-@with_fields(RunSettings, also=Division)
+@with_fields(RunSettings, also=(Division, Follow))
 def denoise(
     given: dict[str, Any],
     context: typer.Context,
@@ -74,29 +81,44 @@ def denoise(
     A result appears when it is complete. An interrupted run goes on where it was when the same command is
     given again. RESULT.job.json beside each result holds all settings; `--job` takes them from there.
     With `--part 1/8` to `--part 8/8` and then `--finish` many machines make one result.
+    With `--follow` a microscope may still be writing the image.
     """
     with guarded() as command:
         division = Division(**{name: given.pop(name) for name in Division.model_fields})
-        named = {name: given[name] for name in written(context) & set(given)}
-        plan = plan_jobs(*_order(inputs or [], out, job, named))
+        following = {name: given.pop(name) for name in Follow.model_fields}
+        by_hand = written(context)
+        named = {name: given[name] for name in by_hand & set(given)}
+        order = _order(inputs or [], out, job, named)
+        follow = _followed(division, following, by_hand)
+        plan = plan_jobs(*order) if follow is None else Plan((followed_job(*order),), several=False)
         from napari_rdpdenoise.cache import LatentCache
         from napari_rdpdenoise.jobs.runner import run
 
         cache = None if no_cache else LatentCache()
-        with _step(division, cache) as step:
+        with _step(division, follow, cache) as step:
             if plan.several:
                 running = run_batch(plan.jobs, cache=cache, step=step)
-                _tell_failures(follow(running, command=command), len(plan.jobs))
+                _tell_failures(show(running, command=command), len(plan.jobs))
                 return
             (only,) = plan.jobs
             begun = run(only, cache=cache) if step is None else step(only, None)
-            outcome = follow(begun, only.name, command)
+            outcome = show(begun, only.name, command)
         if outcome.path is not None:
             result(str(only.target))
 
 
+def _followed(division: Division, given: dict[str, Any], by_hand: set[str]) -> Follow | None:
+    """How the image is followed; None where it is not."""
+    if division.follow:
+        return validated(Follow, given)
+    if names := [name for name in Follow.model_fields if name in by_hand]:
+        flag = flag_of(Follow, names[0])
+        raise ValueError(f"{flag}: expected --follow beside it, found none; give both, or neither")
+    return None
+
+
 @contextmanager
-def _step(division: Division, cache: LatentCache | None) -> Iterator[Step | None]:
+def _step(division: Division, follow: Follow | None, cache: LatentCache | None) -> Iterator[Step | None]:
     """What is done of every job; None for all, here."""
     given = division.model_dump(exclude_defaults=True)
     if len(given) > 1:
@@ -107,6 +129,11 @@ def _step(division: Division, cache: LatentCache | None) -> Iterator[Step | None
 
         with connected(division.scheduler) as client:
             yield lambda job, codec: run_on(job, client, codec=codec, cache=cache)
+    elif follow is not None:
+        from napari_rdpdenoise.jobs.following import run_following
+
+        with interruptible() as stop:
+            yield lambda job, codec: run_following(job, follow, codec=codec, cache=cache, stop=stop)
     elif given:
         from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
 

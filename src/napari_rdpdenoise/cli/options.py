@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import Enum
 from functools import wraps
 from types import NoneType
@@ -37,7 +37,7 @@ def flag(field: str) -> str:
 
 
 def with_fields(
-    model: type[BaseModel], *fields: str, also: type[BaseModel] | None = None
+    model: type[BaseModel], *fields: str, also: Sequence[type[BaseModel]] = ()
 ) -> Callable[[Command], Command]:
     """Give a command the options of some fields of any settings, all of them if none is named.
 
@@ -45,7 +45,7 @@ def with_fields(
     Those of ``also``, all of them, come beside.
     """
     named = [(model, field) for field in fields or model.model_fields]
-    named += [(also, field) for field in also.model_fields] if also is not None else []
+    named += [(other, field) for other in also for field in other.model_fields]
     chosen = [field for _, field in named]
 
     def decorate(command: Command) -> Command:

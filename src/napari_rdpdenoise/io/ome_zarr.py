@@ -71,20 +71,37 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str
     else:
         node, name = _open_node(location), stem(str(location))
         identity, stored = _folder_identity(Path(location)) if Path(location).exists() else (None, None)
+    image, number, count = _image_of(node, name, series)
+    if stored is not None:
+        check_claim(image.array.shape, image.array.dtype, stored, name)
+    if identity is not None and count > 1:
+        identity = f"{identity}/{image.path}"
+    if isinstance(location, str | Path) and image.is_ome:
+        image = replace(image, ome=_ome_text(Path(location), number))
+    return image, identity
+
+
+def _image_of(node: Any, name: str, series: int | None) -> tuple[_Found, int, int]:
+    """The image of that number in a group or array, its number, and how many there are."""
+    import zarr
+
     found = _images_below(node, name) if isinstance(node, zarr.Group) else [_Found("", node, name)]
     if series is None and len(found) > 1 and not found[0].is_ome:
         _refuse_arrays(found, name)
     number = choose_image([image.info for image in found], series, name)
     image = found[number]
-    array = image.array
-    if stored is not None:
-        check_claim(array.shape, array.dtype, stored, name)
-    check_part(array.chunks, array.dtype, name, "chunk")
-    if identity is not None and len(found) > 1:
-        identity = f"{identity}/{image.path}"
-    if isinstance(location, str | Path) and image.is_ome:
-        image = replace(image, ome=_ome_text(Path(location), number))
-    return image, identity
+    check_part(image.array.chunks, image.array.dtype, name, "chunk")
+    return image, number, len(found)
+
+
+def zarr_array(location: str | Path, series: int | None = None) -> tuple[Any, ImageMetadata]:
+    """Array and metadata of an image that is still being written: its chunks are not looked at.
+
+    Raises as `open_zarr` does.
+    """
+    with opening(str(location), "a zarr array or OME-Zarr image"):
+        image, _, _ = _image_of(_open_node(location), stem(str(location)), series)
+        return image.array, image.metadata
 
 
 def _ome_text(folder: Path, number: int) -> tuple[str, int]:

@@ -76,6 +76,13 @@ class ZarrSink(Staging):
         return create_array(group, name, self.layout, self.spec, plane)
 
     def _ome_attributes(self, levels: list[Any]) -> dict[str, Any]:
+        attributes: dict[str, Any] = {"version": "0.5", "multiscales": [self._multiscale(len(levels))]}
+        if "C" in self.layout.axes:
+            attributes["omero"] = {"channels": self._channels(levels[-1])}
+        return attributes
+
+    def _multiscale(self, count: int) -> dict[str, Any]:
+        """What is said of the image in so many resolutions."""
         axes, metadata = self.layout.axes, self.spec.metadata
         entries: list[dict[str, str]] = []
         for axis in axes:
@@ -85,16 +92,12 @@ class ZarrSink(Staging):
             if axis in metadata.units and axis in "TZYX":
                 entry["unit"] = metadata.units[axis]
             entries.append(entry)
-        multiscale = {
+        return {
             "name": metadata.name or self.target.name.split(".")[0],
             "type": "mean",
             "axes": entries,
-            "datasets": [self._dataset(number) for number in range(len(levels))],
+            "datasets": [self._dataset(number) for number in range(count)],
         }
-        attributes: dict[str, Any] = {"version": "0.5", "multiscales": [multiscale]}
-        if "C" in axes:
-            attributes["omero"] = {"channels": self._channels(levels[-1])}
-        return attributes
 
     def _dataset(self, number: int) -> dict[str, Any]:
         steps = [float(self.spec.metadata.scale.get(axis, 1.0)) for axis in self.layout.axes]

@@ -32,7 +32,7 @@ from napari_rdpdenoise.stream import Plan, Progress, make_plan, output_spec
 from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
 from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.plan import Work, check_model
-from napari_rdpdenoise.stream.report import Tally
+from napari_rdpdenoise.stream.report import Tally, defect_words
 
 __all__ = ["Opening", "Part", "finish_parts", "opening", "run_part"]
 
@@ -227,7 +227,10 @@ def _worked(
             try:
                 yield next(running)
             except StopIteration as end:
-                return end.value
+                tally: Tally = end.value
+                if defects := tally.counts.defects:
+                    yield tally.progress(0, defect_words(defects, settings.hot_pixels))
+                return tally
             except OSError:
                 if not parts.is_over(asked.target, part.number):  # else its place went
                     raise

@@ -156,7 +156,7 @@ def opened_source(job: Job) -> Iterator[ImageSource]:
             job.input, job.axes or None, job.metadata, _identity(job), job.invalid
         )
     else:
-        source = _masked(open_input(job), job)
+        source = masked(open_input(job), job)
     try:
         yield source
     finally:
@@ -170,7 +170,7 @@ def mask_file(settings: RunSettings) -> str | None:
     return invalid if isinstance(invalid, str) and invalid not in ("auto", "none") else None
 
 
-def _masked(source: ImageSource, job: Job) -> ImageSource:
+def masked(source: ImageSource, job: Job) -> ImageSource:
     """A source with the mask that is given beside it, in hand or as a file; without one itself."""
     path = mask_file(job.settings)
     try:

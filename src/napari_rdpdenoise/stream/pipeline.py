@@ -79,6 +79,8 @@ def denoise_stream(
         with device_turns(codec.device).run():
             plan = yield from _prepare(make_plan(source, settings, codec, order, cache))
             yield from run.tiles(plan)
+        if defects := run.tally.counts.defects:
+            yield run.tally.progress(0, defect_words(defects, settings.hot_pixels))
 
         reports: list[RunReport] = []
 
@@ -206,8 +208,6 @@ class _Run:
                 if isinstance(self._sink, TileSink):
                     for note in self._sink.notes():
                         yield tally.progress(0, note)
-                if defects := tally.counts.defects:
-                    yield tally.progress(0, defect_words(defects, self._settings.hot_pixels))
             finally:
                 reader.close()
                 for future in pending:

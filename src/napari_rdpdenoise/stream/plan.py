@@ -119,20 +119,29 @@ def sampling_of(settings: RunSettings) -> Sampling:
     return Sampling(settings.steps, settings.kd, settings.kp, settings.rho, samples=settings.samples)
 
 
-def plan_works(chosen: SelectedSource, settings: RunSettings, order: Order | None = None) -> tuple[Work, ...]:
+def plan_works(
+    chosen: SelectedSource,
+    settings: RunSettings,
+    order: Order | None = None,
+    steps: tuple[int, int] | None = None,
+) -> tuple[Work, ...]:
     """All tiles of the chosen channels and times.
 
     Args:
         chosen: What is denoised of the image.
         settings: Settings of the run.
         order: Function that puts the works in the order they are done; None for plane after plane.
+        steps: First of the chosen time points whose works are planned, and the one after the last; None for
+            all.
 
     Raises:
         ValueError: As `check_count` does.
     """
-    check_count(chosen, settings)
+    if steps is None:
+        check_count(chosen, settings)
     tiles = plan_tiles((chosen.shape[-2], chosen.shape[-1]), settings.tile, settings.halo)
-    works = [work_at(chosen, settings, index, tile) for index in planes(chosen) for tile in tiles]
+    indices = planes(chosen, time=steps)
+    works = [work_at(chosen, settings, index, tile) for index in indices for tile in tiles]
     return tuple(works if order is None else order(works))
 
 
