@@ -95,6 +95,44 @@ def test_the_newest_work_wins_and_nothing_of_the_older_arrives(owner, qtbot):
     assert not works.busy
 
 
+def test_questions_are_answered_one_at_a_time_and_only_the_newest(owner, qtbot):
+    from napari_rdpdenoise.ui.qt.background import Newest
+
+    works, may_end, at_work, most, answers = Newest(owner), threading.Event(), [], [], []
+
+    def question(number):
+        at_work.append(number)
+        most.append(len(at_work))
+        assert may_end.wait(PATIENCE)
+        at_work.remove(number)
+        return number
+
+    for number in range(20):
+        works.ask(lambda number=number: question(number), answers.append)
+        assert works.busy
+    qtbot.waitUntil(lambda: most == [1])
+    may_end.set()
+    qtbot.waitUntil(lambda: answers == [19])
+    assert most == [1, 1]
+    assert not works.busy
+    works.ask(lambda: question(20), answers.append)
+    qtbot.waitUntil(lambda: answers == [19, 20])
+
+
+def test_a_cancelled_question_that_waits_is_never_asked(owner, qtbot):
+    from napari_rdpdenoise.ui.qt.background import Newest
+
+    works, may_end, asked = Newest(owner), threading.Event(), []
+    works.ask(lambda: asked.append(1) or may_end.wait(PATIENCE), lambda answer: None)
+    works.ask(lambda: asked.append(2), lambda answer: None)
+    qtbot.waitUntil(lambda: asked == [1])
+    works.cancel()
+    assert not works.busy
+    may_end.set()
+    qtbot.wait(200)
+    assert asked == [1]
+
+
 def test_nothing_arrives_once_the_owner_is_gone(qtbot):
     from qtpy import sip
     from qtpy.QtCore import QObject

@@ -62,9 +62,10 @@ class Background:
     """
 
     def __init__(self, owner: QObject, work: Work, show: Show, end: End = _raise, *, task: str = "") -> None:
-        self.busy = True
+        self.busy = self.running = True  # running: also where it was cancelled, until its thread is through
         self.stopping = False
         self._owner, self._show, self._end = owner, show, end
+        self._after: Callable[[], None] = lambda: None
         self._dropped, self._quit, self._may_go = threading.Event(), threading.Event(), threading.Event()
         self._may_go.set()
         self._bridge = _Bridge()
@@ -83,6 +84,10 @@ class Background:
         self._dropped.set()
         self.busy = False
         self.stop()
+
+    def then(self, after: Callable[[], None]) -> None:
+        """Have a function called when its thread is through, however it ends; the last one that is given."""
+        self._after = after
 
     def pause(self) -> None:
         """Hold it after the step in work; `paused` tells when."""
@@ -137,11 +142,13 @@ class Background:
             self.cancel()
 
     def _finish(self, error: Exception | None) -> None:
-        self.busy = False
+        self.busy = self.running = False
         self._tell_napari()
         self._tell_napari = lambda: None  # it holds the viewer
         if not self._dropped.is_set() and alive(self._owner):
             self._end(error)
+        if alive(self._owner):
+            self._after()
 
 
 start = Background
@@ -164,11 +171,12 @@ class Newest:
     def __init__(self, owner: QObject, *, task: str = "") -> None:
         self._owner, self._task = owner, task
         self._work: Background | None = None
+        self._question: tuple[Callable[[], Any], Show, End] | None = None  # that waits for its turn
 
     @property
     def busy(self) -> bool:
         """Whether a work is under way, its last step included, unless it was cancelled."""
-        return self._work is not None and self._work.busy
+        return self._question is not None or (self._work is not None and self._work.busy)
 
     @property
     def stopping(self) -> bool:
@@ -181,19 +189,34 @@ class Newest:
         self._work = start(self._owner, work, show, end, task=self._task)
         return self._work
 
-    def ask(self, question: Callable[[], Any], answer: Show, end: End = _raise) -> Background:
-        """Answer a slow question; the work under way is cancelled."""
-        return self.start(lambda: _once(question), answer, end)
+    def ask(self, question: Callable[[], Any], answer: Show, end: End = _raise) -> None:
+        """Answer a slow question; the work under way is cancelled.
+
+        It begins when the thread of that is through: cancelled questions are computed to their end all the
+        same, and many at a time would take the processor from the window.
+        """
+        self.cancel()
+        if self._work is not None and self._work.running:
+            self._question = question, answer, end
+            self._work.then(self._ask_next)
+        else:
+            self.start(lambda: _once(question), answer, end)
 
     def stop(self) -> None:
         """Stop the work under way, if there is one."""
+        self._question = None
         if self._work is not None:
             self._work.stop()
 
     def cancel(self) -> None:
         """Cancel the work under way, if there is one."""
+        self._question = None
         if self._work is not None:
             self._work.cancel()
+
+    def _ask_next(self) -> None:
+        if self._question is not None:
+            self.ask(*self._question)
 
 
 def alive(item: QObject) -> bool:

@@ -51,7 +51,8 @@ class VerdictBox(Section):
         self.scope.setVisible(bool(state.scope))
         if waiting(state) is not None:
             self._verdict = None
-        elif not self._timer.isActive() and self._judged != self._now():
+        elif self._judged != self._now() and (not self._timer.isActive() or self._awaited != self._now()):
+            self._awaited = self._now()
             if self._judged is not None and _kind(self._judged) != _kind(self._now()):
                 self._verdict = None  # it would say of another image what is not so here
             self._timer.start()
@@ -63,6 +64,7 @@ class VerdictBox(Section):
         self._work.cancel()
 
     _judged: tuple[float, float | None] | None = None
+    _awaited: tuple[float, float | None] | None = None  # what the timer waits for to stay as it is
 
     def _now(self) -> tuple[float, float | None]:
         """What a verdict holds for."""
