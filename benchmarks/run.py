@@ -23,7 +23,7 @@ from benchmarks.finetune import PARTS  # noqa: E402
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
-    "samples", "intervals", "store", "ensemble", "strategies",
+    "samples", "intervals", "store", "ensemble", "strategies", "photo",
 )  # fmt: skip
 NAMES = ("speed", "memory", "parts", "follow", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
@@ -57,7 +57,7 @@ def main() -> int:
     options.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}; none for all")
     options.add_argument("--times", type=int, default=20, help="closings: windows that are closed")
     options.add_argument("--minutes", type=float, default=120.0, help="follow: how long a microscope writes")
-    options.add_argument("--ours-only", action="store_true", help="quality: leave the peers out")
+    options.add_argument("--ours-only", action="store_true", help="quality, photo: leave the peers out")
     given = options.parse_args()
     if unknown := set(given.names) - set(NAMES):
         options.error(f"expected names among {', '.join(NAMES)}, found {', '.join(sorted(unknown))}")
@@ -67,7 +67,7 @@ def main() -> int:
     environment = {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
     failed = []
     for name in [n for n in NAMES if n in given.names or not given.names]:
-        own = ["--ours-only"] if name == "quality" and given.ours_only else []
+        own = ["--ours-only"] if name in ("quality", "photo") and given.ours_only else []
         own += ["--times", str(given.times)] if name == "closings" else []
         own += ["--minutes", str(given.minutes)] if name == "follow" else []
         command = [sys.executable, "-W", "ignore", "-m", f"benchmarks.{name}", *shared, *own]

@@ -1,0 +1,130 @@
+"""Photographs: Kodak's 24 with Gaussian noise, by the protocols of the published tables.
+
+Noise of standard deviation 25 is added to the colours, unclipped, from one generator (seed 101) through the
+set; methods are told how much it is. "PSNR" is that of the unclipped result, as in the tables of
+GanDeCompress and OTDenoising; "8 bits" that of the result clipped and rounded, as in those of the
+self-supervised methods (Neighbor2Neighbor, Blind2Unblind), which repeat it ten times. SSIM (mean over the
+colours) and LPIPS (AlexNet, colours together) are of the 8-bit result.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+import napari_rdpdenoise as rdp
+from benchmarks.common import data_folder, execute, load_codec, markdown, parser
+from benchmarks.quality import backbones
+from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.metrics import MetricUnavailable, psnr, ssim
+from napari_rdpdenoise.metrics.perceptual import load_lpips
+
+SIGMA = 25.0
+SEED = 101
+
+Picture = NDArray[np.float32]  # (rows, columns, 3), 0 to 255
+
+OURS: dict[str, dict[str, Any]] = {
+    "ours, each colour alone": {"neighbours": "none"},
+    "ours": {},
+    "ours, ensemble of 4": {"ensemble": 4},
+    "ours, realism 1": {"realism": 1.0},
+    "ours, flow, rho 0": {"decoder": "flow", "rho": 0.0},
+    "ours, flow, rho 0.9": {"decoder": "flow", "rho": 0.9},
+}
+
+
+def measure(options: argparse.Namespace) -> dict[str, Any]:
+    """Scores by method and picture, and seconds."""
+    codec, cache = load_codec(options), LatentCache(folder=None)
+    methods: dict[str, Callable[[Picture], Picture]] = {"noisy": lambda noisy: noisy}
+    if not options.ours_only:
+        methods["BM3D (colour, told the noise)"] = _bm3d
+    for name, changes in OURS.items():
+        if {"realism": "realism", "decoder": "flow"}.get(
+            next(iter(changes), ""), "fidelity"
+        ) in codec.decoders:
+            methods[name] = partial(_ours, codec, cache, changes)
+    result: dict[str, Any] = {name: {} for name in methods}
+    for name, clean, noisy in pictures(options.limit):
+        for method, denoise in methods.items():
+            began = time.process_time()
+            image = denoise(noisy)
+            result[method][name] = judge(image, clean) | {"cpu_seconds": time.process_time() - began}
+        print(name, {m: round(rows[name]["psnr"], 2) for m, rows in result.items()}, flush=True)
+    return result
+
+
+def pictures(limit: int | None = None) -> Iterator[tuple[str, Picture, Picture]]:
+    """Name, clean and noisy picture, one after the other; always with the same noise."""
+    from skimage.io import imread
+
+    folder = data_folder()
+    if folder is None:
+        raise FileNotFoundError(
+            "images: expected data/photo in the folder that RDPDENOISE_DATA names, found none; set it"
+        )
+    rng = np.random.default_rng(SEED)
+    for path in sorted((folder / "data" / "photo" / "kodak24").glob("*.png"))[:limit]:
+        clean = imread(path)[..., :3].astype(np.float32)
+        yield path.name, clean, (clean + rng.normal(0, SIGMA, clean.shape)).astype(np.float32)
+
+
+def _ours(codec: Codec, cache: LatentCache, changes: dict[str, Any], noisy: Picture) -> Picture:
+    given = {"camera": (0.0, 0.0, SIGMA), "axes": "YXS", **changes}
+    return rdp.denoise(noisy, model=codec, cache=cache, **given)
+
+
+def _bm3d(noisy: Picture) -> Picture:
+    from bm3d import bm3d_rgb
+
+    return np.asarray(bm3d_rgb(noisy.astype(np.float64) / 255, SIGMA / 255) * 255, dtype=np.float32)
+
+
+def judge(image: Picture, clean: Picture) -> dict[str, float]:
+    """All scores of one picture; LPIPS is left out where its network is not on this machine."""
+    shown = np.round(np.clip(image, 0, 255))
+    found = {
+        "psnr": psnr(image, clean, 255.0),
+        "psnr_8_bit": psnr(shown, clean, 255.0),
+        "ssim": float(np.mean([ssim(shown[..., k], clean[..., k], 255.0) for k in range(3)])),
+    }
+    with suppress(MetricUnavailable):
+        network = load_lpips(folder=backbones())
+        first, second = (
+            torch.from_numpy(np.moveaxis(i, -1, 0)[None] / np.float32(255)) for i in (shown, clean)
+        )
+        with torch.inference_mode():
+            found["lpips"] = float(network(first, second))
+    return found
+
+
+def table(record: dict[str, Any]) -> str:
+    """The result in Markdown."""
+    rows = []
+    for method, scores in record["result"].items():
+        values = list(scores.values())
+        numbers = [
+            f"{np.mean([v[key] for v in values]):.{digits}f}"
+            if all(key in v for v in values)
+            else "unavailable"
+            for key, digits in (("psnr", 2), ("psnr_8_bit", 2), ("ssim", 4), ("lpips", 3), ("cpu_seconds", 1))
+        ]
+        rows.append((method, str(len(values)), *numbers))
+    header = ("Kodak, sigma 25", "pictures", "PSNR dB", "8 bits dB", "SSIM", "LPIPS", "CPU s")
+    return markdown(header, rows)
+
+
+if __name__ == "__main__":
+    options = parser(__doc__.splitlines()[0])
+    options.add_argument("--ours-only", action="store_true", help="leave BM3D out")
+    execute("photo", measure, options.parse_args())
