@@ -17,21 +17,29 @@ import numpy as np
 import yaml
 
 from benchmarks.common import RESULTS, load, markdown
+from benchmarks.ensemble import SIZES
 from benchmarks.quality import OURS, REALISTIC
 
 ROOT = Path(__file__).parents[1]
+TOGETHER = "ours, mean of 4 mirror images (--ensemble 4)"
 CARD = ROOT / "models" / "fluo-light" / "card.yaml"
 _SUMMARY = ("noisy", "Gaussian, sigma 1", "VST+BM3D, told the true noise line")
 
 
-def quality(record: dict[str, Any]) -> str:
-    """One row per method: PSNR and LPIPS of the three sets, on the images that every method did."""
+def quality(record: dict[str, Any], ensemble: dict[str, Any]) -> str:
+    """One row per method: PSNR and LPIPS of the three sets, on the images that every method did.
+
+    Args:
+        record: Result of ``quality``.
+        ensemble: Result of ``ensemble``.
+    """
     result = record["result"]
     methods: dict[str, dict[str, dict[str, dict[str, float]]]] = {}
     for images, peers in result["peers"].items():
         for name in _SUMMARY:
             methods.setdefault(name, {})[images] = peers[name]
         methods.setdefault(OURS, {})[images] = result["ours"][images]
+        methods.setdefault(TOGETHER, {})[images] = ensemble["result"][images][str(SIZES[-1])]
         if images in result["realism"]:
             methods.setdefault(REALISTIC, {})[images] = result["realism"][images]
     head, rows = ["PSNR in dB / LPIPS"], []
@@ -164,9 +172,9 @@ def _series(record: dict[str, Any]) -> str:
 
 def pages() -> dict[Path, str]:
     """Every page that shows figures, as it has to read by ``results/*.json``."""
-    names = ("quality", "series", "rdp", "speed", "dock", "memory")
+    names = ("quality", "ensemble", "series", "rdp", "speed", "dock", "memory")
     records = {name: load(RESULTS / f"{name}.json") for name in names}
-    methods = quality(records["quality"])
+    methods = quality(records["quality"], records["ensemble"])
     budgets = budget(load(RESULTS / "equal-budget.json"), records["rdp"])
     tables = {name: rows_of(name, records[name]) for name in ("speed", "dock", "series")}
     return {
