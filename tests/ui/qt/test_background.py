@@ -110,7 +110,7 @@ def test_questions_are_answered_one_at_a_time_and_only_the_newest(owner, qtbot):
     for number in range(20):
         works.ask(lambda number=number: question(number), answers.append)
         assert works.busy
-    qtbot.waitUntil(lambda: most == [1])
+        qtbot.waitUntil(lambda: most == [1])
     may_end.set()
     qtbot.waitUntil(lambda: answers == [19])
     assert most == [1, 1]
@@ -124,8 +124,8 @@ def test_a_cancelled_question_that_waits_is_never_asked(owner, qtbot):
 
     works, may_end, asked = Newest(owner), threading.Event(), []
     works.ask(lambda: asked.append(1) or may_end.wait(PATIENCE), lambda answer: None)
-    works.ask(lambda: asked.append(2), lambda answer: None)
     qtbot.waitUntil(lambda: asked == [1])
+    works.ask(lambda: asked.append(2), lambda answer: None)
     works.cancel()
     assert not works.busy
     may_end.set()
@@ -189,6 +189,31 @@ def work():
 
 start_thread(work, stop.set, "work")
 """
+
+
+_SOON = """
+import threading, time
+from napari_rdpdenoise.ui import threads
+
+held = threading.Lock()
+start = threading.Thread.start
+
+def slow(thread):
+    if thread.name == "work":
+        time.sleep(0.5)
+    start(thread)
+
+threading.Thread.start = slow
+began = time.perf_counter()
+threads.start_soon(lambda: print("worked", flush=True), lambda: None, "work")
+assert time.perf_counter() - began < 0.4
+print("went on", flush=True)
+"""
+
+
+def test_who_starts_a_work_does_not_wait_for_its_thread():
+    done = subprocess.run([sys.executable, "-c", _SOON], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "went on\nworked\n", "")
 
 
 def test_python_waits_for_the_step_in_work():

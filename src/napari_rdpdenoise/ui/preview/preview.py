@@ -341,8 +341,10 @@ class Preview:
                 self._device = device_words(self._store.state.base)
             plan, bpps = self.plan, [pair.bpp for _, pair in self._engine.held_view()]
             bits = sum(bpps) / len(bpps) if bpps else float("nan")
+            device = self._device.partition(",")[0]  # a newcomer does not ask how precisely
             self._store.edit(
-                facts=" · ".join([self.subject.facts, *neighbour_words(plan), self._device]),
+                facts=" · ".join([self.subject.facts, *neighbour_words(plan), device]),
+                place=self._device,
                 outcome=f"{bits:.2f} bits/pixel" if bits == bits else "",
                 found_rate=None if plan is None else plan.rate,
             )

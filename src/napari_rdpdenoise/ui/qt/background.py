@@ -20,7 +20,7 @@ from weakref import WeakMethod
 import napari
 from qtpy.QtCore import QObject, Qt, Signal
 
-from napari_rdpdenoise.ui.threads import start_thread
+from napari_rdpdenoise.ui.threads import start_soon
 
 __all__ = ["Background", "Newest", "alive", "ask", "start"]
 
@@ -71,7 +71,7 @@ class Background:
         self._bridge = _Bridge()
         self.paused, self.resumed = self._bridge.paused, self._bridge.resumed  # signals
         self._tell_napari = _task(task, self.stop)
-        start_thread(lambda: self._run(work), self.cancel, f"dock: {task or 'question'}")
+        start_soon(lambda: self._run(work), self.cancel, f"dock: {task or 'question'}")
 
     def stop(self) -> None:
         """End it after the step in work; what that yields is shown still, and `end` is called."""

@@ -30,6 +30,7 @@ from napari_rdpdenoise.ui.state import DockState
 __all__ = ["ImageBox", "section"]
 
 _HELP = "https://github.com/napari-rdpdenoise/napari-rdpdenoise"
+_FACTS = "Sizes, and the device that computes."
 _RATE = (
     "How many bits the image may keep. Noise cannot be predicted, so it is the first that does not fit: few "
     "bits denoise strongly, many weakly. Auto chooses by the noise that it measures."
@@ -60,7 +61,7 @@ class ImageBox(Section):
         self.layers.setPlaceholderText("no image is open")
         self.help = named(QToolButton(), "Help", "Open the page of the project in the browser.")
         self.help.setText("?")
-        self.facts = named(text_label(), "About the layer", "Sizes, and the device that computes.")
+        self.facts = named(text_label(), "About the layer", _FACTS)
         self.axes = named(
             QLineEdit(),
             "Axes",
@@ -145,6 +146,7 @@ class ImageBox(Section):
         free = not state.busy
         self.layers.setEnabled(free)
         self.facts.setText(state.facts)
+        self.facts.setToolTip(f"{_FACTS[:-1]}: {state.place}." if state.place else _FACTS)
         if not self.axes.hasFocus():
             self.axes.setText(state.axes)
         self.axes.setEnabled(free and bool(state.axes) and not state.axes.endswith("S"))
