@@ -351,7 +351,7 @@ def create_store(
         UserWarning: As ``denoise_file`` does, or if the original is kept losslessly.
     """
     from napari_rdpdenoise.jobs.runner import run
-    from napari_rdpdenoise.store.writer import TILE
+    from napari_rdpdenoise.store.settings import TILE
 
     mask, plain = _mask_among(settings)
     chosen = _settings(StoreOptions, model, {"tile": TILE, **plain})

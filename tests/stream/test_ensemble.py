@@ -15,7 +15,7 @@ from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.lazy import denoise_lazy
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.store.writer import check_settings
+from napari_rdpdenoise.store.settings import check_settings
 from napari_rdpdenoise.stream.ensemble import averaged, mirrored
 from tests.stream.test_neighbours import run
 

@@ -90,7 +90,7 @@ def create(
     with guarded() as command:
         from napari_rdpdenoise.cache import LatentCache
         from napari_rdpdenoise.jobs.runner import run
-        from napari_rdpdenoise.store.writer import TILE
+        from napari_rdpdenoise.store.settings import TILE
 
         settings = make_settings(
             {"tile": TILE, **{name: given[name] for name in written(context) & set(given)}}

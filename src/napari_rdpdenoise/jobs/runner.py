@@ -227,7 +227,7 @@ def _as_given(array: np.ndarray, source: ImageSource, job: Job) -> np.ndarray:
 
 def _fitting(settings: RunSettings, source: ImageSource) -> RunSettings:
     """Settings of a store, whose tiles are its chunks."""
-    from napari_rdpdenoise.store.writer import fitting
+    from napari_rdpdenoise.store.settings import fitting
 
     return fitting(settings, source.shape[-2:])
 

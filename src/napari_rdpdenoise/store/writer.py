@@ -28,14 +28,12 @@ from napari_rdpdenoise.io.zarr_writer import ZarrSink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.chunk import remember
 from napari_rdpdenoise.store.container import StoredTile, pack, pack_chunk, unpack, unpack_chunk
+from napari_rdpdenoise.store.settings import check_settings
 from napari_rdpdenoise.store.shards import chunks_together, put_chunks
-from napari_rdpdenoise.store.tile import MARGIN, RESIDUALS, Residual, encode_tile, plain_tile
+from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile
 from napari_rdpdenoise.store.zarr_codec import RdpDenoiseCodec, register
 from napari_rdpdenoise.stream.tile import Item
 from napari_rdpdenoise.tiles import regular_chunk, regular_tile
-
-TILE = 2048
-"""Edge of the largest plane that is one chunk, px; larger ones are cut into tiles of it."""
 
 STORE = "store"
 """Key, below ``napari_rdpdenoise``, of what a store tells of itself."""
@@ -43,33 +41,7 @@ STORE = "store"
 CHOSEN = ("axes", "series", "stack", "channels", "time")
 """Settings that say which image of the input it holds, and what of it."""
 
-_NOT_IN_A_STORE = {
-    "realism": "it is chosen when a store is read",
-    "ensemble": "a store holds the latents of each tile once",
-}
-
 _SHOWN = 4  # places along each axis whose planes are decoded to find the range of values
-
-
-def check_settings(settings: RunSettings) -> None:
-    """Refuse settings that a store has no use for.
-
-    Raises:
-        ValueError: If something else than the image is asked for, in another number type, or with realism.
-    """
-    for field, expected in (("quantity", "image"), ("realism", 0.0), ("dtype", "input"), ("ensemble", 1)):
-        if (found := getattr(settings, field)) != expected:
-            why = _NOT_IN_A_STORE.get(field, "a store holds the image")
-            raise ValueError(
-                f"{field}: expected {expected!r} for a store, found {found!r}; {why}: leave it out"
-            )
-    if settings.halo > MARGIN:
-        raise ValueError(f"halo: expected at most {MARGIN} pixels for a store, found {settings.halo}")
-
-
-def fitting(settings: RunSettings, plane: tuple[int, ...]) -> RunSettings:
-    """Settings whose tiles are the chunks of a regular grid on ``plane``, rows and columns."""
-    return settings.replace(tile=regular_tile(plane, settings.tile))
 
 
 def open_store_sink(

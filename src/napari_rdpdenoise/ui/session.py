@@ -14,6 +14,8 @@ from typing import Any, Literal
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.store.settings import store_settings
+from napari_rdpdenoise.store.tile import Residual
 from napari_rdpdenoise.ui import state as transitions
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
 from napari_rdpdenoise.ui.preview.preview import Preview
@@ -133,28 +135,38 @@ class Session:
 
     # Runs
 
-    def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:
+    def run(
+        self,
+        target: str | Path | None = None,
+        *,
+        overwrite: bool = False,
+        residual: Residual | None = None,
+    ) -> None:
         """Denoise the whole layer, or the chosen channels and times of it, in a thread.
 
         Args:
             target: File of the result (.ome.zarr or .ome.tif); None adds a layer in memory.
             overwrite: Whether a finished result at ``target`` is replaced.
+            residual: How much of the original a store at ``target`` keeps, as of ``create_store``; None for
+                a result that is no store.
 
         Raises:
             RuntimeError: If no layer is chosen or a run is under way.
         """
-        self._window.start(self.runs.start(lambda: self._job_to(target, overwrite)))
+        self._window.start(self.runs.start(lambda: self._job_to(target, overwrite, residual)))
 
-    def _job_to(self, target: str | Path | None, overwrite: bool) -> Job:
+    def _job_to(self, target: str | Path | None, overwrite: bool, residual: Residual | None) -> Job:
         subject = self.view.subject
         assert subject is not None  # or it could not start
         known = layer_metadata(
             subject.axes, subject.scale, subject.units, subject.name, subject.channel_names
         )
         settings = self.state.settings().replace(overwrite=overwrite)
+        if residual is not None:
+            settings = store_settings(settings)
         path = subject.path if subject.file_channel is None else None  # the file holds more than the layer
         place, invalid = None if target is None else Path(target), subject.invalid_at(0)
-        return Job(subject.data, place, settings, known, path, invalid)
+        return Job(subject.data, place, settings, known, path, invalid, residual)
 
     def cancel(self) -> None:
         """Stop the run after the tile in work; what is done is kept."""
@@ -181,6 +193,7 @@ class Session:
             settings=settings,
             path=None if subject is None else subject.path,
             target=str(job.target) if job is not None and job.target and mine else None,
+            residual=job.residual if job is not None and mine else None,
             layer=None if subject is None else subject.name,
         )
 

@@ -23,6 +23,41 @@ from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
 
+# What a store has no use for is left out: it is chosen when the store is read.
+STORED = RunSettings(rate=0.4, realism=0.5, dtype="float32", device="cpu", tile=128, halo=64)
+
+
+@pytest.mark.filterwarnings(
+    "ignore:noise estimate:UserWarning", "ignore:. tiles. what was removed:UserWarning"
+)
+def test_a_store_is_made_by_the_texts(tmp_path, noisy_file):
+    from napari_rdpdenoise import create_store, open_store
+
+    target = tmp_path / "r.ome.zarr"
+    request = Request(STORED, str(noisy_file), str(target), "cells", "0.5")
+    text = as_python(request)
+    assert "create_store(" in text
+    assert "residual='0.5'" in text
+    exec(text, {})
+    expected = np.asarray(open_store(target)[:])
+    command = as_command(request)
+    assert "store create" in command
+    told = CliRunner().invoke(app, [*shlex.split(command)[1:], "--overwrite"])
+    assert told.exit_code == 0, told.output
+    np.testing.assert_array_equal(np.asarray(open_store(target)[:]), expected)
+    again = tmp_path / "again.ome.zarr"
+    create_store(str(noisy_file), again, residual="0.5", rate=0.4, device="cpu", tile=128, halo=64)
+    np.testing.assert_array_equal(np.asarray(open_store(again)[:]), expected)
+
+
+@pytest.fixture
+def noisy_file(tmp_path):
+    pixels = 100 + 2 * np.random.default_rng(0).poisson(40, (70, 90))
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, pixels.astype(np.uint16))
+    return path
+
+
 AWKWARD = [
     "two words.tif",
     "it's.tif",

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+import napari_rdpdenoise as rdp
 from napari_rdpdenoise.codec import device as shared
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.store.about import store_info
+from napari_rdpdenoise.store.settings import store_settings
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
 from napari_rdpdenoise.ui.run.jobs import denoise_job, realism_note
 
@@ -39,6 +43,24 @@ def codec(tiny_realism_codec, monkeypatch):
 @pytest.fixture
 def counts():
     return lambda shape, dtype=np.uint8: np.random.default_rng(0).poisson(40, shape).astype(dtype)
+
+
+@pytest.mark.parametrize("residual", ["1", "none"])
+def test_a_store_is_the_one_of_the_package_and_is_read_back(codec, counts, tmp_path, residual):
+    data, target = counts((3, 70, 50), np.uint16), tmp_path / "kept.ome.zarr"
+    chosen = store_settings(FAST.replace(realism=0.7, dtype="float32"))
+    job = replace(layer_job(data, "TYX", chosen, target, None, (2.0, 0.5, 0.25)), residual=residual)
+    _, last = drain(denoise_job(job))
+    other = tmp_path / "other.ome.zarr"
+    options = {"rate": 0.4, "tile": 64, "halo": 64, "batch": 1, "device": "cpu"}
+    rdp.create_store(data, other, residual=residual, model=codec, axes="TYX", **options)
+    assert last.data.dtype == np.uint16
+    np.testing.assert_array_equal(np.asarray(last.data), np.asarray(rdp.open_store(other)[:]))
+    info, reference = store_info(target), store_info(other)
+    assert (info.residual, info.coded) == (residual, reference.coded)
+    if residual == "1":
+        original = np.asarray(rdp.open_store(target, layer="original")[:]).astype(float)
+        assert np.abs(original - data).max() < 1.1 * np.sqrt(data.max())
 
 
 @pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])

@@ -16,6 +16,7 @@ from napari_rdpdenoise.fields import flag_of
 from napari_rdpdenoise.jobs.batch import ending_of, stem
 from napari_rdpdenoise.jobs.job import short_name
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.store.settings import store_settings
 
 __all__ = ["Request", "as_command", "as_python", "command_of"]
 
@@ -34,12 +35,14 @@ class Request:
         path: File of the noisy image, or URL; None if it is in memory only.
         target: File of the result; None for memory.
         layer: Name of the noisy layer; None if none is chosen.
+        residual: How much of the original a store at the target keeps; None for a result that is no store.
     """
 
     settings: RunSettings
     path: str | None = None
     target: str | None = None
     layer: str | None = None
+    residual: str | None = None
 
 
 def as_python(request: Request) -> str:
@@ -53,6 +56,8 @@ def as_python(request: Request) -> str:
     """
     settings, target = request.settings, request.target
     image, before = _image(request.path, request.layer)
+    if target and request.residual is not None:
+        return _into_store(settings, image, before, target, request.residual)
     if target:
         return _into_file(settings, image, before, target)
     return _in_memory(settings, image, before, request.path)
@@ -65,7 +70,11 @@ def as_command(request: Request) -> str:
     beside the input.
     """
     settings, source = request.settings, request.path or "layer.tif"
-    command = command_of([source, request.target or _beside(source, settings)], settings)
+    if request.target and request.residual is not None:
+        kept = ["--residual", request.residual, *_options(store_settings(settings))]
+        command = _quoted([_PROGRAM, "store", "create", *map(_operand, (source, request.target)), *kept])
+    else:
+        command = command_of([source, request.target or _beside(source, settings)], settings)
     if request.path:
         return command
     # repr keeps a name on the comment's line, whatever is in it
@@ -111,6 +120,12 @@ def _into_file(settings: RunSettings, image: str, before: list[str], target: str
     options = {name: value for name, value in _changed(settings).items() if name != "output_format"}
     call = _call("denoise_file", [image, repr(target)], options)
     return "\n".join([f"from {_PACKAGE} import denoise_file", "", *before, call, ""])
+
+
+def _into_store(settings: RunSettings, image: str, before: list[str], target: str, residual: str) -> str:
+    options = {"residual": residual, **_changed(store_settings(settings))}
+    call = _call("create_store", [image, repr(target)], options)
+    return "\n".join([f"from {_PACKAGE} import create_store", "", *before, call, ""])
 
 
 def _changed(settings: RunSettings) -> dict[str, Any]:

@@ -107,7 +107,9 @@ class Runs:
         if isinstance(event, Finished):
             store.state = transitions.finished(store.state, event.report)
             if event.path is not None:
-                store.edit(status=f"{store.state.status}\nSaved as {event.path}.")
+                stored = self.job is not None and self.job.residual is not None
+                words = " It is read at realism 0 unless another is chosen." if stored else ""
+                store.edit(status=f"{store.state.status}\nSaved as {event.path}.{words}")
         elif isinstance(event, Failed):
             store.state = transitions.failed(store.state, event.error)
         elif isinstance(event, Cancelled):

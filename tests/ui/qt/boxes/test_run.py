@@ -36,9 +36,11 @@ def desk(qtbot, tmp_path, monkeypatch):
         data = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE)
         layer = viewer.add_image(data, name="cells", axis_labels=tuple("tcyx"))
     found = SimpleNamespace(viewer=viewer, folder=tmp_path, raw=raw, runs=[], told=[], asked=[], yes=True)
+    found.residuals = []
 
-    def start(target, *, overwrite):
+    def start(target, *, overwrite, residual):
         found.runs.append((target, overwrite))
+        found.residuals.append(residual)
 
     def choose(parent, title, name, pattern, **more):
         found.options = more["options"]
@@ -108,6 +110,26 @@ def test_a_file_that_is_gone_from_the_viewer_may_be_replaced_after_one_question(
     assert len(desk.asked) == 2
     assert desk.options == QFileDialog.Option.DontConfirmOverwrite, "or the dialog asks as well"
     assert desk.told == []
+
+
+def test_a_store_is_saved_with_as_much_of_the_original_as_is_chosen(desk):
+    store = desk.box.save.menu().actions()[2].menu()
+    labels = [action.text() for action in store.actions()]
+    assert labels == [
+        "With the original, 4 % more noise…", "With the original, 1 % more noise…",
+        "With the original, lossless…", "Denoised image alone…",
+    ]  # fmt: skip
+    assert desk.box._suggested(".ome.zarr", "store").endswith("cells-store.ome.zarr")
+    desk.chosen = desk.folder / "kept"
+    for action in store.actions():
+        action.trigger()
+    assert desk.runs == 4 * [(desk.folder / "kept.ome.zarr", False)]
+    assert desk.residuals == ["1", "0.5", "lossless", "none"]
+    desk.chosen = desk.folder / "kept.tif"
+    store.actions()[0].trigger()
+    assert desk.runs[-1] == (desk.folder / "kept.tif.ome.zarr", False)
+    desk.save_to(desk.folder / "plain.ome.zarr")
+    assert desk.residuals[-1] is None
 
 
 def job(desk, **settings):

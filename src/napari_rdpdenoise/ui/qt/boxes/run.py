@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QProgressBar, QWidge
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.store.tile import Residual
 from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.boxes.image import ImageBox
 from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of
@@ -34,6 +35,14 @@ _BAR_STEPS = 1000
 _ENDINGS = {
     "OME-Zarr": (".ome.zarr", "OME-Zarr (*.ome.zarr)"),
     "OME-TIFF": (".ome.tif", "OME-TIFF (*.ome.tif)"),
+    "Store": (".ome.zarr", "Store in an OME-Zarr (*.ome.zarr)"),
+}
+_STORE = "Denoised image and original in one small OME-Zarr; realism and layer are chosen when it is read."
+_KEPT: dict[Residual, str] = {
+    "1": "With the original, 4 % more noise",
+    "0.5": "With the original, 1 % more noise",
+    "lossless": "With the original, lossless",
+    "none": "Denoised image alone",
 }
 
 
@@ -56,6 +65,7 @@ class RunBox(Section):
         self._viewer, self._window, self._choose = window.viewer, window, choose
         self._targets = targets or (lambda: [layer for layer in (window.layer,) if layer is not None])
         self._queue: list[tuple[Image, Path | None]] = []  # what is denoised next, and where to
+        self._residual: Residual | None = None  # of a store that they come into
         self._told: list[str] = []  # of those that are done
         self._first: Image | None = None  # of several
         self._layer: Image | None = None  # that is denoised, and how it looks
@@ -64,8 +74,12 @@ class RunBox(Section):
         self.denoise = button("Denoise", "Denoise the whole layer into a new layer, in memory.")
         self.save = button("Save as…", "Denoise the whole layer into a file, block by block, and open that.")
         self.save.setMenu(QMenu(self.save))
-        for name in _ENDINGS:
+        for name in ("OME-Zarr", "OME-TIFF"):
             self.save.menu().addAction(f"{name}…", partial(self._save_as, name))
+        store = self.save.menu().addMenu("Store")
+        store.setToolTipsVisible(True)
+        for residual, words in _KEPT.items():
+            store.addAction(f"{words}…", partial(self._save_as, "Store", residual)).setToolTip(_STORE)
         self.stop = button(
             "Cancel", "Stop after the block in work. What was computed is kept for the next run."
         )
@@ -118,7 +132,9 @@ class RunBox(Section):
         count = layers * planes_of(subject.data.shape, subject.axes, self._window.session.state.settings())
         return "Denoise" if count == 1 else f"Denoise {count} planes"
 
-    def run(self, target: Path | None = None, *, overwrite: bool = False) -> None:
+    def run(
+        self, target: Path | None = None, *, overwrite: bool = False, residual: Residual | None = None
+    ) -> None:
         """Start a run of the chosen layer, as `Session.run`; a file that a layer is read from is refused."""
         if target is not None:
             self._check(target)
@@ -128,7 +144,7 @@ class RunBox(Section):
             self._layer, self._look = layer, look_of(layer)
             if note := axes_note(layer.ndim, layer.axis_labels):
                 show_info(note)
-        self._window.session.run(target, overwrite=overwrite)
+        self._window.session.run(target, overwrite=overwrite, residual=residual)
 
     def take(self, event: Event) -> None:
         """Show what came of a run."""
@@ -160,6 +176,7 @@ class RunBox(Section):
 
     def _begin(self) -> None:
         self._told, self._queue, self._first = [], [], self._window.layer
+        self._residual = None
 
     def _cancel(self) -> None:
         self._queue.clear()
@@ -173,7 +190,7 @@ class RunBox(Section):
             layer, target = self._queue.pop(0)
             if layer in self._viewer.layers:
                 self._choose(layer)
-                self.run(target)
+                self.run(target, residual=self._residual)
                 return
         if len(self._told) > 1:
             if self._first is not None and self._first in self._viewer.layers:
@@ -186,12 +203,13 @@ class RunBox(Section):
         if job is not None and job.target is not None:
             QDesktopServices.openUrl(QUrl.fromLocalFile(str(job.target.parent)))
 
-    def _save_as(self, kind: str) -> None:
+    def _save_as(self, kind: str, residual: Residual | None = None) -> None:
         ending, pattern = _ENDINGS[kind]
+        what = "denoised" if residual is None else "store"
         text, _ = QFileDialog.getSaveFileName(
             self,
-            "Save the denoised image",
-            self._suggested(ending),
+            "Save the denoised image" if residual is None else "Save a store",
+            self._suggested(ending, what),
             pattern,
             # It would not ask for the folder that a Zarr is, and before an ending was added; we ask for all
             options=QFileDialog.Option.DontConfirmOverwrite,
@@ -199,29 +217,30 @@ class RunBox(Section):
         if not text:
             return
         path = Path(text)
-        if not path.name.endswith((".zarr", ".tif", ".tiff")):
+        if not path.name.endswith((".zarr", ".tif", ".tiff") if residual is None else ".zarr"):
             path = path.with_name(path.name + ending)
         try:
             self._check(path)  # before it is asked whether it may be replaced
             if not path.exists() or self._may_replace(path):
                 self._begin()
+                self._residual = residual
                 for layer in self._targets()[1:]:
-                    beside = path.with_name(f"{_file_name(layer.name)}-denoised{ending}")
+                    beside = path.with_name(f"{_file_name(layer.name)}-{what}{ending}")
                     self._check(beside)
                     if beside.exists():
                         raise ValueError(f"target: expected a new name, found {beside}; move it away first")
                     self._queue.append((layer, beside))
-                self.run(path, overwrite=path.exists())
+                self.run(path, overwrite=path.exists(), residual=residual)
         except ValueError as error:
             show_error(describe(error))
 
-    def _suggested(self, ending: str) -> str:
+    def _suggested(self, ending: str, what: str) -> str:
         """A name beside the image's file, where there is one."""
         layer, subject = self._window.layer, self._window.session.view.subject
         name = "image" if layer is None else _file_name(layer.name)
         path = None if subject is None else subject.path
         beside = Path(path).parent if path and "://" not in path else Path()
-        return str(beside / f"{name}-denoised{ending}")
+        return str(beside / f"{name}-{what}{ending}")
 
     def _check(self, target: Path) -> None:
         """Raise a ValueError for a file that the image, or any other layer, is read from."""
