@@ -315,6 +315,7 @@ def create_store(
     output: str | Path,
     *,
     residual: Residual = "1",
+    embed_model: bool | None = None,
     model: str | Path | Codec = "default",
     cache: LatentCache | None = None,
     **settings: Unpack[StoreOptions],
@@ -331,8 +332,10 @@ def create_store(
         residual: How much of the original is kept: in steps of "1" or "0.5" standard deviations of its noise
             (the noise then rises by 4 or 1 %), "lossless", or "none". Where what is removed is no noise, the
             original is kept losslessly, and a warning says so.
-        model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model. A
-            store can be read only where that model is.
+        embed_model: Whether the store holds its model (8 MB), so that it can be read where that is not
+            installed, or another of its name. Else it can be read only where the model is. None embeds it
+            where the image is at least ten times as large as the weights.
+        model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles: what is cached is not encoded again.
         **settings: Fields of ``RunSettings`` as for ``denoise_file``, without realism, decoder, quantity,
             dtype and what belongs to them. A ``tile`` is a chunk, 2048 px unless it is given.
@@ -356,7 +359,7 @@ def create_store(
     mask, plain = _mask_among(settings)
     chosen = _settings(StoreOptions, model, {"tile": TILE, **plain})
     codec = None if isinstance(model, str | Path) else model
-    job = Job(image, Path(output), chosen, invalid=mask, residual=residual)
+    job = Job(image, Path(output), chosen, invalid=mask, residual=residual, embed_model=embed_model)
     return _run(run(job, codec=codec, cache=cache))
 
 

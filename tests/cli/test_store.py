@@ -57,6 +57,15 @@ def test_info_says_how_much_is_kept(run, made):
         assert words in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("option", "inside"), [("--embed-model", True), ("--no-embed-model", False), (None, False)]
+)
+def test_the_model_is_inside_where_it_is_asked_for(run, made, option, inside):
+    _, path = made(*([option] if option else []))
+    assert (path / "0" / "model").exists() == inside
+    assert ("the model is inside: " in run("store", "info", path).stdout) == inside
+
+
 def test_another_image_fails(run, made, write_stack, tmp_path):
     _, path = made()
     done = run("store", "verify", path, write_stack(tmp_path / "other.tif", seed=5))

@@ -78,6 +78,15 @@ def create(
             "rises by 4 % or 1 %), all of it, or nothing.",
         ),
     ] = _Residual.one,
+    embed_model: Annotated[
+        bool | None,
+        typer.Option(
+            "--embed-model/--no-embed-model",
+            help="Whether the store holds its model (8 MB), so that it can be read where that is not "
+            "installed; by default where the image is ten times as large.",
+            show_default=False,
+        ),
+    ] = None,
     no_cache: Annotated[
         bool, typer.Option("--no-cache", help="Neither use nor fill the cache of encoded tiles.")
     ] = False,
@@ -95,7 +104,7 @@ def create(
         settings = make_settings(
             {"tile": TILE, **{name: given[name] for name in written(context) & set(given)}}
         )
-        job = Job(image, out, settings, residual=residual.value)
+        job = Job(image, out, settings, residual=residual.value, embed_model=embed_model)
         follow(run(job, cache=None if no_cache else LatentCache()), job.name, command)
         result(str(out))
 
@@ -183,6 +192,8 @@ def _about(info: StoreInfo) -> list[str]:
     ]
     if info.lossless and info.residual != "lossless":
         lines.append(f"{info.lossless} of {info.tiles} tiles keep the original losslessly")
+    if info.embedded:
+        lines.append(f"the model is inside: {_bytes(info.embedded)} of these bytes")
     for channel in info.channels:
         gain, offset, read = channel.noise
         noise = f"noise gain {gain:.4g}, offset {offset:.4g}, read noise {read:.4g} counts"

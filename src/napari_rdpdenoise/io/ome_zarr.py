@@ -72,6 +72,7 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str
         node, name = _open_node(location), stem(str(location))
         identity, stored = _folder_identity(Path(location)) if Path(location).exists() else (None, None)
     image, number, count = _image_of(node, name, series)
+    _tell_codecs(image.array)
     if stored is not None:
         check_claim(image.array.shape, image.array.dtype, stored, name)
     if identity is not None and count > 1:
@@ -102,6 +103,16 @@ def zarr_array(location: str | Path, series: int | None = None) -> tuple[Any, Im
     with opening(str(location), "a zarr array or OME-Zarr image"):
         image, _, _ = _image_of(_open_node(location), stem(str(location)), series)
         return image.array, image.metadata
+
+
+def _tell_codecs(array: Any) -> None:
+    """Let codecs know where their array lies, those that ask for it: what they need may lie there as well."""
+    root, codecs = getattr(array.store, "root", None), list(getattr(array.metadata, "codecs", ()))
+    while codecs and isinstance(root, str | Path):
+        codec = codecs.pop()
+        codecs += getattr(codec, "codecs", ())
+        if hasattr(codec, "found_in"):
+            codec.found_in(Path(root) / array.path)
 
 
 def _ome_text(folder: Path, number: int) -> tuple[str, int]:

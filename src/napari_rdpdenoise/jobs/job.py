@@ -33,6 +33,7 @@ class Job:
             "lossless" or "none"; None for a result that is no store.
         path: Path or URL of the input where it is known, for the record; never written over. That of an
             input that is a path is taken from it.
+        embed_model: Whether a store holds its model; None where the image is ten times as large as that.
     """
 
     input: Any
@@ -42,6 +43,7 @@ class Job:
     path: str | None = None
     invalid: Any = None
     residual: Residual | None = None
+    embed_model: bool | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.input, str | os.PathLike):

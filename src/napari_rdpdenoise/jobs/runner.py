@@ -86,6 +86,8 @@ def run(
         sink = _open_sink(job, spec, codec)
         if isinstance(sink, Staging) and sink.note:
             yield said(sink.note)
+        if words := getattr(sink, "model_words", ""):
+            yield said(words)
         data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
         try:
             yield Opened(data)
@@ -236,7 +238,7 @@ def _open_sink(job: Job, spec: OutputSpec, codec: Codec) -> Sink:
     if job.target is not None and job.residual is not None:
         from napari_rdpdenoise.store.writer import open_store_sink
 
-        return open_store_sink(job.target, spec, job.settings, codec, job.residual)
+        return open_store_sink(job.target, spec, job.settings, codec, job.residual, job.embed_model)
     if job.target is not None:
         return open_sink(job.target, spec, overwrite=job.settings.overwrite)
     needed = int(np.prod(spec.shape, dtype=np.int64)) * spec.dtype.itemsize

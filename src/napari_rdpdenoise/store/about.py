@@ -9,7 +9,8 @@ from typing import Any
 
 from napari_rdpdenoise.io.disk import size_of
 from napari_rdpdenoise.store import layers
-from napari_rdpdenoise.store.reading import codec_in, iter_chunks, open_group
+from napari_rdpdenoise.store.embedded import embedded_bytes
+from napari_rdpdenoise.store.reading import array_folder, codec_in, iter_chunks, open_group
 
 __all__ = ["StoreInfo", "StoredChannel", "store_info"]
 
@@ -48,6 +49,7 @@ class StoreInfo:
             "lossless", "exact", "headers".
         tiles: Number of tiles.
         lossless: Number of tiles whose original is kept losslessly.
+        embedded: Bytes of the model that the store holds; 0 for none. They are part of ``size``.
     """
 
     model: str
@@ -63,6 +65,7 @@ class StoreInfo:
     coded: dict[str, int]
     tiles: int
     lossless: int
+    embedded: int = 0
 
     @property
     def bpp(self) -> float:
@@ -104,7 +107,7 @@ def store_info(path: str | Path) -> StoreInfo:
                 coded["headers"] -= size
             tiles += 1
             lossless += layers.LOSSLESS in tile.layers
-    codec = codec_in(array)
+    codec, place = codec_in(array), array_folder(array)
     return StoreInfo(
         model=codec.model if codec else "",
         digest=codec.digest if codec else "",
@@ -122,6 +125,7 @@ def store_info(path: str | Path) -> StoreInfo:
         coded={name: size for name, size in coded.items() if size},
         tiles=tiles,
         lossless=lossless,
+        embedded=0 if codec is None or place is None else embedded_bytes(place, codec.digest),
     )
 
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.store.container import StoredTile, StoreError, pack, pack_chunk, unpack, unpack_chunk
+from napari_rdpdenoise.store.embedded import load_embedded
 from napari_rdpdenoise.store.tile import Residual, decode_tile, encode_tile, needs_model, plain_tile
 from napari_rdpdenoise.store.view import View
 
@@ -109,7 +110,7 @@ def codec_of(tile: StoredTile) -> Codec:
 
 
 def load_codec(digest: str, name: str = "") -> Codec:
-    """The model of a digest among those that are here; loaded on first use.
+    """The model of a digest among those that are here, else in a store that was opened; loaded on first use.
 
     Args:
         digest: First 32 hexadecimal digits of the sha256 of its weights.
@@ -117,6 +118,7 @@ def load_codec(digest: str, name: str = "") -> Codec:
 
     Raises:
         FileNotFoundError: If there is none.
+        ValueError: If a store holds another in its place.
     """
     from napari_rdpdenoise.codec.device import shared_codec
     from napari_rdpdenoise.codec.library import list_models
@@ -125,12 +127,14 @@ def load_codec(digest: str, name: str = "") -> Codec:
     known = _KNOWN.get(digest)
     if known is None:
         folder = next((model.folder for model in list_models() if model.digest == digest), None)
-        if folder is None:
+        found = load_embedded(digest) if folder is None else shared_codec(folder, "auto")
+        if found is None:
             raise FileNotFoundError(
                 f"model: expected the one that coded this store, {name or 'of digest'} {digest}, found none "
-                f"here; put its folder into {models_folder()}"
+                f"here; put its folder into {models_folder()}, or, where the store holds it, open the store "
+                "with open_store or open_image of this package first"
             )
-        known = _KNOWN[digest] = shared_codec(folder, "auto").at("float32")
+        known = _KNOWN[digest] = found.at("float32")
     return known
 
 

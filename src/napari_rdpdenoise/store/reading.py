@@ -64,7 +64,16 @@ def open_group(path: str | Path) -> Any:
             f"store: expected an OME-Zarr that `store create` wrote, found another at {path}; open it with "
             "open_image"
         )
+    codec, place = codec_in(array), array_folder(array)
+    if codec is not None and place is not None:
+        codec.found_in(place)  # it may hold the model
     return node
+
+
+def array_folder(array: Any) -> Path | None:
+    """Folder of an array on this machine; None for one elsewhere, or in a zip."""
+    root = getattr(array.store, "root", None)
+    return Path(root) / array.path if isinstance(root, str | Path) else None
 
 
 def viewed(array: Any, view: View) -> Any:

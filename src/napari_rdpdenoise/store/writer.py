@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
+from napari_rdpdenoise.codec.library import ListedModel
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.io.sink import claim
 from napari_rdpdenoise.io.source import Index
@@ -28,6 +29,7 @@ from napari_rdpdenoise.io.zarr_writer import ZarrSink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.chunk import remember
 from napari_rdpdenoise.store.container import StoredTile, pack, pack_chunk, unpack, unpack_chunk
+from napari_rdpdenoise.store.embedded import embed, is_worth, source_of, weights_bytes
 from napari_rdpdenoise.store.settings import check_settings
 from napari_rdpdenoise.store.shards import chunks_together, put_chunks
 from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile
@@ -45,7 +47,12 @@ _SHOWN = 4  # places along each axis whose planes are decoded to find the range 
 
 
 def open_store_sink(
-    path: Path, spec: OutputSpec, settings: RunSettings, codec: Codec, residual: Residual
+    path: Path,
+    spec: OutputSpec,
+    settings: RunSettings,
+    codec: Codec,
+    residual: Residual,
+    embed_model: bool | None = None,
 ) -> StoreSink:
     """Open a store for writing, as `open_sink` opens other outputs; raises as it does.
 
@@ -55,16 +62,35 @@ def open_store_sink(
         settings: Settings of the run.
         codec: Model of the run.
         residual: How much of the original is kept.
+        embed_model: Whether the store holds the model; None where the image is ten times as large.
 
     Raises:
-        ValueError: If the ending is another, or the settings do not fit.
+        ValueError: If the ending is another, the settings do not fit, or the model that it is to hold is not
+            found.
     """
     check_settings(settings)
     if residual not in RESIDUALS:
         raise ValueError(f"residual: expected one of {', '.join(RESIDUALS)}, found {residual!r}")
     if path.suffix.lower() != ".zarr":
         raise ValueError(f"output: expected a store that ends with .ome.zarr, found {path.name!r}")
-    return claim(path, settings.overwrite, lambda: StoreSink(path, spec, settings, codec, residual))
+    held = model_to_embed(spec, settings, codec, embed_model)
+    return claim(path, settings.overwrite, lambda: StoreSink(path, spec, settings, codec, residual, held))
+
+
+def model_to_embed(
+    spec: OutputSpec, settings: RunSettings, codec: Codec, asked: bool | None
+) -> ListedModel | None:
+    """The model that a store is to hold; None for none."""
+    if asked is False:
+        return None
+    found = source_of(codec, settings.model)
+    if found is None and asked:
+        raise ValueError(
+            f"embed_model: expected the files of the model {codec.card.name}, found none of its digest; give "
+            "the model by the path of its folder, or leave embed_model out"
+        )
+    raw = math.prod(spec.shape) * spec.dtype.itemsize
+    return found if found is not None and (asked or is_worth(found, raw)) else None
 
 
 class StoreSink(ZarrSink):
@@ -76,12 +102,19 @@ class StoreSink(ZarrSink):
         settings: Settings of the run.
         codec: Model of the run.
         residual: How much of the original is kept.
+        held: Model that it holds; None for none.
     """
 
     def __init__(
-        self, target: Path, spec: OutputSpec, settings: RunSettings, codec: Codec, residual: Residual
+        self,
+        target: Path,
+        spec: OutputSpec,
+        settings: RunSettings,
+        codec: Codec,
+        residual: Residual,
+        held: ListedModel | None = None,
     ) -> None:
-        self._codec, self._residual = codec, residual
+        self._codec, self._residual, self._held = codec, residual, held
         self._chosen = settings.model_dump(mode="json", include=set(CHOSEN))
         self._fell_back, self._spread = 0, 0.0
         self._coded = RdpDenoiseCodec(codec.card.name, codec.digest.hex(), residual=residual)
@@ -115,6 +148,14 @@ class StoreSink(ZarrSink):
         """Write one block of one plane as it is, losslessly: shape ``(rows, columns)``."""
         self.spec.check_block(index, y, x, block)
         self._put(index, y, x, plain_tile(block))
+
+    @property
+    def model_words(self) -> str:
+        """Whether the store holds its model, in words."""
+        model = f"{self._coded.model} ({self._coded.digest[:8]})"
+        if self._held is None:
+            return f"The store is read where the model {model} is installed (--embed-model keeps it inside)."
+        return f"The store holds its model {model}: {weights_bytes(self._held) / 1e6:.1f} MB."
 
     def _put(self, index: Index, y: slice, x: slice, tile: StoredTile) -> None:
         rows, columns = self.array.chunks[-2:]
@@ -179,6 +220,8 @@ class StoreSink(ZarrSink):
         shared = together if math.prod(together) > 1 else None
         array = self._create(self.image / "0", codec, self.layout.shape[-2:], shared)
         put_chunks(self._blocks, array, self.image / "0")
+        if self._held is not None:
+            embed(self._held, self.image / "0")
         return array
 
     def _further(self) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
@@ -82,7 +83,7 @@ class RdpDenoiseCodec(ArrayBytesCodec):
         Raises:
             ValueError: If it is that of another codec, or of a newer version.
         """
-        known = {field.name for field in fields(cls)}
+        known = {entry.name for entry in fields(cls)}
         given = data.get("configuration") or {}
         if data.get("name") not in NAMES or (further := set(given) - known):
             found = data.get("name") if data.get("name") not in NAMES else ", ".join(sorted(further))
@@ -110,6 +111,12 @@ class RdpDenoiseCodec(ArrayBytesCodec):
     def viewed(self, view: View) -> RdpDenoiseCodec:
         """The codec that reads in this way, whatever is chosen around it."""
         return replace(self, realism=view.realism, layer=view.layer)
+
+    def found_in(self, array: Path) -> None:
+        """Hear in which folder an array of this codec lies: it may hold the model."""
+        from napari_rdpdenoise.store.embedded import found_at
+
+        found_at(self.digest, array)
 
     def validate(self, *, shape: tuple[int, ...], dtype: Any, chunk_grid: Any) -> None:
         """Refuse an array that is no image."""

@@ -27,9 +27,7 @@ from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
 STORED = RunSettings(rate=0.4, realism=0.5, dtype="float32", device="cpu", tile=128, halo=64)
 
 
-@pytest.mark.filterwarnings(
-    "ignore:noise estimate:UserWarning", "ignore:. tiles. what was removed:UserWarning"
-)
+@pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_store_is_made_by_the_texts(tmp_path, noisy_file):
     from napari_rdpdenoise import create_store, open_store
 
