@@ -95,6 +95,15 @@ def test_a_file_comes_back_in_the_order_of_the_job(codec, counts, tmp_path, endi
     np.testing.assert_array_equal(np.asarray(last.data), memory.data)
 
 
+def test_what_dask_reads_by_is_imported_before_the_run_is_finished(codec, counts, tmp_path, monkeypatch):
+    import dask.base
+
+    asked, find = [], dask.base.get_scheduler
+    monkeypatch.setattr(dask.base, "get_scheduler", lambda *a, **k: asked.append(1) or find(*a, **k))
+    drain(denoise_job(layer_job(counts((50, 50)), "YX", FAST, tmp_path / "out.ome.zarr")))
+    assert asked
+
+
 def test_a_finished_file_is_not_replaced_unasked(codec, counts, tmp_path):
     job = layer_job(counts((50, 50)), "YX", FAST, tmp_path / "out.ome.zarr")
     drain(denoise_job(job))

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.jobs.job import Job, Opened
@@ -63,6 +65,8 @@ def _read_back(path: Path, axes: str) -> Any:
         _in_order(lazy_source(level, f"{name}-{number}"), level.metadata.axes, axes)
         for number, level in enumerate(levels)
     ]
+    # dask imports what it reads by when it reads for the first time: here, and not in the window's thread
+    np.asarray(arrays[-1][(0,) * arrays[-1].ndim])
     return arrays if len(arrays) > 1 else arrays[0]
 
 

@@ -18,7 +18,15 @@ from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.finetune_form import FineTuneForm
 from napari_rdpdenoise.ui.qt.boxes.finetune_view import CropView, CropWindow, CurvePlots
 from napari_rdpdenoise.ui.qt.boxes.models import ModelsBox, models_of
-from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, single_shot, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import (
+    button,
+    named,
+    row,
+    scroll_to,
+    single_shot,
+    stack,
+    text_label,
+)
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.state import DockState
@@ -26,6 +34,7 @@ from napari_rdpdenoise.ui.state import DockState
 __all__ = ["FineTuneBox", "section"]
 
 _REDRAW_MS = 300  # between two drawings of the curves
+_LAID_OUT_MS = 150  # until a line that has come is laid out
 _STOPPING = "Stopping after the step in work; the window is free."
 
 
@@ -81,6 +90,7 @@ class FineTuneBox(Section):
             "Use this model",
             "Choose the new model above; the preview follows. Only where it is better on held-out images.",
         )
+        self._bring = single_shot(self, _LAID_OUT_MS, lambda: scroll_to(self.status))
         self._redraw = single_shot(self, _REDRAW_MS, lambda: self.plots.set_curves(self._curves))
         buttons = row(self.start, self.pause, self.cancel, wide=self.start)
         seen = self.bar, self.status, self.crop, self.large, self.plots, self.report, self.use, self.notes
@@ -128,6 +138,7 @@ class FineTuneBox(Section):
         except ValueError as error:
             self.status.setText(str(error))
             self._show_buttons()
+            self._bring.start()
             return
         self._made, self._paused, self._curves = None, False, Curves()
         self.plots.set_curves(self._curves)
@@ -140,6 +151,7 @@ class FineTuneBox(Section):
         work.paused.connect(self._has_paused)
         work.resumed.connect(self._has_resumed)
         self._show_buttons()
+        self._bring.start()
 
     def stop(self) -> None:
         """Ask the training to stop; returns at once."""
@@ -162,6 +174,7 @@ class FineTuneBox(Section):
         if self._window is not None:
             self._window.close()
         self._redraw.stop()
+        self._bring.stop()
         self._training.stop()
 
     # What the thread says

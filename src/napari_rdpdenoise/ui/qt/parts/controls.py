@@ -12,6 +12,7 @@ from qtpy.QtWidgets import (
     QLabel,
     QLayout,
     QPushButton,
+    QScrollArea,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +22,7 @@ __all__ = [
     "button",
     "named",
     "row",
+    "scroll_to",
     "short",
     "single_shot",
     "stack",
@@ -92,6 +94,15 @@ def row(*parts: QWidget, wide: QWidget) -> QHBoxLayout:
     for part in parts:
         line.addWidget(part, stretch=int(part is wide))
     return line
+
+
+def scroll_to(part: QWidget) -> None:
+    """Scroll what a part lies in until all of it is seen; nothing where it lies in nothing that scrolls."""
+    around = part.parentWidget()
+    while around is not None and not isinstance(around, QScrollArea):
+        around = around.parentWidget()
+    if around is not None:
+        around.ensureWidgetVisible(part, 0, 4)
 
 
 def single_shot(owner: QObject, wait_ms: int, call: Callable[[], object]) -> QTimer:
