@@ -22,7 +22,7 @@ from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.output import output_dtype
-from napari_rdpdenoise.stream.plan import Plan, check_model, decoders_of, sampling_of, work_at
+from napari_rdpdenoise.stream.plan import Plan, check_model, decoders_of, for_image, sampling_of, work_at
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask, copied
 from napari_rdpdenoise.tiles import Tile, plan_tiles
@@ -58,6 +58,8 @@ def denoise_lazy(
     import dask.array as da
 
     chosen = SelectedSource(source, settings.channels, settings.time)
+    if codec is None:
+        settings = for_image(settings, source)
     planning = (codec or shared_codec(settings.model, settings.device)).at(settings.precision)
     check_model(planning, settings)
     plan = next(step for step in make_plan(source, settings, planning, cache=cache) if isinstance(step, Plan))

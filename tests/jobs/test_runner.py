@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from types import SimpleNamespace
 
@@ -11,12 +12,17 @@ import pytest
 import tifffile
 
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import library
 from napari_rdpdenoise.files import InUseError, locked
 from napari_rdpdenoise.io import ImageMetadata, open_image
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job, Opened
+from napari_rdpdenoise.jobs.parts import finish_parts, run_part
 from napari_rdpdenoise.jobs.record import record_path
 from napari_rdpdenoise.jobs.runner import finished_before, load_codec, run
+from napari_rdpdenoise.lazy import denoise_lazy
+from napari_rdpdenoise.stream.parts import Part
+from napari_rdpdenoise.stream.plan import for_image
 
 
 @pytest.fixture
@@ -296,3 +302,59 @@ def test_mapped_files_and_zarrs_are_known_again_without_reading_them(
         assert isinstance(next(stream), Opened)
         stream.close()
         assert read == []
+
+
+@pytest.fixture
+def two_models(tmp_path, tiny_series_model, tiny_realism_model, monkeypatch):
+    """A library of two shipped models, small ones: the usual default, and that of pictures in colour."""
+    folder = tmp_path / "shipped"
+    models = {library.DEFAULT_MODEL: tiny_series_model, library.COLOUR_MODEL: tiny_realism_model}
+    for name, model in models.items():
+        card = shutil.copytree(model, folder / name) / "card.yaml"
+        card.write_text(re.sub("(?m)^name: .*", f"name: {name}", card.read_text()))
+    monkeypatch.setattr(library, "MODELS_FOLDER", folder)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("shape", "axes", "expected"),
+    [
+        ((40, 50, 3), "YXS", library.COLOUR_MODEL),
+        ((2, 40, 50, 4), "TYXS", library.COLOUR_MODEL),
+        ((40, 50, 2), "YXS", library.DEFAULT_MODEL),
+        ((3, 40, 50), "CYX", library.DEFAULT_MODEL),
+    ],
+)
+def test_the_default_is_another_model_for_pictures_in_colour(
+    two_models, counts, fast, drain, tmp_path, shape, axes, expected
+):
+    data, target = counts(shape), tmp_path / "a.ome.zarr"
+    job = array_job(data, axes, fast, target)
+    _, last = drain(run(job))
+    assert json.loads(last.record.read_text())["settings"]["model"] == expected
+    usual = load_codec(fast)
+    assert finished_before(job, usual)
+    named = array_job(data, axes, fast.replace(model=library.DEFAULT_MODEL), tmp_path / "b.ome.zarr")
+    _, last = drain(run(named))
+    assert json.loads(last.record.read_text())["settings"]["model"] == library.DEFAULT_MODEL
+
+
+@pytest.mark.filterwarnings("ignore:.*(noise|photo|removed part)")  # random counts, and a random model
+def test_blocks_parts_and_previews_take_the_same_default(two_models, counts, fast, drain, tmp_path):
+    data = counts((40, 50, 3))
+    expected = drain(run(array_job(data, "YXS", fast)))[1].data
+    lazy = denoise_lazy(open_image(data, "YXS"), fast)
+    np.testing.assert_array_equal(np.moveaxis(lazy.compute(), 0, -1), expected)
+    tifffile.imwrite(tmp_path / "a.tif", data, photometric="rgb")
+    job = Job(tmp_path / "a.tif", tmp_path / "parts.ome.zarr", fast)
+    drain(run_part(job, Part(1, 1)))
+    _, whole = drain(finish_parts(job))
+    assert json.loads(whole.record.read_text())["settings"]["model"] == library.COLOUR_MODEL
+    settings = for_image(fast, open_image(data, "YXS"))
+    assert settings == fast.replace(model=library.COLOUR_MODEL)
+    assert for_image(settings, open_image(data[..., 0], "YX")) is settings
+
+
+def test_without_the_model_of_colours_the_usual_one_is_taken(two_models):
+    shutil.rmtree(two_models / library.COLOUR_MODEL)
+    assert library.default_model("YXS", (40, 50, 3)) == library.DEFAULT_MODEL

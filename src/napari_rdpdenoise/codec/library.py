@@ -1,14 +1,15 @@
 """The library of models: the shipped ones and the user's own, found by name. Imports no torch.
 
 A model's name is that of its folder. A name finds, in this order: the shipped model, so that a command does
-the same on every machine; the user's own; a folder, as a path. ``"default"`` is shipped too. A model of
-the user's that bears a shipped name is therefore found by its path only, which the list says.
+the same on every machine; the user's own; a folder, as a path. ``"default"`` is shipped too: one model for
+pictures in colour, one for all else. A model of the user's that bears a shipped name is therefore found by
+its path only, which the list says.
 """
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,6 +19,7 @@ from napari_rdpdenoise.files import models_folder
 
 DEFAULT = "default"
 DEFAULT_MODEL = "fluo-light"
+COLOUR_MODEL = "photo-light"
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
 FORMAT_VERSION = 3  # the newest that can be read; see `NetworkConfig.format`
 _DIGEST_DIGITS = 32  # hexadecimal, of sha256; those that `Codec.digest` and coded tiles carry
@@ -152,6 +154,17 @@ def model_folder(model: str | Path = DEFAULT) -> Path:
         f"model: no model {str(model)!r}; expected one of the shipped ones ({shipped}), one of yours in "
         f"{models_folder()} ({own}), or a folder with card.yaml"
     )
+
+
+def default_model(axes: str, shape: Sequence[int]) -> str:
+    """Name of the model that ``"default"`` is for an image: that of photographs for a picture in colour.
+
+    Args:
+        axes: One letter per axis of the image, S for its colours.
+        shape: Sizes of the axes.
+    """
+    colours = "S" in axes and shape[axes.index("S")] >= 3
+    return COLOUR_MODEL if colours and _is_shipped(COLOUR_MODEL) else DEFAULT_MODEL
 
 
 def model_digest(model: str | Path = DEFAULT) -> str:

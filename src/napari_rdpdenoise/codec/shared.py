@@ -4,7 +4,7 @@ Two planes with the same noise confirm each other: a codec that looks at both ke
 error that adds noise to each of them finds the more agreement the less was removed. Such are the colours of
 a grey picture that was saved in colours, colours that a camera interpolates from one mosaic, and frames with
 a fixed pattern or that were written twice. What is removed from each plane by itself tells: of independent
-noise it is uncorrelated.
+noise it is uncorrelated, where the sample is flat.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_gradient_magnitude, uniform_filter
 
 from napari_rdpdenoise.codec.codec import Codec
 from napari_rdpdenoise.codec.network_input import Neighbours
@@ -21,15 +22,16 @@ from napari_rdpdenoise.codec.normalization import Normalization
 
 __all__ = ["SHARED", "noise_in_common"]
 
-SHARED = 0.4
+SHARED = 0.3
 """Correlation of what is removed from two planes from which they are taken to share their noise.
 
-Of copies it is .6 and more, of independent noise below .3, unless there is so little of it that what is
-removed is structure.
+Of copies it is .6 and more, of independent noise below .2 where there is any to speak of.
 """
 
 _RATE = 1.0  # at which least of the sample is removed beside the noise
 _PIXELS = 250_000  # that are looked at
+_SHARE = 0.3  # of the pixels, the flattest
+_WINDOW = 7  # px, over which it is told how flat it is
 
 
 def noise_in_common(
@@ -53,9 +55,11 @@ def noise_in_common(
         other = next((plane for plane in beside if plane is not None), None)
         if other is None:
             continue
-        usable = ~np.ma.getmaskarray(tile)
-        a, b = (_removed(codec, np.asarray(plane), normalization)[usable] for plane in (tile, other))
+        (a, shown), (b, _) = (_removed(codec, np.asarray(plane), normalization) for plane in (tile, other))
         between()
+        usable = ~np.ma.getmaskarray(tile)
+        usable &= _flat(shown, usable)
+        a, b = a[usable], b[usable]
         a, b = a - a.mean(), b - b.mean()
         products += [np.dot(a, b), np.dot(a, a), np.dot(b, b)]
         pixels += tile.size
@@ -65,7 +69,15 @@ def noise_in_common(
     return float(both / np.sqrt(own * others)) if own > 0 and others > 0 else 0.0
 
 
-def _removed(codec: Codec, plane: NDArray[Any], normalization: Normalization) -> NDArray[np.float64]:
-    """What a plane loses when it is denoised by itself, in units of its noise."""
+def _removed(
+    codec: Codec, plane: NDArray[Any], normalization: Normalization
+) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
+    """What a plane loses when it is denoised by itself, and the result, both in network units."""
     ((image, _),) = codec.sweep(plane, normalization, (_RATE,))
-    return np.asarray(normalization.forward(plane) - image, dtype=np.float64)
+    return np.asarray(normalization.forward(plane) - image, dtype=np.float64), image
+
+
+def _flat(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The flatter part of the pixels: elsewhere what is removed is structure too, which planes may share."""
+    slope = uniform_filter(gaussian_gradient_magnitude(image, 1.0), _WINDOW)
+    return slope <= np.quantile(slope[usable], _SHARE) if usable.any() else usable

@@ -129,7 +129,7 @@ def run_on(
         yield said(f"{count} parts on {threads} threads of {len(client.nthreads())} workers")
         yield Opened(None)
         yield from _mapped(_Task(job, count, None if cache is None else cache.folder), client, board)
-    return (yield from finish_parts(job, codec=asked.codec))
+    return (yield from finish_parts(asked.job, codec=asked.codec))
 
 
 @dataclass(frozen=True)

@@ -26,12 +26,12 @@ from napari_rdpdenoise.io.sink import check_ending, check_free, finished_unseen
 from napari_rdpdenoise.io.staging import Staging, partial_folder
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.jobs.runner import check_places, load_codec, model_line, opened_source, said
+from napari_rdpdenoise.jobs.runner import check_places, fitted, model_line, opened_source, said
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, Progress, make_plan, output_spec
 from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
 from napari_rdpdenoise.stream.pipeline import denoise_works
-from napari_rdpdenoise.stream.plan import Work, check_model
+from napari_rdpdenoise.stream.plan import Work
 from napari_rdpdenoise.stream.report import Tally, defect_words
 
 __all__ = ["Opening", "Part", "finish_parts", "opening", "run_part"]
@@ -114,7 +114,7 @@ def finish_parts(job: Job, *, codec: Codec | None = None) -> Generator[Progress,
             if sink is not None:
                 reports = [PartReport.from_text(parts.read_part(asked.target, k + 1)) for k in range(count)]
                 report = together(reports).report(shared, job.settings.hot_pixels)
-                path = sink.finish(lambda: record_text(job, asked.codec, asked.spec, report))
+                path = sink.finish(lambda: record_text(asked.job, asked.codec, asked.spec, report))
                 return Outcome(replace(report, path=path), asked.spec, path, record_path(path))
         return asked.finished_elsewhere()
 
@@ -171,21 +171,19 @@ class Opening:
 def opening(job: Job, codec: Codec | None) -> Iterator[Opening]:
     """Open the input of a job that is done in parts, and load its model; raises as `runner.run` does."""
     began = time.monotonic()
-    if job.target is None:
+    target = job.target
+    if target is None:
         raise ValueError("part: expected a file as target, found none; a result in memory has no parts")
     if job.residual is not None:
         raise ValueError("part: expected a result of pixels, found a store; stores are made in one piece")
     check_places(job)
-    check_ending(job.target)
-    finished_unseen(job.target)
+    check_ending(target)
+    finished_unseen(target)
     with opened_source(job) as source:
-        if codec is None:
-            codec = load_codec(job.settings)
-        else:
-            check_model(codec, job.settings)
+        job, codec = fitted(job, codec, source)
         settings = with_model_named(job.settings, codec.card)
         spec = output_spec(source, settings, codec)
-        yield Opening(job, job.target, source, codec, settings, spec, began)
+        yield Opening(job, target, source, codec, settings, spec, began)
 
 
 def _shared_plan(

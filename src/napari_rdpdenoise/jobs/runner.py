@@ -20,6 +20,7 @@ import psutil
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import shared_codec
+from napari_rdpdenoise.codec.library import DEFAULT_MODEL
 from napari_rdpdenoise.codec.precision import place_words
 from napari_rdpdenoise.io import (
     ArraySink,
@@ -41,7 +42,7 @@ from napari_rdpdenoise.jobs.record import read_report, record_path, record_text,
 from napari_rdpdenoise.names import check_name, matching
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
-from napari_rdpdenoise.stream.plan import check_model
+from napari_rdpdenoise.stream.plan import check_model, for_image
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
@@ -68,11 +69,10 @@ def run(
     if job.target is not None and not unseen:
         check_free(job.target, job.settings.overwrite)
     with opened_source(job) as source:
-        if codec is None:
-            codec = load_codec(job.settings)
+        known = codec
+        job, codec = fitted(job, codec, source)
+        if codec is not known:
             yield said(model_line(codec))
-        else:
-            check_model(codec, job.settings)
         if _is_array(job.input) and _identity(job) is None:
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         if job.residual is not None:
@@ -107,11 +107,35 @@ def finished_before(job: Job, codec: Codec) -> bool:
 
     Raises as `run` does, if the input cannot be opened.
     """
-    if job.target is None or not job.target.exists():
+    target = job.target
+    if target is None or not target.exists():
         return False
-    finished_unseen(job.target)
+    finished_unseen(target)
     with opened_source(job) as source:
-        return same_job(job.target, output_spec(source, with_model_named(job.settings, codec.card), codec))
+        job, codec = fitted(job, codec, source)
+        return same_job(target, output_spec(source, with_model_named(job.settings, codec.card), codec))
+
+
+def fitted(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Codec]:
+    """A job with the model that its settings mean for its image, and that model, loaded.
+
+    Args:
+        job: Job.
+        codec: Loaded model, which stays unless it is the default of another kind of image; None to load it.
+        source: Image of the job, open.
+
+    Raises:
+        FileNotFoundError: There is no such model.
+        ValueError: It cannot be used as the settings ask.
+    """
+    if codec is None or codec.card.name == DEFAULT_MODEL:
+        settings = for_image(job.settings, source)
+        if settings.model != job.settings.model:
+            job, codec = replace(job, settings=settings), None
+    if codec is None:
+        return job, load_codec(job.settings)
+    check_model(codec, job.settings)
+    return job, codec
 
 
 def load_codec(settings: RunSettings) -> Codec:

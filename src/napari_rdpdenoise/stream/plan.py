@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL, default_model
 from napari_rdpdenoise.codec.normalization import Normalization
-from napari_rdpdenoise.io import Index, SelectedSource, planes
+from napari_rdpdenoise.io import ImageSource, Index, SelectedSource, planes
 from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
@@ -95,6 +96,14 @@ class Plan:
             )
             for channel, plan in sorted(self.channels.items())
         )
+
+
+def for_image(settings: RunSettings, source: ImageSource) -> RunSettings:
+    """Settings that name the model of an image where they leave it to the kind of the image."""
+    if settings.model != DEFAULT:
+        return settings
+    model = default_model(source.metadata.axes, source.shape)
+    return settings if model == DEFAULT_MODEL else settings.replace(model=model)
 
 
 def decoders_of(settings: RunSettings) -> tuple[str, ...]:

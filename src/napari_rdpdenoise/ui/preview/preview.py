@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.stream.plan import ChannelPlan
+from napari_rdpdenoise.stream.plan import ChannelPlan, for_image
 from napari_rdpdenoise.ui.layers.stacks import Box
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
@@ -136,7 +136,7 @@ class Preview:
         self._take_level(view)
         settings = self._store.state.settings()
         sight = look_at(view, preview_tile(view.plane, settings.tile), settings.halo)
-        series = Series(self.subject.key, self._source, settings, self._level)
+        series = self._series(self.subject)
         aim = (series.key, sight.wishes)
         moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
         if self._aimed is not None and aim == self._aimed:
@@ -315,9 +315,13 @@ class Preview:
             self.canvas = canvas_of(subject)
         self._window.show_canvas(self.canvas)
 
+    def _series(self, subject: Subject) -> Series:
+        settings = for_image(self._store.state.settings(), self._source)
+        return Series(subject.key, self._source, settings, self._level)
+
     def _series_key(self) -> SeriesKey:
         assert self.subject is not None
-        return Series(self.subject.key, self._source, self._store.state.settings(), self._level).key
+        return self._series(self.subject).key
 
     def _told(self, channel: int) -> ChannelReady | None:
         return None if self.subject is None else self._plans.get((self._series_key(), channel))
