@@ -95,8 +95,8 @@ class RunSettings(Marked):
         default="default",
         min_length=1,
         title="Model",
-        description="Name of a model, shipped or your own, or path of a model folder; 'default' is the shipped "
-        "one for microscopy, or for pictures in colour that of photographs.",
+        description="Name of a model, shipped or your own, or path of a model folder; 'default' is the one "
+        "shipped for microscopy, for pictures in colour that of photographs.",
     )
     rate: Annotated[Rate, Marks(Decides.DECODES)] = Field(
         default="auto",
