@@ -108,6 +108,7 @@ def finetune(window: Window, path: Path) -> None:
     from qtpy.QtWidgets import QScrollArea
 
     dock, box = window.dock, window.dock.sections["train"]
+    dock.sections["verdict"].why.setChecked(False)
     dock.open_tab("train")
     box.form.kind.setCurrentIndex(box.form.kind.findData("zeroshot"))
     box.form.unit.setCurrentText("steps")

@@ -6,8 +6,10 @@ import threading
 
 import numpy as np
 import pytest
+from napari.utils._proxies import PublicOnlyProxy
 
 from napari_rdpdenoise.ui.compare.view import View
+from napari_rdpdenoise.ui.layers.metadata import OURS
 
 pytestmark = pytest.mark.display
 
@@ -23,7 +25,8 @@ def desk(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
     for name, light in (("nuclei", 30), ("actin", 60)):
         data = (100 + 2 * rng.poisson(light, (3, 140, 150))).astype(np.uint16)
         viewer.add_image(data, name=name, blending="additive", axis_labels=("t", "y", "x"))
-    made = DenoiseDock(viewer, None, lambda model: None, lambda model, device: tiny_realism_codec)
+    given = PublicOnlyProxy(viewer)  # what napari hands to plugins
+    made = DenoiseDock(given, None, lambda model: None, lambda model, device: tiny_realism_codec)
     made.session.edit(auto_rate=False, rate=0.4)
     viewer.window.add_dock_widget(made, name="RDP Denoise")
     viewer.layers.selection.update(viewer.layers)
@@ -135,3 +138,28 @@ def test_a_mask_layer_holds_for_each_channel_and_is_counted_for_each(desk, qtbot
     shown = np.asarray(viewer.layers["actin preview"].data[step])
     assert not np.array_equal(shown[20:50, 60:90], viewer.layers["actin"].data[step, 20:50, 60:90])
     qtbot.waitUntil(lambda: told() and "Not image" not in told(), timeout=60_000)
+
+
+@pytest.mark.parametrize("chosen", ["nuclei", "actin"])
+@pytest.mark.parametrize("selected", [1, 2])
+def test_a_run_denoises_each_of_them_once(desk, qtbot, monkeypatch, tiny_realism_codec, chosen, selected):
+    from napari_rdpdenoise.codec import device
+
+    monkeypatch.setattr(device, "shared_codec", lambda model, device: tiny_realism_codec)
+    viewer, dock, settle = desk
+    other = {"nuclei": "actin", "actin": "nuclei"}[chosen]
+    viewer.layers.selection = {viewer.layers[chosen], *([viewer.layers[other]] if selected == 2 else [])}
+    viewer.layers.selection.active = viewer.layers[chosen]
+    dock.choose(viewer.layers[chosen])
+    dock.sections["image"].together.setChecked(True)
+    settle()
+    dock.sections["run"].denoise.click()
+    done = lambda: not dock.session.state.busy and not dock.sections["run"]._queue  # noqa: E731
+    qtbot.waitUntil(done, timeout=60_000)
+    settle()
+    results = [layer for layer in viewer.layers if layer.metadata.get(OURS, {}).get("role") == "result"]
+    assert sorted(layer.name for layer in results) == ["actin denoised", "nuclei denoised"]
+    sources = [layer.metadata[OURS]["source"] for layer in results]
+    assert sorted(sources) == ["actin", "nuclei"]
+    assert visible(viewer) == {"actin denoised", "nuclei denoised"}
+    assert dock.layer is viewer.layers[chosen]

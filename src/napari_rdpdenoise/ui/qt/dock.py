@@ -59,6 +59,8 @@ class DenoiseDock(QWidget):
     ) -> None:
         super().__init__()
         self._closed = False
+        # napari hands plugins a proxy, whose layers are new proxies each time: they would never be the same
+        viewer = getattr(viewer, "__wrapped__", viewer)
         chosen = preferences()
         cache = open_cache(chosen) if stream is None else None
         self._window = window = NapariWindow(
