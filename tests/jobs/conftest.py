@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 from collections.abc import Callable, Generator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.codec import library
 from napari_rdpdenoise.settings import RunSettings
 
 
@@ -36,3 +40,17 @@ def drain() -> Callable[[Generator[Any, None, Any]], tuple[list[Any], Any]]:
                 return events, end.value
 
     return to_the_end
+
+
+@pytest.fixture
+def two_models(
+    tmp_path: Path, tiny_series_model: Path, tiny_realism_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A library of two shipped models, small ones: the usual default, and that of pictures in colour."""
+    folder = tmp_path / "shipped"
+    models = {library.DEFAULT_MODEL: tiny_series_model, library.COLOUR_MODEL: tiny_realism_model}
+    for name, model in models.items():
+        card = shutil.copytree(model, folder / name) / "card.yaml"
+        card.write_text(re.sub("(?m)^name: .*", f"name: {name}", card.read_text()))
+    monkeypatch.setattr(library, "MODELS_FOLDER", folder)
+    return folder

@@ -15,6 +15,7 @@ import tifffile
 import zarr
 
 import napari_rdpdenoise as rdp
+from napari_rdpdenoise.codec.library import COLOUR_MODEL
 from napari_rdpdenoise.files import InUseError
 from napari_rdpdenoise.io import SelectedSource, open_image, open_sink
 from napari_rdpdenoise.io.arrays import ArraySource
@@ -173,6 +174,19 @@ def test_channels_depth_and_a_mask(counts, codec, fast, drain, tmp_path):
     found = pixels_of(target)
     assert found.shape == (5, 1, 3, 64, 70)
     np.testing.assert_array_equal(found[..., 10:30, 20:40], pixels[:, 1:2, :, 10:30, 20:40])
+
+
+def test_pictures_in_colour_are_followed_with_the_model_of_an_ordinary_run(
+    two_models, counts, fast, drain, tmp_path
+):
+    scope, target = Microscope(tmp_path, counts((3, 64, 70, 3), np.uint16), "TYXS"), tmp_path / "r.ome.zarr"
+    with scope.running():
+        events, _ = drain(run_following(Job(scope.path, target, fast), QUICK))
+    _, usual = drain(run(Job(scope.path, tmp_path / "usual.ome.zarr", fast)))
+    np.testing.assert_array_equal(pixels_of(target), pixels_of(usual.path))
+    models = [json.loads(record_path(path).read_text())["model"] for path in (target, usual.path)]
+    assert models[0] == models[1]
+    assert any(COLOUR_MODEL in line for line in words(events))
 
 
 def test_a_short_series_gives_the_pixels_of_an_ordinary_run(series, codec, fast, drain, tmp_path):

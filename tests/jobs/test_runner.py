@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shutil
 from types import SimpleNamespace
 
@@ -302,18 +301,6 @@ def test_mapped_files_and_zarrs_are_known_again_without_reading_them(
         assert isinstance(next(stream), Opened)
         stream.close()
         assert read == []
-
-
-@pytest.fixture
-def two_models(tmp_path, tiny_series_model, tiny_realism_model, monkeypatch):
-    """A library of two shipped models, small ones: the usual default, and that of pictures in colour."""
-    folder = tmp_path / "shipped"
-    models = {library.DEFAULT_MODEL: tiny_series_model, library.COLOUR_MODEL: tiny_realism_model}
-    for name, model in models.items():
-        card = shutil.copytree(model, folder / name) / "card.yaml"
-        card.write_text(re.sub("(?m)^name: .*", f"name: {name}", card.read_text()))
-    monkeypatch.setattr(library, "MODELS_FOLDER", folder)
-    return folder
 
 
 @pytest.mark.parametrize(
