@@ -57,6 +57,14 @@ def test_a_plane_without_neighbours_has_nothing_in_common(shipped):
     assert noise_in_common(shipped, [tile], normalization, [(None, None)]) == 0
 
 
+def test_a_tile_without_any_image_tells_nothing(shipped):
+    tile = noisy(0)
+    normalization = shipped.fit([tile], NoiseModel(0.0, 0.0, SIGMA))
+    blank = np.ma.masked_array(noisy(1), True)
+    found = noise_in_common(shipped, [blank, tile], normalization, [(noisy(2), None), (tile, None)])
+    assert found == pytest.approx(noise_in_common(shipped, [tile], normalization, [(tile, None)]))
+
+
 def test_other_exposures_are_chosen_and_copies_are_not(shipped):
     tile = noisy(0)
     normalization = shipped.fit([tile], NoiseModel(0.0, 0.0, SIGMA))

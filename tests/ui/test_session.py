@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import queue
+import re
+import shutil
 import threading
 import time
 import warnings
@@ -15,9 +17,12 @@ from typer.testing import CliRunner
 
 from napari_rdpdenoise import denoise_file
 from napari_rdpdenoise.cli import app
+from napari_rdpdenoise.codec import library
 from napari_rdpdenoise.files import locked
+from napari_rdpdenoise.jobs.record import read_job, write_job
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
+from napari_rdpdenoise.ui.run.as_text import as_command
 from napari_rdpdenoise.ui.session import Session
 
 PATIENCE = 60.0
@@ -143,6 +148,23 @@ def test_colours_are_previewed_as_a_run_would_denoise_them(make_session, movie, 
         assert window.canvas.dtype == np.uint8
         found = np.asarray(window.canvas[...])
         assert np.abs(found.astype(int) - expected.astype(int)).max() <= 1, "rounding"
+
+
+def test_what_is_saved_of_a_picture_in_colour_names_the_model_of_its_preview(
+    make_session, movie, tiny_realism_model, tmp_path, monkeypatch
+):
+    card = shutil.copytree(tiny_realism_model, tmp_path / "shipped" / library.COLOUR_MODEL) / "card.yaml"
+    card.write_text(re.sub("(?m)^name: .*", f"name: {library.COLOUR_MODEL}", card.read_text()))
+    monkeypatch.setattr(library, "MODELS_FOLDER", tmp_path / "shipped")
+    session, _ = make_session()
+    assert session.request().settings.model == library.DEFAULT, "no layer is chosen"
+    session.choose(subject(np.moveaxis(movie(), 0, -1).astype(np.uint8), axes="YXS"))
+    assert session.view.settings.model == library.COLOUR_MODEL
+    saved = write_job(tmp_path / "mine.job.json", session.request().settings)
+    assert read_job(saved).settings.model == library.COLOUR_MODEL
+    assert f"--model {library.COLOUR_MODEL}" in as_command(session.request())
+    session.choose(subject(movie(), key="grey"))
+    assert session.request().settings.model == library.DEFAULT
 
 
 def test_realism_is_blended_without_the_encoder(make_session, movie, tiny_realism_codec):

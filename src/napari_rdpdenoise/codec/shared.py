@@ -53,11 +53,11 @@ def noise_in_common(
     products, pixels = np.zeros(3), 0
     for tile, beside in zip(tiles, neighbours, strict=True):
         other = next((plane for plane in beside if plane is not None), None)
-        if other is None:
+        usable = ~np.ma.getmaskarray(tile)
+        if other is None or not usable.any():
             continue
         (a, shown), (b, _) = (_removed(codec, np.asarray(plane), normalization) for plane in (tile, other))
         between()
-        usable = ~np.ma.getmaskarray(tile)
         usable &= _flat(shown, usable)
         a, b = a[usable], b[usable]
         a, b = a - a.mean(), b - b.mean()
@@ -80,4 +80,4 @@ def _removed(
 def _flat(image: NDArray[np.float32], usable: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The flatter part of the pixels: elsewhere what is removed is structure too, which planes may share."""
     slope = uniform_filter(gaussian_gradient_magnitude(image, 1.0), _WINDOW)
-    return slope <= np.quantile(slope[usable], _SHARE) if usable.any() else usable
+    return slope <= np.quantile(slope[usable], _SHARE)

@@ -178,7 +178,7 @@ class Session:
         Raises:
             ValueError: If it cannot be said in a text or a job file.
         """
-        subject, job, settings = self.view.subject, self.runs.job, self.state.settings()
+        subject, job, settings = self.view.subject, self.runs.job, self.view.settings
         if subject is not None and subject.invalid is not None:
             raise ValueError(
                 "mask: expected none, found a mask layer, which is in no file; in Python, give its data to "

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, for_image
 from napari_rdpdenoise.ui.layers.stacks import Box
 from napari_rdpdenoise.ui.preview.canvas import Canvas
@@ -93,6 +94,12 @@ class Preview:
         if not wishes or self.subject is None:
             return None
         return self._choices.get((self._series_key().automatic, wishes[0].channel))
+
+    @property
+    def settings(self) -> RunSettings:
+        """Settings of a run; their model is named where that of the chosen layer is not the usual default."""
+        settings = self._store.state.settings()
+        return for_image(settings, self._sources[0]) if self._sources else settings
 
     def choose(self, subject: Subject | None) -> None:
         """Take another layer, or the same with other content; the preview follows.
@@ -316,8 +323,7 @@ class Preview:
         self._window.show_canvas(self.canvas)
 
     def _series(self, subject: Subject) -> Series:
-        settings = for_image(self._store.state.settings(), self._source)
-        return Series(subject.key, self._source, settings, self._level)
+        return Series(subject.key, self._source, self.settings, self._level)
 
     def _series_key(self) -> SeriesKey:
         assert self.subject is not None

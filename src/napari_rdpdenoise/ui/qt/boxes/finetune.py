@@ -266,7 +266,10 @@ def section(window: NapariWindow) -> FineTuneBox:
     """The section of a dock."""
     session = window.session
     box = FineTuneBox(
-        window.viewer, lambda: window.layer, lambda: session.state.model, lambda: session.state.base.device
+        window.viewer,
+        lambda: window.layer,
+        lambda: session.view.settings.model,
+        lambda: session.state.base.device,
     )
     box.show_models(models_of(window))
     box.tuned.connect(window.tuned)
