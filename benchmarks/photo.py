@@ -21,13 +21,14 @@ import torch
 from numpy.typing import NDArray
 
 import napari_rdpdenoise as rdp
-from benchmarks.common import data_folder, execute, load_codec, markdown, parser
+from benchmarks.common import RESULTS, data_folder, execute, load, load_codec, markdown, parser
 from benchmarks.quality import backbones
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.metrics import MetricUnavailable, psnr, ssim
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 
+BM3D = "BM3D (colour, told the noise)"
 SIGMA = 25.0
 SEED = 101
 
@@ -47,9 +48,10 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Scores by method and picture, and seconds."""
     codec, cache = load_codec(options), LatentCache(folder=None)
     methods: dict[str, Callable[[Picture], Picture]] = {"noisy": lambda noisy: noisy}
+    kept = load(RESULTS / "photo.json") if options.ours_only else None
     if not options.ours_only:
-        methods["BM3D (colour, told the noise)"] = _bm3d
-    for name, changes in OURS.items():
+        methods[BM3D] = _bm3d
+    for name, changes in () if options.peers_only else OURS.items():
         if {"realism": "realism", "decoder": "flow"}.get(
             next(iter(changes), ""), "fidelity"
         ) in codec.decoders:
@@ -61,6 +63,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             image = denoise(noisy)
             result[method][name] = judge(image, clean) | {"cpu_seconds": time.process_time() - began}
         print(name, {m: round(rows[name]["psnr"], 2) for m, rows in result.items()}, flush=True)
+    if kept and BM3D in kept["result"]:
+        scores = {name: row for name, row in kept["result"][BM3D].items() if name in result["noisy"]}
+        result = {"noisy": result.pop("noisy"), BM3D: scores, **result}
     return result
 
 
@@ -126,5 +131,8 @@ def table(record: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     options = parser(__doc__.splitlines()[0])
-    options.add_argument("--ours-only", action="store_true", help="leave BM3D out")
+    options.add_argument(
+        "--ours-only", action="store_true", help="take BM3D's from the results that are kept"
+    )
+    options.add_argument("--peers-only", action="store_true", help="noisy pictures and BM3D alone")
     execute("photo", measure, options.parse_args())

@@ -23,10 +23,14 @@ from benchmarks.finetune import PARTS  # noqa: E402
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
-    "samples", "intervals", "store", "ensemble", "strategies", "photo",
+    "samples", "intervals", "store", "ensemble", "strategies", "photo", "photo_intervals",
 )  # fmt: skip
 NAMES = ("speed", "memory", "parts", "follow", *IMAGES, "dock", "closings", *TUNED)
-TITLES = {"rdp": "Rate, distortion, perception"} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
+TITLES = {
+    "rdp": "Rate, distortion, perception",
+    "photo": "Photographs",
+    "photo_intervals": "Photographs: intervals",
+} | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
 
 
 def write_tables(folder: Path) -> Path:
