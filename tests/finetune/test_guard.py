@@ -30,6 +30,12 @@ def add(tiny_codec):
     return row
 
 
+def test_what_has_not_changed_is_said_so(guard, add):
+    kept = guard()
+    add(kept, 10, texture=0.5)
+    assert "0.5 before, 0.5 after (no change)" in kept.verdict().words[0]
+
+
 def test_a_better_model_is_named_so_and_its_weights_are_kept(guard, add, tmp_path):
     kept = guard()
     add(kept, 10, texture=0.4)

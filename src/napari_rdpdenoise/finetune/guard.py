@@ -257,7 +257,8 @@ class Guard:
         if self.goal == "pairs":
             change, least = pairs_words(self.rows[0].figures, best.figures), f"{size:g} dB"
         else:
-            share = f"{-100 * self._gain(best):+.0f} %"
+            percent = round(-100 * self._gain(best))
+            share = f"{percent:+d} %" if percent else "no change"
             change = f"{_NAMES[self.goal]} {start:.4g} before, {self._score(best):.4g} after ({share})"
             least = f"{100 * size:.0f} %"
         if doubt := self._doubt(best):
