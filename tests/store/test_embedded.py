@@ -187,3 +187,10 @@ def test_another_process_without_the_model_reads_it(make):
     target = path.parent / "found.npy"
     subprocess.run([sys.executable, "-W", "ignore", "-c", code, str(path), str(target)], check=True)
     np.testing.assert_allclose(np.load(target).astype(float), pixels.astype(float), atol=1)
+
+
+def test_an_array_that_travels_to_another_process_is_read_there(make):
+    path, pixels = make()
+    travelling = pickle.dumps(rdp.open_store(path))
+    forget()
+    np.testing.assert_array_equal(pickle.loads(travelling)[:], pixels)

@@ -8,6 +8,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import zarr
+from zarr.core.array import AsyncArray
+
 from napari_rdpdenoise.store.container import StoredTile, unpack, unpack_chunk
 from napari_rdpdenoise.store.shards import read_chunks
 from napari_rdpdenoise.store.view import StoredLayer, View, current_view
@@ -51,8 +54,6 @@ def open_group(path: str | Path) -> Any:
         FileNotFoundError: If there is nothing.
         ValueError: If it is no store.
     """
-    import zarr
-
     register()
     try:
         node = zarr.open(str(path), mode="r")
@@ -64,10 +65,28 @@ def open_group(path: str | Path) -> Any:
             f"store: expected an OME-Zarr that `store create` wrote, found another at {path}; open it with "
             "open_image"
         )
+    _tell(array)
+    return node
+
+
+class StoreArray(zarr.Array):
+    """A Zarr array that finds the model that its store holds in whatever process it is read."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _arrived, (self.async_array,)
+
+
+def _arrived(array: Any) -> StoreArray:
+    found = StoreArray(array)
+    _tell(found)
+    return found
+
+
+def _tell(array: Any) -> None:
+    """Let the codec of an array know where that lies: the model may lie there as well."""
     codec, place = codec_in(array), array_folder(array)
     if codec is not None and place is not None:
-        codec.found_in(place)  # it may hold the model
-    return node
+        codec.found_in(place)
 
 
 def array_folder(array: Any) -> Path | None:
@@ -78,11 +97,8 @@ def array_folder(array: Any) -> Path | None:
 
 def viewed(array: Any, view: View) -> Any:
     """A Zarr array whose chunks are read in this way, in whatever thread or process."""
-    import zarr
-    from zarr.core.array import AsyncArray
-
     metadata = replace(array.metadata, codecs=tuple(_viewed(codec, view) for codec in array.metadata.codecs))
-    return zarr.Array(AsyncArray(metadata, array.store_path, array.async_array._config))
+    return StoreArray(AsyncArray(metadata, array.store_path, array.async_array._config))
 
 
 def codec_in(array: Any) -> RdpDenoiseCodec | None:
