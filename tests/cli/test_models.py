@@ -32,6 +32,14 @@ def test_models(run, shipped):
         assert words in answer.stdout
 
 
+def test_the_default_of_pictures_in_colour_is_told(run, shipped, tiny_model, tmp_path, monkeypatch):
+    monkeypatch.setenv("RDPDENOISE_MODELS", str(tmp_path / "mine"))
+    shutil.copytree(tiny_model, tmp_path / "mine" / library.COLOUR_MODEL)
+    assert f"{library.COLOUR_MODEL} (yours)" in run("models").stdout
+    shutil.copytree(tiny_model, shipped / library.COLOUR_MODEL)
+    assert f"{library.COLOUR_MODEL} (default for pictures in colour)" in run("models").stdout
+
+
 def test_no_model_is_a_failure(run, tmp_path, monkeypatch):
     monkeypatch.setattr(library, "MODELS_FOLDER", tmp_path)
     answer = run("models")

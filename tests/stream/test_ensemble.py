@@ -88,6 +88,16 @@ def test_latents_of_all_images_are_cached(tiny_codec):
     assert np.abs(more - first).max() > 0
 
 
+def test_a_tile_of_which_a_mirror_image_is_encoded_was_not_cached(tiny_codec):
+    noisy, cache = scene((150, 230))[0], LatentCache(folder=None)
+    settings = EXACT.replace(camera=CAMERA, tile=128, batch=1)
+    alone = run(noisy, settings, tiny_codec, cache=cache)[1]
+    reports = [run(noisy, settings.replace(ensemble=n), tiny_codec, cache=cache)[1] for n in (3, 3)]
+    assert [report.cache_hits for report in reports] == [0, alone.tiles]
+    assert [report.encoder_calls for report in reports] == [2 * alone.tiles, 0]
+    assert {report.bpp for report in reports} == {alone.bpp}
+
+
 @pytest.mark.parametrize("neighbours", ["none", "T"])
 def test_lazy_blocks_hold_the_same(tiny_series_codec, neighbours):
     movie = np.stack([scene((96, 160), seed)[0] for seed in range(3)])

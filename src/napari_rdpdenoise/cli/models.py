@@ -21,8 +21,10 @@ def models() -> None:
         from napari_rdpdenoise.files import models_folder
 
         found, unusable = library.list_models(), library.unusable_models()
+        meant = {library.DEFAULT_MODEL: "default", library.COLOUR_MODEL: "default for pictures in colour"}
         for model in found:
-            stdout.print(_table(model, model.key == library.DEFAULT_MODEL))
+            about = "yours" if model.where == "yours" else meant.get(model.name, "")
+            stdout.print(_table(model, about))
         for bad in unusable:
             say(f"{bad.name} ({bad.where}) cannot be used: {bad.reason}")
         if not any(model.where == "shipped" for model in found):
@@ -30,10 +32,10 @@ def models() -> None:
         say(f"models of your own are found by name in {models_folder()}, others by --model FOLDER")
 
 
-def _table(model: ListedModel, default: bool) -> Table:
+def _table(model: ListedModel, about: str) -> Table:
     card = model.card
-    about = " (default)" if default else " (yours)" if model.where == "yours" else ""
-    table = Table(show_header=False, title=f"{model.name}{about}", title_justify="left")
+    title = f"{model.name} ({about})" if about else model.name
+    table = Table(show_header=False, title=title, title_justify="left")
     hidden = model.key != model.name
     rows = {
         **({"found by": f"{model.key} (the name alone is a shipped model)"} if hidden else {}),

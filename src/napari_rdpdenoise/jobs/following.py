@@ -59,8 +59,9 @@ def run_following(
     """Denoise an image while it is being written, yielding progress; what came of it is the return value.
 
     It ends when the writer says so, when nothing new has come for a time, or when it is asked to stop; what
-    was complete by then is in the result, which appears as that of `runner.run` does. Closing the generator
-    stops within a batch of tiles; the same job goes on there later. Codec and cache are as in `runner.run`.
+    was complete by then, or done when it was asked, is in the result, which appears as that of `runner.run`
+    does. Closing the generator stops within a batch of tiles; the same job goes on there later. Codec and
+    cache are as in `runner.run`.
 
     Args:
         job: Image, by path, and an OME-Zarr as target.

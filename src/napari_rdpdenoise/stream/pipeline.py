@@ -311,9 +311,9 @@ class _Run:
 
 
 def _counted(item: Item) -> Counts:
-    """What is counted of an encoded tile."""
+    """What is counted of an encoded tile; bits are those of the tile itself, not of its mirror images."""
     bits = 0.0 if item.latents is None else item.latents.bits
-    return Counts(bits, item.raw.size, 0, item.defects, int(not item.fresh))
+    return Counts(bits, item.raw.size, 0, item.defects, int(not item.encoded))
 
 
 def _pixels(works: Iterable[Work]) -> int:

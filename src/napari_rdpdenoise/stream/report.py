@@ -19,7 +19,7 @@ class Progress:
         mpps: Megapixels of result per second of this run; 0 before the first tile.
         eta_s: Seconds left; NaN while unknown.
         bpp: Bits per pixel so far; NaN before the first tile.
-        cache_hits: Tiles whose latents were cached.
+        cache_hits: Tiles whose latents, those of mirror images as well, were cached.
         encoder_calls: Batches that went through the encoder.
         message: Sentence that the user should know, else None.
     """
@@ -106,10 +106,10 @@ class RunReport:
 
     Attributes:
         channels: Reports per channel.
-        bpp: Bits per pixel over all tiles; NaN if there is none.
+        bpp: Bits per pixel over all tiles, without their mirror images; NaN if there is none.
         clipped: Number of output values that did not fit the dtype.
         tiles: Number of tiles of the result.
-        cache_hits: Tiles whose latents were cached.
+        cache_hits: Tiles whose latents, those of mirror images as well, were cached.
         encoder_calls: Batches that went through the encoder.
         seconds: Wall time of this run.
         mpps: Megapixels of result per second, without preparation.
@@ -145,7 +145,7 @@ class Counts:
         coded_pixels: Pixels that were encoded, halos included.
         clipped: Values that did not fit the output's dtype.
         defects: Hot and cold pixels and cosmic rays.
-        cache_hits: Tiles whose latents were cached.
+        cache_hits: Tiles whose latents, those of mirror images as well, were cached.
     """
 
     bits: float = 0.0

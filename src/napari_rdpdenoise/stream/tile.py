@@ -64,6 +64,11 @@ class Item:
     mirrored: tuple[Mirrored, ...] = ()
 
     @property
+    def encoded(self) -> bool:
+        """Whether anything of it was encoded here: the tile itself or a mirror image."""
+        return self.fresh or any(image.fresh for image in self.mirrored)
+
+    @property
     def original(self) -> NDArray[np.generic]:
         """Raw counts as they were read."""
         return self.raw if self.read is None else self.read
@@ -202,16 +207,16 @@ class TileTask:
             self.cache.drop(key)
             return None
 
-    def encode(self, items: Sequence[Item]) -> bool:
-        """Encode those that have no latents yet, of one channel and shape; whether there were any."""
+    def encode(self, items: Sequence[Item]) -> int:
+        """Encode those that have no latents yet, of one channel and shape; how many batches these were."""
         if not items:
-            return False
+            return 0
         plan = items[0].plan
         rounds: list[Sequence[Item | Mirrored]] = [
             items,
             *zip(*(item.mirrored for item in items), strict=True),
         ]
-        return sum(self._encode(images, plan) for images in rounds) > 0
+        return sum(self._encode(images, plan) for images in rounds)
 
     def _encode(self, images: Sequence[Item | Mirrored], plan: ChannelPlan) -> bool:
         new = [image for image in images if image.latents is None]
