@@ -10,7 +10,7 @@ pytestmark = pytest.mark.display
 
 
 def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_model):
-    from napari_rdpdenoise.codec.library import DEFAULT_MODEL, ListedModel, find
+    from napari_rdpdenoise.codec.library import COLOUR_MODEL, DEFAULT_MODEL, ListedModel, find
     from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
 
     def listed(name, where):
@@ -40,6 +40,11 @@ def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_mode
         choice.setCurrentIndex(choice.findText(name))
         choice.activated.emit(choice.currentIndex())
         assert chosen[-1] == value
+    choice.offer([listed(DEFAULT_MODEL, "shipped"), listed(COLOUR_MODEL, "shipped")])
+    assert (
+        choice.itemText(choice.findData("default")) == f"default ({DEFAULT_MODEL}, in colour {COLOUR_MODEL})"
+    )
+    assert choice.findData(COLOUR_MODEL) >= 0, "by its own name for what is not in colour"
 
 
 def test_other_folders_can_still_be_chosen_or_not(qtbot, monkeypatch):
