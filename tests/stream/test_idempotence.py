@@ -62,6 +62,19 @@ def test_chosen_channels_are_those_of_the_run(tiny_codec):
     assert found[1].pixels == NOISY[0, 0].size
 
 
+def test_colours_that_a_file_keeps_as_channels_are_neighbours_all_the_same(tiny_series_codec):
+    noisy = RNG.poisson(60, (3, 96, 130)).astype(np.uint16)
+    given = settings().replace(neighbours="S")
+    found = [
+        ended(
+            encode_result_again(ArraySource(noisy, "SYX"), ArraySource(noisy, axes), given, tiny_series_codec)
+        )
+        for axes in ("SYX", "CYX")
+    ]
+    assert found[0] == found[1]
+    assert [seen.changed for seen in found[1][0].values()] == [0, 0, 0]
+
+
 def test_of_a_long_series_some_tiles_are_looked_at(tiny_codec, monkeypatch):
     monkeypatch.setattr(module, "MOST_TILES", 2)
     source = ArraySource(NOISY, "TCYX")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 
 import numpy as np
 
@@ -54,7 +55,7 @@ def encode_result_again(
     plan = yield from _planned(source, settings, codec, cache)
     names = decoders_of(settings)
     before = TileTask(chosen, plan, codec, cache, names)
-    after = TileTask(SelectedSource(result), plan, codec, None, names)
+    after = TileTask(SelectedSource(_in_colour(result, source)), plan, codec, None, names)
     works = [work for work in plan.works if work.channel in plan.channels]
     picked = [works[int(i)] for i in np.linspace(0, len(works) - 1, min(MOST_TILES, len(works)))]
     found: dict[int, Idempotence] = {}
@@ -70,6 +71,16 @@ def encode_result_again(
             )  # fmt: skip
             found[work.channel] = found.get(work.channel, Idempotence()) + again
     return found
+
+
+def _in_colour(result: ImageSource, source: ImageSource) -> ImageSource:
+    """A result with colours where a file keeps those of the noisy image as channels."""
+    axes = result.metadata.axes
+    if "S" not in source.metadata.axes or "S" in axes:
+        return result
+    renamed = SelectedSource(result)
+    renamed.metadata = replace(renamed.metadata, axes=axes.replace("C", "S"))
+    return renamed
 
 
 def _planned(
