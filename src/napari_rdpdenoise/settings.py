@@ -183,7 +183,8 @@ class RunSettings(Marked):
         le=4,
         title="Ensemble",
         description="Images that are averaged at realism 0: the tile as it is, and up to three mirrored; "
-        "each takes the time of one, and the result is nearer to the truth.",
+        "each takes the time of one, and the result is nearer to the truth than the expected error says, "
+        "which is that of one. A store holds one.",
     )
     invalid: Annotated[Invalid, Marks(Decides.DECODES)] = Field(
         default="auto",

@@ -85,6 +85,14 @@ def test_what_a_device_does_not_have_is_refused():
         choose_precision("bfloat16", "mps")
 
 
+def test_a_version_of_pytorch_that_does_not_know_an_instruction_has_none(monkeypatch):
+    told(monkeypatch)
+    monkeypatch.delattr(torch.cpu, "_is_avx512_bf16_supported")
+    assert choose_precision("auto", "cpu") == "float32"
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: True)
+    assert choose_precision("auto", "cpu") == "bfloat16"
+
+
 def test_the_query_is_there():
     assert isinstance(torch.cpu._is_amx_tile_supported(), bool)
     assert isinstance(torch.cpu._is_avx512_bf16_supported(), bool)

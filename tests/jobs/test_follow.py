@@ -40,6 +40,8 @@ def test_one_image_is_followed():
     assert followed_job(["a.zarr"], "r.ome.zarr", RunSettings()).input == "a.zarr"
     with pytest.raises(ValueError, match="expected one image to follow, found 2"):
         followed_job(["a", "b"], "r.ome.zarr", RunSettings())
+    with pytest.raises(ValueError, match="output_format: expected ome-zarr, which can grow, found ome-tiff"):
+        followed_job(["a.zarr"], "r.ome.zarr", RunSettings(output_format="ome-tiff"))
 
 
 def interrupt():

@@ -75,7 +75,13 @@ def is_faster(device: str) -> bool:
         return torch.cuda.is_available() and torch.cuda.is_bf16_supported(including_emulation=False)
     if device != "cpu" or not torch.backends.mkldnn.is_available():
         return False
-    return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+    return any(_cpu_has(feature) for feature in ("amx_tile", "avx512_bf16"))
+
+
+def _cpu_has(feature: str) -> bool:
+    """Whether the CPU has a feature that this version of PyTorch knows of."""
+    ask = getattr(torch.cpu, f"_is_{feature}_supported", None)
+    return ask is not None and bool(ask())
 
 
 def place_words(device: str, precision: Precision) -> str:

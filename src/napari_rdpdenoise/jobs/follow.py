@@ -70,12 +70,17 @@ def followed_job(inputs: Sequence[str], out: str, settings: RunSettings) -> Job:
     """The job of a command that follows an image; neither input nor result need be there.
 
     Raises:
-        ValueError: If there are several inputs.
+        ValueError: If there are several inputs, or a format that cannot grow is asked for.
     """
     if len(inputs) != 1:
         raise ValueError(
             f"INPUTS: expected one image to follow, found {len(inputs)}; give the folder of a Zarr, or a "
             "quoted pattern of files with --stack T"
+        )
+    if settings.output_format == "ome-tiff":
+        raise ValueError(
+            "output_format: expected ome-zarr, which can grow, found ome-tiff; leave it out, and convert the "
+            "finished result"
         )
     return Job(inputs[0], Path(out), settings)
 
