@@ -37,9 +37,13 @@ def test_all_tables_show_what_was_measured(tmp_path):
     assert write_tables(tmp_path).read_text("utf-8") == (RESULTS / "tables.md").read_text("utf-8")
 
 
-def test_the_card_shows_what_was_measured():
-    card = yaml.safe_load(readme.CARD.read_text(encoding="utf-8"))["measured"]
-    assert readme.measured(load(RESULTS / "quality.json")).items() <= card.items()
+def test_the_cards_show_what_was_measured():
+    shown = [
+        yaml.safe_load(card.read_text(encoding="utf-8"))["measured"]
+        for card in (readme.CARD, readme.PHOTO_CARD)
+    ]
+    assert readme.measured(load(RESULTS / "quality.json")).items() <= shown[0].items()
+    assert readme.measured_photo(load(RESULTS / "photo.json")).items() <= shown[1].items()
 
 
 def test_a_page_without_the_place_of_a_table_is_refused(tmp_path):
