@@ -84,6 +84,7 @@ def test_rows_are_made_of_the_fields(desk):
         "Neighbours",
         "Hot pixels",
         "Precision",
+        "Ensemble",
     ]
     for name, control in desk.form.controls.items():
         assert control.toolTip().startswith(RunSettings.model_fields[name].description)
