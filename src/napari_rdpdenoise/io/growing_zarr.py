@@ -171,7 +171,7 @@ class GrowingZarr:
             return array
         try:
             array = zarr.open_array(str(self._root), mode="r")
-        except Exception:  # metadata that are being written: read at the next look
+        except (OSError, ValueError, KeyError):  # metadata that are being written: read at the next look
             return None
         if self._others(array) != self._first_others:
             raise ValueError(

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -126,3 +127,15 @@ def test_unchanged_edits_are_not_shown():
     store = StateStore(shown.append)
     store.edit(rate=store.state.rate)
     assert shown == []
+
+
+@pytest.mark.parametrize(
+    ("residual", "ensemble", "told"), [("1", 3, True), ("1", 1, False), (None, 3, False)]
+)
+def test_a_store_says_that_its_image_is_no_average(job, tmp_path, residual, ensemble, told):
+    runs, store, _ = ready(FakeStream())
+    store.edit(base=store.state.base.replace(ensemble=ensemble))
+    runs.job = replace(job, target=tmp_path / "a.ome.zarr", residual=residual)
+    runs.take(Finished(None, REPORT, tmp_path / "a.ome.zarr"))
+    assert ("no average over mirror images" in store.state.status) == told
+    assert "Saved as" in store.state.status

@@ -109,6 +109,8 @@ class Runs:
             if event.path is not None:
                 stored = self.job is not None and self.job.residual is not None
                 words = " It is read at realism 0 unless another is chosen." if stored else ""
+                if stored and store.state.settings().ensemble > 1:
+                    words += " It holds each tile once: its image is no average over mirror images."
                 store.edit(status=f"{store.state.status}\nSaved as {event.path}.{words}")
         elif isinstance(event, Failed):
             store.state = transitions.failed(store.state, event.error)
