@@ -129,6 +129,19 @@ def test_closing_stops_and_the_run_can_go_on(tiny_codec, tmp_path):
     assert np.array_equal(found, expected)
 
 
+def test_what_is_computed_when_a_run_is_stopped_is_written(tiny_codec, monkeypatch):
+    array, settings = movie((3, 128, 128)), BASE.replace(batch=1, halo=64, structure="none")
+    source, marked = open_image(array), []
+    sink = ArraySink(output_spec(source, settings))
+    monkeypatch.setattr(sink, "write", lambda *block: time.sleep(0.2))  # a slow disk
+    monkeypatch.setattr(sink, "mark_done", lambda *place: marked.append(place))
+    stream = denoise_stream(source, sink, settings, codec=tiny_codec)
+    while next(stream).done < 4:
+        pass
+    stream.close()
+    assert len(marked) == 4
+
+
 class Changed:
     """A source of one fingerprint whatever its pixels are, as a file replaced within the same second."""
 

@@ -13,12 +13,13 @@ from safetensors.torch import load_file
 from skimage.io import imsave
 
 from napari_rdpdenoise.codec.models import load_tensors, network_tensors
+from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.network import Frames, RdpNetwork
 from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.data.motion import MARGIN, inside, moved, neighbours_of
 from napari_rdpdenoise.train.settings import MotionRange, TrainSettings
 from napari_rdpdenoise.train.trainer import Trainer
-from napari_rdpdenoise.train.weights import widened
+from napari_rdpdenoise.train.weights import deepened, widened
 
 ALWAYS = {"missing": 0.0, "unrelated": 0.0, "bleached": 0.0, "defocused": 0.0}
 
@@ -224,6 +225,31 @@ def test_old_weights_widened_do_the_same(settings, three):
         for presence in (torch.zeros(2, 2), torch.ones(2, 2)):
             two = second.through(Frames(planes, presence), rate)["fidelity"]
             torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
+
+
+def test_a_deeper_network_begins_by_doing_the_same(three):
+    torch.manual_seed(1)
+    config = three.network.model_copy(update={"realism": True, "grain_channels": 8, "flow": True})
+    more = {"encoder_blocks": (3, 2), "decoder_blocks": (1, 4)}
+    first, second = RdpNetwork(config).eval(), RdpNetwork(config.model_copy(update=more)).eval()
+    for parameter in first.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    load_tensors(second, deepened(network_tensors(first), second.state_dict()))
+    load_tensors(first, network_tensors(first))
+    frames, rate = Frames(torch.randn(2, 3, 32, 32), torch.ones(2, 2)), torch.tensor([0.2, 0.8])
+    with torch.no_grad():
+        one, two = (net.through(frames, rate, config.decoders, [Place()] * 2) for net in (first, second))
+    for name in config.decoders:
+        torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-5)
+    loss = second(frames.planes, rate, frames.presence).image.square().sum()
+    loss.backward()
+    assert second.analysis.layers[4].second.weight.grad.abs().max() > 0  # which learns from the first step
+
+
+def test_weights_of_a_deeper_network_are_not_cut(three):
+    deep = three.network.model_copy(update={"encoder_blocks": (3, 2)})
+    tensors = network_tensors(RdpNetwork(deep))
+    assert deepened(tensors, RdpNetwork(three.network).state_dict()) is tensors
 
 
 def test_a_run_starts_from_weights_of_the_first_format(settings, three, root, tmp_path):

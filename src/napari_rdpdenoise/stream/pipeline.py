@@ -208,10 +208,8 @@ class _Run:
                 if isinstance(self._sink, TileSink):
                     for note in self._sink.notes():
                         yield tally.progress(0, note)
-            finally:
+            finally:  # what is computed is still written: a run that is stopped has it when it goes on
                 reader.close()
-                for future in pending:
-                    future.cancel()
 
     def _copy(self, works: Sequence[Work]) -> None:
         """Write tiles of opacity, which is no light, as they are."""

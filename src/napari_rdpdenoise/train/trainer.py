@@ -24,7 +24,14 @@ from napari_rdpdenoise.train.stages.adapt import AdaptLoop
 from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
 from napari_rdpdenoise.train.stages.flow import FlowLoop
 from napari_rdpdenoise.train.stages.realism import RealismLoop, check_backbones
-from napari_rdpdenoise.train.weights import find_weights, of_decoder, widened, with_realism, without
+from napari_rdpdenoise.train.weights import (
+    deepened,
+    find_weights,
+    of_decoder,
+    widened,
+    with_realism,
+    without,
+)
 
 
 class Trainer:
@@ -106,6 +113,7 @@ class Trainer:
                 tensors = _of_new(network, "flow.") | self._started_with(FLOW) | tensors
             else:
                 tensors = without(FLOW, tensors)
+            tensors = deepened(tensors, network.state_dict())
             if config.planes > 1 or config.detail_channels:
                 tensors = widened(tensors, network.state_dict())
             load_tensors(network, tensors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 
 __all__ = [
     "checkpoint_of",
+    "deepened",
     "find_weights",
     "load_checkpoint",
     "of_decoder",
@@ -24,6 +26,7 @@ __all__ = [
     "without",
 ]
 
+_LAYER = re.compile(r"((?:analysis|fidelity|realism)\.layers\.)(\d+)\.")
 _STEM = "analysis.layers.1.weight"
 
 Tensors = dict[str, Tensor]
@@ -115,6 +118,46 @@ def with_realism(tensors: Tensors, *, fresh: bool = False) -> Tensors:
         if name.startswith(f"{FIDELITY}.")
     }
     return {**copied, **(without(REALISM, tensors) if fresh else tensors)}
+
+
+def deepened(tensors: Tensors, wanted: Tensors) -> Tensors:
+    """Tensors of a network of fewer residual blocks as those of one of more, which begins by doing the same.
+
+    The blocks that are there keep their places after the convolution before them; those that are new follow
+    them, and add nothing yet (Net2DeeperNet: Chen et al. 2016, arXiv 1511.05641).
+
+    Args:
+        tensors: Tensors to start from; returned as they are where they have blocks that are not wanted.
+        wanted: Tensors of the untrained network that they are for.
+    """
+    out = {name: value for name, value in tensors.items() if _LAYER.match(name) is None}
+    for prefix in dict.fromkeys(found[1] for found in map(_LAYER.match, tensors) if found):
+        old, new = _runs(prefix, tensors), _runs(prefix, wanted)
+        if len(old) != len(new) or any(len(one) > len(two) for one, two in zip(old, new, strict=True)):
+            return tensors  # of another network: what loads them says what does not fit
+        for before, after in zip(old, new, strict=True):
+            for layer, at in zip(after, before, strict=False):
+                out |= _moved(tensors, f"{prefix}{at}.", f"{prefix}{layer}.")
+            for layer in after[len(before) :]:
+                block = _moved(wanted, f"{prefix}{layer}.", f"{prefix}{layer}.")
+                out |= {n: torch.zeros_like(v) if ".second." in n else v for n, v in block.items()}
+    return out
+
+
+def _runs(prefix: str, tensors: Tensors) -> list[list[int]]:
+    """Numbers of a sequence's layers: each convolution with the residual blocks that follow it."""
+    runs: list[list[int]] = []
+    layers = {int(found[2]) for found in map(_LAYER.match, tensors) if found and found[1] == prefix}
+    for layer in sorted(layers):
+        if f"{prefix}{layer}.weight" in tensors or not runs:
+            runs.append([])
+        runs[-1].append(layer)
+    return runs
+
+
+def _moved(tensors: Tensors, old: str, new: str) -> Tensors:
+    """Tensors of one layer, as those of another."""
+    return {new + n.removeprefix(old): value for n, value in tensors.items() if n.startswith(old)}
 
 
 def widened(tensors: Tensors, wanted: Tensors) -> Tensors:

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.ui.preview.engine import ChannelReady, Failed, Settled
+from napari_rdpdenoise.ui.preview.engine import _IDLE_S, ChannelReady, Failed, Settled
 
 # The same pixels as a run
 
@@ -236,6 +237,17 @@ def test_a_forgotten_layer_leaves_nothing_behind(tiny_codec, desk_of, movie, vie
     np.testing.assert_allclose(found, expected[0], rtol=0, atol=1e-3)
     desk.engine.forget("nothing of this name")
     assert desk.engine.blend_view(0.0, found)
+
+
+def test_a_change_at_the_moment_when_a_rest_is_over_is_seen(tiny_codec, desk_of, movie, view):
+    desk, there = desk_of(tiny_codec), view(movie())
+    desk.show(replace(there, ahead=view(movie(), (1,)).wishes))
+    with desk.engine._wake:  # as a thread that the machine gave no time to
+        time.sleep(2 * _IDLE_S)
+        desk.engine.aim(None)
+    calls = tiny_codec.encoder_calls
+    assert len(desk.show(view(movie(seed=3), layer="other"))) == 4
+    assert tiny_codec.encoder_calls == calls + 4
 
 
 def test_many_random_changes_end_with_the_right_view(tiny_realism_codec, desk_of, movie, view, run, base):

@@ -137,7 +137,7 @@ def test_a_mask_layer_holds_for_each_channel_and_is_counted_for_each(desk, qtbot
     settle()
     shown = np.asarray(viewer.layers["actin preview"].data[step])
     assert not np.array_equal(shown[20:50, 60:90], viewer.layers["actin"].data[step, 20:50, 60:90])
-    qtbot.waitUntil(lambda: told() and "Not image" not in told(), timeout=60_000)
+    qtbot.waitUntil(lambda: bool(told()) and "Not image" not in told(), timeout=60_000)
 
 
 @pytest.mark.parametrize("chosen", ["nuclei", "actin"])

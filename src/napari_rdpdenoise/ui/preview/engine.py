@@ -222,10 +222,16 @@ class PreviewEngine:
                     return lambda: self._serve(target, wish)
                 if target is None or not self._ahead:
                     self._wake.wait()
-                elif not self._wake.wait(_IDLE_S):  # nothing came meanwhile
+                elif not self._wake.wait(_IDLE_S) and self._is_idle(target):
                     following = self._ahead.popleft()
                     return lambda: self._prepare(target, following)
         return None
+
+    def _is_idle(self, target: Target) -> bool:
+        """Whether nothing came while a wait for it ran out, which is known only with the lock held again."""
+        return (
+            self._target is target and bool(self._ahead) and not (self._todo or self._chores or self._closed)
+        )
 
     def _serve(self, target: Target, wish: Wish) -> None:
         from napari_rdpdenoise.codec.device import GivenUp
