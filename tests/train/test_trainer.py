@@ -126,6 +126,23 @@ def test_shipped_weights_are_the_average_and_nothing_else(settings, finished):
         torch.testing.assert_close(a, b, atol=1e-2, rtol=2e-3)
 
 
+def test_a_run_that_diverges_ends_in_words_and_keeps_what_was_good(settings, data, tmp_path):
+    stage = settings.stages[0].model_copy(update={"steps": 60, "warm_up": 1})
+    good = settings.model_copy(update={"stages": (stage,), "validate_every": 5})
+    running = Trainer(good, data, tmp_path).run(5)
+    next(running)
+    loop = running.gi_frame.f_locals["self"].loop
+    kept = loop.checkpoint.read_bytes()
+    with torch.no_grad():
+        loop.network.get_parameter("fidelity.layers.0.weight").mul_(1e12)
+    with pytest.raises(
+        ValueError, match=r"learning_rate: the error of 1-all-rates.* by step 25.*half of the"
+    ):
+        list(running)
+    assert loop.checkpoint.read_bytes() == kept
+    assert (tmp_path / "model.safetensors").is_file()
+
+
 def test_other_settings_do_not_continue_a_checkpoint(settings, data, finished):
     other = with_steps(settings, 20, learning_rate=1e-4)
     with pytest.raises(ValueError, match="was made with other settings; give another --out folder"):

@@ -28,6 +28,15 @@ from napari_rdpdenoise.train.weights import checkpoint_of, load_checkpoint
 # What may differ when a run is resumed: it changes how far and how fast, not what is learned.
 _FREE = ("steps", "threads", "workers", "validate_every", "precision")
 
+_LOST = (
+    1e6  # noise variances of error, in the mean of a batch: one bright outlier reaches it, not many batches
+)
+_DOUBTED, _LOST_STEPS = 3, 20  # of them in a row: nothing is saved any more; the run ends
+
+
+class TrainingDiverged(ValueError):
+    """A training whose error has grown without bound, from which no later step comes back."""
+
 
 @dataclass(frozen=True)
 class TrainProgress:
@@ -88,6 +97,7 @@ class Loop(ABC):
         self._branches = branch_type(choose_precision(settings.precision, self.device.type))
         self.average = copy.deepcopy(network).eval()
         self.step = 0
+        self._lost = 0  # steps without a usable error, one after the other
         self.before: dict[str, int] = {}
         self.overseer: Overseer | None = None
 
@@ -121,6 +131,7 @@ class Loop(ABC):
 
         Raises:
             ValueError: If the checkpoint there was made with other settings.
+            TrainingDiverged: If the error grows without bound; the last checkpoint before stays.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         if self.checkpoint.is_file() and self._is_current():
@@ -135,7 +146,7 @@ class Loop(ABC):
                 due = self.step % self.settings.validate_every == 0 or self.step == self.stage.steps
                 if self.step % report_every == 0 or due:
                     scores = self._scores(held_out, rows[-1]) if due else {}
-                    if due:
+                    if due and self._is_sound:
                         self.save()
                     seconds, values, rows = time.monotonic() - start, _means(rows), []
                     yield TrainProgress(
@@ -145,7 +156,8 @@ class Loop(ABC):
                     ended = due and self._ended()
         finally:
             batches.close()  # type: ignore[attr-defined]
-            self.save()
+            if self._is_sound:
+                self.save()
 
     def _scores(self, held_out: list[ValidationImage], values: dict[str, float]) -> dict[str, float]:
         scores = validate(self.average, held_out)
@@ -203,12 +215,33 @@ class Loop(ABC):
         with branches_in(self._branches):
             values = self.train_step(batch.to(self.device))
         self.step += 1
+        self._check(values)
         decay = min(self.stage.ema, (1 + self.step) / (10 + self.step))
         new, kept = (part.parameters() for part in self.trained)
         with torch.no_grad():
             for b, a in zip(kept, new, strict=True):
                 b.lerp_(a, 1 - decay)
         return values
+
+    @property
+    def _is_sound(self) -> bool:
+        """Whether the weights are worth keeping."""
+        return self._lost < _DOUBTED
+
+    def _check(self, values: dict[str, float]) -> None:
+        """Refuse to go on where nothing has been learned from several batches in a row."""
+        found = [values["loss"], values.get("distortion", 0.0)]
+        lost = not np.isfinite(found).all() or found[1] > _LOST
+        self._lost = self._lost + 1 if lost else 0
+        if self._lost >= _LOST_STEPS:
+            kept = (
+                f"{self.checkpoint} is from before" if self.checkpoint.is_file() else "nothing is kept of it"
+            )
+            raise TrainingDiverged(
+                f"learning_rate: the error of {self.folder.name} has grown without bound by step "
+                f"{self.step}, at a learning rate of {self.stage.learning_rate:g}; {kept}; try half of the "
+                "learning rate, or a longer warm_up, in another folder"
+            )
 
 
 def _means(rows: list[dict[str, float]]) -> dict[str, float]:
