@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_rdpdenoise.io import ImageSource, SelectedSource, check_axes, check_dtype, open_image, planes
+from napari_rdpdenoise.io import ImageSource, SelectedSource, check_dtype, open_image, planes
 from napari_rdpdenoise.io.source import SUPPORTED_DTYPES, Layout
 from napari_rdpdenoise.io.units import unit_name
 
@@ -23,26 +23,6 @@ def test_layout_presents_any_order_of_axes_with_rows_and_columns_last(letters, d
     block = layout.orient(array[layout.key(index, slice(None), slice(None))])
     assert layout.shape == expected.shape
     np.testing.assert_array_equal(block, expected[index])
-
-
-def test_axes_in_any_case_are_accepted():
-    assert check_axes(" tzcyx ", 5) == "TZCYX"
-
-
-@pytest.mark.parametrize(
-    ("axes", "ndim", "message"),
-    [
-        ("X", 1, "at least 2 dimensions"),
-        ("TYX", 4, r"4 letters, one per dimension.*'TYX' \(3\)"),
-        ("TTYX", 4, "every letter once.*'TTYX'"),
-        ("TZC", 3, "without Y and X.*--axes"),
-        ("TZX", 3, "without Y;"),
-        ("T1YX", 4, "letters only"),
-    ],
-)
-def test_wrong_axes_are_refused_with_what_was_found(axes, ndim, message):
-    with pytest.raises(ValueError, match=message):
-        check_axes(axes, ndim)
 
 
 @pytest.mark.parametrize("dtype", SUPPORTED_DTYPES)

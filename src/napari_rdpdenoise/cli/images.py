@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_rdpdenoise.axes import colours_as_channels
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -65,7 +67,5 @@ def match_axes(image: WholeImage, reference: WholeImage, name: str) -> np.ndarra
 def squeeze(image: WholeImage) -> WholeImage:
     """The image without leading axes of length 1; colour samples are channels."""
     keep = [i for i, size in enumerate(image.values.shape) if size > 1 or i >= image.values.ndim - 2]
-    axes = "".join(image.axes[i] for i in keep)
-    if "C" not in axes:
-        axes = axes.replace("S", "C")
+    axes = colours_as_channels("".join(image.axes[i] for i in keep))
     return WholeImage(image.values.reshape([image.values.shape[i] for i in keep]), axes)

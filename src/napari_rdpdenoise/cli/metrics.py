@@ -140,9 +140,9 @@ def fetch(
 
 def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
     """The residual checks of each channel, with the noise that a run would measure."""
+    from napari_rdpdenoise.axes import channel_axis
     from napari_rdpdenoise.cli.images import match_axes, read_all, squeeze
     from napari_rdpdenoise.io import open_image
-    from napari_rdpdenoise.io.source import channel_axis
     from napari_rdpdenoise.metrics import judge_residual
     from napari_rdpdenoise.noise import estimate_noise
     from napari_rdpdenoise.stream.sample import sample_windows

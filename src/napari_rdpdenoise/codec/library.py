@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from napari_rdpdenoise.axes import is_picture
 from napari_rdpdenoise.codec.card import ModelCard, read_card
 from napari_rdpdenoise.files import models_folder
 
@@ -163,8 +164,7 @@ def default_model(axes: str, shape: Sequence[int]) -> str:
         axes: One letter per axis of the image, S for its colours.
         shape: Sizes of the axes.
     """
-    colours = "S" in axes and shape[axes.index("S")] >= 3
-    return COLOUR_MODEL if colours and _is_shipped(COLOUR_MODEL) else DEFAULT_MODEL
+    return COLOUR_MODEL if is_picture(axes, shape) and _is_shipped(COLOUR_MODEL) else DEFAULT_MODEL
 
 
 def model_digest(model: str | Path = DEFAULT) -> str:

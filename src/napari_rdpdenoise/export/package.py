@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.codec import Codec, load_model, plane_seed
 from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.codec.models import build_network, read_tensors
@@ -22,7 +23,6 @@ from napari_rdpdenoise.export.describe import LEAST, Story, cover
 from napari_rdpdenoise.export.module import Fixed, torchscript
 from napari_rdpdenoise.export.settings import ExportSettings
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.settings import RunSettings

@@ -18,15 +18,7 @@ from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.io.convert import to_output
 from napari_rdpdenoise.io.images import ImageInfo
 from napari_rdpdenoise.io.sink import open_sink
-from napari_rdpdenoise.io.source import (
-    ImageMetadata,
-    ImageSource,
-    Index,
-    SelectedSource,
-    check_axes,
-    check_dtype,
-    planes,
-)
+from napari_rdpdenoise.io.source import ImageMetadata, ImageSource, Index, SelectedSource, check_dtype, planes
 from napari_rdpdenoise.io.spec import OutputSpec, Sink
 from napari_rdpdenoise.names import matching
 
@@ -39,7 +31,6 @@ __all__ = [
     "OutputSpec",
     "SelectedSource",
     "Sink",
-    "check_axes",
     "check_dtype",
     "files_of_set",
     "list_images",

@@ -9,16 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import COLOURS, check_axes, colour_count, default_axes, is_picture
 from napari_rdpdenoise.io.limits import reading
-from napari_rdpdenoise.io.source import (
-    ImageMetadata,
-    Index,
-    Layout,
-    check_axes,
-    check_dtype,
-    check_shape,
-    default_axes,
-)
+from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_dtype, check_shape
 
 HASHED_BYTES = 2**30
 """Arrays up to this size are hashed whole, larger ones by sampled rows of every plane."""
@@ -84,13 +77,9 @@ class ArraySource:
         self._layout = Layout(check_axes(given, len(shape)), shape)
         self.shape = self._layout.shape
         known = metadata or ImageMetadata(given)
-        if "S" in given.upper() and not known.photometric:  # colours, with opacity as viewers have it
-            samples = shape[given.upper().index("S")]
-            known = replace(
-                known,
-                photometric="rgb" if samples in (3, 4) else "",
-                alpha="unassalpha" if samples == 4 else "",
-            )
+        if is_picture(self._layout.stored_axes, shape) and not known.photometric:
+            opacity = colour_count(self._layout.stored_axes, shape) > COLOURS
+            known = replace(known, photometric="rgb", alpha="unassalpha" if opacity else "")
         self.metadata = known.fitted(self._layout.axes, self.shape)
         self._array = array
         self._identity = identity

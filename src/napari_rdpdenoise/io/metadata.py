@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.io.units import in_unit
 
 PLANE_KEYS = ("DeltaT", "ExposureTime", "PositionX", "PositionY", "PositionZ")
@@ -221,8 +222,3 @@ def with_json(known: ImageMetadata, stored: Any) -> ImageMetadata:
         )
     except (AttributeError, IndexError, TypeError, ValueError):
         return known
-
-
-def channel_axis(axes: str) -> int | None:
-    """Position of the channel axis (C, else S), None where there is none."""
-    return next((axes.index(letter) for letter in "CS" if letter in axes), None)

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import check_axes
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.micromanager import acquisition_metadata
-from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_axes, check_dtype
+from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_dtype
 from napari_rdpdenoise.io.tiff_images import whole_prefix
 
 INDEX = "NDTiff.index"

@@ -1,10 +1,8 @@
 """What every image input looks like to the rest of the package, and the checks all readers share.
 
-Axes are upper-case letters, one per dimension: ``Y`` rows and ``X`` columns (both required), ``T`` time,
-``Z`` depth, ``C`` channel, ``S`` colour samples (treated like channels), any other letter once.
-A *source* always presents its axes canonically: the axes other than Y and X in the order they were found,
-then Y, then X, so that ``YXS`` is presented as ``SYX``. An *index* is one integer per leading axis;
-an index and two slices name a block of one plane, the only thing that is ever read.
+A *source* always presents its axes (`napari_rdpdenoise.axes`) canonically: those other than Y and X in the
+order they were found, then Y, then X, so that ``YXS`` is presented as ``SYX``. An *index* is one integer per
+leading axis; an index and two slices name a block of one plane, the only thing that is ever read.
 """
 
 from __future__ import annotations
@@ -19,31 +17,25 @@ from typing import Protocol, overload, runtime_checkable
 
 import numpy as np
 
-from napari_rdpdenoise.io.metadata import ImageMetadata, channel_axis
+from napari_rdpdenoise.axes import channel_axis
+from napari_rdpdenoise.io.metadata import ImageMetadata
 
 __all__ = [
-    "DEFAULT_AXES",
     "SUPPORTED_DTYPES",
     "ImageMetadata",
     "ImageSource",
     "Index",
     "Layout",
     "SelectedSource",
-    "channel_axis",
-    "check_axes",
     "check_dtype",
     "check_shape",
     "check_slice",
-    "default_axes",
     "planes",
 ]
 
 Index = tuple[int, ...]
 
 SUPPORTED_DTYPES = ("uint8", "uint16", "uint32", "int8", "int16", "int32", "float16", "float32", "float64")
-
-DEFAULT_AXES = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX"}
-"""Axes assumed for an array that names none, by its number of dimensions."""
 
 
 @runtime_checkable
@@ -70,51 +62,6 @@ class ImageSource(Protocol):
 
     def fingerprint(self) -> str:
         """Identity of the content as hex text: other content gives another text."""
-
-
-def check_axes(axes: str, ndim: int) -> str:
-    """Check axes given by a user or found in a file, and return them in upper case.
-
-    Raises:
-        ValueError: If they do not name each of ``ndim`` dimensions once or lack Y or X.
-    """
-    found = axes.strip().upper()
-    if ndim < 2:
-        raise ValueError(f"image: expected at least 2 dimensions (Y, X), found {ndim}; give it as a plane")
-    if not found.isascii() or not found.isalpha():
-        raise ValueError(f"axes: expected letters only, such as TZCYX, found {axes!r}")
-    if len(set(found)) != len(found):
-        raise ValueError(f"axes: expected every letter once, found {axes!r}; use another letter")
-    if len(found) != ndim:
-        raise ValueError(
-            f"axes: expected {ndim} letters, one per dimension of the image, found {axes!r} ({len(found)}); "
-            f"for example {DEFAULT_AXES.get(ndim, 'TCZYX')}"
-        )
-    missing = [letter for letter in "YX" if letter not in found]
-    if missing:
-        raise ValueError(
-            f"axes: expected both Y (rows) and X (columns), found {axes!r} without {' and '.join(missing)}; "
-            "say which dimensions they are with axes (--axes)"
-        )
-    return found
-
-
-def default_axes(shape: Sequence[int], dtype: np.dtype) -> str:
-    """Axes of an array that names none: YX, TYX, TZYX or TCZYX; 8-bit with 3 or 4 last is colour (…YXS).
-
-    Raises:
-        ValueError: For fewer than 2 or more than 5 dimensions.
-    """
-    ndim = len(shape)
-    if ndim >= 3 and dtype == np.uint8 and shape[-1] in (3, 4):
-        ndim -= 1
-        if ndim in DEFAULT_AXES:
-            return DEFAULT_AXES[ndim] + "S"
-    if ndim < 2:
-        return check_axes("YX", ndim)
-    if ndim not in DEFAULT_AXES:
-        raise ValueError(f"axes: an image of {len(shape)} dimensions needs axes given (--axes)")
-    return DEFAULT_AXES[ndim]
 
 
 def check_shape(shape: Sequence[int]) -> tuple[int, ...]:

@@ -10,7 +10,8 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
-from napari_rdpdenoise.io.source import ImageMetadata, Index, check_axes, check_dtype, check_shape
+from napari_rdpdenoise.axes import check_axes
+from napari_rdpdenoise.io.source import ImageMetadata, Index, check_dtype, check_shape
 
 _FORMAT = 2  # of unfinished outputs
 

@@ -21,17 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import DEFAULT_AXES, check_axes
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, opening, reading
-from napari_rdpdenoise.io.source import (
-    DEFAULT_AXES,
-    ImageMetadata,
-    Index,
-    Layout,
-    check_axes,
-    check_dtype,
-    check_shape,
-)
+from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_dtype, check_shape
 from napari_rdpdenoise.io.tiff_images import TiffImage, images_in, leading_count
 from napari_rdpdenoise.io.tiff_left_out import left_out
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.io.metadata import Channel, ImageMetadata
 from napari_rdpdenoise.io.micromanager import acquisition_metadata
 from napari_rdpdenoise.io.ome_xml import annotated_texts, put_step, read_ome, with_windows
@@ -45,10 +46,10 @@ def read_metadata(tif: Any, image: TiffImage, axes: str, leading: Sequence[int])
     known = _of_family(tif, image, axes, tuple(leading))
     page = image.series.keyframe
     photometric = _PHOTOMETRIC.get(int(page.photometric), "")
-    if photometric == "rgb" and "S" not in axes:  # planes of one grey image each, written as if colours
+    if photometric == "rgb" and not has_colours(axes):  # planes of one grey image each, written as if colours
         photometric = "minisblack"
     extra = tuple(int(sample) for sample in page.extrasamples or ())
-    alpha = _ALPHA.get(extra[-1], "") if extra and "S" in axes else ""
+    alpha = _ALPHA.get(extra[-1], "") if extra and has_colours(axes) else ""
     colormap = () if page.colormap is None else tuple(int(value) for value in np.ravel(page.colormap))
     return replace(
         known, photometric=photometric, alpha=alpha, colormap=colormap if photometric == "palette" else ()
@@ -78,7 +79,7 @@ def _micromanager(tif: Any, image: TiffImage, axes: str, leading: tuple[int, ...
     letters, about = axes[: len(leading)], {}
     series = image.series
     outer = series.get_shape(True)[: -len(series.keyframe.shape)]
-    if math.prod(outer) <= _MOST_TAGS and "S" not in letters:
+    if math.prod(outer) <= _MOST_TAGS and not has_colours(letters):
         fixed = dict(image.fixed)
         pages = np.empty(outer, object)
         for index, page in zip(np.ndindex(*outer), series, strict=False):

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import colours_last, has_colours
 from napari_rdpdenoise.files import remove
 from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.metadata import with_origin
@@ -56,7 +57,7 @@ class TiffSink(Staging):
         axes, shape = self._file_layout()
         with tifffile.TiffWriter(staged, bigtiff=raw_bytes > _CLASSIC_TIFF_BYTES, ome=False) as tif:
             tif.write(
-                self._colour_tiles(rows, columns) if axes.endswith("S") else self._tiles(rows, columns),
+                self._colour_tiles(rows, columns) if has_colours(axes) else self._tiles(rows, columns),
                 shape=shape,
                 dtype=self.spec.dtype,
                 tile=(rows, columns),
@@ -65,7 +66,7 @@ class TiffSink(Staging):
                 software="napari-rdpdenoise",
                 description=self._ome(axes, shape).encode(),
                 metadata=None,
-                **self._interpretation(shape[-1] if axes.endswith("S") else 1),
+                **self._interpretation(shape[-1] if has_colours(axes) else 1),
             )
         sync(staged)
         return staged
@@ -75,8 +76,8 @@ class TiffSink(Staging):
         axes, shape = self.layout.axes, self.layout.shape
         if not self._is_colour:
             return axes, shape
-        place = axes.index("C")
-        return axes.replace("C", "") + "S", (*shape[:place], *shape[place + 1 :], shape[place])
+        place, others = axes.index("C"), axes.replace("C", "")
+        return colours_last(others, colours=True), (*shape[:place], *shape[place + 1 :], shape[place])
 
     @property
     def _is_colour(self) -> bool:
@@ -132,7 +133,7 @@ class TiffSink(Staging):
         # not random: a run that was interrupted gives the same file as one that was not
         identity = uuid.uuid5(uuid.NAMESPACE_URL, f"napari-rdpdenoise:{self.spec.identity}")
         planes = with_origin(self.spec.metadata, self.spec.shape[:-2])
-        stored = {} if axes.endswith("S") else self.layout.stored_planes(planes)
+        stored = {} if has_colours(axes) else self.layout.stored_planes(planes)
         names = self.layout.channel_names if "C" in self.layout.axes else self.spec.metadata.channel_names
         writer = OmeWriter(self.spec.metadata, axes, shape, self.spec.dtype)
         return writer.text(str(identity), self.spec.job, names, stored)

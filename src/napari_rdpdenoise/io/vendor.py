@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 from cachetools import LRUCache
 
+from napari_rdpdenoise.axes import check_axes
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import reading
 from napari_rdpdenoise.io.metadata import ImageMetadata
 from napari_rdpdenoise.io.ome_xml import put_step, read_ome
-from napari_rdpdenoise.io.source import Index, Layout, check_axes, check_dtype, check_shape
+from napari_rdpdenoise.io.source import Index, Layout, check_dtype, check_shape
 
 _KEPT = 2**28  # bytes of planes
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.metadata import Channel, to_json
 from napari_rdpdenoise.io.rounding import round_keeping_sums
@@ -130,7 +131,7 @@ class ZarrSink(Staging):
             if finite.size:
                 low[index[axis]] = min(low[index[axis]], float(finite.min()))
                 high[index[axis]] = max(high[index[axis]], float(finite.max()))
-        colored = "S" in self.spec.axes and "C" not in self.spec.axes and count <= 4
+        colored = has_colours(self.spec.axes) and "C" not in self.spec.axes and count <= len(_RGB)
         colors = _RGB if colored else _COLORS if count > 1 else ("FFFFFF",)
         names = self.layout.channel_names
         known = self.spec.metadata.channels

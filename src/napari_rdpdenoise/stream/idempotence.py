@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from napari_rdpdenoise.axes import channels_as_colours
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.idempotence import Idempotence, encode_again
@@ -75,11 +76,11 @@ def encode_result_again(
 
 def _in_colour(result: ImageSource, source: ImageSource) -> ImageSource:
     """A result with colours where a file keeps those of the noisy image as channels."""
-    axes = result.metadata.axes
-    if "S" not in source.metadata.axes or "S" in axes:
+    axes = channels_as_colours(result.metadata.axes, source.metadata.axes)
+    if axes == result.metadata.axes:
         return result
     renamed = SelectedSource(result)
-    renamed.metadata = replace(renamed.metadata, axes=axes.replace("C", "S"))
+    renamed.metadata = replace(renamed.metadata, axes=axes)
     return renamed
 
 

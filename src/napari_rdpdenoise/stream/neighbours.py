@@ -17,6 +17,7 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.axes import COLOURS, has_colours, is_picture
 from napari_rdpdenoise.codec.network_input import Neighbours, brightened, brightness_factor
 from napari_rdpdenoise.io import ImageSource, Index
 
@@ -24,8 +25,6 @@ __all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes"]
 
 AXES = "TZS"
 """Axes along which planes can be neighbours: time, depth, and the colours of a picture."""
-
-_COLOURS = 3  # of a picture; a fourth is opacity
 
 _RING = 4  # planes: three that a tile asks for, and the next one
 _RING_BYTES = 512 * 1024**2  # above it planes are read window by window, three times
@@ -36,16 +35,20 @@ _FACTORS = 4096  # pairs of planes that are remembered
 
 def neighbour_axes(axes: str, shape: Sequence[int]) -> str:
     """Letters of those axes of an image along which a plane has neighbours."""
-    sizes = {letter: shape[axes.index(letter)] for letter in AXES if letter in axes}
-    return "".join(letter for letter, size in sizes.items() if size >= (_COLOURS if letter == "S" else 2))
+    picture = is_picture(axes, shape)
+    return "".join(
+        letter
+        for letter in AXES
+        if letter in axes and (picture if has_colours(letter) else shape[axes.index(letter)] > 1)
+    )
 
 
 def adjacent(axes: str, shape: Sequence[int], index: Index, letter: str) -> tuple[Index | None, Index | None]:
     """Indices of the planes before and after one along an axis; None beyond an end. Colours have no end."""
     place = axes.index(letter)
-    here, colours = index[place], letter == "S" and shape[place] >= _COLOURS
-    if colours:
-        numbers = [(here + step) % _COLOURS if here < _COLOURS else -1 for step in (-1, 1)]
+    here = index[place]
+    if has_colours(letter):
+        numbers = [(here + step) % COLOURS if here < COLOURS else -1 for step in (-1, 1)]
     else:
         numbers = [here + step for step in (-1, 1)]
     before, after = (

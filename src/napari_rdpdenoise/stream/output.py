@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.codec.library import model_digest
 from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
-from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.settings import RESULT, RunSettings
 from napari_rdpdenoise.stream.plan import check_count

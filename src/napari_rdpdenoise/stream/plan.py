@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL, default_model
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.io import ImageSource, Index, SelectedSource, planes
-from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.nn.decoder_names import on_path
 from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
 from napari_rdpdenoise.nn.decoders.sampling import Sampling

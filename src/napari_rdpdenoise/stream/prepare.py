@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.autorate import (
@@ -25,7 +26,6 @@ from napari_rdpdenoise.codec.autorate import (
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, SelectedSource
-from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import neighbour_axes

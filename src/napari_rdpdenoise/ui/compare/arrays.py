@@ -12,7 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.ui.layers.slicing import Sliced, SlicedPlanes
 from napari_rdpdenoise.ui.preview.shown import Shown

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.metrics.words import Check, judge_residual
 from napari_rdpdenoise.noise import NoiseModel
@@ -101,7 +102,7 @@ def judge(shown: Shown) -> Verdict:
     if error:
         why.append(f"{error[:1].upper()}{error[1:]}: an estimate, from this image alone.")
     if shown.plan.neighbours is not None:
-        which = "The other colours" if shown.plan.neighbours == "S" else "Neighbouring planes"
+        which = "The other colours" if has_colours(shown.plan.neighbours) else "Neighbouring planes"
         why.append(f"{which} were looked at where that lessens the estimated error.")
     if shown.plan.structure:
         why.append("Details that the model would have taken for noise were taken back from the noisy image.")

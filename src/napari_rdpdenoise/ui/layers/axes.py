@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from napari_rdpdenoise.io.source import DEFAULT_AXES
+from napari_rdpdenoise.axes import DEFAULT_AXES, colours_last
 
 __all__ = ["axes_note", "is_named", "layer_axes"]
 
@@ -31,7 +31,7 @@ def layer_axes(ndim: int, labels: Sequence[str], *, rgb: bool) -> str:
             f"axis_labels must name the axes of a layer with {ndim} axes, found {tuple(labels)}; "
             "set the layer's axis labels to letters such as t, c, z, y, x"
         )
-    return (named or DEFAULT_AXES[ndim]) + ("S" if rgb else "")
+    return colours_last(named or DEFAULT_AXES[ndim], colours=rgb)
 
 
 def axes_note(ndim: int, labels: Sequence[str]) -> str | None:

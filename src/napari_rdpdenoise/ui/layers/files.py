@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import colours_as_channels, colours_last, is_picture, without_colours
 from napari_rdpdenoise.files import PARTIAL_SUFFIX
 from napari_rdpdenoise.io import ImageSource, OutputSpec
 from napari_rdpdenoise.io.arrays import ArraySource
@@ -83,11 +84,10 @@ def read_image(path: str) -> list[LayerData]:
     arrays = [lazy_source(level, f"{name}-{number}") for number, level in enumerate(levels)]
     axes, known = source.metadata.axes, source.metadata
     title = known.name or Path(path).stem
-    if "S" in axes and source.shape[axes.index("S")] in (3, 4):
-        import dask.array as da
-
-        arrays = [da.moveaxis(array, axes.index("S"), -1) for array in arrays]
-        return [_layer(arrays, {"name": title, "rgb": True} | _place(axes.replace("S", ""), known))]
+    if is_picture(axes, source.shape):
+        order = [axes.index(letter) for letter in colours_last(axes)]
+        arrays = [array.transpose(order) for array in arrays]
+        return [_layer(arrays, {"name": title, "rgb": True} | _place(without_colours(axes), known))]
     count = source.shape[axes.index("C")] if "C" in axes else 1
     if not 1 < count <= _LAYERS:
         options = {"name": title, "rgb": False, "contrast_limits": _contrast(levels[-1])}
@@ -129,7 +129,7 @@ def _place(axes: str, known: ImageMetadata) -> dict[str, Any]:
     return {
         "scale": tuple(float(known.scale.get(axis, 1.0)) for axis in axes),
         "units": tuple(unit if unit in LENGTHS | TIMES else "pixel" for unit in units),
-        "axis_labels": tuple((axes if "C" in axes else axes.replace("S", "C")).lower()),
+        "axis_labels": tuple(colours_as_channels(axes).lower()),
     }
 
 

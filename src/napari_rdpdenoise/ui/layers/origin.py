@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import colours_last
 from napari_rdpdenoise.io import ImageSource, open_image
 
 __all__ = ["Origin", "find_origin"]
@@ -50,9 +51,7 @@ def find_origin(path: str | None, data: Any, channel: int | None = None) -> Orig
         return None
     try:
         axes = source.metadata.axes
-        order, fixed = list(axes), {}
-        if "S" in order:  # a viewer has colours last
-            order = [letter for letter in order if letter != "S"] + ["S"]
+        order, fixed = list(colours_last(axes)), {}
         if channel is not None:
             order.remove("C")
             fixed["C"] = channel

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.io.source import check_axes, check_dtype
+from napari_rdpdenoise.axes import check_axes
+from napari_rdpdenoise.io.source import check_dtype
 from napari_rdpdenoise.tiles import GRID, Tile
 from napari_rdpdenoise.ui.layers.slicing import SlicedPlanes, full_key
 from napari_rdpdenoise.ui.preview.viewport import Wish

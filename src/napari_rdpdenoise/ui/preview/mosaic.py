@@ -22,7 +22,8 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.io.source import check_axes, check_dtype
+from napari_rdpdenoise.axes import check_axes, has_colours
+from napari_rdpdenoise.io.source import check_dtype
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.layers.slicing import SlicedPlanes, full_key
 from napari_rdpdenoise.ui.preview.surroundings import Surroundings, overlap
@@ -172,8 +173,8 @@ class Level(SlicedPlanes):
     def __init__(self, noisy: Surroundings, axes: str, dtype: np.dtype, mosaic: Mosaic | None = None) -> None:
         super().__init__(noisy.shape, axes, dtype)
         self._noisy, self._axes, self._mosaic = noisy, axes, mosaic
-        self._places = [axis for axis in self._leading if axes[axis] != "S"]
-        self._colours = self.ndim - 1 if axes.endswith("S") else None
+        self._places = [axis for axis in self._leading if not has_colours(axes[axis])]
+        self._colours = self.ndim - 1 if has_colours(axes) else None
         self.deferred = tuple(self._places)
 
     @property

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cachetools import LRUCache
 
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import ImageSource
-from napari_rdpdenoise.io.source import channel_axis
 from napari_rdpdenoise.settings import DECODED, RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan
 

@@ -11,6 +11,8 @@ import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.axes import has_colours
+
 __all__ = ["Nothing", "Surroundings", "overlap"]
 
 _BLOCK = 512  # px, edge of what is read at once
@@ -56,7 +58,7 @@ class Surroundings:
             keys = [(y, x) for y in spans[0] for x in spans[1]]
             missing = [key for key in keys if (id(self), place, *key) not in self._kept]
             fresh = self._load(place, missing) if missing else {}
-            colours = (self.shape[-1],) if self._axes.endswith("S") else ()
+            colours = (self.shape[-1],) if has_colours(self._axes) else ()
             shape = (rows.stop - rows.start, columns.stop - columns.start, *colours)
             out = np.empty(shape, self.dtype)
             for y, x in keys:
@@ -88,7 +90,7 @@ class Surroundings:
             for letter, part in (("Y", rows), ("X", columns))
         }
         key = tuple(
-            slice(None) if letter == "S" else parts[letter] if letter in parts else next(numbers)
+            slice(None) if has_colours(letter) else parts[letter] if letter in parts else next(numbers)
             for letter in self._axes
         )
         pixels = np.asarray(self._data[key])

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from napari_rdpdenoise.io.source import channel_axis
+from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.tiles import HALO, Tile, order_tiles, plan_tiles
 
 __all__ = ["LayerView", "Sight", "Wish", "look_at", "preview_tile"]

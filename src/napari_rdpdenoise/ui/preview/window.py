@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.axes import has_colours, without_colours
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.jobs.job import Job
@@ -27,7 +28,7 @@ class Subject:
         name: Name of the layer.
         key: Name of the layer *and* its content: it changes when the pixels are replaced.
         data: Full-resolution array.
-        axes: One letter per axis of ``data``; with rgb the last one is S.
+        axes: One letter per axis of ``data``; colours last.
         path: File that holds just this image; None where it is in memory, stacked, cropped, or not known.
         file_axes: Axes that are read from that file; empty for none.
         file_channel: Channel of that file that this is; None for all of it.
@@ -69,13 +70,13 @@ class Subject:
     @property
     def rgb(self) -> bool:
         """Whether the last axis holds colours."""
-        return self.axes.endswith("S")
+        return has_colours(self.axes)
 
     @property
     def facts(self) -> str:
         """Sizes in one line, such as "T 12 · C 2 · 512 × 512"."""
         sizes = dict(zip(self.axes, self.data.shape, strict=True))
-        leading = [f"{axis} {size}" for axis, size in sizes.items() if axis not in "YXS"]
+        leading = [f"{axis} {sizes[axis]}" for axis in without_colours(self.axes) if axis not in "YX"]
         return " · ".join([*leading, f"{sizes['Y']} × {sizes['X']}{' RGB' if self.rgb else ''}"])
 
 

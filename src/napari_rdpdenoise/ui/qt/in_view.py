@@ -9,9 +9,10 @@ import napari
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.axes import COLOURS
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.preview.viewport import LayerView
-from napari_rdpdenoise.ui.qt.layers import full_data, is_ours
+from napari_rdpdenoise.ui.qt.layers import is_ours
 
 __all__ = ["range_of", "view_of"]
 
@@ -26,7 +27,7 @@ def view_of(viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napa
     dims, ndim = viewer.dims, layer.ndim
     skipped = dims.ndim - ndim  # axes that the layer does not have
     displayed = tuple(axis - skipped for axis in dims.displayed if axis >= skipped)
-    axes = layer_axes(ndim, layer.axis_labels, rgb=layer.rgb).removesuffix("S")
+    axes = layer_axes(ndim, layer.axis_labels, rgb=False)
     corners, drawn = _drawn(viewer, layer, seen, displayed)
     factors = layer.downsample_factors[:, :ndim]  # colours are not among them
     across = [axes.index(letter) for letter in "YX" if letter in axes]
@@ -40,7 +41,7 @@ def view_of(viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napa
         _point(layer, dims.point, level),
         (corners[0], corners[1]),
         tuple(float(factor) for factor in drawn / step),
-        min(3, full_data(layer).shape[-1]) if layer.rgb else 0,
+        COLOURS if layer.rgb else 0,
         level,
         float(step[across].max()) if across else 1.0,
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import napari
 
+from napari_rdpdenoise.axes import colours_as_channels
 from napari_rdpdenoise.ui.layers.axes import is_named, layer_axes
 from napari_rdpdenoise.ui.layers.metadata import OURS
 from napari_rdpdenoise.ui.layers.origin import Origin
@@ -67,7 +68,7 @@ def name_axes(layer: napari.layers.Image, origin: Origin | None) -> None:
     """Name the axes of a layer as its file does, where nobody has named them."""
     nameless = not layer.rgb and not is_named(layer.ndim, layer.axis_labels)
     if origin is not None and nameless and len(origin.axes) == layer.ndim:
-        layer.axis_labels = tuple(origin.axes.replace("S", "C").lower())
+        layer.axis_labels = tuple(colours_as_channels(origin.axes).lower())
 
 
 def position_of(layer: napari.layers.Image) -> dict[str, Any]:

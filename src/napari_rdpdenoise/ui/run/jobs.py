@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.axes import channels_as_colours
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.jobs.job import Job, Opened
@@ -71,8 +72,7 @@ def _read_back(path: Path, axes: str) -> Any:
 
 
 def _in_order(data: Any, found: str, axes: str) -> Any:
-    if "S" in axes and "S" not in found:
-        found = found.replace("C", "S")  # colours are kept as channels
+    found = channels_as_colours(found, axes)
     for letter in axes:
         if letter not in found:  # a TIFF does not keep axes of length 1
             found, data = letter + found, data[None]

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.layers import full_data, is_ours
 from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
@@ -149,7 +150,7 @@ class ImageBox(Section):
         self.facts.setToolTip(f"{_FACTS[:-1]}: {state.place}." if state.place else _FACTS)
         if not self.axes.hasFocus():
             self.axes.setText(state.axes)
-        self.axes.setEnabled(free and bool(state.axes) and not state.axes.endswith("S"))
+        self.axes.setEnabled(free and bool(state.axes) and not has_colours(state.axes))
         self.auto.setEnabled(free)
         self.auto.setChecked(state.auto_rate)
         self.rate.setEnabled(free)
