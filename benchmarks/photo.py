@@ -29,10 +29,16 @@ from napari_rdpdenoise.metrics import MetricUnavailable, psnr, ssim
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 
 BM3D = "BM3D (colour, told the noise)"
+JPEG_2000 = "JPEG 2000 (colour, at its best rate, which is told)"
+PEERS = (BM3D, JPEG_2000)
+ERRORS = (1.0, 1.05, 1.1, 1.15, 1.2, 1.3)  # of JPEG 2000, in standard deviations of the noise
 SIGMA = 25.0
 SEED = 101
 
 Picture = NDArray[np.float32]  # (rows, columns, 3), 0 to 255
+Method = Callable[
+    [Picture, Picture], Picture
+]  # noisy and clean picture to the denoised one; clean for oracles
 
 OURS: dict[str, dict[str, Any]] = {
     "ours, each colour alone": {"neighbours": "none"},
@@ -47,10 +53,10 @@ OURS: dict[str, dict[str, Any]] = {
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Scores by method and picture, and seconds."""
     codec, cache = load_codec(options), LatentCache(folder=None)
-    methods: dict[str, Callable[[Picture], Picture]] = {"noisy": lambda noisy: noisy}
+    methods: dict[str, Method] = {"noisy": lambda noisy, _: noisy}
     kept = load(RESULTS / "photo.json") if options.ours_only else None
     if not options.ours_only:
-        methods[BM3D] = _bm3d
+        methods |= {BM3D: _bm3d, JPEG_2000: _jpeg_2000}
     for name, changes in () if options.peers_only else OURS.items():
         if {"realism": "realism", "decoder": "flow"}.get(
             next(iter(changes), ""), "fidelity"
@@ -60,13 +66,15 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     for name, clean, noisy in pictures(options.limit):
         for method, denoise in methods.items():
             began = time.process_time()
-            image = denoise(noisy)
+            image = denoise(noisy, clean)
             result[method][name] = judge(image, clean) | {"cpu_seconds": time.process_time() - began}
         print(name, {m: round(rows[name]["psnr"], 2) for m, rows in result.items()}, flush=True)
-    if kept and BM3D in kept["result"]:
-        scores = {name: row for name, row in kept["result"][BM3D].items() if name in result["noisy"]}
-        result = {"noisy": result.pop("noisy"), BM3D: scores, **result}
-    return result
+    peers = {name: rows for name, rows in (kept["result"] if kept else {}).items() if name in PEERS}
+    scores = {
+        peer: {name: row for name, row in rows.items() if name in result["noisy"]}
+        for peer, rows in peers.items()
+    }
+    return {"noisy": result.pop("noisy"), **scores, **result}
 
 
 def pictures(limit: int | None = None) -> Iterator[tuple[str, Picture, Picture]]:
@@ -84,15 +92,29 @@ def pictures(limit: int | None = None) -> Iterator[tuple[str, Picture, Picture]]
         yield path.name, clean, (clean + rng.normal(0, SIGMA, clean.shape)).astype(np.float32)
 
 
-def _ours(codec: Codec, cache: LatentCache, changes: dict[str, Any], noisy: Picture) -> Picture:
+def _ours(codec: Codec, cache: LatentCache, changes: dict[str, Any], noisy: Picture, _: Picture) -> Picture:
     given = {"camera": (0.0, 0.0, SIGMA), "axes": "YXS", **changes}
     return rdp.denoise(noisy, model=codec, cache=cache, **given)
 
 
-def _bm3d(noisy: Picture) -> Picture:
+def _bm3d(noisy: Picture, _: Picture) -> Picture:
     from bm3d import bm3d_rgb
 
     return np.asarray(bm3d_rgb(noisy.astype(np.float64) / 255, SIGMA / 255) * 255, dtype=np.float32)
+
+
+def _jpeg_2000(noisy: Picture, clean: Picture) -> Picture:
+    """The decode of least error among several rates: what compression alone can reach."""
+    from imagecodecs import jpeg2k_decode, jpeg2k_encode
+
+    low, span = float(noisy.min()), float(np.ptp(noisy))
+    whole = np.round((noisy - low) / span * 65535).astype(np.uint16)
+    decodes = []
+    for error in ERRORS:
+        level = 20 * np.log10(span / (error * SIGMA))
+        coded = jpeg2k_encode(whole, level=level, codecformat="j2k", reversible=False, mct=True)
+        decodes.append((jpeg2k_decode(coded) / 65535 * span + low).astype(np.float32))
+    return max(decodes, key=lambda image: psnr(image, clean, 255.0))
 
 
 def judge(image: Picture, clean: Picture) -> dict[str, float]:
@@ -132,7 +154,9 @@ def table(record: dict[str, Any]) -> str:
 if __name__ == "__main__":
     options = parser(__doc__.splitlines()[0])
     options.add_argument(
-        "--ours-only", action="store_true", help="take BM3D's from the results that are kept"
+        "--ours-only", action="store_true", help="take the others' from the results that are kept"
     )
-    options.add_argument("--peers-only", action="store_true", help="noisy pictures and BM3D alone")
+    options.add_argument(
+        "--peers-only", action="store_true", help="noisy pictures and the other methods alone"
+    )
     execute("photo", measure, options.parse_args())
