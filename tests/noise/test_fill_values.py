@@ -105,6 +105,28 @@ def test_sparse_photons_are_image(mean, scale):
     assert found_values(stored(scale * rng.poisson(photons / photons.mean() * mean), "u1")) == []
 
 
+@pytest.mark.parametrize("dtype", ["i2", "i4", "f4"])
+@pytest.mark.parametrize("mean", [0.05, 0.5, 4.0])
+def test_negative_codes_among_photons(mean, dtype):
+    """Gaps of -1 and single dead pixels of -2, however few photons are beside them."""
+    rng, photons = np.random.default_rng(0), light()
+    counts = rng.poisson(photons / photons.mean() * mean)
+    counts[70:87] = -1
+    assert found_values(counts.astype(dtype)) == [-1]
+    counts[:, 33] = -1
+    counts[rng.random(counts.shape) < 1e-3] = -2
+    found = find_fill_values([counts.astype(dtype)])
+    assert [(fill.value, fill.code) for fill in found] == [(-2, True), (-1, True)]
+
+
+@pytest.mark.parametrize("mean", [0.02, 0.3, 2.0])
+def test_a_dark_level_below_zero_is_image(mean):
+    rng, photons = np.random.default_rng(0), light()
+    for off in (1, 2):
+        assert found_values((rng.poisson(photons / photons.mean() * mean) - off).astype(np.int16)) == []
+    assert found_values((rng.poisson(photons / photons.mean() * mean) - 0.5).astype(np.float32)) == []
+
+
 def test_labels_and_drawings_are_image():
     """Without noise constancy says nothing."""
     labels, _ = ndimage.label(REGIONS["holes"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue
@@ -64,6 +65,40 @@ def test_defects_and_regions_are_told_apart():
     assert np.array_equal(found.regions, bar)
     assert np.argwhere(found.defects).tolist() == [[0, 159], [20, 30], [70, 70]]
     assert found.filled.max() < 1000
+
+
+def test_all_of_a_label_stays():
+    """Ends of thin bars, points beside letters and the smooth edge of thin strokes are no hot pixels."""
+    from PIL import Image, ImageDraw, ImageFont
+
+    counts, sigma = exposure()
+    bar = (Y == 140) & (abs(X - 90) < 30)
+    found = screen(stored(np.where(bar, 0, counts), "u2"), InvalidRule((FillValue(0.0),), NOISE))
+    assert np.array_equal(found.regions, bar)
+    for mode, smooth in (("1", False), ("L", True)):
+        picture = Image.new("L", counts.shape)
+        pen = ImageDraw.Draw(picture)
+        pen.fontmode = mode
+        pen.text((8, 20), "00:12:45.3 s", 255, font=ImageFont.load_default(18))
+        share = np.asarray(picture) / 255
+        image = stored(counts * (1 - share) + 4000 * share, "u2")
+        _, (found,) = screen_sample([image])
+        assert found.regions[share == 1].all()
+        seen = share * np.abs(4000 - counts) > 8 * sigma
+        assert (found.defects[seen].sum() if smooth and found.defects is not None else 0) <= 3
+
+
+def test_image_of_the_value_of_a_bar_is_image():
+    """A bar of 255 in an image whose cells reach 255: their pixels are neither left nor replaced."""
+    counts, _ = exposure()
+    bar = (abs(Y - 140) < 3) & (abs(X - 110) < 30)
+    counts[bar] = 230
+    image = stored(counts, "u2")
+    found = screen(image, InvalidRule((FillValue(230.0),), NOISE))
+    cells = (image == 230) & ~ndimage.binary_dilation(bar, iterations=6)
+    assert cells.sum() > 5
+    assert found.invalid[bar].all()
+    assert found.invalid[cells].mean() < 0.2
 
 
 def test_what_the_user_declares_is_invalid():

@@ -87,3 +87,19 @@ def test_filling_takes_the_surroundings():
 
 def test_small_tiles_have_none():
     assert not find_outliers(np.array([[0, 65535], [0, 0]], np.uint16), NOISE).any()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize(("sign", "strength"), [(1, 30), (1, 200), (-1, 18)])
+def test_columns_and_rows_of_the_sensor(axis, sign, strength):
+    """Whole or from some place on, one pixel wide; thin bars that optics have blurred are image."""
+    counts, sigma = exposure()
+    lost = np.zeros(counts.shape, bool)
+    lost[:, 50] = lost[90:, 120] = True
+    lines = lost if axis == 0 else lost.T
+    image = stored(counts + sign * strength * sigma * lines, "u2")
+    found = find_outliers(image, NOISE)
+    assert found[lines].mean() > (0.85 if sign > 0 else 0.6)
+    assert found[~lines].mean() < 2e-4
+    bar = ndimage.gaussian_filter1d(lines * 1.0, 0.6, axis=1 - axis)
+    assert not find_outliers(stored(counts + sign * strength * sigma * bar, "u2"), NOISE)[1:-1, 1:-1].any()

@@ -13,6 +13,7 @@ from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.noise import invalid
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, make_plan, output_spec, sample_windows
+from napari_rdpdenoise.stream.sample import sample_channel
 
 BASE = RunSettings(device="cpu", rate=0.4, tile=64, halo=64)
 
@@ -166,3 +167,11 @@ def test_fine_texture_in_much_light_comes_out_as_it_went_in_and_the_user_is_told
     np.testing.assert_array_equal(result, image)
     plan, _ = plan_of(image, BASE.replace(**told), tiny_codec)
     assert plan.channels[0].noise.doubt == 0, "a rate that was asked for is used"
+
+
+def test_values_that_are_no_image_are_told_as_they_are_in_the_file():
+    """Whole numbers with all their digits."""
+    counts = np.random.default_rng(0).poisson(100, (120, 130)).astype(np.int32)
+    counts[:30] = -(2**31)
+    (words,) = sample_channel(open_image(counts)).left_alone()
+    assert words.startswith("pixels of value -2147483648 are not image (25 %")

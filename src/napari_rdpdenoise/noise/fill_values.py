@@ -14,6 +14,10 @@ saturated cells stay image.
       ring                    1 2 3 4
 
 Interpolation mixes the value into ring 1, not further: then ring 2 is looked at.
+
+Counts are never negative. Where they are whole numbers and one or two negative ones fill regions, as -1 does
+in the gaps of photon-counting detectors (and -2 in their dead pixels), these are codes, however near they are
+to the few photons beside them.
 """
 
 from __future__ import annotations
@@ -41,6 +45,8 @@ _FLAT_ELSEWHERE = 0.2  # share of 3x3 constant places beside the value from whic
 _APART = 5.0  # noise standard deviations to the rest of the sample, where no edge is in it
 _MOST = 4  # values that a series has for what is not image
 _LEFT = 256  # px of image that must remain
+_CODES = 2  # negative values of whole counts up to which they can be codes
+_CODED, _PIERCED = 0.5, 0.005  # largest share of the sample, and of single pixels amid a code's regions
 _EIGHT = np.ones((3, 3), bool)
 _AWAY = 4  # rings
 
@@ -53,11 +59,13 @@ class FillValue:
         value: Counts.
         mixed: Whether interpolation mixed it into the image beside its regions.
         amid: Whether the image reaches it as well, so that only its regions are not image.
+        code: Whether it cannot be image, so that single pixels of it are none either.
     """
 
     value: float
     mixed: bool = False
     amid: bool = False
+    code: bool = False
 
 
 def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
@@ -70,11 +78,20 @@ def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
         Values in ascending order; empty where all is image.
     """
     looked_at = [_Window(np.asarray(w)) for w in windows if min(w.shape) > 2 * _AWAY]
-    suspects = [value for value in _candidates([w.plane for w in looked_at]) if _is_suspect(looked_at, value)]
+    codes = _negative_codes([w.plane for w in looked_at])
+    suspects = [
+        value
+        for value in _candidates([w.plane for w in looked_at])
+        if value not in codes and _is_suspect(looked_at, value)
+    ]
     if len(suspects) > _MOST:  # an image of few levels, as after strong lossy compression
-        return ()
-    found = [_judge(looked_at, [v for v in suspects if v != value], value) for value in sorted(suspects)]
-    return tuple(fill for fill in found if fill is not None)
+        suspects = []
+    known = [*codes, *suspects]
+    found = [_judge(looked_at, [v for v in known if v != value], value) for value in sorted(suspects)]
+    return (
+        *(FillValue(code, code=True) for code in codes),
+        *(fill for fill in found if fill is not None),
+    )
 
 
 def describe_fill_value(windows: Sequence[NDArray[Any]], value: float) -> FillValue:
@@ -82,6 +99,28 @@ def describe_fill_value(windows: Sequence[NDArray[Any]], value: float) -> FillVa
     looked_at = [_Window(np.asarray(w)) for w in windows if min(w.shape) > 2 * _AWAY]
     at = [w.plane == value for w in looked_at]
     return FillValue(value, _edges(looked_at, at, at, (), value).mixed)
+
+
+def _negative_codes(windows: Sequence[NDArray[Any]]) -> list[float]:
+    """The negative values of whole counts, ascending, if they are few and one fills regions; else none."""
+    pixels = sum(w.size for w in windows)
+    if not pixels or any(w.dtype.kind == "u" for w in windows):
+        return []
+    finite = [w[np.isfinite(w)] for w in windows]
+    below = np.unique(np.concatenate([f[f < 0] for f in finite]))
+    whole = below.size and all((f == np.rint(f)).all() for f in finite)
+    if not whole or below.size > _CODES or max(float(f.max(initial=0)) for f in finite) <= 0:
+        return []
+    return [float(value) for value in below] if any(_fills(windows, value, pixels) for value in below) else []
+
+
+def _fills(windows: Sequence[NDArray[Any]], value: float, pixels: int) -> bool:
+    """Whether most of a value's pixels are in regions without holes, fewer than the image has."""
+    at = [w == value for w in windows]
+    count = sum(int(places.sum()) for places in at)
+    inside = sum(int(_large(places).sum()) for places in at)
+    holes = sum(int((ndimage.binary_closing(places, _EIGHT) & ~places).sum()) for places in at)
+    return inside >= max(_LEAST, _IN_REGIONS * count) and count < _CODED * pixels and holes < _PIERCED * count
 
 
 def _candidates(windows: Sequence[NDArray[Any]]) -> list[float]:

@@ -22,13 +22,14 @@ from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, 
 from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, outlier_limit
-from napari_rdpdenoise.noise.outliers import fill_outliers, find_outliers
+from napari_rdpdenoise.noise.outliers import STRENGTH, fill_outliers, find_outliers
 from napari_rdpdenoise.noise.saturation import saturation_level
 from napari_rdpdenoise.tiles import GRID
 
 _MIXED_REACH = 5  # px that interpolation, or a label's smooth edge, carries a fill value into the image
 _MIXED = 6.0  # noise standard deviations towards the fill value from which a pixel beside it is mixed
-_ALONE = 3  # px of a fill value within 5 x 5 up to which they are defects of the camera that saturate there
+_ALONE = 3  # px of a fill value within 5 x 5 up to which they are no region
+_LABEL = 5  # px around a region within which such pixels belong to it: points and corners of burnt-in text
 _PASSES = 3  # of noise and defects, at most
 _EIGHT = np.ones((3, 3), bool)
 
@@ -105,11 +106,11 @@ def screen(
     defects, highlights, filled = None, None, plane
     dark = 0.0 if rule.noise is None else rule.noise.offset
     if regions is not None:
-        strays = _strays(plane, rule, regions)
         filled = fill_regions(plane, regions, dark)
         mixed = _mixed(plane, rule, regions)
-        if mixed.any():
-            regions = regions | mixed
+        strays, alike = _strays(plane, rule, regions | mixed)
+        if mixed.any() or alike.any():
+            regions = (regions | mixed) & ~alike
             filled = fill_regions(plane, regions, dark)
         if strays.any():
             regions, defects = regions & ~strays, strays
@@ -117,7 +118,9 @@ def screen(
         found = find_outliers(filled, rule.noise, rule.outliers.limit)
         if found.any():
             filled = fill_outliers(filled, found)
-            defects = _either(defects, found)
+            points = found & _beside_labels(plane, rule, filled)
+            regions = _either(regions, points) if points.any() else regions
+            defects = _either(defects, found & ~points)
         highlights = find_highlights(filled, rule.noise, rule.highlight)
         if highlights is not None:
             filled = fill_regions(filled, highlights, dark)
@@ -216,12 +219,24 @@ def _regions(
     return found if found is not None and found.any() else None
 
 
-def _strays(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Pixels of a fill value all by themselves: defects that happen to saturate there."""
-    if rule.noise is None or not rule.values:
-        return np.zeros(plane.shape, bool)
+def _strays(
+    plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Pixels of a fill value far from its regions: defects that happen to saturate there, and image."""
+    none = np.zeros(plane.shape, bool)
+    values = [fill.value for fill in rule.values if not fill.code]
+    if rule.noise is None or not values:
+        return none, none
     beside = ndimage.uniform_filter(regions.astype(np.float32), 5, mode="mirror") * 25
-    return regions & (beside <= _ALONE + 0.5) & np.isin(plane, [fill.value for fill in rule.values])
+    label = ndimage.binary_dilation(regions & (beside > _ALONE + 0.5), _EIGHT, _LABEL)
+    alone = regions & ~label & np.isin(plane, values)
+    if not alone.any():
+        return none, none
+    level = fill_regions(plane, regions, rule.noise.offset)[alone].astype(np.float64)
+    alike = none.copy()
+    apart = np.abs(plane[alone] - level) > STRENGTH * np.sqrt(rule.noise.variance(level))
+    alike[alone] = ~apart
+    return alone & ~alike, alike
 
 
 def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -238,6 +253,17 @@ def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -
         beyond[ring] = towards > _MIXED * np.sqrt(rule.noise.variance(level))
         mixed |= ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH, mask=at | beyond) & beyond
     return mixed
+
+
+def _beside_labels(plane: NDArray[Any], rule: InvalidRule, filled: NDArray[Any]) -> NDArray[np.bool_]:
+    """Pixels near regions with a smooth edge that are on the way to their value: thin parts of letters."""
+    near = np.zeros(plane.shape, bool)
+    for fill in rule.values:
+        at = (plane == fill.value) if fill.mixed else near
+        if at.any():
+            towards = (plane > filled) if fill.value > np.median(filled) else (plane < filled)
+            near |= ndimage.binary_dilation(at, _EIGHT, _LABEL) & towards
+    return near
 
 
 def _smooth(

@@ -4,7 +4,8 @@ Light comes through optics, which spread a point over its neighbours. With ``A``
 its surroundings and ``E`` the mean height of the four pixels beside it, light of any origin has ``E / A`` of
 at least 0.13, even where the point-spread function is hardly a pixel wide (Gaussian with sigma 0.4 px,
 integrated over pixels); 0.36 where it is sampled as it should be. A defect has 0. The same holds for groups
-of a few pixels that are at most two wide. Both ways round: cold pixels are below.
+of a few pixels that are at most two wide, and for whole columns and rows of the sensor, one pixel wide and
+of any length. Both ways round: cold pixels are below.
 
 How far beyond its surroundings a defect has to be, a sample of the series decides (`outlier_limit`): where
 noise has a long tail, or the sample itself has single pixels that stand out, the limit is higher.
@@ -31,6 +32,8 @@ _OF_NOISE = 0.8  # mean of |E| of noise alone, standard deviations
 _OF_NOISE_SIGNED = 0.25  # half a standard deviation of the mean of four pixels of noise
 _LARGEST = 12  # px of a group
 _SHOULDER = 0.2  # share of its highest neighbour below which a pixel is that one's blur
+_ALONG, _LINE = 8, 9  # px up and down a line that are looked at, and how many of them stand out at least
+_OF_NOISE_OF_LINE = 0.5  # noise of the mean of what is beside these, standard deviations: three times that
 _FAR, _NEARER = 4, 3  # px to the surroundings; together they bridge a group of twelve
 _OF_FAR = 6  # of the 8 pixels at that distance that a defect is beyond
 
@@ -79,7 +82,7 @@ def find_outliers(plane: NDArray[Any], noise: NoiseModel, limit: float = 1.0) ->
     for sign in (1, -1):
         strong = _strong(plane, t, noise, sign, limit)
         if strong.places.rows.size:
-            marked[strong.places.of(_defects(plane, strong, sign))] = True
+            marked[strong.places.of(_defects(plane, strong, sign) | _lines(plane, strong, sign))] = True
     return marked
 
 
@@ -188,6 +191,41 @@ def _defects(plane: NDArray[Any], strong: _Strong, sign: int) -> NDArray[np.bool
     shoulders = strong.places.of(~core)
     found[~core] = _values(marked, shoulders, _ring(1)).any(axis=0)
     return found
+
+
+def _lines(plane: NDArray[Any], strong: _Strong, sign: int) -> NDArray[np.bool_]:
+    """Which of the pixels that stand out are of a column or row with nothing of it beside.
+
+    Each is judged by what is at most `_ALONG` px away along the line.
+    """
+    found = np.zeros(strong.amount.shape, bool)
+    if found.size < _LINE:
+        return found
+    held = np.zeros(plane.shape, bool)
+    held[strong.places] = True
+    for axis in (0, 1):
+        along = [(d, 0) if axis == 0 else (0, d) for d in range(-_ALONG, _ALONG + 1)]
+        straight = _values(held, strong.places, along).sum(axis=0) >= _LINE
+        line = strong.of(straight)
+        if not line.amount.size:
+            continue
+        across = {d: _across(plane, line.places, along, axis, d) for d in (-4, -3, -1, 0, 1, 3, 4)}
+        level = np.mean([across[d] for d in (-4, -3, 3, 4)], axis=0)
+        height = sign * (across[0] - level)
+        beside = np.abs(np.mean([across[-1], across[1]], axis=0) - level)  # slopes cancel
+        place = line.places[1 - axis]
+        inside = (place > 0) & (place < plane.shape[1 - axis] - 1)  # an edge has one side only
+        dark = beside < _LIGHT_OF_GROUP * height + _OF_NOISE_OF_LINE * line.sigma
+        found[np.flatnonzero(straight)[inside & dark]] = True
+    return found
+
+
+def _across(
+    plane: NDArray[Any], places: _Places, along: Steps, axis: int, distance: int
+) -> NDArray[np.float64]:
+    """Means along a line of the pixels so far from it."""
+    steps = [(y, x + distance) if axis == 0 else (y + distance, x) for y, x in along]
+    return np.asarray(_values(plane, places, steps).mean(axis=0))
 
 
 class _Groups:

@@ -81,7 +81,7 @@ class Sample:
         ]
 
     def _values_left(self) -> list[str]:
-        values = [f"{fill.value:.9g}" for fill in self.rule.values]
+        values = [_written(fill.value) for fill in self.rule.values]
         if not values:
             return []
         share = float(np.mean([np.ma.getmaskarray(window.pixels).mean() for window in self.windows]))
@@ -137,6 +137,10 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
     return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found))
+
+
+def _written(value: float) -> str:
+    return str(int(value)) if value == int(value) and abs(value) < 2**53 else f"{value:.9g}"
 
 
 def _check_range(windows: Sequence[NDArray[Any]]) -> None:
