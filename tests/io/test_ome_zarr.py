@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import warnings
+
 import numpy as np
 import pytest
 import zarr
@@ -235,3 +238,104 @@ class TestSeveralImages:
         group.attrs["multiscales"] = [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]
         with pytest.raises(ValueError, match="expected the array 0"):
             open_image(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_labels_are_refused(tmp_path, version, image):
+    """Numbers of objects hold no noise."""
+    ome = {"multiscales": multiscales(AXES[2:], (0.1, 0.2)), "image-label": {}}
+    attributes = {"ome": {"version": "0.5", **ome}} if version == "0.5" else ome
+    path = write_image(tmp_path / "cells.zarr", image((45, 37)), 3 if version == "0.5" else 2, attributes)
+    with pytest.raises(TypeError, match="expected an image, found labels in cells"):
+        open_image(path)
+
+
+def test_metadata_with_nothing_in_them(tmp_path, image, same_pixels):
+    """Null in the place of transforms, names and colours, as some writers leave it."""
+    array = image((2, 45, 37))
+    entry = multiscales(AXES[1:], None, coordinateTransformations=None, name=None)
+    entry[0]["datasets"][0]["coordinateTransformations"] = None
+    shown = {"channels": [{"label": None, "color": None}, {"label": None}]}
+    for omero in (None, shown):
+        write_image(tmp_path / "a.zarr", array, 2, {"multiscales": entry, "omero": omero})
+        source = open_image(tmp_path / "a.zarr")
+        same_pixels(source, array, "CYX")
+        assert source.metadata.channel_names == ()
+        assert source.metadata.name == "a"
+        shutil.rmtree(tmp_path / "a.zarr")
+
+
+def test_axes_of_coordinate_systems(tmp_path, image, same_pixels):
+    """Version 0.6 declares axes there."""
+    entry = multiscales(None, (0.1, 0.2), coordinateSystems=[{"name": "physical", "axes": AXES[2:]}])
+    del entry[0]["axes"]
+    array = image((45, 37))
+    path = write_image(tmp_path / "a.zarr", array, 3, {"ome": {"version": "0.6", "multiscales": entry}})
+    source = open_image(path)
+    same_pixels(source, array, "YX")
+    assert source.metadata.scale == pytest.approx({"Y": 0.1, "X": 0.2})
+
+
+def test_a_zip_of_the_folder_itself(tmp_path, image, same_pixels):
+    """Not of its content: what a click on the folder makes."""
+    array = image((2, 45, 37))
+    write_image(tmp_path / "in" / "a.zarr", array, 2, {"multiscales": multiscales(AXES[1:], (1, 0.1, 0.2))})
+    shutil.make_archive(str(tmp_path / "b.zarr"), "zip", tmp_path / "in", "a.zarr")
+    same_pixels(open_image(tmp_path / "b.zarr.zip"), array, "CYX")
+
+
+SAMPLES = (
+    '<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0"><Pixels '
+    'ID="Pixels:0" DimensionOrder="XYCZT" Type="uint8" SizeX="37" SizeY="45" SizeC="3" SizeT="1" SizeZ="1">'
+    '<Channel ID="Channel:0:0" SamplesPerPixel="3"/></Pixels></Image></OME>'
+)
+
+
+def shown_as(*colors, labels=("a", "b", "c")):
+    return {"channels": [{"color": c, "label": n} for c, n in zip(colors, labels, strict=True)]}
+
+
+def test_colours_are_told_by_the_samples_of_their_channel(tmp_path, image, same_pixels):
+    """As converters keep them beside series; colours and names in which channels are shown say nothing."""
+    array = image((3, 45, 37), "uint8")
+    attributes = {"multiscales": multiscales(AXES[1:], (1, 0.1, 0.2))}
+    attributes["omero"] = shown_as("FF0000", "00FF00", "0000FF")
+    root = tmp_path / "a.zarr"
+    zarr.create_group(root, zarr_format=2).attrs["bioformats2raw.layout"] = 3
+    write_image(root / "0", array, 2, attributes)
+    (root / "OME").mkdir()
+    for samples, axes in ((3, "SYX"), (1, "CYX")):
+        text = SAMPLES.replace('PerPixel="3"', f'PerPixel="{samples}"')
+        (root / "OME" / "METADATA.ome.xml").write_text(text)
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            source = open_image(root)
+        same_pixels(source, array, axes)
+        assert source.metadata.photometric == ("rgb" if samples == 3 else "")
+        assert [("--axes SYX" in str(line.message)) for line in told] == ([] if samples == 3 else [True])
+        assert source.metadata.scale == pytest.approx({"Y": 0.1, "X": 0.2})
+
+
+@pytest.mark.parametrize(
+    ("omero", "dtype", "count", "told"),
+    [
+        (shown_as("FF0000", "00FF00", "0000FF"), "uint8", 3, True),
+        (shown_as("", "", "", labels=("Red", "Green", "Blue")), "uint8", 3, True),
+        (shown_as("", "", "", labels=("R", "G", "B")), "uint8", 3, True),
+        (shown_as("FF0000", "00FF00", "0000FF"), "uint16", 3, False),  # a camera
+        (shown_as("0000FF", "00FF00", "FF0000"), "uint8", 3, False),  # by wavelength: fluorescence
+        ({"channels": [{"color": "FF0000"}, {"color": "00FF00"}]}, "uint8", 2, False),
+    ],
+)
+def test_three_channels_that_may_be_colours_are_offered_as_such(tmp_path, image, omero, dtype, count, told):
+    attributes = {"multiscales": multiscales(AXES[1:], (1, 0.1, 0.2)), "omero": omero}
+    path = write_image(tmp_path / "a.zarr", image((count, 45, 37), dtype), 2, attributes)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        assert open_image(path).metadata.axes == "CYX"
+    words = [str(line.message) for line in found]
+    assert [line.endswith("say so with axes (--axes SYX)") for line in words] == [True] * told
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        axes = "SYX" if count == 3 else "CYX"
+        assert open_image(path, axes).metadata.axes == axes

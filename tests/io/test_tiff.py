@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -301,3 +302,30 @@ def test_real_stacks(name, shape, dtype, data_folder, same_pixels):
     same_pixels(source, tifffile.imread(path), source.metadata.axes)
     if name.startswith("mitosis"):
         assert source.metadata.scale == pytest.approx({"X": 0.0885, "Y": 0.0885, "Z": 1.0, "T": 1 / 7})
+
+
+def test_orientation_is_told(tmp_path, image):
+    """The result keeps rows as they are stored."""
+    for number, told in ((1, False), (6, True)):
+        path = tmp_path / f"{number}.tif"
+        tifffile.imwrite(
+            path, image((45, 37)), photometric="minisblack", extratags=[(274, 3, 1, number, True)]
+        )
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            open_image(path).close()
+        assert ["orientation 6" in str(line.message) for line in found] == [True] * told
+
+
+def test_numbers_of_colours_are_told_from_brightness(tmp_path, image):
+    rng, ramp = np.random.default_rng(0), np.arange(256) * 257
+    hot = np.clip(np.stack([3 * ramp, 3 * ramp - 65535, 3 * ramp - 2 * 65535]), 0, 65535)
+    for palette, told in ((np.stack([ramp] * 3), 0), (hot, 0), (rng.integers(0, 65536, (3, 256)), 1)):
+        path = tmp_path / "a.tif"
+        tifffile.imwrite(
+            path, image((45, 37), "uint8"), photometric="palette", colormap=palette.astype(np.uint16)
+        )
+        with warnings.catch_warnings(record=True) as found:
+            warnings.simplefilter("always")
+            open_image(path).close()
+        assert ["numbers of colours" in str(line.message) for line in found] == [True] * told

@@ -150,6 +150,7 @@ FILES = {
     "an empty folder": Row(lambda f: text(f, "", "d/.x"), "image: expected a TIFF"),
     "text as TIFF": Row(lambda f: text(f, "Dear all", "a.tif"), "image: expected a TIFF"),
     "a PNG as TIFF": Row(lambda f: text(f, b"\x89PNG" + bytes(99), "a.tif"), "image: expected a TIFF"),
+    "HDF5": Row(lambda f: text(f, b"\x89HDF\r\n\x1a\n" + bytes(99), "a.h5"), "image: .*found HDF5"),
     "a JPEG": Row(lambda f: text(f, b"\xff\xd8\xff\xe0" + bytes(99), "a.jpg"), "image: expected a TIFF"),
     "a spreadsheet": Row(lambda f: text(f, b"PK\3\4" + bytes(99), "a.xlsx"), "image: expected a TIFF"),
     "the head of a TIFF": Row(lambda f: text(f, b"II*\0", "a.tif"), "image: expected a whole TIFF file"),

@@ -44,6 +44,21 @@ __all__ = [
 _ZARR_ZIPS = (".zarr.zip", ".ozx")
 _LISTS = (".nd", ".companion.ome")
 _VENDOR_ENDINGS = (".czi", ".nd2", ".lif")
+_OTHER_KINDS = {
+    b"\x89HDF": "HDF5 (also Imaris .ims)",
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"BM": "BMP",
+    b"RIFF": "AVI or WebP",
+    b"\xd0\xcf\x11\xe0": "OLE (Olympus .oib, Zeiss .zvi)",
+    b"SIMPLE  =": "FITS",
+    b"NRRD": "NRRD",
+    b"PK\3\4": "zip",
+    b"\x1f\x8b": "gzip",
+    b"\0\0\0\3": "DM3",
+    b"\0\0\0\4": "DM4",
+}
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -200,16 +215,18 @@ def _kind(source: Any) -> str:
         from napari_rdpdenoise.io.listed import refuse_list
 
         refuse_list(path)
+    found = "another kind"
     if path.is_file():
         with path.open("rb") as file:
-            magic = file.read(6)
+            magic = file.read(9)
         if magic[:4] in _TIFF_MAGIC:
             return "tiff"
-        if magic == b"\x93NUMPY":
+        if magic[:6] == b"\x93NUMPY":
             return "npy"
+        found = next((kind for start, kind in _OTHER_KINDS.items() if magic.startswith(start)), found)
     raise ValueError(
         f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy (with the extra formats also CZI, ND2, "
-        f"LIF), found another kind at {text}; "
+        f"LIF), found {found} at {text}; "
         "convert it to OME-TIFF or OME-Zarr first"
     )
 

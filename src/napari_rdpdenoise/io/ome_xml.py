@@ -78,6 +78,15 @@ def read_ome(xml: str, number: int, axes: str, leading: Sequence[int]) -> ImageM
     )
 
 
+def samples_per_pixel(xml: str, number: int) -> int:
+    """Samples of every pixel of the image of that number: 3 for colours; 0 where that is not said."""
+    root = ome_root(xml) if xml else None
+    images = [] if root is None else root.findall("{*}Image")
+    channels = images[number].findall("{*}Pixels/{*}Channel") if number < len(images) else []
+    text = channels[0].get("SamplesPerPixel", "") if len(channels) == 1 else ""
+    return int(text) if text.isdecimal() else 0
+
+
 def _calibration(pixels: Element, xml: str) -> tuple[dict[str, float], dict[str, str]]:
     scale: dict[str, float] = {}
     units: dict[str, str] = {}

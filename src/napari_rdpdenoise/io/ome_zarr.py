@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,12 +20,17 @@ from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.decoded_chunks import DecodedChunks
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening, reaching
-from napari_rdpdenoise.io.metadata import Channel, ImageMetadata, with_json
-from napari_rdpdenoise.io.ome_xml import read_ome
-from napari_rdpdenoise.io.units import unit_name
+from napari_rdpdenoise.io.metadata import ImageMetadata, with_json
+from napari_rdpdenoise.io.ome_xml import read_ome, samples_per_pixel
+from napari_rdpdenoise.io.ome_zarr_metadata import (
+    ome_metadata,
+    plain_metadata,
+    tell_of_colours,
+    with_colours,
+)
 from napari_rdpdenoise.io.unwritten import warn_of_unwritten
 
-_SPARE_LETTERS = "QRIPMAHEVUWBDFGJKLNO"
+_META = ("zarr.json", ".zgroup", ".zarray")
 
 
 def open_zarr(location: str | Path | Any, axes: str | None = None, series: int | None = None) -> ArraySource:
@@ -42,7 +48,10 @@ def open_zarr(location: str | Path | Any, axes: str | None = None, series: int |
     with opening(str(location), "a zarr array or OME-Zarr image"), reaching(str(location)):
         image, identity = _chosen(location, series)
         warn_of_unwritten(image.array, location, image.name)
-        return ArraySource(_kept(image.array, location), axes, image.metadata, identity)
+        known = image.metadata
+        if axes is None:
+            tell_of_colours(known, image.array.shape, image.array.dtype, image.name)
+        return ArraySource(_kept(image.array, location), axes, known, identity)
 
 
 def _kept(array: Any, location: Any) -> Any:
@@ -77,6 +86,7 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str
         check_claim(image.array.shape, image.array.dtype, stored, name)
     if identity is not None and count > 1:
         identity = f"{identity}/{image.path}"
+    _refuse_labels(image)
     if isinstance(location, str | Path) and image.is_ome:
         image = replace(image, ome=_ome_text(Path(location), number))
     return image, identity
@@ -103,6 +113,17 @@ def zarr_array(location: str | Path, series: int | None = None) -> tuple[Any, Im
     with opening(str(location), "a zarr array or OME-Zarr image"):
         image, _, _ = _image_of(_open_node(location), stem(str(location)), series)
         return image.array, image.metadata
+
+
+def _refuse_labels(image: _Found) -> None:
+    """Refuse numbers of objects, which have no noise."""
+    if image.is_ome:
+        attributes = dict(image.node.attrs)
+        if "image-label" in attributes.get("ome", attributes):
+            raise TypeError(
+                f"image: expected an image, found labels in {image.name}, which hold no noise to remove; "
+                "give the image that they belong to"
+            )
 
 
 def _tell_codecs(array: Any) -> None:
@@ -145,9 +166,18 @@ def _open_node(location: str | Path) -> Any:
     is_zip = str(location).lower().endswith((".zip", ".ozx"))
     store = ZipStore(Path(location), mode="r") if is_zip else str(location)
     try:
-        return zarr.open(store=store, mode="r")
+        return zarr.open(store=store, path=_top_folder(Path(location)) if is_zip else None, mode="r")
     except FileNotFoundError as error:
         raise FileNotFoundError(f"image: expected a zarr array or group at {location}, found none") from error
+
+
+def _top_folder(path: Path) -> str | None:
+    """The folder in which all of a zip file lies, as where a folder was packed and not its content."""
+    with zipfile.ZipFile(path) as packed:
+        tops = {name.partition("/")[0] for name in packed.namelist() if not name.startswith("__MACOSX/")}
+        lone = next(iter(tops)) if len(tops) == 1 else ""
+        inside = any(f"{lone}/{meta}" in packed.NameToInfo for meta in _META)
+    return lone if lone and inside else None
 
 
 def stem(location: str) -> str:
@@ -191,9 +221,10 @@ class _Found:
     @property
     def metadata(self) -> ImageMetadata:
         if self.multiscale is None:
-            return _plain_metadata(self.node, self.name)
-        known = with_json(_ome_metadata(self.multiscale, self.omero, self.name), self.ours)
+            return plain_metadata(self.node, self.name)
+        known = with_json(ome_metadata(self.multiscale, self.omero, self.name), self.ours)
         xml, number = self.ome
+        known = with_colours(known, self.array.shape, samples_per_pixel(xml, number))
         if not xml or "ome" in known.texts:
             return known
         shape = [size for axis, size in zip(known.axes, self.array.shape, strict=True) if axis not in "YX"]
@@ -286,78 +317,6 @@ def _refuse_arrays(found: list[_Found], name: str) -> None:
         f"{', '.join(paths[:8])}{more}; give the path of one of them, such as {name}.zarr/{paths[0]}, or its "
         "number (--series N)"
     )
-
-
-def _ome_metadata(multiscale: Mapping[str, Any], omero: Any, name: str) -> ImageMetadata:
-    declared = multiscale.get("axes") or list("tczyx")  # versions 0.1 and 0.2: always these five
-    entries = [{"name": axis} if isinstance(axis, str) else axis for axis in declared]
-    axes = _letters(entries)
-    steps, places = [1.0] * len(axes), [0.0] * len(axes)
-    levels = (multiscale["datasets"][0], multiscale)  # in the order in which they apply
-    for transform in itertools.chain(*(level.get("coordinateTransformations", ()) for level in levels)):
-        if transform.get("type") == "scale" and "scale" in transform:
-            steps = [a * float(b) for a, b in zip(steps, transform["scale"], strict=True)]
-            places = [a * float(b) for a, b in zip(places, transform["scale"], strict=True)]
-        if transform.get("type") == "translation" and "translation" in transform:
-            places = [a + float(b) for a, b in zip(places, transform["translation"], strict=True)]
-    units = {letter: unit_name(entry.get("unit")) for letter, entry in zip(axes, entries, strict=True)}
-    # A step of exactly 1 without a unit is what writers put where nothing is known
-    scale = {
-        a: step for a, step in zip(axes, steps, strict=True) if (step != 1 or units[a]) and a not in "CS"
-    }
-    shown = [channel if isinstance(channel, Mapping) else {} for channel in omero.get("channels") or ()]
-    labels = [str(channel.get("label", "")) for channel in shown]
-    return ImageMetadata(
-        axes=axes,
-        scale=scale,
-        units={letter: unit for letter, unit in units.items() if unit},
-        channel_names=tuple(labels) if any(labels) else (),
-        name=str(multiscale.get("name") or name).strip("/") or name,
-        origin={axis: place for axis, place in zip(axes, places, strict=True) if place and axis not in "CS"},
-        channels=tuple(map(_shown_channel, shown)),
-        photometric="miniswhite" if shown and all(channel.get("inverted") for channel in shown) else "",
-    )
-
-
-def _shown_channel(channel: Mapping[str, Any]) -> Channel:
-    color = str(channel.get("color") or "").lstrip("#").upper()[:6]
-    window = channel.get("window")
-    window = window if isinstance(window, Mapping) else {}
-    shown, limits = (
-        _range(window.get(low), window.get(high)) for low, high in (("start", "end"), ("min", "max"))
-    )
-    is_color = len(color) == 6 and set(color) <= set("0123456789ABCDEF")
-    return Channel(color if is_color else "", shown, limits)
-
-
-def _range(low: Any, high: Any) -> tuple[float, float] | None:
-    numbers = isinstance(low, int | float) and isinstance(high, int | float)
-    return (float(low), float(high)) if numbers else None
-
-
-def _letters(entries: list[dict[str, Any]]) -> str:
-    """One letter per declared axis: its name where that is a letter, else by its type, else a spare one."""
-    letters: list[str] = []
-    by_type = {"time": "T", "channel": "C"}
-    taken = {entry["name"].upper() for entry in entries if len(entry["name"]) == 1}
-    for entry in entries:
-        letter = entry["name"].upper()
-        if len(letter) != 1 or not letter.isascii() or not letter.isalpha():
-            wanted = by_type.get(entry.get("type", ""), "") + _SPARE_LETTERS
-            letter = next(spare for spare in wanted if spare not in taken)
-            taken.add(letter)
-        letters.append(letter)
-    return "".join(letters)
-
-
-def _plain_metadata(array: Any, name: str) -> ImageMetadata:
-    """Axes from the names of the dimensions; empty where there are none."""
-    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS") or ()
-    if len(names) != len(array.shape) or not all(isinstance(entry, str) and entry for entry in names):
-        return ImageMetadata(axes="", name=name)
-    axes = _letters([{"name": entry, "type": entry.lower()} for entry in names])
-    usable = "Y" in axes and "X" in axes and len(set(axes)) == len(axes)
-    return ImageMetadata(axes=axes if usable else "", name=name)
 
 
 def _folder_identity(path: Path) -> tuple[str, int]:

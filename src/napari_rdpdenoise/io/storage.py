@@ -14,6 +14,7 @@ from itertools import product
 
 import numpy as np
 
+from napari_rdpdenoise.axes import is_picture
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
 
@@ -87,7 +88,7 @@ def _channel_names(spec: OutputSpec, channel_like: tuple[int, ...]) -> tuple[str
     names, letters = spec.metadata.channel_names, [spec.axes[i] for i in channel_like]
     named = next((letter for letter in "CS" if letter in letters), None)
     if len(channel_like) < 2:
-        if letters == ["S"] and not names:
+        if letters == ["S"] and not names and is_picture(spec.axes, spec.shape):
             return ("Red", "Green", "Blue", "Alpha")[: spec.shape[channel_like[0]]]
         return tuple(names) if named and len(names) == spec.shape[channel_like[0]] else ()
     choices = []

@@ -1,9 +1,13 @@
-"""What a TIFF file holds beside its pixels that no result keeps, in words."""
+"""What a TIFF file holds beside its pixels that no result keeps, or that puts them in doubt, in words."""
 
 from __future__ import annotations
 
 import re
 from typing import Any
+
+import numpy as np
+
+_LEAP = 0.1  # mean step from one colour of a palette to the next, of its range, above which it is no ramp
 
 
 def left_out(tif: Any, name: str) -> list[str]:
@@ -24,4 +28,23 @@ def left_out(tif: Any, name: str) -> list[str]:
             f"{name} is a part of a set that {companion.group(1)} describes: its pixels are read alone, "
             "without scale and names (several files as one: a pattern with --stack T | Z | C)"
         )
+    turned = tif.pages.first.tags.valueof("Orientation", 1)
+    if turned in range(2, 9):
+        found.append(
+            f"{name} is to be shown turned or mirrored (orientation {int(turned)}): the result has its rows "
+            "as they are stored, and does not say so"
+        )
+    if _numbers_colours(tif.pages.first.colormap):
+        found.append(
+            f"{name} holds numbers of colours of a palette in no order of brightness: if these are not "
+            "light, save it as RGB, or give the image that it was made from"
+        )
     return found
+
+
+def _numbers_colours(palette: Any) -> bool:
+    """Whether neighbours of a palette, (3, colours), are so different that it is no ramp of brightness."""
+    if palette is None:
+        return False
+    colours = np.asarray(palette, np.float64)
+    return float(np.abs(np.diff(colours, axis=1)).mean()) > _LEAP * max(float(np.ptp(colours)), 1.0)
