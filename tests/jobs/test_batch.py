@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_rdpdenoise.codec.library import COLOUR_MODEL, DEFAULT_MODEL
+from napari_rdpdenoise.jobs import runner
 from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch, stem
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress
+from napari_rdpdenoise.stream.report import ModelNamed
 
 
 @pytest.fixture
@@ -240,6 +243,34 @@ class TestRunning:
             with pytest.raises(error, match="model"):
                 next(run_batch([replace(job, settings=settings) for job in jobs]))
         assert not (tmp_path / "out").exists()
+
+    @pytest.mark.filterwarnings("ignore:.*(noise|photo|removed part)")  # random counts, and a random model
+    def test_of_pictures_in_colour_and_others_only_models_in_use_are_loaded_and_named_once_in_a_row(
+        self, two_models, counts, fast, tmp_path, drain, monkeypatch
+    ):
+        loaded = []
+        real = runner.shared_codec
+        monkeypatch.setattr(
+            runner, "shared_codec", lambda model, device: (loaded.append(model), real(model, device))[1]
+        )
+        for name, shape in (("a", (40, 50, 3)), ("b", (40, 50, 3)), ("c", (40, 50)), ("d", (40, 50))):
+            tifffile.imwrite(tmp_path / f"{name}.tif", counts(shape))
+        jobs = [Job(tmp_path / f"{n}.tif", tmp_path / f"out/{n}.ome.zarr", fast) for n in "abcd"]
+
+        def named(events):
+            lines = [event.message for event in events if isinstance(event, ModelNamed)]
+            return [line.split()[1] for line in lines]
+
+        events, failed = drain(run_batch(jobs[:2]))
+        assert not failed
+        assert set(loaded) == {COLOUR_MODEL}
+        assert named(events) == [COLOUR_MODEL]
+        replaced = [replace(job, settings=fast.replace(overwrite=True)) for job in jobs]
+        events, failed = drain(run_batch(replaced))
+        assert not failed
+        assert named(events) == [COLOUR_MODEL, DEFAULT_MODEL]
+        events, _ = drain(run_batch(jobs))
+        assert [event.outcome for event in events if isinstance(event, Ended)] == [None] * 4
 
     def test_closing_it_ends_the_job_under_way_and_begins_no_other(self, jobs, tiny_codec):
         running = run_batch(jobs, codec=tiny_codec)

@@ -186,7 +186,7 @@ def test_pictures_in_colour_are_followed_with_the_model_of_an_ordinary_run(
     np.testing.assert_array_equal(pixels_of(target), pixels_of(usual.path))
     models = [json.loads(record_path(path).read_text())["model"] for path in (target, usual.path)]
     assert models[0] == models[1]
-    assert any(COLOUR_MODEL in line for line in words(events))
+    assert [line.split()[1] for line in words(events) if line.startswith("model ")] == [COLOUR_MODEL]
 
 
 def test_a_short_series_gives_the_pixels_of_an_ordinary_run(series, codec, fast, drain, tmp_path):

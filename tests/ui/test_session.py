@@ -74,7 +74,7 @@ class FakeWindow:
         self.looks += 1
 
     def ask_realism(self):
-        self.asked.append(self.session.state.model)
+        self.asked.append(self.session.view.settings.model)
 
     def start(self, job):
         self.jobs.append(job)
@@ -139,6 +139,7 @@ def test_colours_are_previewed_as_a_run_would_denoise_them(make_session, movie, 
     session, window = make_session()
     photo = np.moveaxis(np.clip(movie() - 60, 0, 255).astype(np.uint8), 0, -1)
     session.choose(subject(photo, axes="YXS"))
+    session.take_realism(session.view.settings.model, None)
     for realism in (0.0, 0.5):
         session.realism = realism
         window.work(done(session))
@@ -156,15 +157,17 @@ def test_what_is_saved_of_a_picture_in_colour_names_the_model_of_its_preview(
     card = shutil.copytree(tiny_realism_model, tmp_path / "shipped" / library.COLOUR_MODEL) / "card.yaml"
     card.write_text(re.sub("(?m)^name: .*", f"name: {library.COLOUR_MODEL}", card.read_text()))
     monkeypatch.setattr(library, "MODELS_FOLDER", tmp_path / "shipped")
-    session, _ = make_session()
+    session, window = make_session()
     assert session.request().settings.model == library.DEFAULT, "no layer is chosen"
     session.choose(subject(np.moveaxis(movie(), 0, -1).astype(np.uint8), axes="YXS"))
+    assert window.asked == [library.COLOUR_MODEL], "what that one offers"
     assert session.view.settings.model == library.COLOUR_MODEL
     saved = write_job(tmp_path / "mine.job.json", session.request().settings)
     assert read_job(saved).settings.model == library.COLOUR_MODEL
     assert f"--model {library.COLOUR_MODEL}" in as_command(session.request())
     session.choose(subject(movie(), key="grey"))
     assert session.request().settings.model == library.DEFAULT
+    assert window.asked[1:] == [library.DEFAULT]
 
 
 def test_realism_is_blended_without_the_encoder(make_session, movie, tiny_realism_codec):

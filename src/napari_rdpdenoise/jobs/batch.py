@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -65,36 +66,63 @@ def run_batch(
     cache: LatentCache | None = None,
     step: Step | None = None,
 ) -> Generator[Started | Opened | Progress | Ended, None, tuple[Ended, ...]]:
-    """Run jobs of one model and device one after the other; the failed ones are the return value.
+    """Run jobs of the same settings one after the other; the failed ones are the return value.
 
     A failure ends its job only. A job that an earlier batch has finished with the same input, settings and
     model is not done again, unless its settings let it be replaced. Codec, cache and closing the generator
-    are as in `runner.run`. ``step`` is what is done of each job with the loaded model, such as a part of it;
-    None for all.
+    are as in `runner.run`. ``step`` is what is done of each job, such as a part of it, with the loaded model,
+    or with None where its image decides which one that is; None for all.
 
     Raises:
         FileNotFoundError: There is no such model.
         ValueError: The model cannot be used as the settings ask.
     """
-    from napari_rdpdenoise.jobs.runner import finished_before, load_codec, model_line, run, said
+    from napari_rdpdenoise.jobs.runner import codec_before, finished_before, named, run
 
     if codec is None and jobs:
-        codec = load_codec(jobs[0].settings)
-        yield said(model_line(codec))
+        codec = codec_before(jobs[0].settings)
+        if codec is not None:
+            yield named(codec)
     failed: list[Ended] = []
+    naming = _Naming()
     for number, job in enumerate(jobs, start=1):
         yield Started(job, number, len(jobs))
         try:
-            if codec is not None and step is not None:
-                ended = Ended(job, (yield from step(job, codec)))
+            if step is not None:
+                ended = Ended(job, (yield from naming.of(step(job, codec))))
+            elif not job.settings.overwrite and finished_before(job, codec):
+                ended = Ended(job)
             else:
-                kept = codec is not None and not job.settings.overwrite and finished_before(job, codec)
-                ended = Ended(job, None if kept else (yield from run(job, codec=codec, cache=cache)))
+                ended = Ended(job, (yield from naming.of(run(job, codec=codec, cache=cache))))
         except Exception as error:
             ended = Ended(job, error=error)
             failed.append(ended)
         yield ended
     return tuple(failed)
+
+
+class _Naming:
+    """Passes the events of jobs on, but for a line that names the model that was named last."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None
+
+    def of(
+        self, running: Generator[Opened | Progress, None, Outcome]
+    ) -> Generator[Opened | Progress, None, Outcome]:
+        from napari_rdpdenoise.stream.report import ModelNamed
+
+        with closing(running):
+            while True:
+                try:
+                    event = next(running)
+                except StopIteration as end:
+                    return end.value
+                if isinstance(event, ModelNamed):
+                    if event.message == self._last:
+                        continue
+                    self._last = event.message
+                yield event
 
 
 def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = None) -> Plan:

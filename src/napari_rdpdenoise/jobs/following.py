@@ -32,7 +32,7 @@ from napari_rdpdenoise.io.sink import check_free, claim, finished_unseen
 from napari_rdpdenoise.jobs.follow import Follow
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.jobs.runner import check_places, fitted, load_codec, masked, model_line, said
+from napari_rdpdenoise.jobs.runner import check_places, codec_before, fitted, masked, named, said
 from napari_rdpdenoise.jobs.watch import Watch
 from napari_rdpdenoise.settings import RESULT
 from napari_rdpdenoise.stream import Plan, Progress, make_plan
@@ -80,8 +80,9 @@ def run_following(
     if not unseen:
         check_free(target, job.settings.overwrite)
     if codec is None:
-        codec = load_codec(job.settings)
-        yield said(model_line(codec))
+        codec = codec_before(job.settings)
+        if codec is not None:
+            yield named(codec)
     else:
         check_model(codec, job.settings)
     settings = job.settings
@@ -96,7 +97,7 @@ def run_following(
     with _opened(job, growing, 1) as source:
         job, codec = fitted(job, codec, source)
     if codec is not known:
-        yield said(model_line(codec))
+        yield named(codec)
     first = _Beginning.of(job, growing, min(watch.count, follow.first_steps), codec)
     if unseen and same_job(target, first.spec):
         yield said("The result was finished when the run before was stopped.")

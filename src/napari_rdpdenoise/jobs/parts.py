@@ -26,7 +26,7 @@ from napari_rdpdenoise.io.sink import check_ending, check_free, finished_unseen
 from napari_rdpdenoise.io.staging import Staging, partial_folder
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.jobs.runner import check_places, fitted, model_line, opened_source, said
+from napari_rdpdenoise.jobs.runner import check_places, fitted, named, opened_source, said
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, Progress, make_plan, output_spec
 from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
@@ -56,8 +56,8 @@ def run_part(
         Exception: As `runner.run` does.
     """
     with opening(job, codec) as asked:
-        if codec is None:
-            yield said(model_line(asked.codec))
+        if asked.codec is not codec:
+            yield named(asked.codec)
         finished = asked.finished()
         if finished is not None:
             yield said("The job was finished before.")

@@ -20,7 +20,7 @@ import psutil
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import shared_codec
-from napari_rdpdenoise.codec.library import DEFAULT_MODEL
+from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL
 from napari_rdpdenoise.codec.precision import place_words
 from napari_rdpdenoise.io import (
     ArraySink,
@@ -43,6 +43,7 @@ from napari_rdpdenoise.names import check_name, matching
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
 from napari_rdpdenoise.stream.plan import check_model, for_image
+from napari_rdpdenoise.stream.report import ModelNamed
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
@@ -72,7 +73,7 @@ def run(
         known = codec
         job, codec = fitted(job, codec, source)
         if codec is not known:
-            yield said(model_line(codec))
+            yield named(codec)
         if _is_array(job.input) and _identity(job) is None:
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         if job.residual is not None:
@@ -102,10 +103,10 @@ def run(
     return Outcome(report, spec, job.target, record_path(job.target))
 
 
-def finished_before(job: Job, codec: Codec) -> bool:
+def finished_before(job: Job, codec: Codec | None) -> bool:
     """Whether the target holds the result of the same input, settings and model already.
 
-    Raises as `run` does, if the input cannot be opened.
+    Raises as `run` does, if the input cannot be opened, or there is no such model.
     """
     target = job.target
     if target is None or not target.exists():
@@ -138,6 +139,11 @@ def fitted(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Cod
     return job, codec
 
 
+def codec_before(settings: RunSettings) -> Codec | None:
+    """The model of some settings before an image is seen; None where that decides. Raises as `load_codec`."""
+    return None if settings.model == DEFAULT else load_codec(settings)
+
+
 def load_codec(settings: RunSettings) -> Codec:
     """The process's shared model of some settings; loaded on first use.
 
@@ -153,6 +159,11 @@ def load_codec(settings: RunSettings) -> Codec:
 def model_line(codec: Codec) -> str:
     """Name of a model and where it computes, in words."""
     return f"model {codec.card.name} on {place_words(codec.device, codec.precision)}"
+
+
+def named(codec: Codec) -> ModelNamed:
+    """The event that names a model."""
+    return ModelNamed(**vars(said(model_line(codec))))
 
 
 def said(message: str) -> Progress:

@@ -35,6 +35,11 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class ModelNamed(Progress):
+    """The line that says which model is used, and where, before the number of tiles is known."""
+
+
+@dataclass(frozen=True)
 class ChannelReport:
     """How one channel was treated.
 

@@ -59,6 +59,7 @@ class Session:
         self.view = Preview(window, self._store, cache, load)
         self.runs = Runs(self._store, stream or partial(denoise_job, cache=cache))
         self.closed = False
+        self._asked = self.state.model  # model of which it is asked what it offers
 
     @property
     def state(self) -> DockState:
@@ -110,13 +111,19 @@ class Session:
         """Show what a change of the state asks for."""
         now = self.state
         self.view.follow(before, now)
-        if now.model != before.model:
+        self._ask_of_another_model()
+
+    def _ask_of_another_model(self) -> None:
+        """Ask what the model that is used offers, where it is another than before."""
+        model = self.view.settings.model
+        if model != self._asked:
+            self._asked = model
             self._store.edit(realism_note=PENDING)
             self._window.ask_realism()
 
     def take_realism(self, model: str, note: str | None) -> None:
         """Take the answer to `Window.ask_realism`: why a model offers no realism, or None if it does."""
-        if model == self.state.model:
+        if model == self._asked:
             self.edit(realism_note=note)
 
     # The preview, see there
@@ -124,6 +131,7 @@ class Session:
     def choose(self, subject: Subject | None) -> None:
         """Take another layer, or the same with other content; raises as `Preview.choose`."""
         self.view.choose(subject)
+        self._ask_of_another_model()
 
     def preview(self) -> None:
         """Denoise what is in view, nearest its centre first; called whenever the view has changed."""

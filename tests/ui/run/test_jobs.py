@@ -141,11 +141,11 @@ def test_large_planes_come_back_with_their_resolutions(codec, counts, tmp_path):
     np.testing.assert_array_equal(np.asarray(last.data[0]), memory.data)
 
 
-@pytest.mark.parametrize("error", [RuntimeError("the weights do not fit"), FileNotFoundError("no model")])
-def test_a_model_that_cannot_be_loaded_offers_no_realism_and_says_why(monkeypatch, error):
-    def load(model, device):
-        assert device == "cpu"
-        raise error
+def test_what_a_model_offers_is_known_without_loading_it(tiny_model, tiny_realism_model, monkeypatch):
+    monkeypatch.setattr(shared, "load_model", lambda *_: pytest.fail("no weights are needed to know that"))
+    assert realism_note(str(tiny_realism_model)) is None
+    assert "realism" in realism_note(str(tiny_model))
 
-    monkeypatch.setattr(shared, "shared_codec", load)
-    assert str(error) in realism_note("broken")
+
+def test_a_model_that_cannot_be_found_offers_no_realism_and_says_why():
+    assert "no model 'broken'" in realism_note("broken")

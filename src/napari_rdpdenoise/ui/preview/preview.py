@@ -217,7 +217,7 @@ class Preview:
 
     def warm_up(self) -> None:
         """Load the model before it is needed."""
-        self._engine.warm_up(self._store.state.settings())
+        self._engine.warm_up(self.settings)
 
     @property
     def unsettled(self) -> bool:

@@ -106,7 +106,7 @@ class Window(PreviewWindow, Protocol):
     """What the session needs of the window, called in the viewer's thread."""
 
     def ask_realism(self) -> None:
-        """Find out in a thread what the chosen model offers, and tell ``session.take_realism``."""
+        """Find out in a thread what the model of the layer offers, and tell ``session.take_realism``."""
 
     def start(self, job: Job) -> None:
         """Drain ``session.runs.events(job)`` in a thread, and hand each event to ``session.take``."""

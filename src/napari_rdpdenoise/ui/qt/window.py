@@ -285,8 +285,8 @@ class NapariWindow(QObject):
         self._settle_timer.start()
 
     def ask_realism(self) -> None:
-        """Find out in a thread what the chosen model offers."""
-        model = self.session.state.model
+        """Find out in a thread what the model that is used for the chosen layer offers."""
+        model = self.session.view.settings.model
         ask(self, lambda: self._question(model), lambda note: self.session.take_realism(model, note))
 
     def settled(self) -> None:

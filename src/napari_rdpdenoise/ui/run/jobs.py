@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_rdpdenoise.axes import channels_as_colours
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec.library import DEFAULT, find
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
@@ -79,13 +80,10 @@ def _in_order(data: Any, found: str, axes: str) -> Any:
     return data.transpose([found.index(letter) for letter in axes])
 
 
-def realism_note(model: str = "default") -> str | None:
-    """Return why a model offers no realism, or None if it does. Loads the model: slow at first."""
+def realism_note(model: str = DEFAULT) -> str | None:
+    """Return why a model offers no realism, or None if it does. Reads its card, and loads no weights."""
     try:
-        from napari_rdpdenoise.codec.device import shared_codec
-
-        # on the CPU: a question must not take a GPU's memory, nor fail where the chosen device does
-        offered = REALISM in shared_codec(model, "cpu").decoders
-    except (ImportError, OSError, RuntimeError, ValueError) as error:
-        return f"The model could not be loaded: {error}"
+        offered = REALISM in find(model).card.network.decoders
+    except (OSError, ValueError) as error:
+        return f"The model cannot be used: {error}"
     return None if offered else f"{lacks(REALISM).capitalize()}: it gives the result of lowest error."
