@@ -151,3 +151,12 @@ def test_a_constant_plane_is_refused_by_name(stack, value):
     else:
         with pytest.raises(ValueError, match=r"noisy: .*one value 300 everywhere in noisy\[1\]"):
             refuse_constant(images, "noisy")
+
+
+def test_planes_of_a_picture_are_known_to_be_colours(stack, tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="rgb", planarconfig="separate")
+    tifffile.imwrite(tmp_path / "b.tif", stack[0])
+    assert take_planes(tmp_path / "a.tif", "noisy").of_pictures
+    assert not take_planes(tmp_path / "b.tif", "noisy").of_pictures
+    assert not take_planes(tmp_path, "noisy").of_pictures, "one of them is not"
+    assert not take_planes(stack, "noisy").of_pictures, "an array has no names of axes"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
 from scipy import ndimage
 from simulated_cells import camera, cells
 
@@ -37,6 +38,21 @@ def plan(kind, model, noisy, others=None, **changes):
     if kind == "pairs":
         return plan_pairs(noisy, others, PairsSettings(**given))
     return plan_unpaired(noisy, others, UnpairedSettings(**given))
+
+
+@pytest.mark.filterwarnings("ignore:.*noise")
+@pytest.mark.parametrize("kind", ["zeroshot", "unpaired", "pairs"])
+def test_colours_of_a_picture_start_from_its_model(
+    tiny_model, noisy, partners, clean, tmp_path, monkeypatch, kind
+):
+    monkeypatch.setattr(planners, "for_images", lambda settings, images: settings.model_copy(
+        update={"model": str(tiny_model)} if images.of_pictures else {}
+    ))  # fmt: skip
+    for name, planes in (("a", noisy[:3]), ("b", noisy[3:])):
+        tifffile.imwrite(tmp_path / f"{name}.tif", planes, photometric="rgb", planarconfig="separate")
+    made = plan(kind, "default", tmp_path, list(partners) if kind == "pairs" else clean)
+    assert made.settings.model == str(tiny_model)
+    assert made.train.start_from == str((tiny_model / "model.safetensors").resolve())
 
 
 @pytest.mark.parametrize("kind", ["zeroshot", "unpaired", "pairs"])

@@ -164,7 +164,12 @@ def default_model(axes: str, shape: Sequence[int]) -> str:
         axes: One letter per axis of the image, S for its colours.
         shape: Sizes of the axes.
     """
-    return COLOUR_MODEL if is_picture(axes, shape) and _is_shipped(COLOUR_MODEL) else DEFAULT_MODEL
+    return picture_model() if is_picture(axes, shape) else DEFAULT_MODEL
+
+
+def picture_model() -> str:
+    """Name of the model that ``"default"`` is for pictures in colour: the usual one where that is missing."""
+    return COLOUR_MODEL if _is_shipped(COLOUR_MODEL) else DEFAULT_MODEL
 
 
 def model_digest(model: str | Path = DEFAULT) -> str:

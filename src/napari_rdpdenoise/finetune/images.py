@@ -28,12 +28,14 @@ class Planes:
         stacks: Names of the file or array of each. Planes that are given as a list are one: it may be a
             stack's.
         left_out: Number of planes beyond the most that are used.
+        of_pictures: Whether all are colours of pictures.
     """
 
     planes: tuple[NDArray[Any], ...]
     names: tuple[str, ...]
     stacks: tuple[str, ...]
     left_out: int = 0
+    of_pictures: bool = False
 
     def __len__(self) -> int:
         return len(self.planes)
@@ -78,7 +80,8 @@ def take_planes(images: Any, name: str, *, thin: bool = True) -> Planes:
         _check_pixels(kept, name, thin=thin)
         planes = tuple(_read(place, name) for place in kept)
     names, stacks = (tuple(getattr(place, field) for place in kept) for field in ("where", "stack"))
-    return Planes(planes, names, stacks, len(found) - len(kept))
+    of_pictures = all(place.of_picture for place in found)
+    return Planes(planes, names, stacks, len(found) - len(kept), of_pictures)
 
 
 def refuse_constant(images: Planes, name: str) -> None:

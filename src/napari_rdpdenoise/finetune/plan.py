@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
-from napari_rdpdenoise.codec.library import find, model_folder
+from napari_rdpdenoise.codec.library import DEFAULT, find, model_folder, picture_model
 from napari_rdpdenoise.codec.models import build_network, read_tensors
 from napari_rdpdenoise.finetune.guard import Goal
 from napari_rdpdenoise.finetune.images import Planes, filled
@@ -27,6 +27,7 @@ from napari_rdpdenoise.train.weights import with_realism, without
 
 _RATE_WINDOW = 512  # px of a plane that the rate is chosen on
 
+Settings = TypeVar("Settings", bound=FinetuneSettings)
 Figures = Callable[[RdpNetwork, dict[str, float]], dict[str, float]]
 
 
@@ -73,6 +74,13 @@ class PreparedImages:
     normalization: Normalization
     rate: float
     remarks: tuple[str, ...]
+
+
+def for_images(settings: Settings, images: Planes) -> Settings:
+    """Settings that name the model of the noisy images where they leave it to the kind of the image."""
+    if settings.model != DEFAULT or not images.of_pictures:
+        return settings
+    return settings.model_copy(update={"model": picture_model()})
 
 
 def start_network(plan: Plan, device: str) -> RdpNetwork:

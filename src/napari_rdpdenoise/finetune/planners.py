@@ -20,6 +20,7 @@ from napari_rdpdenoise.finetune.plan import (
     PreparedImages,
     adapt_stage,
     fingerprints,
+    for_images,
     measure,
     prepare,
     train_settings,
@@ -48,6 +49,7 @@ def plan_unpaired(noisy: Any, references: Any, settings: UnpairedSettings, devic
     """
     images, clean = take_planes(noisy, "noisy"), take_planes(references, "references")
     refuse_constant(images, "noisy")
+    settings = for_images(settings, images)
     report = check_references(clean, images, settings.crop)
     codec = load_model(settings.model, device)
     prepared = prepare(images, settings, codec)
@@ -104,6 +106,7 @@ def plan_zeroshot(noisy: Any, settings: ZeroShotSettings, device: str = "cpu") -
     """
     images = take_planes(noisy, "noisy")
     refuse_constant(images, "noisy")
+    settings = for_images(settings, images)
     codec = load_model(settings.model, device)
     prepared = prepare(images, settings, codec)
     if shares_noise(prepared.noise):
@@ -139,6 +142,7 @@ def plan_pairs(noisy: Any, partners: Any, settings: PairsSettings, device: str =
         )
     images, others = (take_planes(i, n, thin=False) for i, n in ((noisy, "noisy"), (partners, "partners")))
     refuse_constant(images, "noisy")
+    settings = for_images(settings, images)
     matched, remarks = match_pairs(images, others)
     codec = load_model(settings.model, device)
     learned, held_out = hold_out_pairs(images, others, matched, settings.seed)

@@ -20,7 +20,9 @@ class FinetuneSettings(BaseModel, frozen=True, extra="forbid", allow_inf_nan=Fal
     """Settings that all three ways have."""
 
     model: str = Field(
-        "default", min_length=1, description="model to start from: a shipped one's name or a folder"
+        "default",
+        min_length=1,
+        description="model to start from: a shipped one's name or a folder; default as in denoise",
     )
     steps: int = Field(600, ge=1, description="steps of training, at most")
     learning_rate: float = Field(1e-4, gt=0, le=_FASTEST, description="learning rate of Adam")

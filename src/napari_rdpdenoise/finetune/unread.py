@@ -11,6 +11,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.axes import is_picture
 from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io import planes as plane_indices
@@ -26,12 +27,14 @@ class UnreadPlane:
         where: Name of the place that it comes from, for messages.
         stack: Name of the file or array that it lies in.
         read: Function that reads it, while the file is open.
+        of_picture: Whether it is a colour of a picture.
     """
 
     shape: tuple[int, ...]
     where: str
     stack: str
     read: Callable[[], NDArray[Any]]
+    of_picture: bool = False
 
     @property
     def pixels(self) -> int:
@@ -116,13 +119,14 @@ def _of_file(path: Path, files: OpenFile) -> Iterator[UnreadPlane]:
             f"{path}; save the channel to learn from as an image of its own"
         )
     shape, indices = source.shape[-2:], plane_indices(source)
+    picture = is_picture(source.metadata.axes, source.shape)
     for index in indices:
         where = f"{path.name} [{','.join(map(str, index))}]" if len(indices) > 1 else path.name
 
         def read(index: tuple[int, ...] = index) -> NDArray[Any]:
             return files(path).read(index, slice(0, shape[0]), slice(0, shape[1]))
 
-        yield UnreadPlane(shape, where, stack, read)
+        yield UnreadPlane(shape, where, stack, read, picture)
 
 
 def _png_shape(path: Path) -> tuple[int, ...]:
