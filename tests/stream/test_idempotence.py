@@ -83,6 +83,16 @@ def test_of_a_long_series_some_tiles_are_looked_at(tiny_codec, monkeypatch):
     assert lines[-2:] == ["tile 1 of 2, out of 8", "tile 2 of 2, out of 8"]
 
 
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [({"ensemble": 2}, "average over 2 mirror images"), ({"quantity": "kept"}, "the 'kept' of one")],
+)
+def test_what_no_single_encoding_has_made_is_refused(tiny_codec, changes, found):
+    source = ArraySource(NOISY, "TCYX")
+    with pytest.raises(ValueError, match=rf"RESULT: expected .*found .*{found}"):
+        next(encode_result_again(source, source, settings(**changes), tiny_codec))
+
+
 def test_a_result_of_another_image_is_refused(tiny_codec):
     running = encode_result_again(
         ArraySource(NOISY, "TCYX"), ArraySource(NOISY[0], "CYX"), settings(), tiny_codec

@@ -45,8 +45,10 @@ def encode_result_again(
         By the number of the channel on the noisy image's channel axis, 0 where there is none.
 
     Raises:
-        ValueError: If the result has not the size of what was chosen of the noisy image.
+        ValueError: If the result is no image that was decoded from one encoding of each tile, or has not the
+            size of what was chosen of the noisy image.
     """
+    _check_of_one_encoding(settings)
     chosen = SelectedSource(source, settings.channels, settings.time)
     if result.shape != chosen.shape:
         raise ValueError(
@@ -72,6 +74,19 @@ def encode_result_again(
             )  # fmt: skip
             found[work.channel] = found.get(work.channel, Idempotence()) + again
     return found
+
+
+def _check_of_one_encoding(settings: RunSettings) -> None:
+    """Refuse results of which no bits say what they are to be compared with."""
+    if settings.quantity != "image":
+        raise ValueError(
+            f"RESULT: expected a denoised image, found the {settings.quantity!r} of one; give that image"
+        )
+    if settings.ensemble > 1:
+        raise ValueError(
+            f"RESULT: expected an image of one encoding, found an average over {settings.ensemble} mirror "
+            "images, each with bits of its own; denoise without --ensemble to look at these"
+        )
 
 
 def _in_colour(result: ImageSource, source: ImageSource) -> ImageSource:
