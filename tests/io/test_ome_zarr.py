@@ -53,30 +53,6 @@ def test_any_region_equals_that_of_the_whole(tmp_path, version, image, same_pixe
     assert found.name == "cell"
 
 
-@pytest.mark.parametrize(
-    ("axes", "shape", "expected"),
-    [
-        (None, (2, 1, 3, 9, 8), "TCZYX"),  # 0.1, 0.2: not written
-        (["z", "y", "x"], (3, 9, 8), "ZYX"),  # 0.3: names only
-        (
-            [{"name": "angle"}, {"name": "y", "type": "space"}, {"name": "x", "type": "space"}],
-            (3, 9, 8),
-            "QYX",
-        ),
-        ([{"name": "channel", "type": "channel"}, {"name": "y"}, {"name": "x"}], (3, 9, 8), "CYX"),
-        ([{"name": "y"}, {"name": "x"}], (9, 8), "YX"),
-    ],
-)
-def test_axes_as_versions_declare_them(tmp_path, axes, shape, expected, image, same_pixels):
-    array = image(shape)
-    described = multiscales(axes, None)
-    if axes is None:
-        del described[0]["axes"]
-    path = write_image(tmp_path / "a.zarr", array, 2, {"multiscales": described})
-    same_pixels(open_image(path), array, expected)
-    assert open_image(path).metadata.scale == {}
-
-
 def test_image_inside_a_bioformats2raw_folder_is_found(tmp_path, image, same_pixels):
     array = image((3, 2, 9, 8))
     zarr.create_group(tmp_path / "a.zarr", zarr_format=2, attributes={"bioformats2raw.layout": 3})
@@ -91,21 +67,6 @@ def test_plain_array_of_every_dtype(tmp_path, zarr_format, dtype, image, same_pi
     zarr.create_array(tmp_path / "a.zarr", data=array, chunks=(1, 8, 8), zarr_format=zarr_format)
     same_pixels(open_image(tmp_path / "a.zarr"), array, "TYX", regions=4)
     same_pixels(open_image(str(tmp_path / "a.zarr"), "ZYX"), array, "ZYX", regions=4)
-
-
-def test_plain_array_takes_the_names_of_its_dimensions(tmp_path, image, same_pixels):
-    array = image((20, 3, 17))
-    zarr.create_array(tmp_path / "a.zarr", data=array, dimension_names=("y", "z", "x"))
-    same_pixels(open_image(tmp_path / "a.zarr"), array, "YZX")
-    old = zarr.create_array(tmp_path / "b.zarr", data=array, zarr_format=2)
-    old.update_attributes({"_ARRAY_DIMENSIONS": ["y", "channel", "x"]})
-    same_pixels(open_image(tmp_path / "b.zarr"), array, "YCX")
-
-
-def test_names_that_tell_no_rows_and_columns_are_passed_over(tmp_path, image, same_pixels):
-    array = image((3, 20, 17))
-    zarr.create_array(tmp_path / "a.zarr", data=array, dimension_names=("a", "lat", "lon"))
-    same_pixels(open_image(tmp_path / "a.zarr"), array, "TYX")
 
 
 def test_group_of_one_array_is_that_array(tmp_path, image, same_pixels):

@@ -10,8 +10,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from napari_rdpdenoise.io.sharding import create_array, planes_per_shard
 from napari_rdpdenoise.io.spec import OutputSpec
-from napari_rdpdenoise.io.staging import create_array, planes_per_shard
 from napari_rdpdenoise.io.storage import store_layout
 from napari_rdpdenoise.io.zarr_writer import ZarrSink
 

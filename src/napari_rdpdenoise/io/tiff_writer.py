@@ -16,7 +16,7 @@ from napari_rdpdenoise.axes import colours_last, has_colours
 from napari_rdpdenoise.files import remove
 from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.metadata import with_origin
-from napari_rdpdenoise.io.ome_xml import OmeWriter
+from napari_rdpdenoise.io.ome_writer import OmeWriter
 from napari_rdpdenoise.io.spec import OutputSpec
 from napari_rdpdenoise.io.staging import Staging
 from napari_rdpdenoise.io.storage import store_layout

@@ -14,9 +14,10 @@ from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.metadata import Channel, to_json
 from napari_rdpdenoise.io.rounding import round_keeping_sums
+from napari_rdpdenoise.io.sharding import MAX_CHUNK, create_array
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
-from napari_rdpdenoise.io.staging import MAX_CHUNK, Staging, create_array
+from napari_rdpdenoise.io.staging import Staging
 from napari_rdpdenoise.io.storage import store_layout
 
 _COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")

@@ -17,7 +17,7 @@ import numpy as np
 
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.io.disk import sync
-from napari_rdpdenoise.io.staging import planes_together
+from napari_rdpdenoise.io.sharding import planes_together
 from napari_rdpdenoise.store.container import StoreError
 
 _SHARD_BYTES = 2**25  # of pixels: a file of a few MB

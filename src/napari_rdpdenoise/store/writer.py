@@ -21,10 +21,10 @@ from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
 from napari_rdpdenoise.codec.library import ListedModel
 from napari_rdpdenoise.files import atomic
+from napari_rdpdenoise.io.sharding import MAX_CHUNK
 from napari_rdpdenoise.io.sink import claim
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.io.spec import OutputSpec
-from napari_rdpdenoise.io.staging import MAX_CHUNK
 from napari_rdpdenoise.io.zarr_writer import ZarrSink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.chunk import remember
