@@ -1,17 +1,16 @@
-"""The calls for Python: ``denoise`` for arrays, ``denoise_file`` into a file, stores."""
+"""Denoising from Python: ``denoise`` for arrays, ``denoise_file`` into a file."""
 
 from __future__ import annotations
 
-import math
 import sys
-import warnings
-from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.api.call import mask_among, settings_of, to_the_end
+from napari_rdpdenoise.api.options import ArrayOptions, FileOptions
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
@@ -24,78 +23,6 @@ if TYPE_CHECKING:
     from distributed import Client
 
     from napari_rdpdenoise.codec import Codec
-    from napari_rdpdenoise.store.tile import Residual
-    from napari_rdpdenoise.store.verify import Verification
-    from napari_rdpdenoise.store.view import StoredLayer
-
-_CLIPPED_SHARE = 1e-3  # of all values; fewer clipped ones are not worth a warning
-
-
-class Options(TypedDict, total=False):
-    """Fields of ``RunSettings`` that both calls take; described and checked there."""
-
-    decoder: Literal["realism", "flow"]
-    quantity: Literal["image", "error", "kept"]
-    steps: int
-    samples: int
-    rho: float
-    kd: float
-    kp: float
-    structure: Literal["auto", "none"]
-    neighbours: Literal["auto", "none", "T", "Z", "S"]
-    ensemble: int
-    camera: tuple[float, float, float] | None
-    hot_pixels: Literal["replace", "keep"]
-    precision: Literal["auto", "float32", "bfloat16"]
-    tile: int
-    halo: int
-    batch: int | None
-    dtype: Literal["input", "float32", "auto"]
-    channels: tuple[int, ...] | None
-    time: tuple[int, int] | None
-    seed: int
-
-
-class ArrayOptions(Options, total=False):
-    """Further fields of ``RunSettings`` that ``denoise`` takes; described and checked there."""
-
-    invalid: float | Literal["auto", "none"] | NDArray[Any]
-
-
-class FileOptions(Options, total=False):
-    """Fields of ``RunSettings`` that ``denoise_file`` takes; described and checked there."""
-
-    rate: float | Literal["auto"]
-    invalid: float | str | NDArray[Any]
-    realism: float
-    axes: str | None
-    series: int | None
-    stack: Literal["T", "Z", "C"] | None
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    overwrite: bool
-
-
-class StoreOptions(TypedDict, total=False):
-    """Fields of ``RunSettings`` that ``create_store`` takes; described and checked there."""
-
-    rate: float | Literal["auto"]
-    structure: Literal["auto", "none"]
-    neighbours: Literal["auto", "none", "T", "Z", "S"]
-    camera: tuple[float, float, float] | None
-    invalid: float | str | NDArray[Any]
-    hot_pixels: Literal["replace", "keep"]
-    precision: Literal["auto", "float32", "bfloat16"]
-    tile: int
-    halo: int
-    batch: int | None
-    channels: tuple[int, ...] | None
-    time: tuple[int, int] | None
-    seed: int
-    axes: str | None
-    series: int | None
-    stack: Literal["T", "Z", "C"] | None
-    device: Literal["auto", "cpu", "cuda", "mps"]
-    overwrite: bool
 
 
 def denoise(
@@ -147,29 +74,21 @@ def denoise(
     Warns:
         UserWarning: if the noise could not be measured well, the result is doubtful, or values were clipped.
     """
-    mask, plain = _mask_among(options)
+    mask, plain = mask_among(options)
     if isinstance(given := options.get("invalid"), str) and given not in ("auto", "none"):
         raise ValueError(
             f"invalid: expected a number, 'auto', 'none' or an array beside an array, found {given!r}; "
             "read the mask, or write a file with denoise_file"
         )
     chosen = {} if realism is None else {"realism": realism}
-    settings = _settings(ArrayOptions, model, plain, rate=rate, axes=axes, device=device, **chosen)
+    settings = settings_of(ArrayOptions, model, plain, rate=rate, axes=axes, device=device, **chosen)
     # a model by name is loaded again where a block is computed, one in hand has to travel there
     codec = None if isinstance(model, str | Path) else model
     if isinstance(image, np.ndarray):
         from napari_rdpdenoise.jobs.runner import run
 
-        return _run(run(Job(image, None, settings, invalid=mask), codec=codec, cache=cache)).data
+        return to_the_end(run(Job(image, None, settings, invalid=mask), codec=codec, cache=cache)).data
     return _lazily(image, settings, mask, codec=codec, cache=cache)
-
-
-def _mask_among(options: Any) -> tuple[Any, Any]:
-    """The mask of what is not image, or None, and the options with a word in its place."""
-    given = options.get("invalid")
-    if given is None or isinstance(given, float | int | str):
-        return None, options
-    return given, {**options, "invalid": "auto"}
 
 
 def _lazily(image: Any, settings: RunSettings, mask: NDArray[Any] | None, **how: Any) -> dask.array.Array:
@@ -247,7 +166,7 @@ def denoise_file(
             )
         from napari_rdpdenoise.jobs.cluster import run_on
 
-        return _run(run_on(job, client, cache=cache))
+        return to_the_end(run_on(job, client, cache=cache))
     if follow:
         if part is not None:
             raise ValueError("follow: expected no part beside it, found one; give one of them")
@@ -255,14 +174,14 @@ def denoise_file(
 
         how = follow if isinstance(follow, Follow) else Follow()
         with interruptible() as stop:
-            return _run(run_following(job, how, codec=codec, cache=cache, stop=stop))
+            return to_the_end(run_following(job, how, codec=codec, cache=cache, stop=stop))
     if part is None:
         from napari_rdpdenoise.jobs.runner import run
 
-        return _run(run(job, codec=codec, cache=cache))
+        return to_the_end(run(job, codec=codec, cache=cache))
     from napari_rdpdenoise.jobs.parts import Part, run_part
 
-    return _run(run_part(job, Part(*part), codec=codec, cache=cache))
+    return to_the_end(run_part(job, Part(*part), codec=codec, cache=cache))
 
 
 def finish_file(
@@ -298,134 +217,16 @@ def finish_file(
     from napari_rdpdenoise.jobs.parts import finish_parts
 
     job, codec = _file_job(image, output, model, settings)
-    return _run(finish_parts(job, codec=codec))
+    return to_the_end(finish_parts(job, codec=codec))
 
 
 def _file_job(
     image: Any, output: str | Path, model: str | Path | Codec, settings: Any
 ) -> tuple[Job, Codec | None]:
     """Job of a call, and its model where that is loaded."""
-    mask, plain = _mask_among(settings)
-    chosen = _settings(FileOptions, model, plain)
+    mask, plain = mask_among(settings)
+    chosen = settings_of(FileOptions, model, plain)
     return Job(image, Path(output), chosen, invalid=mask), None if isinstance(model, str | Path) else model
-
-
-def create_store(
-    image: Any,
-    output: str | Path,
-    *,
-    residual: Residual = "1",
-    embed_model: bool | None = None,
-    model: str | Path | Codec = "default",
-    cache: LatentCache | None = None,
-    **settings: Unpack[StoreOptions],
-) -> Outcome:
-    """Denoise a file, or an array, into a store: one OME-Zarr with the denoised image and the original.
-
-    Programs in whose environment this package is installed read it as an ordinary OME-Zarr of the denoised
-    image; `open_store` chooses realism, or the original. A call that is interrupted goes on where it was when
-    it is made again.
-
-    Args:
-        image: What ``denoise_file`` takes.
-        output: Path of the store, which ends with ``.ome.zarr``; its folder is made.
-        residual: How much of the original is kept: in steps of "1" or "0.5" standard deviations of its noise
-            (the noise then rises by 4 or 1 %), "lossless", or "none". Where what is removed is no noise, the
-            original is kept losslessly, and a warning says so.
-        embed_model: Whether the store holds its model (8 MB), so that it can be read where that is not
-            installed, or another of its name. Else it can be read only where the model is. None embeds it
-            where the image is at least ten times as large as the weights.
-        model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
-        cache: Cache of encoded tiles: what is cached is not encoded again.
-        **settings: Fields of ``RunSettings`` as for ``denoise_file``, without realism, decoder, quantity,
-            dtype and what belongs to them. A ``tile`` is a chunk, 2048 px unless it is given.
-
-    Returns:
-        Outcome as of ``denoise_file``.
-
-    Raises:
-        TypeError: As ``denoise_file`` does.
-        ValueError: As ``denoise_file`` does, or if the output ends otherwise.
-        FileNotFoundError: As ``denoise_file`` does.
-        FileExistsError: As ``denoise_file`` does.
-        OSError: As ``denoise_file`` does.
-
-    Warns:
-        UserWarning: As ``denoise_file`` does, or if the original is kept losslessly.
-    """
-    from napari_rdpdenoise.jobs.runner import run
-    from napari_rdpdenoise.store.settings import TILE
-
-    mask, plain = _mask_among(settings)
-    chosen = _settings(StoreOptions, model, {"tile": TILE, **plain})
-    codec = None if isinstance(model, str | Path) else model
-    job = Job(image, Path(output), chosen, invalid=mask, residual=residual, embed_model=embed_model)
-    return _run(run(job, codec=codec, cache=cache))
-
-
-def verify_store(path: str | Path, image: Any, *, axes: str | None = None) -> Verification:
-    """Compare a store with the image that it was made from.
-
-    Args:
-        path: Folder of the store.
-        image: Path of that image, or what ``open_image`` takes.
-        axes: Axes of it as they were given when the store was made; None for those of then, or of the file.
-
-    Returns:
-        Errors of the original in noise standard deviations, means of both layers and sizes.
-
-    Raises:
-        FileNotFoundError: If there is no such store or image.
-        ValueError: If it is no store, a chunk is damaged, or the image is of another shape.
-    """
-    from napari_rdpdenoise.store.verify import Verification, verify
-
-    return next(found for found in verify(path, image, axes=axes) if isinstance(found, Verification))
-
-
-def extract_store(
-    path: str | Path,
-    output: str | Path,
-    *,
-    realism: float | None = None,
-    layer: StoredLayer | None = None,
-    overwrite: bool = False,
-) -> Path:
-    """Write one layer of a store to an ordinary file.
-
-    Args:
-        path: Folder of the store.
-        output: Path of the result, which ends with ``.ome.zarr`` or ``.ome.tif``.
-        realism: Realism of the denoised image, 0 to 1; None for 0, or what ``store_view`` says.
-        layer: "denoised" or "original"; None for the former, or what ``store_view`` says.
-        overwrite: Whether a finished result there is replaced.
-
-    Returns:
-        Path of the result.
-
-    Raises:
-        FileNotFoundError: If there is no store.
-        FileExistsError: If there is a finished result and ``overwrite`` is false.
-        ValueError: If it is no store, a chunk is damaged, or the original was not kept.
-    """
-    from napari_rdpdenoise.store.extract import extract
-
-    for _ in extract(path, output, realism=realism, layer=layer, overwrite=overwrite):
-        pass
-    return Path(output)
-
-
-def _settings(known: type, model: str | Path | Codec, options: Any, **given: Any) -> RunSettings:
-    """Settings of a call, from options that a TypedDict lists and from what has parameters of its own."""
-    names = known.__annotations__
-    if unknown := sorted(set(options) - set(names)):
-        call = {ArrayOptions: "denoise", StoreOptions: "create_store"}.get(known, "denoise_file")
-        raise TypeError(
-            f"{call}: expected options among {', '.join(names)}, found {', '.join(unknown)}; "
-            "files are written by denoise_file, the ending of whose output says the format"
-        )
-    name = str(model) if isinstance(model, str | Path) else model.card.name
-    return RunSettings(model=name, **given, **options)
 
 
 def _open(image: Any, axes: str | None, invalid: NDArray[Any] | None) -> ImageSource:
@@ -446,22 +247,3 @@ def _open(image: Any, axes: str | None, invalid: NDArray[Any] | None) -> ImageSo
     if invalid is not None and not hasattr(image, "dtype"):
         raise TypeError(f"invalid: expected a mask beside an array, found one beside {type(image).__name__}")
     return open_image(image, axes) if invalid is None else ArraySource(image, axes, invalid=invalid)
-
-
-def _run(running: Generator[Any, None, Outcome]) -> Outcome:
-    """Run to the end, and warn the caller of the caller of what is doubtful."""
-    while True:
-        try:
-            next(running)
-        except StopIteration as end:
-            outcome: Outcome = end.value
-            break
-    report, spec = outcome.report, outcome.spec
-    messages = list(report.messages)
-    if report.clipped > _CLIPPED_SHARE * math.prod(spec.shape):
-        messages.append(
-            f"{report.clipped} values did not fit {spec.dtype} and were clipped; dtype='float32' keeps them"
-        )
-    for message in messages:
-        warnings.warn(message, UserWarning, stacklevel=3)
-    return outcome

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import typing
 import warnings
 
 import dask.array as da
@@ -8,8 +7,7 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_rdpdenoise import LatentCache, RunSettings, denoise, denoise_file, open_image
-from napari_rdpdenoise.api import ArrayOptions, FileOptions
+from napari_rdpdenoise import LatentCache, denoise, denoise_file, open_image
 from napari_rdpdenoise.jobs.record import read_job
 
 # Test images are too small and too random for a good noise estimate, and that is told.
@@ -187,12 +185,6 @@ def test_dask_of_unknown_shape_is_refused(tiny_codec):
         denoise(values[values > 5][:, None], model=tiny_codec, **FAST)
 
 
-def test_options_are_the_remaining_fields_of_the_settings():
-    named = {"model", "rate", "realism", "axes", "device"}
-    files = {"overwrite", "output_format", "series", "stack"}
-    assert set(typing.get_type_hints(ArrayOptions)) == set(RunSettings.model_fields) - named - files
-
-
 class TestFile:
     def test_a_file_into_a_file(self, tiny_model, tmp_path):
         image, path = noisy((2, 70, 91)), tmp_path / "cells.npy"
@@ -251,9 +243,3 @@ class TestFile:
             denoise_file(image, output, **{"model": tiny_codec, **FAST, **options})
         assert [path.name for path in tmp_path.iterdir()] == ["there.ome.tif"]
         assert (tmp_path / "there.ome.tif").read_text() == "precious"
-
-    def test_options_are_the_fields_of_the_settings_but_for_the_format(self):
-        assert set(typing.get_type_hints(FileOptions)) == set(RunSettings.model_fields) - {
-            "model",
-            "output_format",
-        }
