@@ -12,11 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_rdpdenoise.codec.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
 from napari_rdpdenoise.codec.card import ModelCard
+from napari_rdpdenoise.codec.checks import check_latents, check_neighbours, check_tiles
+from napari_rdpdenoise.codec.compression import cached, compressed, decompressed, symbols_of
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.codec.interval import IntervalTable
-from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack_means, unpack_means
+from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack_means
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.network_input import Neighbours, network_input
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization, fit_normalization
@@ -24,11 +25,9 @@ from napari_rdpdenoise.codec.precision import Precision, analysed, branch_type, 
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, FLOW, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
-from napari_rdpdenoise.nn.entropy import Symbols
 from napari_rdpdenoise.nn.layers import branches_in
-from napari_rdpdenoise.nn.network import STRIDE, RdpNetwork
+from napari_rdpdenoise.nn.network import RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.tiles import GRID
 
 _CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
 
@@ -142,8 +141,8 @@ class Codec:
             ValueError: If there is no tile, a tile is not 2-D, shapes differ, a value is not finite, the rate
                 is out of range, or neighbours are given to a model that sees single planes.
         """
-        _check(tiles, rate)
-        self._check_neighbours(tiles, neighbours)
+        check_tiles(tiles, rate)
+        check_neighbours(tiles, neighbours, self.planes, self.card.name)
         self._calls[0] += 1
         rate = float(np.float32(rate))  # as the bitstream keeps it
         with torch.inference_mode():
@@ -169,8 +168,8 @@ class Codec:
     ) -> Iterator[tuple[NDArray[np.float32], float]]:
         """Fidelity decode in network units (2-D) and bpp of one tile at several rates, analysed only once."""
         given = None if neighbours is None else [neighbours]
-        _check([tile], 0.0)
-        self._check_neighbours([tile], given)
+        check_tiles([tile], 0.0)
+        check_neighbours([tile], given, self.planes, self.card.name)
         self._calls[0] += 1
         height, width = tile.shape
         with torch.inference_mode():
@@ -212,7 +211,7 @@ class Codec:
             raise ValueError(
                 f"places: expected one for each of the {len(latents)} latents, found {len(places)}"
             )
-        _check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
+        check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
         with torch.inference_mode():
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
             hat = self._decoder_input(latents, rates)
@@ -256,7 +255,7 @@ class Codec:
         self.check((FLOW,))
         if not latents:
             return []
-        _check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
+        check_latents(latents, self._network.hyperprior.kinds, self._network.symbol_channels)
         with torch.inference_mode():
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
             spread = self._network.expected_error(self._decoder_input(latents, rates))
@@ -280,33 +279,11 @@ class Codec:
         Raises:
             ValueError: If they are no latents that this codec would have made of it.
         """
-        latents = Latents.from_bytes(data)
-        high, wide = (-(-n // STRIDE) for n in shape)
-        edges = dict(zip("yzd", (2, 1, 4), strict=True))  # hyper-latents are at 1/16, the others finer
-        kinds = zip(self._network.hyperprior.kinds, self._network.symbol_channels, strict=True)
-        symbols = [(channels, edges[kind] * high, edges[kind] * wide) for kind, channels in kinds]
-        expected = (shape, normalization, float(np.float32(rate)), symbols, [-(-n // GRID) for n in shape])
-        sizes = [part.shape for part in latents.symbols]
-        found = (latents.shape, latents.normalization, latents.rate, sizes, list(latents.means.shape))
-        if found != expected or not 0 < latents.bits < np.inf:
-            raise ValueError(f"latents: expected {expected}, found {found} and {latents.bits} bits")
-        return latents
+        return cached(data, self._network, shape, normalization, rate)
 
     def compress(self, latents: Latents) -> bytes:
         """Entropy-code latents to bytes, self-contained but for the model."""
-        n = latents.normalization
-        header = TileHeader(
-            *latents.shape,
-            rate=latents.rate,
-            gain=n.noise.gain,
-            offset=n.noise.offset,
-            read_noise=n.noise.read_noise,
-            center=n.center,
-            scale=n.scale,
-        )
-        with torch.inference_mode():
-            (coded,) = self._network.hyperprior.encode(_symbols([latents], "cpu"))
-        return pack(CodedTile(self.digest, header, (*coded, pack_means(latents.means))))
+        return compressed(latents, self._network, self.digest)
 
     def decompress(self, data: bytes) -> Latents:
         """Latents from :meth:`compress`'s bytes; symbols, and so the decode, are equal bit for bit.
@@ -314,26 +291,7 @@ class Codec:
         Raises:
             BitstreamError: if the bytes are foreign, truncated, altered, of a newer version or another model.
         """
-        tile = unpack(data, self.digest)
-        expected = (*self._network.hyperprior.kinds, "means")
-        if len(tile.payloads) != len(expected):
-            raise BitstreamError(
-                f"data: expected {len(expected)} payloads ({', '.join(expected)}), found {len(tile.payloads)}"
-            )
-        *coded, coded_means = tile.payloads
-        head = tile.header
-        rows, columns = (-(-n // STRIDE) for n in (head.height, head.width))
-        blocks = (-(-head.height // GRID), -(-head.width // GRID))
-        try:
-            means = unpack_means(coded_means, blocks)
-            noise = NoiseModel(head.gain, head.offset, head.read_noise)
-            with torch.inference_mode():
-                symbols = self._network.hyperprior.decode(coded, (rows, columns))
-        except ValueError as error:
-            raise BitstreamError(f"data was altered: {error}; copy or encode it again") from error
-        parts = tuple(part[0].numpy().astype(np.int16) for part in symbols)
-        normalization = Normalization(noise, head.center, head.scale)
-        return Latents(parts, means, (head.height, head.width), head.rate, normalization, 8.0 * len(data))
+        return decompressed(data, self._network, self.digest)
 
     def _features(
         self,
@@ -353,24 +311,9 @@ class Codec:
         """What decoders read; the entropy model is asked only of latents that do not bring its answer."""
         known = [item.restored for item in latents if item.restored is not None]
         if len(known) < len(latents):
-            return self._network.latents(_symbols(latents, self.device), rates)
+            return self._network.latents(symbols_of(latents, self.device), rates)
         parts = (torch.from_numpy(np.stack(kind)).to(self.device) for kind in zip(*known, strict=True))
         return self._network.restored(tuple(parts), rates)
-
-    def _check_neighbours(
-        self, tiles: Sequence[NDArray[Any]], neighbours: Sequence[Neighbours] | None
-    ) -> None:
-        if neighbours is None:
-            return
-        if self.planes == 1:
-            raise ValueError(
-                f"neighbours: expected none, model {self.card.name} encodes every plane alone; leave them out"
-            )
-        if len(neighbours) != len(tiles):
-            raise ValueError(
-                f"neighbours: expected a pair for each of the {len(tiles)} tiles, found {len(neighbours)}"
-            )
-        _check([tiles[0], *(other for pair in neighbours for other in pair if other is not None)], 0.0)
 
     def _rates(self, count: int, rate: float) -> Tensor:
         return torch.full((count,), rate, dtype=torch.float32, device=self.device)
@@ -390,40 +333,8 @@ def _latents(
     return Latents(symbols, means, (height, width), rate, normalization, bits + overhead)
 
 
-def _symbols(latents: Sequence[Latents], device: str) -> Symbols:
-    """A batch of symbols as the network takes them."""
-    kinds = zip(*(item.symbols for item in latents), strict=True)
-    return Symbols(*(torch.from_numpy(np.stack(kind).astype(np.int32)).to(device) for kind in kinds))
-
-
 def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
     height, width = latents.shape
     counts = latents.normalization.inverse(u[:height, :width])
     means = latents.normalization.inverse(latents.means * MEAN_STEP)
     return correct_means(counts, means, np.sqrt(latents.normalization.noise.variance(means)))
-
-
-def _check_latents(latents: Sequence[Latents], kinds: tuple[str, ...], expected: tuple[int, ...]) -> None:
-    for item in latents:
-        found = tuple(len(part) for part in item.symbols)
-        if found != expected:
-            raise ValueError(
-                f"latents must have {expected} channels ({', '.join(kinds)}) for this model, "
-                f"found {found}; decode them with the model that encoded them"
-            )
-        if item.shape != latents[0].shape:
-            raise ValueError(f"latents must be of one shape, found {item.shape} beside {latents[0].shape}")
-
-
-def _check(tiles: Sequence[NDArray[Any]], rate: float) -> None:
-    if not tiles:
-        raise ValueError("tiles must hold at least one 2-D array, found none")
-    for tile in tiles:
-        if tile.ndim != 2 or tile.shape != tiles[0].shape or 0 in tile.shape:
-            raise ValueError(
-                f"tiles must be 2-D, not empty and of one shape, found {tile.shape} beside {tiles[0].shape}"
-            )
-        if tile.dtype.kind == "f" and not np.isfinite(tile).all():
-            raise ValueError("tiles must be finite, found NaN or infinity; fill those pixels first")
-    if not 0.0 <= rate <= 1.0:
-        raise ValueError(f"rate must be a number from 0 to 1, found {rate}; resolve 'auto' with choose_rate")
