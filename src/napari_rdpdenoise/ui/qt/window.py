@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import napari
 from napari.utils.notifications import show_error
@@ -15,7 +13,6 @@ from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job
-from napari_rdpdenoise.ui.layers.origin import Origin, find_origin
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid
 from napari_rdpdenoise.ui.preview.viewport import LayerView
@@ -25,15 +22,8 @@ from napari_rdpdenoise.ui.qt.companions import Companions
 from napari_rdpdenoise.ui.qt.docks import Docks
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.in_view import view_of
-from napari_rdpdenoise.ui.qt.layers import (
-    OURS,
-    full_data,
-    look_of,
-    made_of,
-    name_axes,
-    position_of,
-    subject_of,
-)
+from napari_rdpdenoise.ui.qt.known_layers import KnownLayers
+from napari_rdpdenoise.ui.qt.layers import OURS, look_of, name_axes, position_of
 from napari_rdpdenoise.ui.qt.mask import Mask
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
@@ -89,7 +79,6 @@ class NapariWindow(QObject):
     tuned = Signal(str)
     counted = Signal()
     _called = Signal(object)
-    _numbers = itertools.count()
 
     def __init__(
         self,
@@ -106,8 +95,7 @@ class NapariWindow(QObject):
         self.layer: napari.layers.Image | None = None
         self._families: dict[napari.layers.Image, Family] = {}
         self._links, self._layer_links = Links(viewer), Links(viewer)
-        self._keys: WeakKeyDictionary[napari.layers.Image, int] = WeakKeyDictionary()
-        self._origins: WeakKeyDictionary[napari.layers.Image, tuple[Any, Origin | None]] = WeakKeyDictionary()
+        self._known = KnownLayers()
         self._key = -1
         self.used = time.monotonic()
         self._previewed: Family | None = None  # of which there is a preview layer of ours
@@ -138,7 +126,7 @@ class NapariWindow(QObject):
             self.use()
             before, own = self.layer, self._previewed is not None
             if layer is not None:
-                name_axes(layer, self._origin_of(layer))
+                name_axes(layer, self._known.origin_of(layer))
             self.companions.leave(layer)
             self._watch(layer)
             if self.session.state.elsewhere:  # of the layer before
@@ -163,7 +151,7 @@ class NapariWindow(QObject):
         """Preview everything anew: nothing that was made of the layer holds any more."""
         if self.layer is not None:
             self.session.view.forget(self._key)
-            self._keys[self.layer] = next(self._numbers)
+            self._known.renew(self.layer)
             self._choose_layer()
 
     def look_at_once(self) -> None:
@@ -311,26 +299,12 @@ class NapariWindow(QObject):
     def subject(self, layer: napari.layers.Image, *, fresh: bool = False) -> Subject:
         """A layer as the session takes it; ``fresh`` where its pixels are others. Raises as `layer_axes`."""
         if fresh:
-            self._keys[layer] = next(self._numbers)
-        subject = subject_of(layer, self._key_of(layer), self._origin_of(layer))
-        return replace(subject, invalid=self.mask.of(layer))
+            self._known.renew(layer)
+        return replace(self._known.subject(layer), invalid=self.mask.of(layer))
 
     def _mask_anew(self) -> None:
         self.look_afresh()
         self.companions.renew()
-
-    def _key_of(self, layer: napari.layers.Image) -> int:
-        """One that comes back keeps its own."""
-        return self._keys.setdefault(layer, next(self._numbers))
-
-    def _origin_of(self, layer: napari.layers.Image) -> Origin | None:
-        """The file that holds what a layer does; looked for once for the same data."""
-        known = self._origins.get(layer)
-        if known is None or known[0] is not layer.data:
-            path = layer.source.path if layer.source is not None else None
-            channel = made_of(layer).get("channel")
-            known = self._origins[layer] = layer.data, find_origin(path, full_data(layer), channel)
-        return known[1]
 
     def _watch(self, layer: napari.layers.Image | None) -> None:
         self._layer_links.cut()
@@ -347,7 +321,7 @@ class NapariWindow(QObject):
         if layer is None:
             self.session.choose(None)
             return
-        self._key = self._key_of(layer)
+        self._key = self._known.key_of(layer)
         try:
             self.session.choose(self.subject(layer))
         except (TypeError, ValueError) as error:
