@@ -19,7 +19,7 @@ from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.data.motion import MARGIN, inside, moved, neighbours_of
 from napari_rdpdenoise.train.settings import MotionRange, TrainSettings
 from napari_rdpdenoise.train.trainer import Trainer
-from napari_rdpdenoise.train.weights import deepened, widened
+from napari_rdpdenoise.train.weights import deepened, of_decoder, widened, with_realism, without
 
 ALWAYS = {"missing": 0.0, "unrelated": 0.0, "bleached": 0.0, "defocused": 0.0}
 
@@ -244,6 +244,17 @@ def test_a_deeper_network_begins_by_doing_the_same(three):
     loss = second(frames.planes, rate, frames.presence).image.square().sum()
     loss.backward()
     assert second.analysis.layers[4].second.weight.grad.abs().max() > 0  # which learns from the first step
+
+
+def test_a_shallow_realism_decoder_beside_a_deep_codec_stays_what_it_was(three):
+    small = three.network.model_copy(update={"realism": True})
+    deep = small.model_copy(update={"decoder_blocks": (2, 3)})
+    old, codec = network_tensors(RdpNetwork(small)), network_tensors(RdpNetwork(deep))
+    both = without("realism", codec) | of_decoder("realism", old)
+    wanted = RdpNetwork(deep)
+    load_tensors(wanted, deepened(with_realism(both), wanted.state_dict()))
+    kept = wanted.get_parameter("realism.layers.0.weight")
+    torch.testing.assert_close(kept, old["realism.layers.0.weight"].float())
 
 
 def test_weights_of_a_deeper_network_are_not_cut(three):

@@ -112,12 +112,10 @@ def with_realism(tensors: Tensors, *, fresh: bool = False) -> Tensors:
         tensors: Tensors of a network with a fidelity decoder.
         fresh: Whether to take the copy even where there is a realism decoder.
     """
-    copied = {
-        name.replace(FIDELITY, REALISM, 1): value
-        for name, value in tensors.items()
-        if name.startswith(f"{FIDELITY}.")
-    }
-    return {**copied, **(without(REALISM, tensors) if fresh else tensors)}
+    if of_decoder(REALISM, tensors) and not fresh:
+        return tensors
+    copied = {n.replace(FIDELITY, REALISM, 1): v for n, v in of_decoder(FIDELITY, tensors).items()}
+    return {**without(REALISM, tensors), **copied}
 
 
 def deepened(tensors: Tensors, wanted: Tensors) -> Tensors:
