@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from napari_rdpdenoise.codec import Decoded, Place, fit_normalization
-from napari_rdpdenoise.codec.network_input import network_input, through
+from napari_rdpdenoise.codec.network_input import network_input, reconstruct
 from napari_rdpdenoise.nn.decoder_names import DecoderMissing, on_path
 from napari_rdpdenoise.noise import NoiseModel
 
@@ -26,7 +26,9 @@ def test_a_decoder_alone_gives_what_it_gives_beside_others(tiny_realism_codec):
 
 def test_one_pass_is_encoding_and_decoding(tiny_realism_codec):
     (latents,) = tiny_realism_codec.encode([TILE], NORMALIZATION, 0.5)
-    images = through(tiny_realism_codec._network, NORMALIZATION.forward(TILE), 0.5, ("fidelity", "realism"))
+    images = reconstruct(
+        tiny_realism_codec._network, NORMALIZATION.forward(TILE), 0.5, ("fidelity", "realism")
+    )
     (rows,) = tiny_realism_codec.sweep(TILE, NORMALIZATION, [0.5])
     np.testing.assert_array_equal(images["fidelity"], rows[0])
     (decoded,) = tiny_realism_codec.decode([latents], tiny_realism_codec.decoders)

@@ -7,7 +7,7 @@ import pytest
 
 from napari_rdpdenoise.codec import Place, fit_normalization
 from napari_rdpdenoise.codec.library import find
-from napari_rdpdenoise.codec.network_input import alike, network_input, normalized_neighbours, through
+from napari_rdpdenoise.codec.network_input import alike, network_input, normalized_neighbours, reconstruct
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.stream.tile import latents_key
@@ -56,7 +56,7 @@ def test_sweep_and_network_see_the_same_neighbours(tiny_series_codec):
     (latents,) = codec.encode(TILES[:1], NORMALIZATION, 0.7, [pair])
     assert bpp * TILES[0].size < latents.bits
     beside = normalized_neighbours(TILES[0], BESIDE[1], NORMALIZATION)
-    direct = through(codec._network, NORMALIZATION.forward(TILES[0]), 0.4, neighbours=beside)["fidelity"]
+    direct = reconstruct(codec._network, NORMALIZATION.forward(TILES[0]), 0.4, neighbours=beside)["fidelity"]
     np.testing.assert_array_equal(image, direct)
 
 

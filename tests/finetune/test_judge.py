@@ -35,10 +35,10 @@ def judged(monkeypatch, scene):
 def _replace(monkeypatch, function):
     """Put a function of plane and decoder in the place of the network."""
 
-    def through(_network, u, _rate, names=("fidelity",)):
+    def reconstruct(_network, u, _rate, names=("fidelity",)):
         return {name: function(u, name) for name in names}
 
-    monkeypatch.setattr(judge_module, "through", through)
+    monkeypatch.setattr(judge_module, "reconstruct", reconstruct)
 
 
 def true_error(scene, function):

@@ -106,7 +106,7 @@ def test_details_without_weight_leave_the_first_format():
     one, two = (n.quantize(n.analysis(image), RATE) for n in (first, second))
     assert torch.equal(one.y, two.y)
     assert torch.equal(one.z, two.z)
-    one, two = (n.through(Frames(image), RATE)["fidelity"] for n in (first, second))
+    one, two = (n.reconstruct(Frames(image), RATE)["fidelity"] for n in (first, second))
     assert torch.equal(one, two)
 
 

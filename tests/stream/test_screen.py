@@ -148,12 +148,12 @@ def test_an_interrupted_run_sees_what_changed_in_what_is_kept(tiny_codec):
     from napari_rdpdenoise.codec import Normalization
     from napari_rdpdenoise.noise import NoiseModel
     from napari_rdpdenoise.stream.plan import ChannelPlan
-    from napari_rdpdenoise.stream.tile import Item
+    from napari_rdpdenoise.stream.tile import LoadedTile
 
     plan = ChannelPlan(Normalization(NoiseModel(1.0, 0.0, 1.0), 0.0, 1.0), 0.5, None)
     mask, raw = np.eye(4, dtype=bool), np.ones((4, 4))
     items = [
-        Item(None, plan, raw, ~mask, kept, 0, "key", None)
+        LoadedTile(None, plan, raw, ~mask, kept, 0, "key", None)
         for kept in (None, Kept(mask, raw), Kept(mask, 2 * raw))
     ]
     assert len({item.content for item in items}) == 3

@@ -221,9 +221,9 @@ def test_old_weights_widened_do_the_same(settings, three):
         second.get_submodule("fidelity.detail").weight.zero_()
         second.get_submodule("hyperprior.detail_analysis.1").weight.zero_()
         planes, rate = torch.randn(2, 3, 32, 32), torch.tensor([0.2, 0.8])
-        one = first.through(Frames(planes[:, 1:2]), rate)["fidelity"]
+        one = first.reconstruct(Frames(planes[:, 1:2]), rate)["fidelity"]
         for presence in (torch.zeros(2, 2), torch.ones(2, 2)):
-            two = second.through(Frames(planes, presence), rate)["fidelity"]
+            two = second.reconstruct(Frames(planes, presence), rate)["fidelity"]
             torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
 
 
@@ -238,7 +238,7 @@ def test_a_deeper_network_begins_by_doing_the_same(three):
     load_tensors(first, network_tensors(first))
     frames, rate = Frames(torch.randn(2, 3, 32, 32), torch.ones(2, 2)), torch.tensor([0.2, 0.8])
     with torch.no_grad():
-        one, two = (net.through(frames, rate, config.decoders, [Place()] * 2) for net in (first, second))
+        one, two = (net.reconstruct(frames, rate, config.decoders, [Place()] * 2) for net in (first, second))
     for name in config.decoders:
         torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-5)
     loss = second(frames.planes, rate, frames.presence).image.square().sum()

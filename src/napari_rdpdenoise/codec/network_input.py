@@ -103,14 +103,14 @@ def brightened(other: NDArray[Any], factor: float, offset: float) -> NDArray[np.
     return np.asarray((other - np.float64(offset)) * factor + offset, dtype=np.float32)
 
 
-def through(
+def reconstruct(
     network: RdpNetwork,
     plane: NDArray[np.floating],
     rate: float,
     names: Iterable[str] = (FIDELITY,),
     neighbours: Neighbours | None = None,
 ) -> dict[str, NDArray[np.float32]]:
-    """What decoders make of one plane that went through the integers, as in the corner of a plane of seed 0.
+    """Reconstruction of one plane: what decoders make of its latents in the corner of a plane of seed 0.
 
     Args:
         network: A network, in training or loaded.
@@ -130,7 +130,7 @@ def through(
     given = None if neighbours is None else [neighbours]
     with torch.no_grad():
         q = torch.full((1,), rate, device=device)
-        images = network.through(network_input([plane], device, given), q, names, [Place()])
+        images = network.reconstruct(network_input([plane], device, given), q, names, [Place()])
     return {name: image[0, 0, :height, :width].cpu().numpy() for name, image in images.items()}
 
 

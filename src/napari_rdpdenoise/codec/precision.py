@@ -84,8 +84,8 @@ def _cpu_has(feature: str) -> bool:
     return ask is not None and bool(ask())
 
 
-def place_words(device: str, precision: Precision) -> str:
-    """Where is computed, and with which numbers if not float32, in words."""
+def device_words(device: str, precision: Precision) -> str:
+    """A device, and the numbers it computes with if these are not float32, in words."""
     return device if precision == "float32" else f"{device}, {precision}"
 
 

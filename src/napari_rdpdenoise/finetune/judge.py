@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_rdpdenoise.codec.network_input import through
+from napari_rdpdenoise.codec.network_input import reconstruct
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.finetune.images import filled
 from napari_rdpdenoise.finetune.references import display_range
@@ -85,7 +85,7 @@ class Judge:
         found = []
         for number, (window, unit) in enumerate(zip(self.windows, self._units, strict=True)):
             u = self.normalization.forward(window)
-            image = through(network, u, self.rate)[FIDELITY]
+            image = reconstruct(network, u, self.rate)[FIDELITY]
             error = self._errors(network, u, number, FIDELITY).mean()
             found.append((float(error), float(np.mean(np.square((u - image) / unit)))))
         error, residual = np.mean(found, axis=0)
@@ -96,7 +96,7 @@ class Judge:
     ) -> tuple[dict[str, float], NDArray[np.float32]]:
         normalization = self.normalization
         u = normalization.forward(noisy)
-        images = through(network, u, self.rate, {FIDELITY, self.decoder})
+        images = reconstruct(network, u, self.rate, {FIDELITY, self.decoder})
         fidelity, image = images[FIDELITY], images[self.decoder]
         counts, smooth = normalization.inverse(image), normalization.inverse(fidelity)
         unit = self._units[number]
@@ -118,7 +118,7 @@ class Judge:
         unit, total = self._units[number], np.zeros(u.shape)
         for sign in (1, -1):  # the pair takes off what z and the image's own noise have in common
             noise = sign * unit * z
-            image = through(network, u + np.float32(_TAU) * noise, self.rate, (decoder,))[decoder]
+            image = reconstruct(network, u + np.float32(_TAU) * noise, self.rate, (decoder,))[decoder]
             total += np.square((image - u + noise / _TAU) / unit)
         return np.asarray(total / 2 - 1 - np.square(z, dtype=np.float64) / _TAU**2)
 

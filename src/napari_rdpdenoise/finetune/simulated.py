@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.codec.network_input import through
+from napari_rdpdenoise.codec.network_input import reconstruct
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.finetune.images import filled
 from napari_rdpdenoise.finetune.references import display_range, turned
@@ -112,7 +112,7 @@ class SimulatedJudge:
         normalization, distances, errors, repeated = self._normalization, [], [], []
         for exposure in self._exposures:
             u = normalization.forward(exposure.noisy)
-            images = through(network, u, self._rate, PATH)
+            images = reconstruct(network, u, self._rate, PATH)
             image, fidelity = images[REALISM], images[FIDELITY]
             repeated.append(float(repetition(torch.from_numpy(image - fidelity)[None, None]).mean()))
             counts, clean = normalization.inverse(image), exposure.clean

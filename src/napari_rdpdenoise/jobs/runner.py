@@ -21,7 +21,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.device import shared_codec
 from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL
-from napari_rdpdenoise.codec.precision import place_words
+from napari_rdpdenoise.codec.precision import device_words
 from napari_rdpdenoise.io import (
     ArraySink,
     ImageSource,
@@ -158,7 +158,7 @@ def load_codec(settings: RunSettings) -> Codec:
 
 def model_line(codec: Codec) -> str:
     """Name of a model and where it computes, in words."""
-    return f"model {codec.card.name} on {place_words(codec.device, codec.precision)}"
+    return f"model {codec.card.name} on {device_words(codec.device, codec.precision)}"
 
 
 def named(codec: Codec) -> ModelNamed:

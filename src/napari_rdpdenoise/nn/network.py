@@ -173,7 +173,7 @@ class RdpNetwork(nn.Module):
             if sampling.exact:
                 coded = self.coded_to_train(self.analysis(image), q)
                 return self.decoder(FIDELITY)(coded.latents, q)
-            return self.through(Frames(image), q)[FIDELITY]
+            return self.reconstruct(Frames(image), q)[FIDELITY]
 
         given, total = flow.given(latents), torch.zeros_like(fidelity)
         for number in range(sampling.sample, sampling.sample + sampling.samples):
@@ -198,7 +198,7 @@ class RdpNetwork(nn.Module):
         check_decoders((FLOW,), self.decoders, "this network")
         return cast(Flow, self.flow)
 
-    def through(
+    def reconstruct(
         self,
         frames: Frames,
         rate: Tensor,

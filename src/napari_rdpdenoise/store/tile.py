@@ -29,7 +29,7 @@ from napari_rdpdenoise.store.view import View
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec, Decoded
     from napari_rdpdenoise.noise import NoiseModel
-    from napari_rdpdenoise.stream.tile import Item
+    from napari_rdpdenoise.stream.tile import LoadedTile
 
 Residual = Literal["1", "0.5", "lossless", "none"]
 """How much of the original is kept: in steps of so many noise standard deviations, all of it, or nothing."""
@@ -62,7 +62,7 @@ class Coded:
     fell_back: bool
 
 
-def encode_tile(item: Item, decode: NDArray[np.float32], codec: Codec, residual: Residual) -> Coded:
+def encode_tile(item: LoadedTile, decode: NDArray[np.float32], codec: Codec, residual: Residual) -> Coded:
     """Put one encoded tile of a run into a container.
 
     Args:
@@ -141,7 +141,7 @@ def needs_model(tile: StoredTile, view: View) -> bool:
     return bool(tile.latents) and (view.layer == "denoised" or layers.LOSSLESS not in tile.layers)
 
 
-def _classes(item: Item) -> NDArray[np.uint8]:
+def _classes(item: LoadedTile) -> NDArray[np.uint8]:
     """What of a tile is exact, with its halo."""
     classes = np.zeros(item.raw.shape, np.uint8)
     if item.original is not item.raw:
@@ -158,7 +158,7 @@ def _difference(
 
 
 def _kept_layers(
-    item: Item, difference: NDArray[np.float64], original: NDArray[Any], residual: Residual
+    item: LoadedTile, difference: NDArray[np.float64], original: NDArray[Any], residual: Residual
 ) -> dict[str, Layer]:
     place, kept = item.work.tile.core_in_outer, {}
     if item.share is not None and (packed := layers.pack_share(item.share[place])).strip(b"\0"):
@@ -177,7 +177,7 @@ def _kept_layers(
 
 
 def _smaller(
-    item: Item, difference: NDArray[np.float64], original: NDArray[Any], step: float
+    item: LoadedTile, difference: NDArray[np.float64], original: NDArray[Any], step: float
 ) -> dict[str, Layer]:
     """The residual in steps, or the original itself where steps finer than counts make that smaller."""
     dither = _dither(original.shape, item.work.seed, (item.work.tile.y0, item.work.tile.x0))

@@ -34,7 +34,7 @@ from napari_rdpdenoise.store.settings import check_settings
 from napari_rdpdenoise.store.shards import chunks_together, put_chunks
 from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile
 from napari_rdpdenoise.store.zarr_codec import RdpDenoiseCodec, register
-from napari_rdpdenoise.stream.tile import Item
+from napari_rdpdenoise.stream.tile import LoadedTile
 from napari_rdpdenoise.tiles import regular_chunk, regular_tile
 
 STORE = "store"
@@ -122,7 +122,7 @@ class StoreSink(ZarrSink):
         register()
         super().__init__(target, spec)
 
-    def take(self, item: Item, image: NDArray[np.float32]) -> int:
+    def take(self, item: LoadedTile, image: NDArray[np.float32]) -> int:
         """Code one tile of a run and write it; ``image`` is its result, raw counts, with the halo."""
         codec = self._codec.at("float32")
         decode = image if item.plain is None else item.plain

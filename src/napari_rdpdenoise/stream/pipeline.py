@@ -30,7 +30,7 @@ from napari_rdpdenoise.stream.plan import Order, Plan, Work, check_model, decode
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Counts, Progress, RunReport, Tally, defect_words
-from napari_rdpdenoise.stream.tile import Item, TileSink, TileTask, copied
+from napari_rdpdenoise.stream.tile import LoadedTile, TileSink, TileTask, copied
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
 _BATCH_PIXELS = {"cpu": 400_000}
@@ -243,7 +243,11 @@ class _Run:
         return max(1, _BATCH_PIXELS.get(self._codec.device, _GPU_BATCH_PIXELS) // (shape[0] * shape[1]))
 
     def _decode_batch(
-        self, task: TileTask, batch: Sequence[Item], writer: ThreadPoolExecutor, pending: list[Future[int]]
+        self,
+        task: TileTask,
+        batch: Sequence[LoadedTile],
+        writer: ThreadPoolExecutor,
+        pending: list[Future[int]],
     ) -> str | None:
         """Compute a batch and hand it to the writer; a message if memory made it change its ways."""
         messages: list[str] = []
@@ -267,7 +271,7 @@ class _Run:
             self.tally.pixels += _pixels(item.work for item in part)
         return "; ".join(messages) or None
 
-    def _compute(self, task: TileTask, part: Sequence[Item]) -> list[Decoded]:
+    def _compute(self, task: TileTask, part: Sequence[LoadedTile]) -> list[Decoded]:
         tally = self.tally
         tally.encoder_calls += task.encode(part)
         decoded = task.decode(part)
@@ -294,7 +298,7 @@ class _Run:
             f"not enough memory for one tile of {self._settings.tile} px; use {_SMALLER}"
         ) from error
 
-    def _write(self, task: TileTask, item: Item, image: NDArray[np.float32]) -> int:
+    def _write(self, task: TileTask, item: LoadedTile, image: NDArray[np.float32]) -> int:
         """In the writer thread: cache the latents, write the core; the number of clipped values."""
         task.keep(item)
         tile = item.work.tile
@@ -308,7 +312,7 @@ class _Run:
         return clipped
 
 
-def _counted(item: Item) -> Counts:
+def _counted(item: LoadedTile) -> Counts:
     """What is counted of an encoded tile; bits are those of the tile itself, not of its mirror images."""
     bits = 0.0 if item.latents is None else item.latents.bits
     return Counts(bits, item.raw.size, 0, item.defects, int(not item.encoded))

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 
 from napari_rdpdenoise.stream.plan import Work
-from napari_rdpdenoise.stream.tile import Item
+from napari_rdpdenoise.stream.tile import LoadedTile
 
 _QUEUE_PIXELS = 8_000_000
 
@@ -20,20 +20,22 @@ class ReadAhead:
         read: Reads one of them, `TileTask.read`.
     """
 
-    def __init__(self, works: Sequence[Work], read: Callable[[Work], Item]) -> None:
+    def __init__(self, works: Sequence[Work], read: Callable[[Work], LoadedTile]) -> None:
         self._works, self._read = works, read
         largest = max((w.tile.outer_shape[0] * w.tile.outer_shape[1] for w in works), default=1)
-        self._queue: queue.Queue[Item | BaseException | None] = queue.Queue(max(2, _QUEUE_PIXELS // largest))
+        self._queue: queue.Queue[LoadedTile | BaseException | None] = queue.Queue(
+            max(2, _QUEUE_PIXELS // largest)
+        )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read_all, name="read-ahead", daemon=True)
         self._thread.start()
 
-    def batches(self, size_of: Callable[[tuple[int, int]], int]) -> Iterator[list[Item]]:
+    def batches(self, size_of: Callable[[tuple[int, int]], int]) -> Iterator[list[LoadedTile]]:
         """Lists of tiles of one channel and outer shape, ``size_of(shape)`` long but for the last of a kind.
 
         Channels often alternate from plane to plane, so each kind of tile waits in a list of its own.
         """
-        waiting: dict[tuple[int, tuple[int, ...]], list[Item]] = {}
+        waiting: dict[tuple[int, tuple[int, ...]], list[LoadedTile]] = {}
         while True:
             item = self._queue.get()
             if isinstance(item, BaseException):
@@ -67,7 +69,7 @@ class ReadAhead:
         except BaseException as error:  # raised again in the thread that computes
             self._put(error)
 
-    def _put(self, item: Item | BaseException | None) -> bool:
+    def _put(self, item: LoadedTile | BaseException | None) -> bool:
         while not self._stop.is_set():
             try:
                 self._queue.put(item, timeout=0.1)

@@ -29,7 +29,7 @@ CACHE_VERSION = "3"  # of what is cached under a key
 
 
 @dataclass
-class Item:
+class LoadedTile:
     """A tile that was read, on its way through the run.
 
     Attributes:
@@ -100,7 +100,7 @@ class Item:
 class TileSink(Protocol):
     """A sink that keeps tiles as they are coded, and not their pixels alone."""
 
-    def take(self, item: Item, image: NDArray[np.float32]) -> int:
+    def take(self, item: LoadedTile, image: NDArray[np.float32]) -> int:
         """Keep one tile; how many of its values were clipped.
 
         Args:
@@ -115,7 +115,7 @@ class TileSink(Protocol):
 class Done(NamedTuple):
     """A tile as it was read, with its latents, and its decodes."""
 
-    item: Item
+    item: LoadedTile
     decoded: Decoded
 
 
@@ -159,7 +159,7 @@ class TileTask:
         self.keep(item)
         return Done(item, decoded)
 
-    def read(self, work: Work) -> Item:
+    def read(self, work: Work) -> LoadedTile:
         """Read one tile with its halo, and its latents where they are cached."""
         channel = self.plan.channels[work.channel]
         raw, found = read_screened(self.source, work.index, work.tile.outer, channel.invalid)
@@ -173,7 +173,7 @@ class TileTask:
         usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)
         defects = 0 if found.defects is None else int(found.defects[work.tile.core_in_outer].sum())
         read = None if found.filled is raw else raw
-        return Item(
+        return LoadedTile(
             work,
             channel,
             found.filled,
@@ -207,18 +207,18 @@ class TileTask:
             self.cache.drop(key)
             return None
 
-    def encode(self, items: Sequence[Item]) -> int:
+    def encode(self, items: Sequence[LoadedTile]) -> int:
         """Encode those that have no latents yet, of one channel and shape; how many batches these were."""
         if not items:
             return 0
         plan = items[0].plan
-        rounds: list[Sequence[Item | Mirrored]] = [
+        rounds: list[Sequence[LoadedTile | Mirrored]] = [
             items,
             *zip(*(item.mirrored for item in items), strict=True),
         ]
         return sum(self._encode(images, plan) for images in rounds)
 
-    def _encode(self, images: Sequence[Item | Mirrored], plan: ChannelPlan) -> bool:
+    def _encode(self, images: Sequence[LoadedTile | Mirrored], plan: ChannelPlan) -> bool:
         new = [image for image in images if image.latents is None]
         if not new:
             return False
@@ -229,7 +229,7 @@ class TileTask:
             image.latents, image.fresh = latents, True
         return True
 
-    def decode(self, items: Sequence[Item]) -> list[Decoded]:
+    def decode(self, items: Sequence[LoadedTile]) -> list[Decoded]:
         """Decode encoded tiles of one shape; structure that the codec took for noise goes back into them.
 
         In the place of images are, where they are wanted: half widths of intervals around the image of lowest
@@ -245,7 +245,7 @@ class TileTask:
             return [Decoded({"kept": _kept_share(item)}) for item in items]
         return [Decoded({"error": width}) for width in self.half_widths(items, filled)]
 
-    def _averaged(self, items: Sequence[Item], decoded: Sequence[Decoded]) -> list[Decoded]:
+    def _averaged(self, items: Sequence[LoadedTile], decoded: Sequence[Decoded]) -> list[Decoded]:
         """Decodes whose image of lowest error is averaged with those of the tile's mirror images."""
         rounds = [
             self.codec.decode([image.latents for image in images if image.latents is not None])
@@ -254,7 +254,9 @@ class TileTask:
         others = zip(*rounds, strict=True) if rounds else [()] * len(items)
         return [averaged(own, other) for own, other in zip(decoded, others, strict=True)]
 
-    def half_widths(self, items: Sequence[Item], decoded: Sequence[Decoded]) -> list[NDArray[np.float32]]:
+    def half_widths(
+        self, items: Sequence[LoadedTile], decoded: Sequence[Decoded]
+    ) -> list[NDArray[np.float32]]:
         """Half widths of intervals around decoded images of lowest error, raw counts, NaN as in `decode`.
 
         Raises:
@@ -268,15 +270,15 @@ class TileTask:
             for item, images, error in zip(items, decoded, expected, strict=True)
         ]
 
-    def keep(self, item: Item) -> None:
+    def keep(self, item: LoadedTile) -> None:
         """Cache the latents that were made here."""
-        images: tuple[Item | Mirrored, ...] = (item, *item.mirrored)
+        images: tuple[LoadedTile | Mirrored, ...] = (item, *item.mirrored)
         for image in images:
             if self.cache is not None and image.fresh and image.latents is not None:
                 self.cache.put(image.key, image.latents.to_bytes())
 
 
-def _filled(item: Item, decoded: Decoded) -> Decoded:
+def _filled(item: LoadedTile, decoded: Decoded) -> Decoded:
     """Decodes with the structure that the residual holds, where the channel's plan asks for it."""
     if not item.plan.structure:
         return decoded
@@ -285,12 +287,12 @@ def _filled(item: Item, decoded: Decoded) -> Decoded:
     return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
 
 
-def _kept_share(item: Item) -> NDArray[np.float32]:
+def _kept_share(item: LoadedTile) -> NDArray[np.float32]:
     return np.zeros(item.raw.shape, np.float32) if item.share is None else item.share
 
 
 def _half_width(
-    item: Item, image: NDArray[np.float32], around_decode: NDArray[np.float32]
+    item: LoadedTile, image: NDArray[np.float32], around_decode: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     width = error_in_counts(image, around_decode, item.plan.normalization.noise, item.share)
     if item.kept is not None:

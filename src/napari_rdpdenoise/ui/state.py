@@ -46,7 +46,7 @@ class DockState:
     Attributes:
         layer: Name of the image layer to denoise; None while no image layer is open.
         facts: Line on what is known of it: sizes, and the device that computes.
-        place: Device that computes and how precisely, in words; empty while it is not known.
+        device: Device that computes and how precisely, in words; empty while it is not known.
         axes: Axes of the layer, one letter each; empty for none.
         model: Name of a model, shipped or the user's own, or path of a model folder.
         auto_rate: Whether the rate is chosen from the measured noise.
@@ -73,7 +73,7 @@ class DockState:
 
     layer: str | None = None
     facts: str = ""
-    place: str = ""
+    device: str = ""
     axes: str = ""
     model: str = "default"
     auto_rate: bool = True

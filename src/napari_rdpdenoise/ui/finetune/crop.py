@@ -50,10 +50,10 @@ class CropRenderer:
         return Crop(self._noisy[self._inner].astype(np.float32), self._before, after, step)
 
     def _denoised(self, network: RdpNetwork, noisy: NDArray[Any]) -> NDArray[np.float32]:
-        from napari_rdpdenoise.codec.network_input import through
+        from napari_rdpdenoise.codec.network_input import reconstruct
 
         decoder = self._decoder if self._decoder in network.decoders else FIDELITY
-        images = through(network, self._normalization.forward(noisy), self._rate, (decoder,))
+        images = reconstruct(network, self._normalization.forward(noisy), self._rate, (decoder,))
         return self._normalization.inverse(images[decoder])
 
 

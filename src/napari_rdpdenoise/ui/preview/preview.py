@@ -28,7 +28,7 @@ from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.shown import Shown, assemble, box_around, within
 from napari_rdpdenoise.ui.preview.viewport import LayerView, Sight, look_at, preview_tile
-from napari_rdpdenoise.ui.preview.where import device_words, neighbour_words
+from napari_rdpdenoise.ui.preview.where import device_of, neighbour_words
 from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of, open_subject
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
@@ -348,13 +348,13 @@ class Preview:
         """Device, bits per pixel and rate of what is in view."""
         if self.subject is not None:
             if self._device is None:  # asked for once something was computed, because it takes torch
-                self._device = device_words(self._store.state.base)
+                self._device = device_of(self._store.state.base)
             plan, bpps = self.plan, [pair.bpp for _, pair in self._engine.held_view()]
             bits = sum(bpps) / len(bpps) if bpps else float("nan")
             device = self._device.partition(",")[0]  # a newcomer does not ask how precisely
             self._store.edit(
                 facts=" · ".join([self.subject.facts, *neighbour_words(plan), device]),
-                place=self._device,
+                device=self._device,
                 outcome=f"{bits:.2f} bits/pixel" if bits == bits else "",
                 found_rate=None if plan is None else plan.rate,
             )

@@ -147,7 +147,7 @@ class ImageBox(Section):
         free = not state.busy
         self.layers.setEnabled(free)
         self.facts.setText(state.facts)
-        self.facts.setToolTip(f"{_FACTS[:-1]}: {state.place}." if state.place else _FACTS)
+        self.facts.setToolTip(f"{_FACTS[:-1]}: {state.device}." if state.device else _FACTS)
         if not self.axes.hasFocus():
             self.axes.setText(state.axes)
         self.axes.setEnabled(free and bool(state.axes) and not has_colours(state.axes))
