@@ -58,7 +58,7 @@ class Watch:
         with self._news:
             if not self._news.wait_for(lambda: generation in self._settled, PATIENCE_S):
                 raise TimeoutError(f"no preview after {PATIENCE_S} s")
-        final = [at for at, ready in self.tiles if not ready.pair.provisional]
+        final = [at for at, ready in self.tiles if not ready.decoded.provisional]
         return {"first": self.tiles[0][0] - began, "final": final[0] - began, "all": final[-1] - began}
 
 
@@ -93,7 +93,7 @@ def _view(source: Any, plane: int, rate: float | str) -> PreviewView:
     settings = RunSettings(rate=rate)  # type: ignore[arg-type]
     shown = LayerView("TYX", source.shape, (1, 2), (plane, 0, 0), ((0, 0, 0), (0, EDGE - 1, EDGE - 1)))
     sight = look_at(shown, preview_tile((EDGE, EDGE), settings.tile), settings.halo)
-    return PreviewView(Series(id(source), source, settings), sight.wishes)
+    return PreviewView(Series(id(source), source, settings), sight.requests)
 
 
 def _new_layer(codec: Codec, stack: np.ndarray, rate: float | str) -> dict[str, float]:

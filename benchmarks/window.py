@@ -94,7 +94,9 @@ class Window:
     def previewed(self) -> bool:
         """Whether all in view is denoised, at the rate that was chosen for it."""
         state = self.dock.session.state
-        return state.wished > 0 and state.shown == state.wished and self.dock.session.view.plan is not None
+        return (
+            state.requested > 0 and state.shown == state.requested and self.dock.session.view.plan is not None
+        )
 
     def idle(self) -> bool:
         """Whether no run is under way."""

@@ -45,7 +45,7 @@ def test_the_probe_sees_a_heavy_import():
 
 
 @pytest.mark.parametrize(
-    "module", ["ui.state", "ui.run.runs", "ui.preview.pairs", "codec.decoded", "stream.plan"]
+    "module", ["ui.state", "ui.run.runs", "ui.preview.decoded_tiles", "codec.decoded", "stream.plan"]
 )
 def test_plans_and_the_docks_logic_need_neither_qt_nor_torch(module):
     _, loaded = import_fresh(f"napari_rdpdenoise.{module}")

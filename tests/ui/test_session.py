@@ -117,7 +117,7 @@ def subject(array, key="cells", axes="TYX"):
 
 
 def done(session):
-    return lambda: session.state.wished > 0 and session.state.shown == session.state.wished
+    return lambda: session.state.requested > 0 and session.state.shown == session.state.requested
 
 
 def known(session):
@@ -193,7 +193,7 @@ def test_another_rate_previews_again_and_keeps_the_pixels_until_then(make_sessio
     np.testing.assert_array_equal(window.canvas[0], before)
     assert window.looks == looks + 1, "debounced: the window is asked to look again"
     session.preview()
-    assert session.state.shown < session.state.wished
+    assert session.state.shown < session.state.requested
     window.work(done(session))
     assert not np.array_equal(window.canvas[0], before)
 
@@ -226,7 +226,7 @@ def test_only_what_is_in_view_is_waited_for(make_session, movie):
     session, window = make_session()
     window.corners = ((0, 0, 0), (0, 40, 40))
     session.choose(subject(movie()))
-    assert session.state.wished == 1
+    assert session.state.requested == 1
     window.work(done(session))
 
 
@@ -510,8 +510,8 @@ def test_the_planes_beside_are_ready_when_they_are_looked_at(make_session, movie
     session.choose(subject(movie((3, 130, 140))))
     window.work(done(session))
     engine = session.view._engine
-    held = lambda plane: len(engine._pairs.of_plane(session.view._series_key(), (plane,)))  # noqa: E731
-    window.work(lambda: held(0) == held(2) == held(1) == session.state.wished)
+    held = lambda plane: len(engine._decoded.of_plane(session.view._series_key(), (plane,)))  # noqa: E731
+    window.work(lambda: held(0) == held(2) == held(1) == session.state.requested)
     assert not window.canvas.done((2,)).any(), "they are not shown before"
     window.point = (2, 0, 0)
     began = time.monotonic()

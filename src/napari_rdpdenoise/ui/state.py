@@ -62,7 +62,7 @@ class DockState:
         notes: Sentences that the user should know of the channel in view.
         working: What is done before anything can be shown, in words; empty for nothing.
         shown: Number of visible tiles that are denoised.
-        wished: Number of visible tiles.
+        requested: Number of visible tiles.
         base: Other settings: those of the group "advanced", and those that no control stands for, as a job
             file gave them.
         phase: Phase of the run.
@@ -89,7 +89,7 @@ class DockState:
     notes: tuple[str, ...] = ()
     working: str = ""
     shown: int = 0
-    wished: int = 0
+    requested: int = 0
     base: RunSettings = field(default_factory=RunSettings)
     phase: Phase = Phase.IDLE
     done: int = 0
@@ -147,13 +147,13 @@ class DockState:
             return "Another dock previews this layer; change something here to preview it here."
         if not self.preview:
             return "The preview is off: switch it on under More."
-        if self.preview_note or self.shown >= self.wished:
+        if self.preview_note or self.shown >= self.requested:
             return self.preview_note
         if self.busy:
             return "The preview waits for the run."
         if self.working and not self.shown:
             return f"{self.working}…"
-        count = f": {self.shown} of {self.wished} parts" if self.wished > 1 else ""
+        count = f": {self.shown} of {self.requested} parts" if self.requested > 1 else ""
         return f"Denoising what is in view{count}…"
 
     @property

@@ -111,9 +111,9 @@ def test_what_is_missing_is_said() -> None:
     [
         (DockState(), "Open an image"),
         (DockState(layer="a", preview=False), "under More"),
-        (DockState(layer="a", wished=3, working="Measuring the noise"), "Measuring the noise…"),
-        (DockState(layer="a", wished=3, shown=1), "1 of 3"),
-        (DockState(layer="a", wished=3, phase=Phase.RUNNING), "waits for the run"),
+        (DockState(layer="a", requested=3, working="Measuring the noise"), "Measuring the noise…"),
+        (DockState(layer="a", requested=3, shown=1), "1 of 3"),
+        (DockState(layer="a", requested=3, phase=Phase.RUNNING), "waits for the run"),
         (DockState(layer="a", preview_note="No preview in 3-D."), "3-D"),
     ],
 )
@@ -121,4 +121,4 @@ def test_while_there_is_nothing_to_judge_the_reason_is_said(state, words) -> Non
     found = waiting(state)
     assert (found.fine, found.sign) == (None, "…")
     assert words in found.line
-    assert waiting(DockState(layer="a", wished=3, shown=3)) is None
+    assert waiting(DockState(layer="a", requested=3, shown=3)) is None

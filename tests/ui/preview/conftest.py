@@ -22,13 +22,13 @@ def _view(array, index=(0,), settings=None, axes=None, layer="cells", source=Non
     from napari_rdpdenoise.tiles import plan_tiles
     from napari_rdpdenoise.ui.preview.engine import PreviewView
     from napari_rdpdenoise.ui.preview.plans import Series
-    from napari_rdpdenoise.ui.preview.viewport import Wish
+    from napari_rdpdenoise.ui.preview.viewport import TileRequest
 
     settings = settings or _base()
     source = source or open_image(array, axes)
     channel = index[source.metadata.axes.index("C")] if "C" in source.metadata.axes else 0
     tiles = plan_tiles(source.shape[-2:], settings.tile, settings.halo)
-    return PreviewView(Series(layer, source, settings), tuple(Wish(index, channel, t) for t in tiles))
+    return PreviewView(Series(layer, source, settings), tuple(TileRequest(index, channel, t) for t in tiles))
 
 
 class Desk:

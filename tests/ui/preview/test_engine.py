@@ -28,7 +28,7 @@ def test_preview_and_run_give_the_same_pixels(
     np.testing.assert_allclose(found, expected[1], rtol=0, atol=1e-3)
     one = np.zeros_like(found)
     for tile in desk.tiles:
-        desk.engine.blend_tile(tile.wish.tile, tile.pair, realism, one[tile.wish.tile.core])
+        desk.engine.blend_tile(tile.request.tile, tile.decoded, realism, one[tile.request.tile.core])
     np.testing.assert_array_equal(one, found)
 
 
@@ -126,7 +126,7 @@ def test_a_preview_after_a_run_encodes_nothing(tiny_codec, desk_of, movie, view,
     calls, desk = tiny_codec.encoder_calls, desk_of(tiny_codec, cache=cache)
     tiles = desk.show(view(array, (2,), settings))
     assert len(tiles) == 4
-    assert not any(tile.pair.provisional for tile in tiles)
+    assert not any(tile.decoded.provisional for tile in tiles)
     assert tiny_codec.encoder_calls == calls
 
 
@@ -137,11 +137,11 @@ def test_one_provisional_tile_comes_before_the_search_for_the_rate(
     generation = desk.engine.aim(view(movie(), settings=base.replace(rate="auto")))
     door.wait_entered()
     (first,) = desk.tiles
-    assert first.pair.provisional
+    assert first.decoded.provisional
     door.open()
     desk.until(lambda: Settled(generation) in desk.events)
-    assert [tile.pair.provisional for tile in desk.tiles] == [True, *[False] * 4]
-    assert desk.tiles[1].wish == first.wish
+    assert [tile.decoded.provisional for tile in desk.tiles] == [True, *[False] * 4]
+    assert desk.tiles[1].request == first.request
 
 
 def test_another_rate_is_encoded_again_and_the_old_pairs_are_dropped(tiny_codec, desk_of, movie, view, base):
@@ -150,24 +150,24 @@ def test_another_rate_is_encoded_again_and_the_old_pairs_are_dropped(tiny_codec,
     (pixels, other) = (np.zeros((130, 140), np.float32) for _ in range(2))
     desk.show(first)
     desk.engine.blend_view(0.0, pixels)
-    held = desk.engine._pairs.nbytes
+    held = desk.engine._decoded.nbytes
     second = view(array, settings=base.replace(rate=0.9))
     calls = tiny_codec.encoder_calls
     desk.show(second)
     desk.engine.blend_view(0.0, other)
     assert tiny_codec.encoder_calls == calls + 4
     assert not np.array_equal(pixels, other)
-    assert desk.engine._pairs.nbytes == held
-    assert desk.engine._pairs.of_plane(first.series.key, (0,)) == []
+    assert desk.engine._decoded.nbytes == held
+    assert desk.engine._decoded.of_plane(first.series.key, (0,)) == []
 
 
 def test_memory_stays_within_the_budget(tiny_realism_codec, desk_of, movie, view):
     budget = 110_000  # two or three tiles
-    desk = desk_of(tiny_realism_codec, pair_bytes=budget)
+    desk = desk_of(tiny_realism_codec, tile_bytes=budget)
     sizes = []
     for t in (0, 1, 2):
         desk.show(view(movie(), (t,)))
-        sizes.append(desk.engine._pairs.nbytes)
+        sizes.append(desk.engine._decoded.nbytes)
     assert max(sizes) <= budget
     written = desk.engine.blend_view(0.5, np.zeros((130, 140), np.float32))
     assert 1 <= len(written) < 4
@@ -193,10 +193,10 @@ def test_stale_work_is_dropped_between_tiles_and_the_tile_in_work_is_kept(
     assert [tile.cached for tile in again] == [True, False, False, False]
 
 
-def test_wishes_are_served_in_their_order(tiny_codec, desk_of, movie, view):
+def test_requests_are_served_in_their_order(tiny_codec, desk_of, movie, view):
     target = view(movie())
-    backwards = replace(target, wishes=target.wishes[::-1])
-    assert [tile.wish for tile in desk_of(tiny_codec).show(backwards)] == list(backwards.wishes)
+    backwards = replace(target, requests=target.requests[::-1])
+    assert [tile.request for tile in desk_of(tiny_codec).show(backwards)] == list(backwards.requests)
 
 
 def test_a_search_that_nobody_waits_for_is_given_up(tiny_codec, desk_of, movie, view, gate, base):
@@ -220,7 +220,7 @@ def test_a_search_goes_on_while_only_the_plane_changes(tiny_codec, desk_of, movi
     door.open()
     desk.until(lambda: Settled(generation) in desk.events)
     assert door.calls == 6  # one search looks at a window of each plane, for its residual and its error
-    assert [tile.pair.provisional for tile in desk.tiles if tile.generation == generation] == [False] * 4
+    assert [tile.decoded.provisional for tile in desk.tiles if tile.generation == generation] == [False] * 4
 
 
 def test_a_forgotten_layer_leaves_nothing_behind(tiny_codec, desk_of, movie, view, run, gate, base):
@@ -241,7 +241,7 @@ def test_a_forgotten_layer_leaves_nothing_behind(tiny_codec, desk_of, movie, vie
 
 def test_a_change_at_the_moment_when_a_rest_is_over_is_seen(tiny_codec, desk_of, movie, view):
     desk, there = desk_of(tiny_codec), view(movie())
-    desk.show(replace(there, ahead=view(movie(), (1,)).wishes))
+    desk.show(replace(there, ahead=view(movie(), (1,)).requests))
     with desk.engine._wake:  # as a thread that the machine gave no time to
         time.sleep(2 * _IDLE_S)
         desk.engine.aim(None)
@@ -251,7 +251,7 @@ def test_a_change_at_the_moment_when_a_rest_is_over_is_seen(tiny_codec, desk_of,
 
 
 def test_many_random_changes_end_with_the_right_view(tiny_realism_codec, desk_of, movie, view, run, base):
-    rng, desk = np.random.default_rng(4), desk_of(tiny_realism_codec, pair_bytes=600_000)
+    rng, desk = np.random.default_rng(4), desk_of(tiny_realism_codec, tile_bytes=600_000)
     stacks = {name: movie((3, *shape), seed) for seed, (name, shape) in enumerate(
         {"a": (130, 140), "b": (70, 200), "c": (64, 64)}.items()
     )}  # fmt: skip
@@ -260,14 +260,14 @@ def test_many_random_changes_end_with_the_right_view(tiny_realism_codec, desk_of
         name = str(rng.choice(list(stacks)))
         rate = "auto" if rng.random() < 0.1 else float(rng.choice([0.2, 0.4]))
         target = view(stacks[name], (int(rng.integers(3)),), base.replace(rate=rate), layer=name)
-        count = int(rng.integers(0, len(target.wishes) + 1))
-        chosen = tuple(target.wishes[i] for i in rng.permutation(len(target.wishes))[:count])
-        desk.engine.aim(replace(target, wishes=chosen) if rng.random() < 0.95 else None)
+        count = int(rng.integers(0, len(target.requests) + 1))
+        chosen = tuple(target.requests[i] for i in rng.permutation(len(target.requests))[:count])
+        desk.engine.aim(replace(target, requests=chosen) if rng.random() < 0.95 else None)
         desk.engine.blend_view(float(rng.random()), canvas[name]) if chosen else None
         if rng.random() < 0.1:
             desk.engine.forget(str(rng.choice(list(stacks))))
     tiles = desk.show(view(stacks["a"], (2,), layer="a"))
-    assert {tile.wish.tile.core_shape for tile in tiles} >= {(64, 64)}
+    assert {tile.request.tile.core_shape for tile in tiles} >= {(64, 64)}
     found = np.zeros(stacks["a"].shape[1:], np.float32)
     desk.engine.blend_view(0.7, found)
     expected, _ = run(stacks["a"], base.replace(realism=0.7, dtype="float32"), tiny_realism_codec)

@@ -41,7 +41,7 @@ def test_an_error_of_one_tile_is_told_and_the_others_are_made(tiny_codec, desk_o
     target, desk = view(array, source=broken), desk_of(tiny_codec)
     done = desk.show(target)
     assert [str(event.error) for event in desk.of(Failed)] == ["the disk is gone"]
-    assert [tile.wish for tile in done] == list(target.wishes[1:])
+    assert [tile.request for tile in done] == list(target.requests[1:])
     assert len(desk.show(view(array))) == 4
 
 
@@ -76,7 +76,7 @@ def test_a_listener_that_fails_is_logged_and_the_work_goes_on(tiny_codec, caplog
         target = view(movie())
         engine.aim(target)
         assert settled.wait(PATIENCE)
-        engine.aim(replace(target, wishes=target.wishes[:0]))
+        engine.aim(replace(target, requests=target.requests[:0]))
     assert "a listener failed" in caplog.text
 
 
@@ -143,7 +143,7 @@ def test_closing_waits_for_the_tile_in_work_only(tiny_codec, desk_of, movie, vie
     assert not closing.is_alive()
     assert door.calls == 1
     assert desk.tiles == []
-    assert desk.engine._pairs.nbytes == 0
+    assert desk.engine._decoded.nbytes == 0
     desk.engine.close()
     desk.engine.forget("cells")
     with pytest.raises(RuntimeError, match="was closed; make a new one"):
@@ -204,7 +204,7 @@ def test_noise_and_rate_are_told_also_when_the_view_has_moved_on(
     first = view(movie(), settings=base.replace(rate="auto"))
     desk.engine.aim(first)
     door.wait_entered()
-    desk.engine.aim(type(first)(first.series, first.wishes[1:]))  # panned while the first tile is in work
+    desk.engine.aim(type(first)(first.series, first.requests[1:]))  # panned while the first tile is in work
     door.open()
     desk.until(lambda: desk.of(ChannelReady))
     (told,) = desk.of(ChannelReady)

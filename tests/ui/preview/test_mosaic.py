@@ -7,7 +7,7 @@ import pytest
 
 from napari_rdpdenoise.tiles import plan_tiles
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid, needs_levels
-from napari_rdpdenoise.ui.preview.viewport import Wish
+from napari_rdpdenoise.ui.preview.viewport import TileRequest
 
 SIZES = {"Y": 1300, "X": 1100, "T": 3, "C": 2, "S": 3}
 TILES = plan_tiles((SIZES["Y"], SIZES["X"]), 512, 128)
@@ -107,7 +107,7 @@ def test_other_settings_keep_what_is_in_view_until_it_is_replaced_and_drop_the_r
     board, (near, far) = pyramid.board(0), TILES[:2]
     for tile in (near, far):
         put(pyramid, (1,), tile, 9)
-    board.restart([Wish((1,), 0, near)])
+    board.restart([TileRequest((1,), 0, near)])
     assert board.share_done((1,), [near]) == 0
     done = pyramid.levels[0].done((1,))
     assert not done.any()

@@ -55,16 +55,16 @@ def test_every_visible_pixel_is_covered_once_and_the_nearest_tile_is_first(given
     assert sight.note is None
     height, width = (view.shape[view.axes.index(a)] for a in "YX")
     count = np.zeros((height, width), np.uint8)
-    for wish in sight.wishes[: sight.visible]:
-        count[wish.tile.core] += 1
-        assert wish.tile.y0 < y1
-        assert wish.tile.y1 > y0
-        assert wish.tile.x0 < x1
-        assert wish.tile.x1 > x0
+    for request in sight.requests[: sight.visible]:
+        count[request.tile.core] += 1
+        assert request.tile.y0 < y1
+        assert request.tile.y1 > y0
+        assert request.tile.x0 < x1
+        assert request.tile.x1 > x0
     seen = count[int(y0) : math.ceil(y1), int(x0) : math.ceil(x1)]
     assert (seen == 1).all()
     centre = (y0 + y1) / 2, (x0 + x1) / 2
-    distances = [gap(wish.tile, *centre) for wish in sight.wishes]
+    distances = [gap(request.tile, *centre) for request in sight.requests]
     assert distances[0] == 0
     assert distances[: sight.visible] == sorted(distances[: sight.visible])
     assert distances[sight.visible :] == sorted(distances[sight.visible :])
@@ -74,7 +74,7 @@ def test_every_visible_pixel_is_covered_once_and_the_nearest_tile_is_first(given
 def test_the_ring_touches_the_view_and_nothing_comes_twice(given_view) -> None:
     view, (y0, y1, x0, x1) = given_view
     sight = look_at(view, 64, 64, most=10_000)
-    tiles = [wish.tile for wish in sight.wishes]
+    tiles = [request.tile for request in sight.requests]
     assert len(set(tiles)) == len(tiles)
     for tile in tiles[sight.visible :]:
         assert tile.y1 <= y0 or tile.y0 >= y1 or tile.x1 <= x0 or tile.x0 >= x1
@@ -89,25 +89,25 @@ def test_index_and_channel_are_where_the_sliders_stand(given_view) -> None:
     view, _ = given_view
     leading = [a for a in view.axes if a not in "YX"]
     expected = {a: int(view.point[view.axes.index(a)]) for a in leading}
-    for wish in look_at(view).wishes:
-        assert wish.index == tuple(expected[a] for a in leading)
-        assert wish.channel == expected.get("C", 0)
+    for request in look_at(view).requests:
+        assert request.index == tuple(expected[a] for a in leading)
+        assert request.channel == expected.get("C", 0)
 
 
 @given(views())
 def test_tiles_lie_on_the_grid_that_all_tilings_share(given_view) -> None:
-    for wish in look_at(given_view[0]).wishes:
-        tile = wish.tile
+    for request in look_at(given_view[0]).requests:
+        tile = request.tile
         assert not any(place % GRID for place in (tile.y0, tile.x0, tile.oy0, tile.ox0))
 
 
 def test_too_large_a_view_is_cut_to_its_middle_and_says_so() -> None:
     view = LayerView("YX", (4000, 4000), (0, 1), (0, 0), ((0, 0), (3999, 3999)))
     sight = look_at(view, 512, 128, most=4)
-    assert len(sight.wishes) == sight.visible == 4
+    assert len(sight.requests) == sight.visible == 4
     assert "64 tiles are in view, the 4 nearest to its middle are previewed: zoom in" in sight.scope
     assert sight.note is None
-    assert all(1000 < t.tile.y0 + 256 < 3000 for t in sight.wishes)
+    assert all(1000 < t.tile.y0 + 256 < 3000 for t in sight.requests)
 
 
 @pytest.mark.parametrize(
@@ -128,14 +128,14 @@ def test_too_large_a_view_is_cut_to_its_middle_and_says_so() -> None:
 )
 def test_why_there_is_no_preview_is_said_in_words(changes, words) -> None:
     sight = look_at(replace(STACK, **changes))
-    assert sight.wishes == ()
+    assert sight.requests == ()
     assert words in sight.note
 
 
 def test_sliders_are_rounded_as_the_viewer_rounds() -> None:
     for point in (0.49, 0.5, 1.5, 2.5, 3.51):
         sight = look_at(replace(STACK, point=(point, 0, 0)))
-        assert sight.wishes[0].index == (int(np.round(point)),)
+        assert sight.requests[0].index == (int(np.round(point)),)
 
 
 def test_preview_tiles_are_the_runs_own_where_a_plane_is_small() -> None:
@@ -152,10 +152,10 @@ def test_neither_torch_nor_qt_is_loaded_by_importing(module) -> None:
     assert found.stdout.strip() == "[]"
 
 
-def test_of_colours_each_is_wished_for_tile_by_tile() -> None:
+def test_of_colours_each_is_requested_tile_by_tile() -> None:
     view = LayerView("TYX", (3, 700, 900), (1, 2), (1, 0, 0), ((0, 0, 0), (2, 699, 899)))
     plain, colours = look_at(view, 256, 64), look_at(replace(view, colours=3), 256, 64)
     assert colours.visible == 3 * plain.visible
-    for number, wish in enumerate(plain.wishes):
-        for colour, found in enumerate(colours.wishes[3 * number : 3 * number + 3]):
-            assert (found.index, found.channel, found.tile) == ((1, colour), colour, wish.tile)
+    for number, request in enumerate(plain.requests):
+        for colour, found in enumerate(colours.requests[3 * number : 3 * number + 3]):
+            assert (found.index, found.channel, found.tile) == ((1, colour), colour, request.tile)

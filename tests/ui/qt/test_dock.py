@@ -225,7 +225,7 @@ def test_what_is_chosen_in_the_dock_stays_chosen_whatever_is_selected(open_dock,
     cells = viewer.layers["cells"]
     other = viewer.add_image(np.full((3, 70, 80), 100, np.uint16), name="others")
     viewer.layers.selection.active = cells
-    shown = lambda: dock.session.state.wished > 0 and not dock.session.unsettled  # noqa: E731
+    shown = lambda: dock.session.state.requested > 0 and not dock.session.unsettled  # noqa: E731
     qtbot.waitUntil(shown, timeout=20000)
     dock.choose(other)
     qtbot.waitUntil(shown, timeout=20000)
@@ -415,7 +415,7 @@ def test_colour_layers_and_no_layer(open_dock, qtbot):
     viewer.add_image(np.zeros((20, 30, 3), np.uint8), name="colour", rgb=True)
     viewer.add_points([[1, 2]])
     assert dock.session.state.layer == "colour"
-    qtbot.waitUntil(lambda: dock.session.state.shown == dock.session.state.wished == 3, timeout=20000)
+    qtbot.waitUntil(lambda: dock.session.state.shown == dock.session.state.requested == 3, timeout=20000)
     assert dock.preview_layer.rgb
     dock.sections["view"].choose(View.SPLIT)
     assert viewer.layers["colour split"].visible
@@ -449,7 +449,7 @@ def test_controls_are_named_and_the_dock_is_wide_enough(open_dock):
 
 def test_the_preview_fills_its_layer_and_follows_the_sliders(open_dock, qtbot, tiny_realism_codec):
     viewer, dock = open_dock(note=None, preview=True)
-    done = lambda: dock.session.state.wished > 0 and dock.session.state.shown == dock.session.state.wished  # noqa: E731
+    done = lambda: 0 < dock.session.state.requested == dock.session.state.shown  # noqa: E731
     qtbot.waitUntil(done, timeout=20000)
     layer = viewer.layers["cells preview"]
     assert layer is dock.preview_layer

@@ -32,7 +32,7 @@ def docks(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
         made.append(one)
 
     def settle(one):
-        done = lambda: 0 < one.session.state.wished == one.session.state.shown  # noqa: E731
+        done = lambda: 0 < one.session.state.requested == one.session.state.shown  # noqa: E731
         qtbot.waitUntil(lambda: done() and not one.session.unsettled, timeout=60_000)
 
     return viewer, *made, settle

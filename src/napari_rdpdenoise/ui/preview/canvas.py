@@ -19,7 +19,7 @@ from napari_rdpdenoise.axes import check_axes
 from napari_rdpdenoise.io.source import check_dtype
 from napari_rdpdenoise.tiles import GRID, Tile
 from napari_rdpdenoise.ui.layers.slicing import SlicedPlanes, full_key
-from napari_rdpdenoise.ui.preview.viewport import Wish
+from napari_rdpdenoise.ui.preview.viewport import TileRequest
 
 __all__ = ["Canvas"]
 
@@ -96,7 +96,7 @@ class Canvas(SlicedPlanes):
                 found += pixels
         return found / total if total else 1.0
 
-    def restart(self, in_view: Iterable[Wish] = ()) -> None:
+    def restart(self, in_view: Iterable[TileRequest] = ()) -> None:
         """Count everything as not done, because other settings hold; the pixels stay until they are replaced.
 
         Planes that are not in use are dropped, whatever is in view.

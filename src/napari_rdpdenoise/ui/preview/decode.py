@@ -1,4 +1,4 @@
-"""Makes the decoded pair of one tile for the preview; belongs to the thread that computes."""
+"""Decodes single tiles for the preview; belongs to the thread that computes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.nn.decoders.place import plane_seed
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work, decoders_of, sampling_of
-from napari_rdpdenoise.ui.preview.pairs import Pair
+from napari_rdpdenoise.ui.preview.decoded_tiles import DecodedTile
 from napari_rdpdenoise.ui.preview.plans import ChannelPlans, Series
-from napari_rdpdenoise.ui.preview.viewport import Wish
+from napari_rdpdenoise.ui.preview.viewport import TileRequest
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
 
-__all__ = ["PairMaker"]
+__all__ = ["TileDecoder"]
 
 
-class PairMaker:
+class TileDecoder:
     """Reads, encodes and decodes single tiles as a run would; takes what `PreviewEngine` takes."""
 
     def __init__(self, cache: LatentCache | None, load: Callable[[str, str], Codec] | None) -> None:
@@ -55,18 +55,18 @@ class PairMaker:
     def make(
         self,
         series: Series,
-        wish: Wish,
+        request: TileRequest,
         plan: ChannelPlan,
         codec: Codec,
         give_up: Callable[[], bool],
         *,
         provisional: bool,
-    ) -> Pair:
+    ) -> DecodedTile:
         """Denoise one tile with both decoders.
 
         Args:
             series: Series that it is a part of.
-            wish: Plane, channel and tile.
+            request: Plane, channel and tile.
             plan: Plan of the channel.
             codec: Loaded model.
             give_up: Function that tells, while the device computes something else, whether to stop waiting.
@@ -83,7 +83,7 @@ class PairMaker:
         source = SelectedSource(series.source)
         task = TileTask(
             source,
-            Plan((), {wish.channel: plan}, ()),
+            Plan((), {request.channel: plan}, ()),
             codec,
             cache,
             names,
@@ -92,15 +92,17 @@ class PairMaker:
             ensemble=series.settings.ensemble,
         )
         turn = device_turns(codec.device).turn(give_up)
-        work = Work(wish.index, wish.tile, wish.channel, plane_seed(series.settings.seed, wish.index))
+        work = Work(
+            request.index, request.tile, request.channel, plane_seed(series.settings.seed, request.index)
+        )
         item, decoded = task.do(work, turn)
         width = None
         if codec.card.intervals is not None:
             with device_turns(codec.device).turn(give_up):
                 (width,) = task.half_widths([item], [decoded])
-        place = wish.tile.core_in_outer
+        place = request.tile.core_in_outer
         images = {name: image[place].copy() for name, image in decoded.items()}  # no views: the halo goes
-        return Pair(
+        return DecodedTile(
             Decoded(images),
             None if item.kept is None else item.kept.at(place),
             float("nan") if item.latents is None else item.latents.bpp,

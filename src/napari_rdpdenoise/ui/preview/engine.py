@@ -2,11 +2,11 @@
 
 ::
 
-    aim(view) ──wishes──▶ thread: read -> encode | latent cache -> decode both -> pairs ──on_tile──▶ viewer
-    blend_view(realism, out) ◀── pairs: no network, in the thread that asks
+    aim(view) ──requests──▶ thread: read -> encode | latent cache -> decode ──on_tile──▶ viewer
+    blend_view(realism, out) ◀── decoded tiles: no network, in the thread that asks
 
-Each `aim` replaces the wish list and raises the generation. Work is dropped between tiles, never within one:
-a tile in work is finished and kept, though not reported if it is no longer wanted. While the rate is being
+Each `aim` replaces the requests and raises the generation. Work is dropped between tiles, never within one: a
+tile in work is finished and kept, though not reported if it is no longer wanted. While the rate is being
 searched for, a provisional tile shows the way.
 """
 
@@ -25,7 +25,8 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
-from napari_rdpdenoise.ui.preview.decode import PairMaker
+from napari_rdpdenoise.ui.preview.decode import TileDecoder
+from napari_rdpdenoise.ui.preview.decoded_tiles import Blender, DecodedTile, DecodedTiles, TileKey
 from napari_rdpdenoise.ui.preview.events import (
     CHOOSING,
     LOADING,
@@ -39,9 +40,8 @@ from napari_rdpdenoise.ui.preview.events import (
     TileReady,
     Working,
 )
-from napari_rdpdenoise.ui.preview.pairs import Blender, Pair, PairKey, PairStore
 from napari_rdpdenoise.ui.preview.plans import SeriesKey
-from napari_rdpdenoise.ui.preview.viewport import Wish
+from napari_rdpdenoise.ui.preview.viewport import TileRequest
 from napari_rdpdenoise.ui.threads import start_thread
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 __all__ = ["ChannelReady", "Failed", "PreviewEngine", "PreviewView", "Settled", "TileReady"]
 
 MIB = 1024**2
-_IDLE_S = 0.3  # without a wish, until what may be wished for next is denoised
+_IDLE_S = 0.3  # without a request, until what may be requested next is denoised
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ class PreviewEngine:
             ``generation`` with the engine's where it matters.
         on_event: Function for everything else.
         cache: Cache of latents, shared with runs; None for none.
-        pair_bytes: Budget for decoded tiles, bytes; a megapixel with both decodes takes 8 MB.
+        tile_bytes: Budget for decoded tiles, bytes; a megapixel with both decodes takes 8 MB.
         load: Function that gives the codec of a model and a device; None for the process's shared ones.
 
     Raises:
@@ -82,15 +82,15 @@ class PreviewEngine:
         on_event: Callable[[Event], None] = lambda event: None,
         *,
         cache: LatentCache | None = None,
-        pair_bytes: int = 512 * MIB,
+        tile_bytes: int = 512 * MIB,
         load: Callable[[str, str], Codec] | None = None,
     ) -> None:
         self._on_tile, self._on_event = on_tile, on_event
-        self._pairs = PairStore(pair_bytes)
-        self._decoding = PairMaker(cache, load)
+        self._decoded = DecodedTiles(tile_bytes)
+        self._decoding = TileDecoder(cache, load)
         self._wake = threading.Condition()
-        self._todo: deque[Wish] = deque()
-        self._ahead: deque[Wish] = deque()  # what may be wished for next, after all that is
+        self._todo: deque[TileRequest] = deque()
+        self._ahead: deque[TileRequest] = deque()  # what may be requested next, after all that is
         self._chores: deque[Callable[[], None]] = deque()  # what else the thread has to do, before tiles
         self._target: Target | None = None
         self._generation = 0
@@ -118,13 +118,13 @@ class PreviewEngine:
             before = self._target
             self._generation = generation = self._generation + 1
             self._target = None if view is None else Target(generation, view)
-            self._todo = deque(view.wishes if view is not None else ())
+            self._todo = deque(view.requests if view is not None else ())
             self._ahead = deque(view.ahead if view is not None else ())
             self._start()
         if before is not None and view is not None:
             old, new = before.view.series.key, view.series.key
             if (old.layer, old.level) == (new.layer, new.level) and old != new:
-                self._pairs.drop(lambda key: key == old)
+                self._decoded.drop(lambda key: key == old)
         return generation
 
     def warm_up(self, settings: RunSettings) -> None:
@@ -139,7 +139,7 @@ class PreviewEngine:
         target = self._target
         if target is not None and target.view.series.layer == layer:
             self.aim(None)
-        self._drop_pairs(layer)
+        self._drop_decoded(layer)
         self._do_soon(lambda: self._forget(layer))  # once more, after the tile in work
 
     def blend_view(
@@ -150,7 +150,7 @@ class PreviewEngine:
         Args:
             realism: Realism, 0 to 1.
             out: Whole plane (height, width), float32 for speed, or any supported dtype.
-            index: Plane, as `Wish` has it; None for the first one that is wished for.
+            index: Plane, as `TileRequest` has it; None for the first one that is requested.
 
         Raises:
             DecoderMissing: If ``realism`` is above 0 with a model without a realism decoder.
@@ -159,17 +159,17 @@ class PreviewEngine:
         self._blender.blend(held, realism, out)
         return tuple(tile for tile, _ in held)
 
-    def held_view(self, index: tuple[int, ...] | None = None) -> list[tuple[Tile, Pair]]:
-        """Decoded tiles of a plane in view, by its index; None for the first one that is wished for."""
+    def held_view(self, index: tuple[int, ...] | None = None) -> list[tuple[Tile, DecodedTile]]:
+        """Decoded tiles of a plane in view, by its index; None for the first one that is requested."""
         target = self._target
-        if target is None or not target.view.wishes:
+        if target is None or not target.view.requests:
             return []
-        wanted = target.view.wishes[0].index if index is None else index
-        return self._pairs.of_plane(target.view.series.key, wanted)
+        wanted = target.view.requests[0].index if index is None else index
+        return self._decoded.of_plane(target.view.series.key, wanted)
 
-    def blend_tile(self, tile: Tile, pair: Pair, realism: float, out: NDArray[Any]) -> None:
+    def blend_tile(self, tile: Tile, decoded: DecodedTile, realism: float, out: NDArray[Any]) -> None:
         """Write the blend of one tile into an array of its core, as `blend_view` does for all of a plane."""
-        self._blender.blend_core(tile, pair, realism, out)
+        self._blender.blend_core(tile, decoded, realism, out)
 
     def close(self, patience_s: float | None = None) -> None:
         """End the thread after the tile in work, and let go of everything; may be repeated.
@@ -184,7 +184,7 @@ class PreviewEngine:
             self._wake.notify_all()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(patience_s)
-        self._pairs.drop(lambda key: True)
+        self._decoded.drop(lambda key: True)
 
     # The thread
 
@@ -218,8 +218,8 @@ class PreviewEngine:
                     return self._chores.popleft()
                 target = self._target
                 if target is not None and self._todo:
-                    wish = self._todo.popleft()
-                    return lambda: self._serve(target, wish)
+                    request = self._todo.popleft()
+                    return lambda: self._serve(target, request)
                 if target is None or not self._ahead:
                     self._wake.wait()
                 elif not self._wake.wait(_IDLE_S) and self._is_idle(target):
@@ -233,11 +233,11 @@ class PreviewEngine:
             self._target is target and bool(self._ahead) and not (self._todo or self._chores or self._closed)
         )
 
-    def _serve(self, target: Target, wish: Wish) -> None:
+    def _serve(self, target: Target, request: TileRequest) -> None:
         from napari_rdpdenoise.codec.device import GivenUp
 
         try:
-            self._denoise(target, wish)
+            self._denoise(target, request)
         except (_Stale, GivenUp):
             pass
         except Exception as error:
@@ -245,45 +245,45 @@ class PreviewEngine:
         if target.generation == self._generation and not self._todo:
             self._tell(self._on_event, Settled(target.generation))
 
-    def _denoise(self, target: Target, wish: Wish) -> None:
-        series, key = target.view.series, PairKey(target.view.series.key, wish.index, wish.tile)
-        held = self._pairs.get(key)
+    def _denoise(self, target: Target, request: TileRequest) -> None:
+        series, key = target.view.series, TileKey(target.view.series.key, request.index, request.tile)
+        held = self._decoded.get(key)
         if held is not None and not held.provisional:
-            self._deliver(target, wish, held, cached=True)
+            self._deliver(target, request, held, cached=True)
             return
         decoding = self._decoding
         if not decoding.is_loaded(series.settings):
             self._work_on(target, LOADING)
         codec = self._need(target, lambda: decoding.codec(series.settings))
         decoding.wait_for_runs(codec, lambda: self._is_stale(target))
-        if not decoding.plans.is_known(series, wish.channel):
+        if not decoding.plans.is_known(series, request.channel):
             self._work_on(target, MEASURING)
-        plan, final = self._need(target, lambda: decoding.plans.quick(series, wish.channel, codec))
+        plan, final = self._need(target, lambda: decoding.plans.quick(series, request.channel, codec))
         if not final:
             if held is None:
-                self._make(target, wish, plan, codec, provisional=True)
+                self._make(target, request, plan, codec, provisional=True)
             self._work_on(target, CHOOSING)
-            between = self._watch(target, wish.channel, codec)
-            plan = self._need(target, lambda: decoding.plans.choose(series, wish.channel, codec, between))
+            between = self._watch(target, request.channel, codec)
+            plan = self._need(target, lambda: decoding.plans.choose(series, request.channel, codec, between))
             if self._is_stale(target):
                 return
-        self._make(target, wish, plan, codec, provisional=False)
-        self._announce(target, wish.channel, plan, codec)
+        self._make(target, request, plan, codec, provisional=False)
+        self._announce(target, request.channel, plan, codec)
 
-    def _prepare(self, target: Target, wish: Wish) -> None:
-        """Denoise a tile that may be wished for next, where it takes no search; nothing is told of it."""
+    def _prepare(self, target: Target, request: TileRequest) -> None:
+        """Denoise a tile that may be requested next, where it takes no search; nothing is told of it."""
         from napari_rdpdenoise.codec.device import GivenUp
 
-        series, key = target.view.series, PairKey(target.view.series.key, wish.index, wish.tile)
-        if self._pairs.get(key) is None and self._decoding.plans.is_known(series, wish.channel):
+        series, key = target.view.series, TileKey(target.view.series.key, request.index, request.tile)
+        if self._decoded.get(key) is None and self._decoding.plans.is_known(series, request.channel):
             with suppress(GivenUp):
                 codec = self._decoding.codec(series.settings)
                 self._decoding.wait_for_runs(codec, lambda: self._is_stale(target))
-                plan, _ = self._decoding.plans.quick(series, wish.channel, codec)
-                self._decode(target, wish, plan, codec, provisional=False)
+                plan, _ = self._decoding.plans.quick(series, request.channel, codec)
+                self._decode(target, request, plan, codec, provisional=False)
 
     def _need(self, target: Target, make: Callable[[], Any]) -> Any:
-        """What every tile of the view needs: without it the rest of the wishes would only fail alike."""
+        """What every tile of the view needs: without it the rest of the requests would only fail alike."""
         try:
             return make()
         except Exception:
@@ -293,26 +293,26 @@ class PreviewEngine:
             raise
 
     def _make(
-        self, target: Target, wish: Wish, plan: ChannelPlan, codec: Codec, *, provisional: bool
+        self, target: Target, request: TileRequest, plan: ChannelPlan, codec: Codec, *, provisional: bool
     ) -> None:
         """Denoise one tile, keep it and report it."""
-        pair = self._decode(target, wish, plan, codec, provisional=provisional)
-        self._deliver(target, wish, pair, cached=False)
+        decoded = self._decode(target, request, plan, codec, provisional=provisional)
+        self._deliver(target, request, decoded, cached=False)
 
     def _decode(
-        self, target: Target, wish: Wish, plan: ChannelPlan, codec: Codec, *, provisional: bool
-    ) -> Pair:
+        self, target: Target, request: TileRequest, plan: ChannelPlan, codec: Codec, *, provisional: bool
+    ) -> DecodedTile:
         """Denoise one tile and keep it."""
         series = target.view.series
         stale = lambda: self._is_stale(target)  # noqa: E731
-        pair = self._decoding.make(series, wish, plan, codec, stale, provisional=provisional)
+        decoded = self._decoding.make(series, request, plan, codec, stale, provisional=provisional)
         if not self._closed:
-            self._pairs.put(PairKey(series.key, wish.index, wish.tile), pair)
-        return pair
+            self._decoded.put(TileKey(series.key, request.index, request.tile), decoded)
+        return decoded
 
-    def _deliver(self, target: Target, wish: Wish, pair: Pair, *, cached: bool) -> None:
+    def _deliver(self, target: Target, request: TileRequest, decoded: DecodedTile, *, cached: bool) -> None:
         if not self._is_stale(target):
-            self._tell(self._on_tile, TileReady(target.generation, wish, pair, cached))
+            self._tell(self._on_tile, TileReady(target.generation, request, decoded, cached))
 
     def _work_on(self, target: Target, words: str) -> None:
         if not self._is_stale(target):
@@ -333,7 +333,7 @@ class PreviewEngine:
             now = self._target
             if self._closed or now is None or now.view.series.key != target.view.series.key:
                 return True
-            return all(wish.channel != channel for wish in now.view.wishes)
+            return all(request.channel != channel for request in now.view.requests)
 
         def between() -> None:
             self._decoding.wait_for_runs(codec, unwanted)
@@ -350,10 +350,10 @@ class PreviewEngine:
 
     def _forget(self, layer: Hashable) -> None:
         self._decoding.plans.forget(layer)
-        self._drop_pairs(layer)
+        self._drop_decoded(layer)
 
-    def _drop_pairs(self, layer: Hashable) -> None:
-        self._pairs.drop(lambda key: isinstance(key, SeriesKey) and key.layer == layer)
+    def _drop_decoded(self, layer: Hashable) -> None:
+        self._decoded.drop(lambda key: isinstance(key, SeriesKey) and key.layer == layer)
 
     def _is_stale(self, target: Target) -> bool:
         return self._closed or target.generation != self._generation

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from napari_rdpdenoise.stream.plan import ChannelPlan
-from napari_rdpdenoise.ui.preview.pairs import Pair
+from napari_rdpdenoise.ui.preview.decoded_tiles import DecodedTile
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
-from napari_rdpdenoise.ui.preview.viewport import Wish
+from napari_rdpdenoise.ui.preview.viewport import TileRequest
 
 __all__ = ["ChannelReady", "Event", "Failed", "PreviewView", "Settled", "Target", "TileReady", "Working"]
 
@@ -22,12 +22,12 @@ CHOOSING = "Choosing the rate by the noise"
 class PreviewView:
     """What to denoise: tiles of one plane of a series, the most urgent first (see `viewport.look_at`).
 
-    ``ahead`` are tiles that may be wished for next: made when nothing else is to be done, and not reported.
+    ``ahead`` are tiles that may be requested next: made when nothing else is to be done, and not reported.
     """
 
     series: Series
-    wishes: tuple[Wish, ...]
-    ahead: tuple[Wish, ...] = ()
+    requests: tuple[TileRequest, ...]
+    ahead: tuple[TileRequest, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -43,15 +43,15 @@ class TileReady:
     """A tile can be shown.
 
     Attributes:
-        generation: Generation of the `aim` that wished for it.
-        wish: Plane, channel and tile.
-        pair: Both decodes of the tile's core, raw counts; not to be written to.
+        generation: Generation of the `aim` that requested it.
+        request: Plane, channel and tile.
+        decoded: Both decodes of the tile's core, raw counts; not to be written to.
         cached: Whether it was held already, and may have been reported before.
     """
 
     generation: int
-    wish: Wish
-    pair: Pair
+    request: TileRequest
+    decoded: DecodedTile
     cached: bool
 
 
@@ -87,7 +87,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Settled:
-    """All wishes of a generation were dealt with."""
+    """All requests of a generation were dealt with."""
 
     generation: int
 

@@ -27,7 +27,7 @@ from napari_rdpdenoise.io.source import check_dtype
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.layers.slicing import SlicedPlanes, full_key
 from napari_rdpdenoise.ui.preview.surroundings import Surroundings, overlap
-from napari_rdpdenoise.ui.preview.viewport import Wish
+from napari_rdpdenoise.ui.preview.viewport import TileRequest
 
 __all__ = ["Level", "Mosaic", "Pyramid", "needs_levels", "same_image"]
 
@@ -144,9 +144,9 @@ class Mosaic:
             found = [self._blocks.get((index, tile.y0, tile.x0)) for tile in tiles]
         return sum(block is not None and block.done for block in found) / len(found) if found else 1.0
 
-    def restart(self, in_view: Iterable[Wish] = ()) -> None:
+    def restart(self, in_view: Iterable[TileRequest] = ()) -> None:
         """Count everything as not done; what is in view stays until it is replaced, all else is dropped."""
-        stay = {(wish.index, wish.tile.y0, wish.tile.x0) for wish in in_view}
+        stay = {(request.index, request.tile.y0, request.tile.x0) for request in in_view}
         with self._lock:
             for key in list(self._blocks):
                 if key in stay:

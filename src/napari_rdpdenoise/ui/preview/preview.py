@@ -21,10 +21,10 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, for_image
 from napari_rdpdenoise.ui.layers.stacks import Box
 from napari_rdpdenoise.ui.preview.canvas import Canvas
+from napari_rdpdenoise.ui.preview.decoded_tiles import DecodedTile
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
 from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, TileReady, Working
 from napari_rdpdenoise.ui.preview.mosaic import Mosaic, Pyramid
-from napari_rdpdenoise.ui.preview.pairs import Pair
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.shown import Shown, assemble, box_around, within
 from napari_rdpdenoise.ui.preview.viewport import LayerView, Sight, look_at, preview_tile
@@ -77,23 +77,23 @@ class Preview:
         # The plane that `shown` put together last; tiles that come later are added to it
         self._scene: tuple[SeriesKey, tuple[int, ...], Box, Shown] | None = None
         self._device: str | None = None  # once it was used
-        self._settled = False  # whether all wishes of the last aim were dealt with
+        self._settled = False  # whether all requests of the last aim were dealt with
         self._closed = False
 
     @property
     def plan(self) -> ChannelPlan | None:
         """Noise, normalisation and rate of the channel in view; None while they are not known."""
-        wishes = self._sight.wishes
-        told = self._told(wishes[0].channel) if wishes else None
+        requests = self._sight.requests
+        told = self._told(requests[0].channel) if requests else None
         return None if told is None else told.plan
 
     @property
     def choice(self) -> RateChoice | None:
         """What the search of the rate has found for the channel in view, also where another is set."""
-        wishes = self._sight.wishes
-        if not wishes or self.subject is None:
+        requests = self._sight.requests
+        if not requests or self.subject is None:
             return None
-        return self._choices.get((self._series_key().automatic, wishes[0].channel))
+        return self._choices.get((self._series_key().automatic, requests[0].channel))
 
     @property
     def settings(self) -> RunSettings:
@@ -117,7 +117,7 @@ class Preview:
         self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
         self._store.edit(layer=None, facts="", axes="", outcome="", found_rate=None)
-        self._store.edit(preview_note="", notes=(), working="", scope="", shown=0, wished=0)
+        self._store.edit(preview_note="", notes=(), working="", scope="", shown=0, requested=0)
         if subject is not None:
             self._sources[0], self.subject = open_subject(subject), subject
             self._store.edit(layer=subject.name, facts=subject.facts, axes=subject.axes)
@@ -138,20 +138,20 @@ class Preview:
             if self._aimed is not None:
                 self._aimed, self._sight = None, Sight()
                 self._engine.aim(None)
-                self._store.edit(shown=0, wished=0, scope="")
+                self._store.edit(shown=0, requested=0, scope="")
             return
         self._take_level(view)
         settings = self._store.state.settings()
         sight = look_at(view, preview_tile(view.plane, settings.tile), settings.halo)
         series = self._series(self.subject)
-        aim = (series.key, sight.wishes)
-        moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.wishes)
+        aim = (series.key, sight.requests)
+        moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.requests)
         if self._aimed is not None and aim == self._aimed:
             return
         self._sight, self._aimed, self._settled = sight, aim, False
-        self._store.edit(preview_note=sight.note or "", notes=self._notes(sight), wished=sight.visible)
+        self._store.edit(preview_note=sight.note or "", notes=self._notes(sight), requested=sight.visible)
         self._store.edit(scope=sight.scope)
-        self._engine.aim(PreviewView(series, sight.wishes, sight.ahead) if sight.wishes else None)
+        self._engine.aim(PreviewView(series, sight.requests, sight.ahead) if sight.requests else None)
         self._count()
         if moved:
             self._window.settled()
@@ -162,14 +162,14 @@ class Preview:
         held = [] if self._closed else self._engine.held_view()
         if canvas is None or subject is None or not held or self._aimed is None:
             return None
-        index, key, frame = self._sight.wishes[0].index, self._series_key(), self._frame()
-        held = [(tile, pair) for tile, pair in held if within(tile, frame)]
+        index, key, frame = self._sight.requests[0].index, self._series_key(), self._frame()
+        held = [(tile, decoded) for tile, decoded in held if within(tile, frame)]
         if not held:
             return None
         if self._scene is None or self._scene[:3] != (key, index, frame):
             noisy = self._noisy(index, frame)
             self._scene = key, index, frame, assemble(key.layer, index, noisy, held, frame)
-        bpp = sum(pair.bpp for _, pair in held) / len(held)
+        bpp = sum(decoded.bpp for _, decoded in held) / len(held)
         return replace(
             self._scene[3],
             alpha=self._store.state.shown_realism,
@@ -181,9 +181,9 @@ class Preview:
 
     def _frame(self) -> Box:
         """Rows and columns of the plane that are held as arrays: of a large one those in view."""
-        wishes = self._sight.wishes[: self._sight.visible]
-        if isinstance(self.canvas, Pyramid) and wishes:
-            return box_around(wish.tile for wish in wishes)
+        requests = self._sight.requests[: self._sight.visible]
+        if isinstance(self.canvas, Pyramid) and requests:
+            return box_around(request.tile for request in requests)
         height, width = self._source.shape[-2:]
         return slice(0, height), slice(0, width)
 
@@ -222,7 +222,7 @@ class Preview:
     @property
     def unsettled(self) -> bool:
         """Whether a part of what is in view is still to come."""
-        return not self._settled and bool(self._sight.wishes) and not self._closed
+        return not self._settled and bool(self._sight.requests) and not self._closed
 
     def follow(self, before: DockState, now: DockState) -> None:
         """Show what a change of the state asks for.
@@ -239,7 +239,7 @@ class Preview:
         if now.preview_settings() != before.preview_settings():
             self._aimed = self._device = None
             if self._board is not None:
-                self._board.restart(self._sight.wishes)
+                self._board.restart(self._sight.requests)
             self._store.edit(outcome="", found_rate=None, working="")
             self._window.look_again()
 
@@ -254,19 +254,19 @@ class Preview:
         board = self._board
         if self._closed or board is None or tile.generation != self._engine.generation:
             return
-        index = tile.wish.index
+        index = tile.request.index
         scene = self._scene
         if (
             scene is not None
             and scene[:2] == (self._series_key(), index)
-            and within(tile.wish.tile, scene[2])
+            and within(tile.request.tile, scene[2])
         ):
-            scene[3].add(tile.wish.tile, tile.pair)
-        alpha = self._alpha([(tile.wish.tile, tile.pair)])
-        self._engine.blend_tile(tile.wish.tile, tile.pair, alpha, board.part(index, tile.wish.tile))
-        if not tile.pair.provisional:
+            scene[3].add(tile.request.tile, tile.decoded)
+        alpha = self._alpha([(tile.request.tile, tile.decoded)])
+        self._engine.blend_tile(tile.request.tile, tile.decoded, alpha, board.part(index, tile.request.tile))
+        if not tile.decoded.provisional:
             self._store.edit(working="")
-            board.mark(index, (tile.wish.tile,))
+            board.mark(index, (tile.request.tile,))
             self._count()
         self._describe()
         self._window.refresh()
@@ -292,26 +292,26 @@ class Preview:
 
     def _blend(self) -> None:
         """Show another realism; planes that were seen before have the former one, and are done no more."""
-        board, wishes = self._board, self._sight.wishes
-        if board is None or not wishes:
+        board, requests = self._board, self._sight.requests
+        if board is None or not requests:
             return
-        board.restart(wishes)
-        wished = {(wish.index, wish.tile) for wish in wishes}
-        for index in dict.fromkeys(wish.index for wish in wishes):  # of colours several
+        board.restart(requests)
+        requested = {(request.index, request.tile) for request in requests}
+        for index in dict.fromkeys(request.index for request in requests):  # of colours several
             held = self._engine.held_view(index)
             alpha = self._alpha(held)
-            for tile, pair in held:
-                if isinstance(board, Canvas) or (index, tile) in wished:
-                    self._engine.blend_tile(tile, pair, alpha, board.part(index, tile))
+            for tile, decoded in held:
+                if isinstance(board, Canvas) or (index, tile) in requested:
+                    self._engine.blend_tile(tile, decoded, alpha, board.part(index, tile))
             if self._aimed is not None:  # else they are of a rate that is to be replaced
-                board.mark(index, [tile for tile, pair in held if not pair.provisional])
+                board.mark(index, [tile for tile, decoded in held if not decoded.provisional])
         self._window.refresh()
 
-    def _alpha(self, held: Sequence[tuple[Any, Pair]]) -> float:
+    def _alpha(self, held: Sequence[tuple[Any, DecodedTile]]) -> float:
         """Realism to blend with; 0 where the model turned out to have no such decoder."""
         return (
             self._store.state.shown_realism
-            if all(pair.decoded.natural is not None for _, pair in held)
+            if all(decoded.images.natural is not None for _, decoded in held)
             else 0.0
         )
 
@@ -334,14 +334,14 @@ class Preview:
 
     def _notes(self, sight: Sight) -> tuple[str, ...]:
         """What to know of the channel in view."""
-        told = self._told(sight.wishes[0].channel) if sight.wishes else None
+        told = self._told(sight.requests[0].channel) if sight.requests else None
         return () if told is None else told.messages
 
     def _count(self) -> None:
         sight, board = self._sight, self._board
-        if board is not None and sight.wishes:
-            visible = sight.wishes[: sight.visible]
-            shown = sum(board.share_done(wish.index, (wish.tile,)) == 1.0 for wish in visible)
+        if board is not None and sight.requests:
+            visible = sight.requests[: sight.visible]
+            shown = sum(board.share_done(request.index, (request.tile,)) == 1.0 for request in visible)
             self._store.edit(shown=shown)
 
     def _describe(self) -> None:
@@ -349,7 +349,7 @@ class Preview:
         if self.subject is not None:
             if self._device is None:  # asked for once something was computed, because it takes torch
                 self._device = device_of(self._store.state.base)
-            plan, bpps = self.plan, [pair.bpp for _, pair in self._engine.held_view()]
+            plan, bpps = self.plan, [decoded.bpp for _, decoded in self._engine.held_view()]
             bits = sum(bpps) / len(bpps) if bpps else float("nan")
             device = self._device.partition(",")[0]  # a newcomer does not ask how precisely
             self._store.edit(
@@ -360,5 +360,5 @@ class Preview:
             )
 
 
-def _plane_of(wishes: tuple[Any, ...]) -> tuple[int, ...] | None:
-    return wishes[0].index if wishes else None
+def _plane_of(requests: tuple[Any, ...]) -> tuple[int, ...] | None:
+    return requests[0].index if requests else None

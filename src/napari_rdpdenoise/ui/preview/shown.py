@@ -14,7 +14,7 @@ from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.layers.stacks import Box
-from napari_rdpdenoise.ui.preview.pairs import Pair
+from napari_rdpdenoise.ui.preview.decoded_tiles import DecodedTile
 
 __all__ = ["Shown", "assemble", "box_around", "shifted", "within"]
 
@@ -60,23 +60,23 @@ class Shown:
     level: int = 0
     reduction: float = 1.0
 
-    def add(self, tile: Tile, pair: Pair) -> None:
+    def add(self, tile: Tile, decoded: DecodedTile) -> None:
         """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
         core = tile.core if self.frame is None else shifted(tile.core, self.frame)
-        self.fidelity[core] = pair.decoded.first
-        if self.realism is not None and pair.decoded.natural is not None:
-            self.realism[core] = pair.decoded.natural
+        self.fidelity[core] = decoded.images.first
+        if self.realism is not None and decoded.images.natural is not None:
+            self.realism[core] = decoded.images.natural
         if self.share is not None:
-            self.share[core] = 0 if pair.share is None else pair.share
-        if self.error is not None and pair.error is not None:
-            self.error[core] = pair.error
-        self.done[core] = not pair.provisional
+            self.share[core] = 0 if decoded.share is None else decoded.share
+        if self.error is not None and decoded.error is not None:
+            self.error[core] = decoded.error
+        self.done[core] = not decoded.provisional
         if self.invalid is not None:
-            self.invalid[core] = False if pair.kept is None else pair.kept.mask
-        if pair.kept is not None:
+            self.invalid[core] = False if decoded.kept is None else decoded.kept.mask
+        if decoded.kept is not None:
             for image in (self.fidelity, self.realism):
                 if image is not None:
-                    pair.kept.put(image[core])
+                    decoded.kept.put(image[core])
 
     @property
     def judged(self) -> NDArray[np.bool_]:
@@ -144,7 +144,7 @@ def assemble(
     layer: Hashable,
     index: tuple[int, ...],
     noisy: NDArray[Any],
-    held: Sequence[tuple[Tile, Pair]],
+    held: Sequence[tuple[Tile, DecodedTile]],
     frame: Box | None = None,
 ) -> Shown:
     """Put the decoded tiles of a noisy plane, at least one, together to a plane with realism 0.
@@ -152,13 +152,13 @@ def assemble(
     Of a large plane ``noisy`` and the tiles are those of its ``frame``.
     """
     fidelity = np.full(noisy.shape, np.nan, np.float32)
-    realism = None if held[0][1].decoded.natural is None else fidelity.copy()
+    realism = None if held[0][1].images.natural is None else fidelity.copy()
     done = np.zeros(noisy.shape, np.bool_)
     share = np.zeros(noisy.shape, np.float16)
     error = None if held[0][1].error is None else np.full(noisy.shape, np.nan, np.float32)
     invalid = np.zeros(noisy.shape, np.bool_)
     images, maps = (noisy, fidelity, realism, done), (share, error, invalid)
     shown = Shown(layer, index, *images, 0.0, None, float("nan"), *maps, frame)
-    for tile, pair in held:
-        shown.add(tile, pair)
+    for tile, decoded in held:
+        shown.add(tile, decoded)
     return shown

@@ -19,7 +19,7 @@ from functools import lru_cache
 from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.tiles import HALO, Tile, order_tiles, plan_tiles
 
-__all__ = ["LayerView", "Sight", "Wish", "look_at", "preview_tile"]
+__all__ = ["LayerView", "Sight", "TileRequest", "look_at", "preview_tile"]
 
 PREVIEW_TILE = 512  # px
 _WHOLE_PIXELS = 768**2  # what an inner tile reads with its halo: well below a second on two cores
@@ -61,7 +61,7 @@ class LayerView:
 
 
 @dataclass(frozen=True)
-class Wish:
+class TileRequest:
     """One tile of one plane; ``index`` as `ImageSource.read` takes it, ``channel`` on the channel axis."""
 
     index: tuple[int, ...]
@@ -74,18 +74,18 @@ class Sight:
     """What to denoise for a view.
 
     Attributes:
-        wishes: Tiles in the order of their urgency.
+        requests: Tiles in the order of their urgency.
         visible: Number of them, from the first, that are in view; the others are the ring.
         note: Reason why there is no preview; None where there is.
         scope: What the preview does not show, in words; empty where it shows what a run gives.
         ahead: Tiles of the planes before and after in time and depth, which may be looked at next.
     """
 
-    wishes: tuple[Wish, ...] = ()
+    requests: tuple[TileRequest, ...] = ()
     visible: int = 0
     note: str | None = None
     scope: str = ""
-    ahead: tuple[Wish, ...] = ()
+    ahead: tuple[TileRequest, ...] = ()
 
 
 def preview_tile(plane: tuple[int, int], run_tile: int) -> int:
@@ -125,23 +125,25 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
         near = [t for t in tiles if _meets(t, *wide) and not _meets(t, rows, columns)]
         chosen = visible + order_tiles(near, centre)
     index = tuple(_position(view, axis) for axis in _leading(view.axes))
-    count = max(1, view.colours)  # of wishes for a tile: it is there when all of its colours are
+    count = max(1, view.colours)  # of requests for a tile: it is there when all of its colours are
     return Sight(
-        _wishes(view, index, chosen),
+        _requests(view, index, chosen),
         len(visible) * count,
         scope=" ".join(scope),
         ahead=tuple(
-            w for other in _next_planes(view, index) for w in _wishes(view, other, visible[:_MOST_AHEAD])
+            w for other in _next_planes(view, index) for w in _requests(view, other, visible[:_MOST_AHEAD])
         ),
     )
 
 
-def _wishes(view: LayerView, index: tuple[int, ...], tiles: Sequence[Tile]) -> tuple[Wish, ...]:
+def _requests(view: LayerView, index: tuple[int, ...], tiles: Sequence[Tile]) -> tuple[TileRequest, ...]:
     if view.colours:  # each is a channel
-        return tuple(Wish((*index, colour), colour, t) for t in tiles for colour in range(view.colours))
+        return tuple(
+            TileRequest((*index, colour), colour, t) for t in tiles for colour in range(view.colours)
+        )
     number = channel_axis("".join(view.axes[axis] for axis in _leading(view.axes)))
     channel = 0 if number is None else index[number]
-    return tuple(Wish(index, channel, t) for t in tiles)
+    return tuple(TileRequest(index, channel, t) for t in tiles)
 
 
 def _next_planes(view: LayerView, index: tuple[int, ...]) -> Iterator[tuple[int, ...]]:

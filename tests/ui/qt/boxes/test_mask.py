@@ -23,7 +23,7 @@ def desk(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
     viewer.window.add_dock_widget(made, name="RDP Denoise")
 
     def settle():
-        done = lambda: 0 < made.session.state.wished == made.session.state.shown  # noqa: E731
+        done = lambda: 0 < made.session.state.requested == made.session.state.shown  # noqa: E731
         qtbot.waitUntil(lambda: done() and not made.session.unsettled, timeout=60_000)
         return np.asarray(made.preview_layer.data[0])
 

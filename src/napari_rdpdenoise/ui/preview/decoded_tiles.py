@@ -19,12 +19,12 @@ from napari_rdpdenoise.tiles import Tile
 if TYPE_CHECKING:
     from napari_rdpdenoise.stream.screen import Kept
 
-__all__ = ["Blender", "Pair", "PairKey", "PairStore"]
+__all__ = ["Blender", "DecodedTile", "DecodedTiles", "TileKey"]
 
 
 @dataclass(frozen=True)
-class PairKey:
-    """Which pair: the series (layer, and all settings that decide its pixels but realism), plane and tile."""
+class TileKey:
+    """Which tile: the series (layer, and all settings that decide its pixels but realism), plane and tile."""
 
     series: Hashable
     index: tuple[int, ...]
@@ -32,11 +32,11 @@ class PairKey:
 
 
 @dataclass(frozen=True)
-class Pair:
+class DecodedTile:
     """The decodes of one tile's core.
 
     Attributes:
-        decoded: Images by decoder, float32 raw counts, ``tile.core_shape``.
+        images: Images by decoder, float32 raw counts, ``tile.core_shape``.
         kept: Pixels that come out as they went in; None for none.
         bpp: Bits per pixel of the tile with its halo.
         provisional: Whether it was made with a rate that is not the final one.
@@ -45,7 +45,7 @@ class Pair:
         error: Half widths of 90 % intervals around the image of lowest error, float32 raw counts, likewise.
     """
 
-    decoded: Decoded
+    images: Decoded
     kept: Kept | None
     bpp: float
     provisional: bool = False
@@ -56,7 +56,7 @@ class Pair:
     @property
     def nbytes(self) -> int:
         """Memory, bytes."""
-        parts = (*self.decoded.values(), *(self.kept or ()), self.share, self.error)
+        parts = (*self.images.values(), *(self.kept or ()), self.share, self.error)
         return sum(part.nbytes for part in parts if part is not None)
 
 
@@ -67,28 +67,28 @@ class Blender:
         self._scratch = np.empty(0, np.float32)
         self._lock = threading.Lock()
 
-    def blend_core(self, tile: Tile, pair: Pair, realism: float, out: NDArray[Any]) -> None:
+    def blend_core(self, tile: Tile, decoded: DecodedTile, realism: float, out: NDArray[Any]) -> None:
         """Write one tile into an array of its core; as `blend` does for planes."""
         with self._lock:
-            if self._scratch.size < pair.decoded.first.size:
-                self._scratch = np.empty(pair.decoded.first.size, np.float32)
-            self._write(tile, pair, realism, out)
+            if self._scratch.size < decoded.images.first.size:
+                self._scratch = np.empty(decoded.images.first.size, np.float32)
+            self._write(tile, decoded, realism, out)
 
-    def blend(self, held: Sequence[tuple[Tile, Pair]], realism: float, out: NDArray[Any]) -> None:
+    def blend(self, held: Sequence[tuple[Tile, DecodedTile]], realism: float, out: NDArray[Any]) -> None:
         """Write tiles into their plane (height, width), as a run would; raises as `Decoded.blend`."""
-        for tile, pair in held:
-            self.blend_core(tile, pair, realism, out[tile.core])
+        for tile, decoded in held:
+            self.blend_core(tile, decoded, realism, out[tile.core])
 
-    def _write(self, tile: Tile, pair: Pair, realism: float, out: NDArray[Any]) -> None:
-        image = pair.decoded.blend(realism, self._scratch[: out.size].reshape(out.shape))
-        place = pair.seed, tile.y0, tile.x0
+    def _write(self, tile: Tile, decoded: DecodedTile, realism: float, out: NDArray[Any]) -> None:
+        image = decoded.images.blend(realism, self._scratch[: out.size].reshape(out.shape))
+        place = decoded.seed, tile.y0, tile.x0
         out[...] = image if out.dtype == image.dtype else to_output(image, out.dtype, place)[0]
-        if pair.kept is not None:
-            pair.kept.put(out)
+        if decoded.kept is not None:
+            decoded.kept.put(out)
 
 
-class PairStore:
-    """Pairs within a byte budget, least recently used out first. Safe to share between threads.
+class DecodedTiles:
+    """Decoded tiles within a byte budget, least recently used out first. Safe to share between threads.
 
     Args:
         limit: Bytes.
@@ -100,39 +100,43 @@ class PairStore:
     def __init__(self, limit: int) -> None:
         if limit < 0:
             raise ValueError(f"limit must be 0 or more bytes, found {limit}; use 0 to keep no decoded tiles")
-        # by use in iteration too: a pair that is used is taken out and put in again
-        self._pairs: LRUCache[PairKey, Pair] = LRUCache(limit, getsizeof=lambda pair: pair.nbytes)
+        # by use in iteration too: one that is used is taken out and put in again
+        self._tiles: LRUCache[TileKey, DecodedTile] = LRUCache(
+            limit, getsizeof=lambda decoded: decoded.nbytes
+        )
         self._lock = threading.Lock()
 
     @property
     def nbytes(self) -> int:
         """Bytes held."""
-        return int(self._pairs.currsize)
+        return int(self._tiles.currsize)
 
-    def get(self, key: PairKey) -> Pair | None:
-        """Return a pair and make it the most recently used one; None if it is not held."""
+    def get(self, key: TileKey) -> DecodedTile | None:
+        """Return a tile and make it the most recently used one; None if it is not held."""
         with self._lock:
-            pair = self._pairs.pop(key, None)
-            if pair is not None:
-                self._pairs[key] = pair
-            return pair
+            decoded = self._tiles.pop(key, None)
+            if decoded is not None:
+                self._tiles[key] = decoded
+            return decoded
 
-    def put(self, key: PairKey, pair: Pair) -> None:
-        """Keep a pair, in the place of an earlier one of this key; one above the budget is not kept."""
+    def put(self, key: TileKey, decoded: DecodedTile) -> None:
+        """Keep a tile, in the place of an earlier one of this key; one above the budget is not kept."""
         with self._lock:
-            self._pairs.pop(key, None)
+            self._tiles.pop(key, None)
             with suppress(ValueError):  # above the whole budget
-                self._pairs[key] = pair
+                self._tiles[key] = decoded
 
-    def of_plane(self, series: Hashable, index: tuple[int, ...]) -> list[tuple[Tile, Pair]]:
-        """All pairs of one plane, the most recently used last."""
+    def of_plane(self, series: Hashable, index: tuple[int, ...]) -> list[tuple[Tile, DecodedTile]]:
+        """All tiles of one plane, the most recently used last."""
         with self._lock:
             return [
-                (k.tile, pair) for k, pair in self._pairs.items() if k.index == index and k.series == series
+                (k.tile, decoded)
+                for k, decoded in self._tiles.items()
+                if k.index == index and k.series == series
             ]
 
     def drop(self, unwanted: Callable[[Hashable], bool]) -> None:
-        """Forget all pairs of the series that are not wanted."""
+        """Forget all tiles of the series that are not wanted."""
         with self._lock:
-            for key in [key for key in self._pairs if unwanted(key.series)]:
-                del self._pairs[key]
+            for key in [key for key in self._tiles if unwanted(key.series)]:
+                del self._tiles[key]
