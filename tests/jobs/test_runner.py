@@ -342,6 +342,19 @@ def test_blocks_parts_and_previews_take_the_same_default(two_models, counts, fas
     assert for_image(settings, open_image(data[..., 0], "YX")) is settings
 
 
+def test_where_a_gpu_computes_the_default_is_the_larger_model(two_models, counts, fast, monkeypatch):
+    usual, colour = open_image(counts((40, 50)), "YX"), open_image(counts((40, 50, 3)), "YXS")
+    monkeypatch.setattr("napari_rdpdenoise.codec.models.choose_device", lambda device: device)
+    on_gpu = fast.replace(device="cuda")
+    assert for_image(on_gpu, usual) == on_gpu  # which is not there
+    shutil.copytree(two_models / library.DEFAULT_MODEL, two_models / library.GPU_MODEL)
+    assert for_image(on_gpu, usual).model == library.GPU_MODEL
+    assert for_image(on_gpu, colour).model == library.COLOUR_MODEL
+    assert for_image(fast, usual).model == library.DEFAULT
+    named = on_gpu.replace(model=library.DEFAULT_MODEL)
+    assert for_image(named, usual) == named
+
+
 def test_without_the_model_of_colours_the_usual_one_is_taken(two_models):
     shutil.rmtree(two_models / library.COLOUR_MODEL)
     assert library.default_model("YXS", (40, 50, 3)) == library.DEFAULT_MODEL

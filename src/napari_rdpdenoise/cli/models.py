@@ -21,7 +21,11 @@ def models() -> None:
         from napari_rdpdenoise.files import models_folder
 
         found, unusable = library.list_models(), library.unusable_models()
-        meant = {library.DEFAULT_MODEL: "default", library.COLOUR_MODEL: "default for pictures in colour"}
+        meant = {
+            library.DEFAULT_MODEL: "default",
+            library.GPU_MODEL: "default on a GPU",
+            library.COLOUR_MODEL: "default for pictures in colour",
+        }
         for model in found:
             about = "yours" if model.where == "yours" else meant.get(model.name, "")
             stdout.print(_table(model, about))

@@ -2,8 +2,8 @@
 
 A model's name is that of its folder. A name finds, in this order: the shipped model, so that a command does
 the same on every machine; the user's own; a folder, as a path. ``"default"`` is shipped too: one model for
-pictures in colour, one for all else. A model of the user's that bears a shipped name is therefore found by
-its path only, which the list says.
+pictures in colour, one for all else, and for that a larger one where a GPU computes. A model of the user's
+that bears a shipped name is therefore found by its path only, which the list says.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from napari_rdpdenoise.files import models_folder
 
 DEFAULT = "default"
 DEFAULT_MODEL = "fluo-light"
+GPU_MODEL = "fluo-base"
 COLOUR_MODEL = "photo-light"
 MODELS_FOLDER = Path(__file__).parent.parent / "models"
 FORMAT_VERSION = 3  # the newest that can be read; see `NetworkConfig.format`
@@ -157,14 +158,17 @@ def model_folder(model: str | Path = DEFAULT) -> Path:
     )
 
 
-def default_model(axes: str, shape: Sequence[int]) -> str:
+def default_model(axes: str, shape: Sequence[int], device: str = "cpu") -> str:
     """Name of the model that ``"default"`` is for an image: that of photographs for a picture in colour.
 
     Args:
         axes: One letter per axis of the image, S for its colours.
         shape: Sizes of the axes.
+        device: Device that computes, "cpu", "cuda" or "mps".
     """
-    return picture_model() if is_picture(axes, shape) else DEFAULT_MODEL
+    if is_picture(axes, shape):
+        return picture_model()
+    return GPU_MODEL if device != "cpu" and _is_shipped(GPU_MODEL) else DEFAULT_MODEL
 
 
 def picture_model() -> str:

@@ -99,10 +99,16 @@ class Plan:
 
 
 def for_image(settings: RunSettings, source: ImageSource) -> RunSettings:
-    """Settings that name the model of an image where they leave it to the kind of the image."""
+    """Settings that name the model of an image where they leave it to its kind and to the device.
+
+    Raises:
+        ValueError: If this machine does not have the device.
+    """
+    from napari_rdpdenoise.codec.models import choose_device
+
     if settings.model != DEFAULT:
         return settings
-    model = default_model(source.metadata.axes, source.shape)
+    model = default_model(source.metadata.axes, source.shape, choose_device(settings.device))
     return settings if model == DEFAULT_MODEL else settings.replace(model=model)
 
 

@@ -16,7 +16,7 @@ def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_mode
     def listed(name, where):
         return ListedModel(name, tmp_path / name, where, find(tiny_model).card)
 
-    shipped = f"default ({DEFAULT_MODEL})"
+    shipped = f"default ({DEFAULT_MODEL}, on a GPU fluo-base)"
     choice, chosen = ModelChoice(), []
     qtbot.addWidget(choice)
     choice.chosen.connect(chosen.append)
@@ -40,10 +40,9 @@ def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_mode
         choice.setCurrentIndex(choice.findText(name))
         choice.activated.emit(choice.currentIndex())
         assert chosen[-1] == value
+    both = f"default ({DEFAULT_MODEL}, in colour {COLOUR_MODEL})"
     choice.offer([listed(DEFAULT_MODEL, "shipped"), listed(COLOUR_MODEL, "shipped")])
-    assert (
-        choice.itemText(choice.findData("default")) == f"default ({DEFAULT_MODEL}, in colour {COLOUR_MODEL})"
-    )
+    assert choice.itemText(choice.findData("default")) == both
     assert choice.findData(COLOUR_MODEL) >= 0, "by its own name for what is not in colour"
 
 

@@ -7,7 +7,14 @@ from collections.abc import Iterable
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFileDialog
 
-from napari_rdpdenoise.codec.library import COLOUR_MODEL, DEFAULT, DEFAULT_MODEL, ListedModel, list_models
+from napari_rdpdenoise.codec.library import (
+    COLOUR_MODEL,
+    DEFAULT,
+    DEFAULT_MODEL,
+    GPU_MODEL,
+    ListedModel,
+    list_models,
+)
 from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.parts.choice import Choice
 from napari_rdpdenoise.ui.qt.parts.controls import named
@@ -42,10 +49,11 @@ class ModelChoice(Choice):
         """Add models that are not there yet."""
         models = tuple(models)
         shipped = {model.name for model in models if model.where == "shipped"}
-        in_colour = f", in colour {COLOUR_MODEL}" if COLOUR_MODEL in shipped else ""
+        others = {"on a GPU": GPU_MODEL, "in colour": COLOUR_MODEL}
+        elsewhere = "".join(f", {where} {name}" for where, name in others.items() if name in shipped)
         for model in models:
             if model.name == DEFAULT_MODEL and model.where == "shipped":  # it is there by its other name
-                self.setItemText(self.findData(DEFAULT), f"{DEFAULT} ({model.name}{in_colour})")
+                self.setItemText(self.findData(DEFAULT), f"{DEFAULT} ({model.name}{elsewhere})")
                 continue
             known = self.findData(str(model.folder)) >= 0
             title = model.name if model.where == "shipped" else f"{model.name} (tuned)"
