@@ -45,6 +45,15 @@ def test_also_in_bytes(region, value, less):
     assert found_values(image) == [value]
 
 
+@pytest.mark.parametrize("size", [3, 4, 6])
+@pytest.mark.parametrize(("value", "dtype"), [(0, "u2"), (65535, "u2"), (-1, "f4")])
+def test_a_single_small_block_is_found(size, value, dtype):
+    """Too large for a defect, and all that there is of the value."""
+    counts, _ = exposure()
+    counts[100 : 100 + size, 60 : 60 + size] = value
+    assert found_values(stored(counts, dtype)) == [value]
+
+
 def test_several_values_at_once():
     counts, _ = exposure()
     image = np.where(REGIONS["corner"], -1.0, np.where(X > 130, -9999.0, counts)).astype(np.float32)

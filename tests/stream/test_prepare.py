@@ -13,6 +13,7 @@ from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.noise import invalid
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, make_plan, output_spec, sample_windows
+from napari_rdpdenoise.stream.prepare import measure_channel
 from napari_rdpdenoise.stream.sample import sample_channel
 
 BASE = RunSettings(device="cpu", rate=0.4, tile=64, halo=64)
@@ -175,3 +176,12 @@ def test_values_that_are_no_image_are_told_as_they_are_in_the_file():
     counts[:30] = -(2**31)
     (words,) = sample_channel(open_image(counts)).left_alone()
     assert words.startswith("pixels of value -2147483648 are not image (25 %")
+
+
+def test_noise_on_numbers_beyond_float32_is_refused():
+    """Steps of 256 at 3e9: the result would be steps, not light."""
+    counts = np.random.default_rng(0).poisson(100, (120, 130)).astype(np.uint32)
+    with pytest.raises(ValueError, match=r"noise of 9.9 on values of about 3e\+09, .*steps of 256; subtract"):
+        measure_channel([counts + np.uint32(3_000_000_000)])
+    measure_channel([counts + np.uint32(3_000_000)])
+    measure_channel([np.full((120, 130), 3_000_000_000, np.uint32)])

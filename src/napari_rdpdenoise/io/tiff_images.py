@@ -291,7 +291,8 @@ def _declared_pages(series: Any) -> int:
 
 def _present_pages(series: Any, path: Path) -> np.ndarray:
     """Which of the declared pages of a series are in its files with all their bytes."""
-    declared, ends = _declared_pages(series), {}
+    declared = _declared_pages(series)
+    ends: dict[Any, int] = {}
     present = np.zeros(declared, bool)
     start = None if series.is_multifile else series.dataoffset
     if start is not None and series.keyframe.nbytes:
@@ -300,9 +301,9 @@ def _present_pages(series: Any, path: Path) -> np.ndarray:
     for number, page in enumerate(series):
         if page is None or number >= declared:
             continue
-        file = page.parent.filehandle.path
+        file = page.parent
         if file not in ends:
-            ends[file] = Path(file).stat().st_size
+            ends[file] = Path(file.filehandle.path).stat().st_size
         present[number] = _is_whole(page, ends[file])
     return present
 

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 _REGION = 6  # px of a region; less is left to `outliers`
-_LEAST = 24  # px in regions and px beside them, over the whole sample, by which a value is judged
+_LEAST = 9  # px in regions and px beside them, over the whole sample, by which a value is judged
 _TRIED = 8  # values of most equal neighbours that are judged, beside the smallest and the largest
 _IN_REGIONS = 0.5  # share of a value's pixels that must be in regions
 _CLEAR = 3.0  # noise standard deviations, or steps, from the value to half of the pixels beside it

@@ -92,8 +92,27 @@ def measure_channel(
         windows: ``sample_windows`` of it.
         bounded: Whether the model is.
         noise: Noise model where it is known; None to measure it.
+
+    Raises:
+        ValueError: If the numbers are so large that float32, in which all is computed, rounds their noise.
     """
-    return fit_normalization(windows, noise or estimate_noise(windows), bounded)
+    found = noise or estimate_noise(windows)
+    _check_steps(windows, found)
+    return fit_normalization(windows, found, bounded)
+
+
+def _check_steps(windows: Sequence[NDArray[Any]], noise: NoiseModel) -> None:
+    for window in windows:
+        values = np.asarray(window)[~np.ma.getmaskarray(window)]
+        if values.size == 0 or values.min() == values.max():
+            continue
+        level = float(np.median(values))
+        step, sigma = float(np.spacing(np.float32(abs(level)))), float(np.sqrt(noise.variance(level)))
+        if step > sigma:
+            raise ValueError(
+                f"image: expected counts whose noise float32 can hold, found noise of {sigma:.2g} on values "
+                f"of about {level:.4g}, where float32 has steps of {step:g}; subtract a constant first"
+            )
 
 
 def told_noise(settings: RunSettings) -> NoiseModel | None:
