@@ -11,15 +11,7 @@ from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings, TrainSettings, load_settings
 
 BASE = NetworkConfig(
-    quarter_channels=96,
-    eighth_channels=192,
-    latent_channels=96,
-    hyper_channels=96,
-    encoder_blocks=(4, 3),
-    decoder_blocks=(3, 2),
-    planes=3,
-    detail_channels=24,
-    grain_channels=8,
+    planes=3, detail_channels=16, grain_channels=8, encoder_blocks=(6, 4), decoder_blocks=(4, 4)
 )
 SOURCE = {"kind": "clean", "folder": "clean"}
 PAIRS = {"kind": "pairs", "folder": "noisy", "clean_folder": "clean"}
