@@ -161,6 +161,9 @@ FILES = {
     "a TIFF cut in its first plane": Row(lambda f: cut(f, 900), "image: expected whole planes, found a.tif"),
     "a TIFF cut in its second plane": Row(lambda f: cut(f, 22_000), None),
     "an ImageJ stack cut in its second plane": Row(lambda f: cut(f, 22_000, imagej=True), None),
+    "a folder of TIFF files": Row(
+        lambda f: tiff(text(f, b"", "d/.x"), name="t0.tif").parent, r"image: .*such as t0.tif; .*/\*.tif'"
+    ),
     "a TIFF of masks": Row(lambda f: tiff(f, PIXELS > 40), "image: expected dtype .*found bool"),
     "a TIFF of complex numbers": Row(
         lambda f: tiff(f, PIXELS.astype("c8")), "image: expected dtype .*found complex64"

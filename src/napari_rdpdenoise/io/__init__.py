@@ -224,11 +224,22 @@ def _kind(source: Any) -> str:
         if magic[:6] == b"\x93NUMPY":
             return "npy"
         found = next((kind for start, kind in _OTHER_KINDS.items() if magic.startswith(start)), found)
+    if path.is_dir() and (name := _a_tiff_in(path)):
+        raise ValueError(
+            f"image: expected a file or an OME-Zarr, found the folder {text} of files such as {name}; give "
+            f"them as a quoted pattern, '{text}/*{Path(name).suffix}', with --stack T | Z | C as one series"
+        )
     raise ValueError(
         f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy (with the extra formats also CZI, ND2, "
         f"LIF), found {found} at {text}; "
         "convert it to OME-TIFF or OME-Zarr first"
     )
+
+
+def _a_tiff_in(folder: Path) -> str:
+    """Name of the first TIFF file of a folder; empty for none."""
+    names = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in (".tif", ".tiff"))
+    return names[0] if names else ""
 
 
 def _is_ndtiff(path: Path) -> bool:

@@ -272,8 +272,9 @@ def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
             "they were never written); they are read as zeros"
         )
     if image.series.kind in (*_JOINED_KINDS, "appended") and _chain_is_cut(tif):
+        count = "1 plane is" if present.size == 1 else f"{present.size} planes are"
         notes.append(
-            f"{path.name} is cut off: {present.size} planes are there, and the place of the next is beyond "
+            f"{path.name} is cut off: {count} there, and the place of the next is beyond "
             f"its end at byte {path.stat().st_size}; how many are lost is not known"
         )
     return replace(image, notes=tuple(notes))
