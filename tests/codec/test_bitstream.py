@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_rdpdenoise.codec.bitstream import VERSION, BitstreamError, CodedTile, TileHeader, pack, unpack
+from napari_rdpdenoise.codec.bitstream import (
+    BY_KIND,
+    VERSION,
+    BitstreamError,
+    CodedTile,
+    TileHeader,
+    pack,
+    unpack,
+)
 
 headers = st.builds(
     TileHeader,
@@ -28,6 +36,7 @@ tiles = st.builds(
     model_digest=st.binary(min_size=16, max_size=16),
     header=headers,
     payloads=st.lists(st.binary(max_size=300), max_size=4).map(tuple),
+    version=st.sampled_from([BY_KIND, VERSION]),
 )
 DIGEST = bytes(range(16))
 HEADER = TileHeader(1216, 1200, 0.35, 2.1, 100.0, 1.6, 12.5, 0.25)
@@ -83,8 +92,8 @@ def test_each_refusal_has_its_own_message() -> None:
     no_height = packed[:65] + b"\0" + packed[67:-4]
     cases = [
         (b"II*\0" + packed[4:], r"must be a coded tile that starts with b'RDPD', got b'II\*\\x00'; pass"),
-        (newer, r"layout version 4, newer than 3.*update napari-rdpdenoise"),
-        (zero, r"layout version 0, this version reads 3 only"),
+        (newer, r"layout version 5, newer than 4.*update napari-rdpdenoise"),
+        (zero, r"layout version 0, this version reads 3 and 4 only"),
         (packed[:-1], r"truncated: it ends after \d+ bytes"),
         (b"", r"truncated: it ends after 0 bytes"),
         (packed + b"xy", r"altered: 2 bytes more"),

@@ -6,6 +6,7 @@ import dataclasses
 import struct
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -68,6 +69,17 @@ def mutated(rng: np.random.Generator, data: bytes) -> bytes:
     return pack(dataclasses.replace(tile, payloads=tuple(payloads)))
 
 
+def test_mutated_tiles_of_layout_3_are_refused_or_give_numbers():
+    folder = Path(__file__).parents[1] / "support" / "streams"
+    codec, rng, began = load_model(folder, "cpu"), np.random.default_rng(0), time.monotonic()
+    with np.load(folder / "by_kind.npz") as kept:
+        streams = [kept[f"{number}.bytes"].tobytes() for number in range(6)]
+    assert all(unpack(data).version == 3 and decoded_or_refused(codec, data) for data in streams)
+    results = [decoded_or_refused(codec, mutated(rng, streams[number % 6])) for number in range(120)]
+    assert sum(results) < 60
+    assert time.monotonic() - began < 60
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_mutated_tiles_are_refused_or_give_numbers(codec, seed):
     rng, data = np.random.default_rng(seed), coded(codec)
@@ -118,8 +130,8 @@ def test_streams_of_one_byte_are_refused(codec, place, filler, length):
 
 
 @pytest.mark.parametrize("values", [(-32768, 32767), (0, 0), (-300, 300)])
-def test_symbols_come_back_or_are_refused_when_they_are_written(codec, values):
-    """All escapes: more bytes than the coder has room for."""
+def test_symbols_come_back_whatever_they_are(codec, values):
+    """All escapes among them."""
     import torch
 
     channels = codec._network.symbol_channels
@@ -127,10 +139,6 @@ def test_symbols_come_back_or_are_refused_when_they_are_written(codec, values):
     rng = np.random.default_rng(0)
     parts = [torch.from_numpy(rng.choice(values, size).astype(np.int32)) for size in sizes]
     coder = codec._network.hyperprior
-    if values == (-32768, 32767):
-        with pytest.raises(ValueError, match="nothing like what the model was trained on"):
-            coder.encode(Symbols(*parts))
-        return
     (payloads,) = coder.encode(Symbols(*parts))
     for part, again in zip(parts, coder.decode(payloads, (4, 2)), strict=True):
         assert torch.equal(part, again)

@@ -10,7 +10,7 @@ from hypothesis import strategies as some
 from torch import nn
 
 from napari_rdpdenoise.codec import load_model
-from napari_rdpdenoise.nn import entropy, exact
+from napari_rdpdenoise.nn import coder, exact
 from napari_rdpdenoise.nn.layers import conv
 
 UNIT = 2**27  # of what sums are whole numbers of
@@ -85,18 +85,18 @@ def test_weights_that_are_too_large_are_refused():
 
 
 def test_no_border_can_be_met():
-    borders = exact.borders_between(entropy._SCALES[:-1], entropy._SCALE_FLOOR)
+    borders = exact.borders_between(coder.SCALES[:-1], coder.SCALE_FLOOR)
     place = borders.numpy() * UNIT
     np.testing.assert_array_equal(place - np.floor(place), 0.5)
-    scales = np.log1p(np.exp(borders.numpy())) + entropy._SCALE_FLOOR
-    np.testing.assert_allclose(scales, entropy._SCALES[:-1], rtol=1e-6)
+    scales = np.log1p(np.exp(borders.numpy())) + coder.SCALE_FLOOR
+    np.testing.assert_allclose(scales, coder.SCALES[:-1], rtol=1e-6)
     # far enough from whole units that a logarithm's last bits decide nothing
-    raw = np.log(np.expm1(np.array(entropy._SCALES[:-1]) - entropy._SCALE_FLOOR)) * UNIT
+    raw = np.log(np.expm1(np.array(coder.SCALES[:-1]) - coder.SCALE_FLOOR)) * UNIT
     assert np.abs(raw - np.rint(raw)).min() > 1e-4
 
 
 def test_probabilities_of_gaussians_are_far_from_ties():
-    pmf, tail, reach = exact.gaussian_probabilities(entropy._SCALES, 1e-9)
+    pmf, tail, reach = exact.gaussian_probabilities(coder.SCALES, 1e-9)
     parts = [row[: 2 * int(n) + 1] for row, n in zip(pmf, reach, strict=True)]
     assert min(exact.margin(part) for part in [*parts, tail]) > 1e-7  # float64 errs by 1e-11 at most
     for part, beyond in zip(parts, tail, strict=True):
@@ -104,8 +104,8 @@ def test_probabilities_of_gaussians_are_far_from_ties():
 
 
 def test_scales_are_the_same_everywhere():
-    assert [scale * 2**16 for scale in entropy._SCALES] == [round(s * 2**16) for s in entropy._SCALES]
-    assert (entropy._SCALES[0], entropy._SCALES[-1]) == (7209 / 2**16, 256.0)
+    assert [scale * 2**16 for scale in coder.SCALES] == [round(s * 2**16) for s in coder.SCALES]
+    assert (coder.SCALES[0], coder.SCALES[-1]) == (7209 / 2**16, 256.0)
 
 
 def test_probabilities_of_models_are_far_from_ties(tiny_flow_model):
@@ -125,9 +125,9 @@ def test_probabilities_of_models_are_far_from_ties(tiny_flow_model):
 
 
 def test_an_index_depends_on_no_other_tile(tiny_flow_model):
-    coder = load_model(tiny_flow_model, "cpu")._network.hyperprior._prepared()
+    prepared = load_model(tiny_flow_model, "cpu")._network.hyperprior._prepared()
     z = torch.from_numpy(np.random.default_rng(0).integers(-9, 9, (3, 16, 4, 5)))
-    together = coder._scale_indexes(z)
+    together = prepared._old_rows(z)
     for number in range(3):
-        for alone, part in zip(coder._scale_indexes(z[number : number + 1]), together, strict=True):
+        for alone, part in zip(prepared._old_rows(z[number : number + 1]), together, strict=True):
             torch.testing.assert_close(alone[0], part[number], rtol=0, atol=0)

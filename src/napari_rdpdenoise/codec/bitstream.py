@@ -23,8 +23,11 @@ import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-VERSION = 3  # tables and indexes of the coder are the same on every machine; in version 2 nearly so
-"""Version of the layout that `pack` writes and `unpack` reads."""
+VERSION = 4
+"""Version of the layout that `pack` writes: symbols of all kinds are one payload."""
+
+BY_KIND = 3
+"""Version that `unpack` reads too: each kind of symbols is a payload. In older ones machines could differ."""
 
 _MAGIC = b"RDPD"
 _DIGEST_BYTES = 16
@@ -123,11 +126,13 @@ class CodedTile:
         model_digest: 16 bytes that name the model whose decoder fits.
         header: Size, rate and normalisation of the tile.
         payloads: Strings of the coder, in the order in which the model reads them; each may be empty.
+        version: Version of the layout, `VERSION` or `BY_KIND`, which says what the payloads are.
     """
 
     model_digest: bytes
     header: TileHeader
     payloads: tuple[bytes, ...]
+    version: int = VERSION
 
 
 def pack(tile: CodedTile) -> bytes:
@@ -143,7 +148,7 @@ def pack(tile: CodedTile) -> bytes:
     header = tile.header
     numbers = _NUMBERS.pack(*(getattr(header, name) for name in _FLOATS))
     lengths = _varints([header.height, header.width, len(tile.payloads), *map(len, tile.payloads)])
-    body = b"".join([_MAGIC, bytes([VERSION]), tile.model_digest, numbers, lengths, *tile.payloads])
+    body = b"".join([_MAGIC, bytes([tile.version]), tile.model_digest, numbers, lengths, *tile.payloads])
     return body + _CRC.pack(zlib.crc32(body))
 
 
@@ -175,7 +180,7 @@ def unpack(data: bytes, model_digest: bytes | None = None) -> CodedTile:
         header = TileHeader(height, width, rate, gain, offset, read_noise, center, scale)
     except ValueError as error:
         raise BitstreamError(f"data holds an impossible header: {error}") from None
-    return CodedTile(digest, header, payloads)
+    return CodedTile(digest, header, payloads, data[len(_MAGIC)])
 
 
 def _check_origin(data: bytes) -> None:
@@ -194,9 +199,10 @@ def _check_origin(data: bytes) -> None:
             f"data has layout version {version}, newer than {VERSION}, the newest known here; "
             "update napari-rdpdenoise"
         )
-    if version != VERSION:
+    if version not in (BY_KIND, VERSION):
         raise BitstreamError(
-            f"data has layout version {version}, this version reads {VERSION} only; encode the image again"
+            f"data has layout version {version}, this version reads {BY_KIND} and {VERSION} only; encode the "
+            "image again"
         )
 
 

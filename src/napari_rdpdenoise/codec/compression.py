@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from napari_rdpdenoise.codec.bitstream import BitstreamError, CodedTile, TileHeader, pack, unpack
+from napari_rdpdenoise.codec.bitstream import BY_KIND, BitstreamError, CodedTile, TileHeader, pack, unpack
 from napari_rdpdenoise.codec.latents import Latents, pack_means, unpack_means
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.nn.entropy import Symbols
@@ -36,7 +36,8 @@ def compressed(latents: Latents, network: RdpNetwork, digest: bytes) -> bytes:
 def decompressed(data: bytes, network: RdpNetwork, digest: bytes) -> Latents:
     """Latents of `compressed` bytes; arguments as there, errors as of `Codec.decompress`."""
     tile = unpack(data, digest)
-    expected = (*network.hyperprior.kinds, "means")
+    hyperprior, by_kind = network.hyperprior, tile.version == BY_KIND
+    expected = (*(hyperprior.kinds if by_kind else ("symbols",)), "means")
     if len(tile.payloads) != len(expected):
         raise BitstreamError(
             f"data: expected {len(expected)} payloads ({', '.join(expected)}), found {len(tile.payloads)}"
@@ -49,7 +50,8 @@ def decompressed(data: bytes, network: RdpNetwork, digest: bytes) -> Latents:
         means = unpack_means(coded_means, blocks)
         noise = NoiseModel(head.gain, head.offset, head.read_noise)
         with torch.inference_mode():
-            symbols = network.hyperprior.decode(coded, (rows, columns))
+            decode = hyperprior.decode_by_kind if by_kind else hyperprior.decode
+            symbols = decode(coded, (rows, columns))
     except ValueError as error:
         raise BitstreamError(f"data was altered: {error}; copy or encode it again") from error
     parts = tuple(part[0].numpy().astype(np.int16) for part in symbols)

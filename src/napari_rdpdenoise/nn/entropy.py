@@ -1,6 +1,6 @@
 """Mean-scale hyperprior and real entropy coding, on CompressAI's entropy models.
 
-With ``nn.range_coder`` the module that imports compressai (3 s): imported only when a network is built.
+With ``nn.coder`` the module that imports compressai (3 s): imported only when a network is built.
 
 Symbols: ``y`` gained latents (b, c, h, w); ``d`` details at twice that resolution, where the network has
 them; ``z`` hyper-latents at half of it; ``mu``, ``sigma`` mean and scale of y, and of d, given z.
@@ -13,26 +13,21 @@ part).
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from napari_rdpdenoise.nn import _compressai, exact
+from napari_rdpdenoise.nn import _compressai
+from napari_rdpdenoise.nn.coder import SCALE_FLOOR, SCALES, Coder
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.layers import conv, in_turn, start_small
-from napari_rdpdenoise.nn.range_coder import RangeCoder
 
 _compressai.prepare()
-from compressai.entropy_models import EntropyBottleneck, EntropyModel, GaussianConditional  # noqa: E402
+from compressai.entropy_models import EntropyBottleneck, GaussianConditional  # noqa: E402
 
-_SCALE_FLOOR = 0.05
 _INT16 = (-32768, 32767)  # symbols are kept in 16 bits
-_WIDEST = 4096  # symbols to each side in the tables of costs
-# from .11 to 256, so rounded that all machines have the same
-_SCALES = [round(0.11 * (256 / 0.11) ** (k / 63) * 2**16) / 2**16 for k in range(64)]
 
 
 class Symbols(tuple[Tensor, ...]):
@@ -103,9 +98,9 @@ class Hyperprior(nn.Module):
             self.detail_analysis = nn.Sequential(nn.PixelUnshuffle(2), first)
             self.detail_synthesis = nn.Sequential(conv(hyper, 8 * detail), nn.PixelShuffle(2))
         self.bottleneck = EntropyBottleneck(hyper)
-        self.conditional = GaussianConditional(_SCALES)
-        self._edges = torch.tensor(_SCALES[:-1])
-        self._coder: _Coder | None = None
+        self.conditional = GaussianConditional(SCALES)
+        self._edges = torch.tensor(SCALES[:-1])
+        self._coder: Coder | None = None
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -170,23 +165,29 @@ class Hyperprior(nn.Module):
             cost = coder.cost(scale, kept).flatten(1).sum(1) + cost
         return cost
 
-    def encode(self, symbols: Symbols) -> list[tuple[bytes, ...]]:
-        """Entropy-code each sample of a batch to one payload for each kind of symbols."""
-        return self._prepared().encode(symbols)
+    def encode(self, symbols: Symbols) -> list[tuple[bytes]]:
+        """Entropy-code each sample of a batch to one payload."""
+        coder, samples = self._prepared(), zip(*(part.cpu()[:, None] for part in symbols), strict=True)
+        return [(coder.encode(*parts),) for parts in samples]
 
     def decode(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
-        """Symbols (batch of one, CPU) from its payloads; hyper-latents are of ``shape``, (h/2, w/2).
+        """Symbols (batch of one, CPU) from their payload; hyper-latents are of ``shape``, (h/2, w/2).
 
         Raises:
-            ValueError: If the payloads are not of such symbols.
+            ValueError: If the payload is not of such symbols.
         """
-        return self._prepared().decode(payloads, shape)
+        (data,) = payloads
+        return Symbols(*self._prepared().decode(data, shape))
+
+    def decode_by_kind(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
+        """Symbols from a stream for each kind, as layout 3 of the bitstream has them; else as `decode`."""
+        return Symbols(*self._prepared().decode_by_kind(payloads, shape))
 
     def prepare_coder(self) -> None:
         """Build the coder and its tables; needed once after the weights are loaded or have changed."""
-        self._coder = _Coder(self)
+        self._coder = Coder(self)
 
-    def _prepared(self) -> _Coder:
+    def _prepared(self) -> Coder:
         if self._coder is None:
             raise RuntimeError("the entropy coder has no tables yet: call prepare_coder() first")
         return self._coder
@@ -208,109 +209,6 @@ class Hyperprior(nn.Module):
         return self.bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach()
 
 
-class _Coder:
-    """Range coder and tables of a hyperprior, on the CPU wherever the network is.
-
-    Holds copies, and is no module: neither the network's parameters nor its state know of it.
-    """
-
-    def __init__(self, hyperprior: Hyperprior) -> None:
-        bottleneck = copy.deepcopy(hyperprior.bottleneck).cpu().double()
-        conditional = copy.deepcopy(hyperprior.conditional).cpu()
-        _update_bottleneck(bottleneck)
-        _update_conditional(conditional)
-        self._z_coder, self._coder = RangeCoder(bottleneck), RangeCoder(conditional)
-        finer = hyperprior.detail_synthesis
-        last = [hyperprior.synthesis[-1], *([] if finer is None else [finer])]
-        self._raw = exact.ExactLayers(hyperprior.synthesis[:-1], last)
-        self._borders = exact.borders_between(_SCALES[:-1], _SCALE_FLOOR)
-        self._medians = hyperprior._medians().cpu()
-        self.cost, self.z_cost = _CostTable(conditional), _CostTable(bottleneck)
-
-    def encode(self, symbols: Symbols) -> list[tuple[bytes, ...]]:
-        out: list[tuple[bytes, ...]] = []
-        for parts in zip(*(part.cpu()[:, None] for part in symbols), strict=True):
-            one = Symbols(*parts)
-            z_bytes = self._z_coder.encode(one.z, _channels(one.z.shape))
-            y_bytes, *finer = (
-                self._coder.encode(kept, rows)
-                for kept, rows in zip(one.latents, self._scale_indexes(one.z), strict=True)
-            )
-            out.append((y_bytes, z_bytes, *finer))
-        return out
-
-    def decode(self, payloads: Sequence[bytes], shape: tuple[int, int]) -> Symbols:
-        y_bytes, z_bytes, *finer_bytes = payloads
-        z = self._z_coder.decode(z_bytes, _channels((1, self._medians.shape[1], *shape)))
-        y, *finer = (
-            self._coder.decode(coded, rows)
-            for coded, rows in zip((y_bytes, *finer_bytes), self._scale_indexes(z), strict=True)
-        )
-        return Symbols(y, z, *finer)
-
-    def _scale_indexes(self, z_sym: Tensor) -> list[Tensor]:
-        """Table index of every latent's scale by kind, from z alone: exactly the same on every machine."""
-        found = self._raw(z_sym.double() + self._medians.double())
-        return [
-            torch.bucketize(raw.chunk(2, 1)[1].contiguous(), self._borders).to(torch.int32) for raw in found
-        ]
-
-
-def _update_bottleneck(bottleneck: EntropyBottleneck) -> None:
-    """Make the tables of an entropy model (float64) from its weights, rounded as all machines round them."""
-    to_cdf = bottleneck._pmf_to_cdf
-
-    def rounded(pmf: Tensor, tail: Tensor, *rest: Any) -> Tensor:
-        return to_cdf(exact.rounded_probabilities(pmf), exact.rounded_probabilities(tail), *rest)
-
-    bottleneck._pmf_to_cdf = rounded
-    bottleneck.update(force=True)
-
-
-def _update_conditional(conditional: GaussianConditional) -> None:
-    """Make the tables of all scales, rounded as all machines round them."""
-    pmf, tail, reach = exact.gaussian_probabilities(_SCALES, conditional.tail_mass)
-    lengths = 2 * reach + 1
-    conditional._quantized_cdf = conditional._pmf_to_cdf(
-        exact.rounded_probabilities(pmf), exact.rounded_probabilities(tail), lengths, int(lengths.max())
-    )
-    conditional._offset, conditional._cdf_length = -reach, lengths + 2
-
-
-class _CostTable:
-    """Bits per symbol by row of the coder's cumulative distributions (a scale, or a channel of z).
-
-    Every row is centred and as wide as the widest, so that one index finds the cost; beyond a row's own end
-    stands the cost of the escape: its own bits and two groups of four for what follows.
-    """
-
-    def __init__(self, model: EntropyModel) -> None:
-        cdf, lengths, offsets = (
-            t.cpu() for t in (model._quantized_cdf.double(), model._cdf_length.long(), model._offset.long())
-        )
-        reach = min(int((lengths + offsets.abs()).max()), _WIDEST)
-        bits = torch.empty(len(cdf), 2 * reach + 1)
-        for row, (length, offset) in enumerate(zip(lengths.tolist(), offsets.tolist(), strict=True)):
-            cost = 16.0 - torch.log2((cdf[row, 1:length] - cdf[row, : length - 1]).clamp(min=1.0))
-            bits[row] = float(cost[-1]) + 8.0
-            first, inside = reach + offset, cost[:-1]
-            low, high = max(first, 0), min(first + len(inside), 2 * reach + 1)
-            bits[row, low:high] = inside[low - first : high - first].float()
-        self._reach, self._bits = reach, bits
-
-    def __call__(self, row: Tensor, symbols: Tensor) -> Tensor:
-        """Bits of integer symbols (int32), given the row of each (int32, of a shape that broadcasts)."""
-        if self._bits.device != symbols.device:
-            self._bits = self._bits.to(symbols.device)
-        place = symbols.clamp(-self._reach, self._reach).add_(row * self._bits.shape[1] + self._reach)
-        return torch.take(self._bits, place.long())
-
-
-def _channels(shape: Sequence[int]) -> Tensor:
-    """Number of its channel in the place of every number of a tensor of that shape."""
-    return torch.arange(shape[1])[None, :, None, None].expand(*shape)
-
-
 def _moments_by_kind(
     synthesis: nn.Sequential, detail_synthesis: nn.Sequential | None, z_hat: Tensor
 ) -> list[Moments]:
@@ -320,7 +218,7 @@ def _moments_by_kind(
     if detail_synthesis is not None:
         found.append(detail_synthesis(shared))
     pairs = (out.chunk(2, 1) for out in found)
-    return [Moments(mu, nn.functional.softplus(raw) + _SCALE_FLOOR) for mu, raw in pairs]
+    return [Moments(mu, nn.functional.softplus(raw) + SCALE_FLOOR) for mu, raw in pairs]
 
 
 def _restored(symbols: Symbols, moments: Iterable[Moments]) -> tuple[Tensor, ...]:

@@ -5,10 +5,11 @@ The range coder itself works in integers. What it is given does not come from in
 * *tables*: probabilities are computed in float64 and rounded to whole 65536ths before anything else; a
   machine that differs in the last bit of a logarithm or exponential rounds them alike, but for one chance in
   about 10**8 for a whole model (``margin`` measures how near a table comes to a tie).
-* *indexes*, the row of the tables for each latent: the layers that give them are computed with weights and
-  activations rounded to a grid, so coarse that every product and every sum is a whole number of small units
-  below 2**53. Such sums are exact in float64, in whatever order they are added, with or without fused
-  multiplications. Borders between rows lie half-way between values that can come out.
+* *indexes*, the row of the tables for each latent: in layout 3 of the bitstream (else `nn.scale_rows`) the
+  layers that lead to them are computed with weights and activations rounded to a grid, so coarse that every
+  product and every sum is a whole number of small units below 2**53. Such sums are exact in float64, in
+  whatever order they are added, with or without fused multiplications. Borders between rows lie half-way
+  between values that can come out.
 
 ::
 

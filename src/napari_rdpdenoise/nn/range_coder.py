@@ -1,9 +1,8 @@
-"""Integers to bytes and back with the tables of an entropy model, by CompressAI's range coder.
+"""Bytes to integers with the tables of an entropy model, by CompressAI's range coder, for layout 3.
 
-The coder itself trusts its input: it reads on beyond the end of a stream that was altered, and writes beyond
-the end of its buffer where nearly all symbols are escapes. Here it is given what it may read, and only
-streams and symbols that can belong together: ``n`` symbols of ``b`` bits, where every row of a table has a
-least cost, take ``b + 32`` to ``b + 64`` bits.
+The coder itself trusts its input: it reads on beyond the end of a stream that was altered. Here it is given
+what it may read, and only streams and rows that can belong together: ``n`` symbols of ``b`` bits, where every
+row of a table has a least cost, take ``b + 32`` to ``b + 64`` bits.
 
 A symbol outside its row of the table is an escape: the row's last place, a count of groups, groups of 4 bits.
 """
@@ -16,7 +15,7 @@ from torch import Tensor
 from napari_rdpdenoise.nn import _compressai
 
 _compressai.prepare()
-from compressai.ans import RansDecoder, RansEncoder  # noqa: E402
+from compressai.ans import RansDecoder  # noqa: E402
 from compressai.entropy_models import EntropyModel  # noqa: E402
 
 _PRECISION = 16  # bits of the tables
@@ -33,7 +32,7 @@ _SLACK = 2**16  # bytes
 
 
 class RangeCoder:
-    """Codes tensors of symbols whose row in the tables of an entropy model is known.
+    """Reads tensors of symbols whose row in the tables of an entropy model is known.
 
     Args:
         model: Entropy model on the CPU, its tables up to date.
@@ -52,29 +51,8 @@ class RangeCoder:
         inside = torch.arange(widths.shape[1]) <= self._escapes[:, None]
         self._least = torch.where(inside, self._costs, torch.inf).amin(1)
 
-    def encode(self, symbols: Tensor, rows: Tensor) -> bytes:
-        """Bytes of symbols within 16 bits, given the row of each; integers of one shape.
-
-        Raises:
-            ValueError: If they are too many bits for their number, far from all that the tables expect.
-        """
-        count = symbols.numel()
-        if (
-            self._bits(symbols.reshape(-1).long(), rows.reshape(-1).long()) + _STATE_BITS[1]
-            > 8 * _WORD * count
-        ):
-            raise ValueError(
-                "latents: expected symbols that the model's entropy coder can hold, found nearly all of them "
-                "far outside its tables; the image is nothing like what the model was trained on"
-            )
-        return bytes(
-            RansEncoder().encode_with_indexes(
-                symbols.reshape(-1).tolist(), rows.reshape(-1).tolist(), *self._tables
-            )
-        )
-
     def decode(self, data: bytes, rows: Tensor) -> Tensor:
-        """Symbols (int32) of the shape of their rows; inverts :meth:`encode`.
+        """Symbols (int32) of the shape of their rows.
 
         Raises:
             ValueError: If the bytes do not hold as many symbols of these rows.

@@ -1,0 +1,43 @@
+"""Bits that symbols take, looked up in the tables of their coder without coding them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from compressai.entropy_models import EntropyModel
+
+_WIDEST = 4096  # symbols to each side in the tables of costs
+_ESCAPE = 16.0  # bits of a value outside its row
+
+
+class CostTable:
+    """Bits per symbol by row of the coder's cumulative distributions (a scale, or a channel of z).
+
+    Every row is centred and as wide as the widest, so that one index finds the cost; beyond a row's own end
+    stands the cost of the escape: its own bits and 16 for the value.
+    """
+
+    def __init__(self, model: EntropyModel) -> None:
+        cdf, lengths, offsets = (
+            t.cpu() for t in (model._quantized_cdf.double(), model._cdf_length.long(), model._offset.long())
+        )
+        reach = min(int((lengths + offsets.abs()).max()), _WIDEST)
+        bits = torch.empty(len(cdf), 2 * reach + 1)
+        for row, (length, offset) in enumerate(zip(lengths.tolist(), offsets.tolist(), strict=True)):
+            cost = 16.0 - torch.log2((cdf[row, 1:length] - cdf[row, : length - 1]).clamp(min=1.0))
+            bits[row] = float(cost[-1]) + _ESCAPE
+            first, inside = reach + offset, cost[:-1]
+            low, high = max(first, 0), min(first + len(inside), 2 * reach + 1)
+            bits[row, low:high] = inside[low - first : high - first].float()
+        self._reach, self._bits = reach, bits
+
+    def __call__(self, row: Tensor, symbols: Tensor) -> Tensor:
+        """Bits of integer symbols (int32), given the row of each (int32, of a shape that broadcasts)."""
+        if self._bits.device != symbols.device:
+            self._bits = self._bits.to(symbols.device)
+        place = symbols.clamp(-self._reach, self._reach).add_(row * self._bits.shape[1] + self._reach)
+        return torch.take(self._bits, place.long())
