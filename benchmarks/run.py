@@ -23,7 +23,7 @@ from benchmarks.finetune import PARTS  # noqa: E402
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
-    "samples", "intervals", "store", "ensemble", "sizes", "strategies", "photo", "photo_intervals",
+    "samples", "intervals", "store", "coder", "ensemble", "sizes", "strategies", "photo", "photo_intervals",
 )  # fmt: skip
 NAMES = ("speed", "memory", "parts", "follow", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {
