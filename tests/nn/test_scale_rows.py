@@ -62,6 +62,20 @@ def test_sums_are_exact(seed, size, reach):
     np.testing.assert_array_equal(found, exact * rows._last.unit.numpy()[:, None, None] * 0.125)
 
 
+@pytest.mark.parametrize("size", [(1, 1), (7, 5), (64, 96)])
+def test_sums_of_a_model_are_exact_at_the_largest_activations(size):
+    """As float64 adds them up, which has bits to spare."""
+    last = load_model("default", "cpu")._network.hyperprior._prepared()._raw._last
+    whole = last._replace(bias=torch.round(last.bias / last.unit), unit=torch.ones_like(last.unit))
+    signs = np.random.default_rng(0).choice([-255, -254, 253, 255], (1, last.weight.shape[1], *size))
+    x = torch.from_numpy(signs)
+    with torch.no_grad():
+        found = scale_rows._convolved(whole, x.float(), 1.0, 1.0)
+        exact = nn.functional.conv2d(x.double(), last.weight.double(), whole.bias, padding=1)
+    assert torch.equal(found.double(), exact)
+    assert exact.abs().max() < 2**24
+
+
 @settings(max_examples=25, deadline=None)
 @given(some.integers(0, 1000), some.sampled_from([1.0, 20.0]))
 def test_layers_stay_near_what_they_stand_for(seed, reach):

@@ -11,7 +11,7 @@ thousandths of the bits at most.
 
     z symbols --1x1 convolution--> LeakyReLU, round --3x3 convolution, scales only--> raw * 256 >= border ?
 
-Activations are rounded to the finest power of two by which all but a thousandth of a tile's are below 256.
+Activations are rounded to the finest power of two by which all but one in 10,000 of a tile's are below 256.
 """
 
 from __future__ import annotations
@@ -130,8 +130,9 @@ def _whole(layer: nn.Module, shift: Tensor | None = None) -> _Whole:
         sums = [math.fsum([*row, b]) for row, b in zip(products, bias.tolist(), strict=True)]
         bias = torch.tensor(sums, dtype=torch.float64)
     largest = flat.abs().amax(1).clamp(min=2.0**-40)
-    unit = 2.0 ** torch.ceil(torch.log2(largest / _WEIGHT))
-    unit = torch.where(largest > _WEIGHT * unit, 2 * unit, unit)  # whatever a logarithm's last bit is
+    _, exponent = np.frexp((largest / _WEIGHT).numpy())
+    unit = torch.from_numpy(np.ldexp(1.0, exponent))  # exact, as a power may not be
+    unit = torch.where(largest > _WEIGHT * unit, 2 * unit, unit)
     unit = torch.where(2 * largest <= _WEIGHT * unit, unit / 2, unit)
     rounded = torch.round(flat / unit[:, None])
     if int(rounded.abs().sum(1).max()) * _ACTIVATION >= _EXACT / 2:
@@ -159,8 +160,7 @@ def _convolved(layer: _Whole, x: Tensor, unit: float, scale: float) -> Tensor:
     units = layer.unit * unit
     bias = torch.round(layer.bias / units).clamp(-_EXACT / 4, _EXACT / 4).float()
     edge = layer.weight.shape[-1] // 2
-    found = nn.functional.conv2d(_channels_last(x), layer.weight, padding=edge)
-    found += bias[:, None, None]
+    found = nn.functional.conv2d(_channels_last(x), layer.weight, bias, padding=edge)
     return found.mul_((units * scale).float()[:, None, None])
 
 
