@@ -15,12 +15,12 @@ from __future__ import annotations
 import copy
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from napari_rdpdenoise.nn import _compressai, exact
 from napari_rdpdenoise.nn.costs import CostTable
@@ -31,9 +31,6 @@ from compressai.entropy_models import EntropyBottleneck, GaussianConditional  # 
 
 from napari_rdpdenoise.nn.range_coder import RangeCoder  # noqa: E402
 from napari_rdpdenoise.nn.symbol_coder import SymbolCoder  # noqa: E402
-
-if TYPE_CHECKING:
-    from napari_rdpdenoise.nn.entropy import Hyperprior
 
 SCALE_FLOOR = 0.05
 """Least scale of a latent."""
@@ -59,24 +56,30 @@ class Coder:
     Holds copies, and is no module: neither the network's parameters nor its state know of it.
 
     Args:
-        hyperprior: Entropy model, its weights loaded.
+        bottleneck: Entropy model of the hyper-latents, its weights loaded.
+        conditional: Entropy model of the latents.
+        first: Layers of the hyper-synthesis that all kinds of latents share.
+        last: Layers behind them: one sequence or convolution for each kind.
 
     Attributes:
         cost: Bits of symbols of latents by row.
         z_cost: Bits of symbols of hyper-latents by channel.
     """
 
-    def __init__(self, hyperprior: Hyperprior) -> None:
-        self._bottleneck = copy.deepcopy(hyperprior.bottleneck).cpu().double()
-        self._conditional = copy.deepcopy(hyperprior.conditional).cpu()
+    def __init__(
+        self,
+        bottleneck: EntropyBottleneck,
+        conditional: GaussianConditional,
+        first: nn.Sequential,
+        last: Sequence[nn.Module],
+    ) -> None:
+        self._medians = bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach().cpu()
+        self._bottleneck = copy.deepcopy(bottleneck).cpu().double()
+        self._conditional = copy.deepcopy(conditional).cpu()
         _update_bottleneck(self._bottleneck)
         _update_conditional(self._conditional)
-        self._medians = hyperprior._medians().cpu()
-        finer = hyperprior.detail_synthesis
-        self._first = copy.deepcopy(hyperprior.synthesis[:-1]).cpu()
-        self._last = [
-            copy.deepcopy(layer).cpu() for layer in (hyperprior.synthesis[-1], finer) if layer is not None
-        ]
+        self._first = copy.deepcopy(first).cpu()
+        self._last = [copy.deepcopy(layer).cpu() for layer in last]
         self.cost, self.z_cost = CostTable(self._conditional), CostTable(self._bottleneck)
         self._coder, self._z_coder = (
             SymbolCoder(self._conditional, _FIRST),

@@ -185,7 +185,9 @@ class Hyperprior(nn.Module):
 
     def prepare_coder(self) -> None:
         """Build the coder and its tables; needed once after the weights are loaded or have changed."""
-        self._coder = Coder(self)
+        finer = [] if self.detail_synthesis is None else [self.detail_synthesis]
+        last = [self.synthesis[-1], *finer]
+        self._coder = Coder(self.bottleneck, self.conditional, self.synthesis[:-1], last)
 
     def _prepared(self) -> Coder:
         if self._coder is None:
