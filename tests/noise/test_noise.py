@@ -15,6 +15,7 @@ from napari_rdpdenoise.noise import (
     stabilized_variance,
     unstabilize,
 )
+from tests.support.exposures import light
 
 MODELS = [
     NoiseModel(1.0, 0.0, 0.01),
@@ -259,3 +260,15 @@ def test_real_noise_is_predicted(data_folder):
     assert len(ratios) >= 9
     assert np.exp(np.mean(np.abs(np.log(ratios)))) < 1.15
     assert 0.75 < min(ratios) < max(ratios) < 1.33
+
+
+@pytest.mark.parametrize("mean", [1, 2, 4])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "i4", "f4"])
+def test_few_photons_are_not_taken_for_clipped_ones(mean, dtype):
+    """Zeros are the dark end of the counts, and fewer than ones: without them the noise would be too low."""
+    photons = light((256, 256))
+    photons *= mean / np.median(photons)
+    counts = np.random.default_rng(0).poisson(photons).astype(dtype)
+    noise = estimate_noise([counts])
+    for level in np.percentile(photons, [10, 50, 95]):
+        assert noise.variance(level) == pytest.approx(level, rel=0.15)

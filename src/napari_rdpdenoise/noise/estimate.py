@@ -197,9 +197,18 @@ def _clipped_ends(z: NDArray, low: float, top: float, integer: bool) -> NDArray[
     ends = np.zeros(z.shape, dtype=bool)
     for end in {low, top} if top > low else ():
         at = z == end
-        if at.mean() > (1e-3 if integer else 1e-2):
+        if at.mean() > (1e-3 if integer else 1e-2) and not (integer and _thins_out(z, end, at)):
             ends |= at
     return ends
+
+
+def _thins_out(z: NDArray, end: float, at: NDArray[np.bool_]) -> bool:
+    """Whether fewer whole counts are at an end than beside it, as of photons; clipped ones pile up."""
+    rest = z[~at & np.isfinite(z)]
+    if rest.size == 0:
+        return False
+    beside = rest.min() if end < rest.min() else rest.max()
+    return int(at.sum()) < int((rest == beside).sum())
 
 
 def _trimmed_variance(values: NDArray) -> float:
