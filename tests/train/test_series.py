@@ -17,7 +17,7 @@ from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.network import Frames, RdpNetwork
 from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.data.motion import MARGIN, inside, moved, neighbours_of
-from napari_rdpdenoise.train.settings import MotionRange, TrainSettings
+from napari_rdpdenoise.train.settings import CodecStage, FlowStage, MotionRange, RealismStage, TrainSettings
 from napari_rdpdenoise.train.trainer import Trainer
 from napari_rdpdenoise.train.weights import deepened, of_decoder, widened, with_realism, without
 
@@ -255,6 +255,26 @@ def test_a_shallow_realism_decoder_beside_a_deep_codec_stays_what_it_was(three):
     load_tensors(wanted, deepened(with_realism(both), wanted.state_dict()))
     kept = wanted.get_parameter("realism.layers.0.weight")
     torch.testing.assert_close(kept, old["realism.layers.0.weight"].float())
+
+
+def test_all_stages_of_a_deeper_network_start_from_one_with_all_decoders(three, root, tmp_path):
+    from safetensors.torch import save_file
+
+    start = tmp_path / "start.safetensors"
+    given = three.network.model_copy(update={"realism": True, "flow": True})
+    save_file(network_tensors(RdpNetwork(given)), start)
+    plain = {"lpips": 0.0, "warm_up": 1, "steps": 2}
+    stages = (
+        CodecStage(kind="all-rates", steps=2, warm_up=1),
+        RealismStage(kind="realism", adversarial=0.0, **plain),
+        FlowStage(kind="flow", **plain),
+    )
+    deep = three.network.model_copy(update={"decoder_blocks": (2, 3)})
+    settings = three.model_copy(update={"start_from": str(start), "stages": stages, "network": deep})
+    trainer = Trainer(settings, TrainingData(settings, root), tmp_path / "out")
+    assert [s.stage for s in trainer.run(report_every=2)] == ["1-all-rates", "2-realism", "3-flow"]
+    network = RdpNetwork(deep.model_copy(update={"realism": True, "flow": True}))
+    load_tensors(network, load_file(tmp_path / "out" / "model.safetensors"))
 
 
 def test_weights_of_a_deeper_network_are_not_cut(three):

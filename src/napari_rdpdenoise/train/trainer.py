@@ -104,13 +104,13 @@ class Trainer:
         network = RdpNetwork(config)
         if tensors is not None:
             if config.realism:
-                tensors = self._started_with(REALISM) | tensors
+                tensors = self._with_started(REALISM, tensors)
                 tensors = with_realism(tensors, fresh=isinstance(stage, RealismStage) and stage.fresh)
                 tensors = _of_new(network, "realism.grain.") | tensors
             else:  # a decoder that this stage's latents would leave behind
                 tensors = without(REALISM, tensors)
             if config.flow:
-                tensors = _of_new(network, "flow.") | self._started_with(FLOW) | tensors
+                tensors = _of_new(network, "flow.") | self._with_started(FLOW, tensors)
             else:
                 tensors = without(FLOW, tensors)
             tensors = deepened(tensors, network.state_dict())
@@ -136,9 +136,11 @@ class Trainer:
         )
         return given.model_copy(update={"realism": kept or isinstance(stage, RealismStage), "flow": flow})
 
-    def _started_with(self, decoder: str) -> dict[str, torch.Tensor]:
-        """The decoder of this name that the run started from; empty if there was none."""
-        return {} if self._start is None else of_decoder(decoder, read_tensors(self._start))
+    def _with_started(self, decoder: str, tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Tensors with the decoder of this name that the run started from, where they have none."""
+        if self._start is None or of_decoder(decoder, tensors):
+            return tensors
+        return of_decoder(decoder, read_tensors(self._start)) | tensors
 
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"
