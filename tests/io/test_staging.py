@@ -131,6 +131,9 @@ def test_steps_without_a_unit_stay_without(tmp_path, name, image):
     assert (dict(found.scale), dict(found.units)) == ({"Y": 3.0, "X": 2.0}, {})
 
 
+@pytest.mark.filterwarnings(
+    "ignore:.*are taken for channels"
+)  # of a picture that does not say that it is one
 @pytest.mark.parametrize("name", FORMATS)
 def test_colour_becomes_named_channels(tmp_path, name, image):
     array = image((3, 20, 33), "uint8")

@@ -172,7 +172,10 @@ def _update_bottleneck(bottleneck: EntropyBottleneck) -> None:
         return to_cdf(exact.rounded_probabilities(pmf), exact.rounded_probabilities(tail), *rest)
 
     bottleneck._pmf_to_cdf = rounded
-    bottleneck.update(force=True)
+    try:
+        bottleneck.update(force=True)
+    finally:
+        del bottleneck._pmf_to_cdf  # of the object: its class has the usual one, and no function travels
 
 
 def _update_conditional(conditional: GaussianConditional) -> None:

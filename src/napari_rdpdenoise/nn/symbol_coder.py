@@ -34,6 +34,9 @@ _NONE, _SOME = 0, 1
 _POWERS = 24  # largest power of Rice's code
 
 
+_PREPARING = threading.Lock()  # of all coders: one that holds a lock could not travel to another process
+
+
 class SymbolCoder:
     """Codes symbols whose row in the tables of an entropy model is known.
 
@@ -59,7 +62,6 @@ class SymbolCoder:
         self.certain = (zero >= _CERTAIN) & (self._offsets <= 0) & (-self._offsets < self._escapes)
         self._least = lanes.PRECISION - np.log2([int(width.max()) for width in widths])
         self._tables: Tables | None = None
-        self._lock = threading.Lock()
 
     def encode(
         self, symbols: NDArray[np.integer], live: NDArray[np.intp], rows: NDArray[np.integer], tail: Bytes
@@ -110,7 +112,7 @@ class SymbolCoder:
 
     def _prepared(self) -> Tables:
         """Tables, made when they are first used: 8 MB."""
-        with self._lock:
+        with _PREPARING:
             if self._tables is None:
                 whole = np.array([0, 1 << lanes.PRECISION])
                 rows = zip(self._cdf, self.certain, strict=True)
