@@ -32,8 +32,6 @@ _ROUNDING = 1e-3  # bits per symbol by which the bytes may be fewer than the sym
 _HEAD = struct.Struct("<IBB")  # of a list of rare symbols that is not empty: their number, two powers
 _NONE, _SOME = 0, 1
 _POWERS = 24  # largest power of Rice's code
-
-
 _PREPARING = threading.Lock()  # of all coders: one that holds a lock could not travel to another process
 
 
