@@ -10,8 +10,8 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.codec import precision as module
 from napari_rdpdenoise.codec.precision import MOST, VARIABLE, choose_precision, is_faster
-from napari_rdpdenoise.io.array_sink import ArraySink
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.nn.layers import ResidualBlock, branches_in
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.settings import RunSettings

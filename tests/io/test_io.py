@@ -15,7 +15,7 @@ def test_importing_it_loads_no_file_library():
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     ).stdout.split()
-    assert "napari_rdpdenoise.io.sink" in loaded
+    assert "napari_rdpdenoise.io.output.sink" in loaded
     assert not {"zarr", "tifffile", "dask", "torch", "napari"} & set(loaded)
 
 

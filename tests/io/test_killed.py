@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 import tifffile
 import zarr
-from napari_rdpdenoise.io import ImageMetadata, OutputSpec, open_image, open_sink, tiff_writer, zarr_writer
-from napari_rdpdenoise.io.sink import finished_unseen
+from napari_rdpdenoise.io import ImageMetadata, OutputSpec, open_image, open_sink
+from napari_rdpdenoise.io.output import tiff_writer
+from napari_rdpdenoise.io.output import zarr_writer
+from napari_rdpdenoise.io.output.sink import finished_unseen
 
 os.fsync = lambda handle: None  # of no use to who forgets everything at once
 base, name, former = Path(sys.argv[1]), sys.argv[2], sys.argv[3] == "former"

@@ -115,7 +115,7 @@ def test_an_output_that_could_not_be_opened_holds_nothing(tmp_path):
 
 def test_a_result_that_appears_while_a_run_waits_to_open_it_is_not_replaced(tmp_path, monkeypatch):
     """Whether there is a finished one is asked while nobody else can finish one."""
-    from napari_rdpdenoise.io import sink as module
+    from napari_rdpdenoise.io.output import sink as module
 
     held = []
     monkeypatch.setattr(module, "check_free", lambda *_: held.append((tmp_path / "a.ome.tif.lock").exists()))

@@ -14,7 +14,7 @@ import tifffile
 
 import napari_rdpdenoise as rdp
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.io import parts
+from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.jobs import cluster
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.jobs.record import record_path

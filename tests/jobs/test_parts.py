@@ -12,7 +12,8 @@ import tifffile
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.files import InUseError
-from napari_rdpdenoise.io import ImageMetadata, parts
+from napari_rdpdenoise.io import ImageMetadata
+from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.jobs.batch import Ended, run_batch
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part

@@ -135,7 +135,7 @@ def test_a_closed_run_goes_on_where_it_was(codec, counts, fast, drain, tmp_path)
 def test_a_run_stopped_after_its_result_appeared_is_known_to_be_finished(
     codec, counts, fast, drain, tmp_path, monkeypatch, name
 ):
-    from napari_rdpdenoise.io import publishing
+    from napari_rdpdenoise.io.output import publishing
 
     exchange = publishing.exchange
 

@@ -7,7 +7,7 @@ import pytest
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import SelectedSource, open_image
-from napari_rdpdenoise.io.array_sink import ArraySink
+from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.lazy import denoise_lazy
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY
 from napari_rdpdenoise.settings import RunSettings

@@ -11,7 +11,7 @@ import torch
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import open_image, open_sink
-from napari_rdpdenoise.io.array_sink import ArraySink
+from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, RunReport, denoise_stream, output_spec
 

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise import denoise
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.io.array_sink import ArraySink
+from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, output_spec
 from napari_rdpdenoise.stream.screen import Kept

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.files import is_zarr
-from napari_rdpdenoise.io import ImageSource, open_image
+from napari_rdpdenoise.io.opening import open_image
+from napari_rdpdenoise.io.source import ImageSource
 
 _CHUNK = 1024  # px, of what is read at once
 
@@ -29,7 +30,7 @@ def open_levels(path: str, series: int | None = None) -> list[ImageSource]:
     """
     if not is_zarr(Path(path)):
         return [open_image(path, series=series)]
-    from napari_rdpdenoise.io.ome_zarr import zarr_levels
+    from napari_rdpdenoise.io.ome_zarr.reader import zarr_levels
 
     return [*zarr_levels(path, series)]
 

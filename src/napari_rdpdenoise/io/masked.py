@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.opening import open_image
 from napari_rdpdenoise.io.source import ImageSource, Index
 
 _LETTERS = "ABDEFGHIJKLMNOPQRUVW"  # of leading axes of a mask, whose names do not matter
@@ -71,8 +72,6 @@ def open_mask(path: str) -> ImageSource:
 
     Raises as `open_image` does, its words about the mask.
     """
-    from napari_rdpdenoise.io import open_image
-
     try:
         if path.lower().endswith(".npy"):
             return _plain(np.load(path))

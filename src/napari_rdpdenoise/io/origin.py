@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.files import PARTIAL_SUFFIX
+from napari_rdpdenoise.io.opening import open_image
 
 
 def refuse_overwriting(target: Path, inputs: Iterable[Path], whose: str = "the image to denoise") -> None:
@@ -74,8 +75,6 @@ def file_identity(data: Any) -> str | None:
         return None
     if store.is_file():
         return repr((_state(store), data.path))
-    from napari_rdpdenoise.io import open_image
-
     folder = store / data.path
     return f"{folder}-{open_image(folder).fingerprint()}" if folder.is_dir() else None  # of its files' states
 

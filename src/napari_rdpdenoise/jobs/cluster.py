@@ -27,7 +27,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.files import UNFINISHED_SUFFIX
 from napari_rdpdenoise.io import SelectedSource, planes
-from napari_rdpdenoise.io.staging import partial_folder
+from napari_rdpdenoise.io.output.staging import partial_folder
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.parts import Opening, Part, finish_parts, opening, run_part
 from napari_rdpdenoise.jobs.runner import said

@@ -26,9 +26,9 @@ from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
-from napari_rdpdenoise.io.growing import GrowingImage, open_growing
-from napari_rdpdenoise.io.growing_sink import GrowingSink
-from napari_rdpdenoise.io.sink import check_free, claim, finished_unseen
+from napari_rdpdenoise.io.growing.opening import GrowingImage, open_growing
+from napari_rdpdenoise.io.growing.sink import GrowingSink
+from napari_rdpdenoise.io.output.sink import check_free, claim, finished_unseen
 from napari_rdpdenoise.jobs.follow import Follow
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named

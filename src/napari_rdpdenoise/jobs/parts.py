@@ -21,9 +21,10 @@ from pathlib import Path
 from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
-from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource, parts
-from napari_rdpdenoise.io.sink import check_ending, check_free, finished_unseen
-from napari_rdpdenoise.io.staging import Staging, partial_folder
+from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
+from napari_rdpdenoise.io.output import parts
+from napari_rdpdenoise.io.output.sink import check_ending, check_free, finished_unseen
+from napari_rdpdenoise.io.output.staging import Staging, partial_folder
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
 from napari_rdpdenoise.jobs.runner import check_places, fitted, named, opened_source, said

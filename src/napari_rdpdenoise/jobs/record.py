@@ -169,7 +169,7 @@ def same_job(target: Path, spec: OutputSpec) -> bool:
 
     Its job file says so, or the result itself where that is not beside it any more.
     """
-    from napari_rdpdenoise.io.sink import job_inside
+    from napari_rdpdenoise.io.output.sink import job_inside
 
     try:
         text = record_path(target).read_text(encoding="utf-8")

@@ -35,8 +35,8 @@ from napari_rdpdenoise.io import (
 )
 from napari_rdpdenoise.io.masked import MaskedSource, open_mask
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
-from napari_rdpdenoise.io.sink import check_free, finished_unseen
-from napari_rdpdenoise.io.staging import Staging
+from napari_rdpdenoise.io.output.sink import check_free, finished_unseen
+from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
 from napari_rdpdenoise.names import check_name, matching

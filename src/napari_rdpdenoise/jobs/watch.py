@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import replace
 
-from napari_rdpdenoise.io.growing import GrowingImage
+from napari_rdpdenoise.io.growing.opening import GrowingImage
 from napari_rdpdenoise.jobs.follow import Follow
 from napari_rdpdenoise.jobs.runner import said
 from napari_rdpdenoise.stream import Progress

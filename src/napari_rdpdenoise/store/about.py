@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from napari_rdpdenoise.io.disk import size_of
+from napari_rdpdenoise.io.output.disk import size_of
 from napari_rdpdenoise.store import layers
 from napari_rdpdenoise.store.embedded import embedded_bytes
 from napari_rdpdenoise.store.reading import array_folder, codec_in, iter_chunks, open_group

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from napari_rdpdenoise.files import atomic
-from napari_rdpdenoise.io.disk import sync
 from napari_rdpdenoise.io.limits import check_plain
+from napari_rdpdenoise.io.output.disk import sync
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from napari_rdpdenoise.io import ImageSource, Index, OutputSpec, open_sink, planes
 from napari_rdpdenoise.io.arrays import ArraySource
-from napari_rdpdenoise.io.ome_zarr import open_zarr
+from napari_rdpdenoise.io.ome_zarr.reader import open_zarr
 from napari_rdpdenoise.store.reading import open_group, open_store
 from napari_rdpdenoise.store.view import StoredLayer
 from napari_rdpdenoise.tiles import GRID

@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.files import atomic
-from napari_rdpdenoise.io.disk import sync
-from napari_rdpdenoise.io.sharding import planes_together
+from napari_rdpdenoise.io.output.disk import sync
+from napari_rdpdenoise.io.output.sharding import planes_together
 from napari_rdpdenoise.store.container import StoreError
 
 _SHARD_BYTES = 2**25  # of pixels: a file of a few MB

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource, open_image, open_stack
-from napari_rdpdenoise.io.storage import StoredLayout, store_layout
+from napari_rdpdenoise.io.output.storage import StoredLayout, store_layout
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.store.about import StoreInfo, attributes, store_info
 from napari_rdpdenoise.store.extract import Block, blocks

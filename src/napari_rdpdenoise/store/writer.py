@@ -21,11 +21,11 @@ from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
 from napari_rdpdenoise.codec.library import ListedModel
 from napari_rdpdenoise.files import atomic
-from napari_rdpdenoise.io.sharding import MAX_CHUNK
-from napari_rdpdenoise.io.sink import claim
+from napari_rdpdenoise.io.output.sharding import MAX_CHUNK
+from napari_rdpdenoise.io.output.sink import claim
+from napari_rdpdenoise.io.output.spec import OutputSpec
+from napari_rdpdenoise.io.output.zarr_writer import ZarrSink
 from napari_rdpdenoise.io.source import Index
-from napari_rdpdenoise.io.spec import OutputSpec
-from napari_rdpdenoise.io.zarr_writer import ZarrSink
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.chunk import remember
 from napari_rdpdenoise.store.container import StoredTile, pack, pack_chunk, unpack, unpack_chunk

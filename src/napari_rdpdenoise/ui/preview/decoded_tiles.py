@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.decoded import Decoded
-from napari_rdpdenoise.io.convert import to_output
+from napari_rdpdenoise.io.output.convert import to_output
 from napari_rdpdenoise.tiles import Tile
 
 if TYPE_CHECKING:

@@ -1,0 +1,46 @@
+"""From computed float values to the dtype of the output, counting what did not fit."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from napari_rdpdenoise.io.output.rounding import round_keeping_sums
+from napari_rdpdenoise.io.source import check_dtype
+
+
+def to_output(
+    block: np.ndarray, dtype: np.dtype | str, place: tuple[int, int, int] | None = None
+) -> tuple[np.ndarray, int]:
+    """Round (integers) and clip raw counts, floating and of any shape, to the range of a supported dtype.
+
+    Args:
+        block: Counts.
+        dtype: Number type of the output.
+        place: Seed of the plane and row and column of a 2-D block in it, for rounding that keeps sums (see
+            `rounding`); None for the nearest integers.
+
+    Returns:
+        The block in that dtype, and how many values were clipped or not a number (these become 0).
+
+    Raises:
+        TypeError: If the dtype is not supported.
+    """
+    target = check_dtype(dtype)
+    if target.kind == "f":
+        if target.itemsize >= block.dtype.itemsize:
+            return block.astype(target), 0
+        high = float(np.finfo(target).max)
+        clipped = int(np.count_nonzero(np.abs(block) > high))
+        return np.clip(block, -high, high).astype(target), clipped
+    # float32 cannot hold the bounds of 32-bit integers, so 4294967295 would wrap around to 0
+    exact = block.astype(np.float64) if target.itemsize == 4 else block
+    values = np.rint(exact)
+    limits = np.iinfo(target)
+    outside = ~((values >= limits.min) & (values <= limits.max))  # also true for NaN
+    clipped = int(np.count_nonzero(outside))
+    if place is not None:
+        finite = np.nan_to_num(exact, nan=0.0) if clipped else exact
+        values = round_keeping_sums(finite, limits.min, limits.max, place[0], place[1:])
+    elif clipped:
+        values = np.clip(np.where(np.isnan(values), 0.0, values), limits.min, limits.max)
+    return values.astype(target), clipped

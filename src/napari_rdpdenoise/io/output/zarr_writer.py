@@ -1,0 +1,177 @@
+"""OME-Zarr 0.5 output: zarr v3, sharded, with a pyramid of 2x2 means."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from napari_rdpdenoise.axes import has_colours
+from napari_rdpdenoise.io.metadata import Channel, to_json
+from napari_rdpdenoise.io.output.disk import sync
+from napari_rdpdenoise.io.output.rounding import round_keeping_sums
+from napari_rdpdenoise.io.output.sharding import MAX_CHUNK, create_array
+from napari_rdpdenoise.io.output.spec import OutputSpec
+from napari_rdpdenoise.io.output.staging import Staging
+from napari_rdpdenoise.io.output.storage import store_layout
+from napari_rdpdenoise.io.source import Index
+
+_COLORS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF0000", "0000FF")
+_RGB = ("FF0000", "00FF00", "0000FF", "FFFFFF")
+_AXIS_TYPES = {"T": "time", "C": "channel", "Z": "space", "Y": "space", "X": "space"}
+
+
+class ZarrSink(Staging):
+    """An OME-Zarr 0.5 image that appears at its path when finished.
+
+    Axes are stored in the order T, C (or another), Z, Y, X.
+    """
+
+    copies = 1.34  # with lower resolutions
+
+    def __init__(self, target: Path, spec: OutputSpec, folder: Path | None = None) -> None:
+        super().__init__(target, spec, store_layout(spec, time_channel_depth=True), folder)
+
+    def _complete(self) -> Path:
+        """Add the pyramid and the metadata."""
+        import zarr
+
+        group = zarr.open_group(self.image, mode="r+")
+        levels = [self._finest()]
+        while max(levels[-1].shape[-2:]) > MAX_CHUNK:
+            levels.append(self._halve(group, str(len(levels)), levels[-1]))
+        job: dict[str, Any] = {"job": _json_or_text(self.spec.job)}
+        known = self.spec.metadata
+        if further := to_json(known, self.layout.stored_planes(known.planes)):
+            job["metadata"] = further
+        job.update(self._further())
+        group.update_attributes({"ome": self._ome_attributes(levels), "napari_rdpdenoise": job})
+        sync(self.image / "zarr.json")
+        return self.image
+
+    def _finest(self) -> Any:
+        """The full resolution, complete."""
+        return self.array
+
+    def _further(self) -> dict[str, Any]:
+        """What this kind of file tells of itself beside the job and the metadata."""
+        return {}
+
+    def _halve(self, group: Any, name: str, level: Any) -> Any:
+        """Half the resolution, one shard at a time, so that memory does not grow with the plane."""
+        rows, columns = ((size + 1) // 2 for size in level.shape[-2:])
+        half = self._create_level(group, name, (rows, columns))
+        step_y, step_x = (half.shards or half.chunks)[-2:]
+        for index in np.ndindex(*half.shape[:-2]):
+            for y0, x0 in product(range(0, rows, step_y), range(0, columns, step_x)):
+                y, x = slice(y0, min(y0 + step_y, rows)), slice(x0, min(x0 + step_x, columns))
+                double = (slice(2 * y.start, 2 * y.stop), slice(2 * x.start, 2 * x.stop))
+                half[(*index, y, x)] = mean_2x2(level[(*index, *double)])
+        return half
+
+    def _create_level(self, group: Any, name: str, plane: tuple[int, int]) -> Any:
+        """A new array of a lower resolution, with ``plane`` as rows and columns."""
+        return create_array(group, name, self.layout, self.spec, plane)
+
+    def _ome_attributes(self, levels: list[Any]) -> dict[str, Any]:
+        attributes: dict[str, Any] = {"version": "0.5", "multiscales": [self._multiscale(len(levels))]}
+        if "C" in self.layout.axes:
+            attributes["omero"] = {"channels": self._channels(levels[-1])}
+        return attributes
+
+    def _multiscale(self, count: int) -> dict[str, Any]:
+        """What is said of the image in so many resolutions."""
+        axes, metadata = self.layout.axes, self.spec.metadata
+        entries: list[dict[str, str]] = []
+        for axis in axes:
+            entry = {"name": axis.lower()}
+            if axis in _AXIS_TYPES:
+                entry["type"] = _AXIS_TYPES[axis]
+            if axis in metadata.units and axis in "TZYX":
+                entry["unit"] = metadata.units[axis]
+            entries.append(entry)
+        return {
+            "name": metadata.name or self.target.name.split(".")[0],
+            "type": "mean",
+            "axes": entries,
+            "datasets": [self._dataset(number) for number in range(count)],
+        }
+
+    def _dataset(self, number: int) -> dict[str, Any]:
+        steps = [float(self.spec.metadata.scale.get(axis, 1.0)) for axis in self.layout.axes]
+        factors = [2.0**number if axis in "YX" else 1.0 for axis in self.layout.axes]
+        transforms: list[dict[str, Any]] = [
+            {"type": "scale", "scale": [step * factor for step, factor in zip(steps, factors, strict=True)]}
+        ]
+        # the middle of the first coarse pixel lies between the fine pixels it is the mean of
+        origin = [float(self.spec.metadata.origin.get(axis, 0.0)) for axis in self.layout.axes]
+        shift = [
+            place + step * (factor - 1) / 2
+            for place, step, factor in zip(origin, steps, factors, strict=True)
+        ]
+        if any(shift):
+            transforms.append({"type": "translation", "translation": shift})
+        return {"path": str(number), "coordinateTransformations": transforms}
+
+    def _shown(self, leading: tuple[int, ...]) -> Iterable[Index]:
+        """Planes from whose values the range of each channel is taken: all."""
+        return np.ndindex(*leading)
+
+    def _channels(self, coarsest: Any) -> list[dict[str, Any]]:
+        """Name, colour and range of values (of the coarsest resolution) per channel."""
+        axis = self.layout.axes.index("C")
+        count = coarsest.shape[axis]
+        low, high = np.full(count, np.inf), np.full(count, -np.inf)
+        for index in self._shown(coarsest.shape[:-2]):
+            plane = coarsest[index]
+            finite = plane[np.isfinite(plane)]
+            if finite.size:
+                low[index[axis]] = min(low[index[axis]], float(finite.min()))
+                high[index[axis]] = max(high[index[axis]], float(finite.max()))
+        colored = has_colours(self.spec.axes) and "C" not in self.spec.axes and count <= len(_RGB)
+        colors = _RGB if colored else _COLORS if count > 1 else ("FFFFFF",)
+        names = self.layout.channel_names
+        known = self.spec.metadata.channels
+        channels = []
+        for number in range(count):
+            given = known[number] if len(known) == count else Channel()
+            found = float(low[number]), float(high[number])
+            if not np.isfinite(found).all():
+                found = 0.0, 1.0
+            (start, end), (least, most) = given.window or found, given.limits or found
+            channel: dict[str, Any] = {"label": names[number]} if names else {}
+            channel["color"] = given.color or colors[number % len(colors)]
+            channel["active"] = True
+            channel["window"] = {"min": least, "max": most, "start": start, "end": end}
+            if self.spec.metadata.photometric == "miniswhite":
+                channel["inverted"] = True
+            channels.append(channel)
+        return channels
+
+
+def mean_2x2(plane: np.ndarray) -> np.ndarray:
+    """Mean of 2x2 pixels of a plane, of those that exist at an odd edge: half its size, the same dtype.
+
+    Sizes are rounded up, integers so that sums stay.
+    """
+    odd = [(0, size % 2) for size in plane.shape]
+    # repeating the edge gives the mean of the pixels that exist
+    values: np.ndarray = np.pad(plane, odd, mode="edge").astype(
+        np.float64 if plane.dtype.itemsize > 2 else np.float32
+    )
+    mean = (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4
+    if plane.dtype.kind in "iu":
+        limits = np.iinfo(plane.dtype)
+        mean = round_keeping_sums(mean, limits.min, limits.max)
+    return mean.astype(plane.dtype)
+
+
+def _json_or_text(job: str) -> Any:
+    try:
+        return json.loads(job)
+    except ValueError:
+        return job

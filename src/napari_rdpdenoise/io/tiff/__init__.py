@@ -1,0 +1,1 @@
+"""TIFF and what is written as TIFF: OME-TIFF, ImageJ, Micro-Manager, MetaMorph, read lazily, page by page."""
