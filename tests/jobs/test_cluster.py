@@ -14,11 +14,14 @@ import tifffile
 
 import napari_rdpdenoise as rdp
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.codec import library
 from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.jobs import cluster
+from napari_rdpdenoise.jobs.batch import run_batch
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.jobs.record import record_path
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream import Progress
 
 pytest.importorskip("distributed", reason="the extra cluster is not installed")
 
@@ -116,8 +119,37 @@ def test_progress_and_messages_of_all_are_told_together(client, job, image, opti
     assert working[-1].done == outcome.report.tiles
     assert working[-1].eta_s == 0
     assert set(outcome.report.messages) <= set(messages)
+    assert not any(message.startswith("1 of 8 parts") for message in messages)
     assert any((tmp_path / "cache").rglob("*"))
     check(job.target, image, options)
+
+
+@pytest.fixture
+def here():
+    """Client of one worker in this process."""
+    from distributed import Client, LocalCluster
+
+    how = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
+    with LocalCluster(n_workers=1, **how) as workers, Client(workers) as client:
+        yield client
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_a_batch_names_its_model_once(here, two_models, counts, drain, tmp_path, given):
+    """Whether it is loaded before the images are seen or not; parts say nothing of what is left to do."""
+    chosen = {"model": library.DEFAULT_MODEL} if given else {}
+    settings = RunSettings(device="cpu", rate=0.4, tile=64, halo=64, **chosen)
+    jobs = []
+    for letter in "ab":
+        path = tmp_path / f"{letter}.tif"
+        # planes that share a shard: there is a part with nothing to do
+        tifffile.imwrite(path, counts((2, 60, 70), np.uint16), imagej=True, metadata={"axes": "TYX"})
+        jobs.append(Job(str(path), tmp_path / "out" / f"{letter}.ome.zarr", settings))
+    events, failed = drain(run_batch(jobs, step=lambda job, codec: cluster.run_on(job, here, codec=codec)))
+    assert not failed
+    messages = [event.message or "" for event in events if isinstance(event, Progress)]
+    assert [message for message in messages if message.startswith("model ")] == ["model fluo-light on cpu"]
+    assert not [message for message in messages if "are done" in message]
 
 
 @pytest.mark.slow

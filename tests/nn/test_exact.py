@@ -11,21 +11,9 @@ from torch import nn
 
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.nn import coder, exact
-from napari_rdpdenoise.nn.layers import conv
+from tests.support.hyper_layers import convolved_from_the_end, hyper_layers
 
 UNIT = 2**27  # of what sums are whole numbers of
-
-
-def layers(seed, size=1.0):
-    """A hyper-synthesis of random weights: first part, last layers."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        first = nn.Sequential(conv(5, 12, kernel=1), nn.PixelShuffle(2), nn.LeakyReLU(0.1, inplace=True))
-        last = [conv(3, 4), nn.Sequential(conv(3, 8), nn.PixelShuffle(2))]
-        for module in (*first.modules(), *(m for layer in last for m in layer.modules())):
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=size)
-    return first, last
 
 
 def whole(values, unit):
@@ -36,23 +24,14 @@ def whole(values, unit):
 
 
 def convolved(x, layer):
-    """A convolution in integers of any size, added up from the end: (channels, rows, columns)."""
-    weight, edge = whole(layer.weight, 2.0**-16), layer.weight.shape[-1] // 2
-    x = np.pad(x, ((0, 0), (edge, edge), (edge, edge)))
-    rows, columns = x.shape[1] - 2 * edge, x.shape[2] - 2 * edge
-    out = np.zeros((len(weight), rows, columns), object)
-    for channel in range(len(weight)):
-        for source in reversed(range(len(x))):
-            for i in reversed(range(2 * edge + 1)):
-                for j in reversed(range(2 * edge + 1)):
-                    out[channel] += weight[channel, source, i, j] * x[source, i : i + rows, j : j + columns]
-    return out + whole(layer.bias, 2.0**-27)[:, None, None]
+    """A convolution in integers of any size: (channels, rows, columns)."""
+    return convolved_from_the_end(x, whole(layer.weight, 2.0**-16), whole(layer.bias, 2.0**-27))
 
 
 @settings(max_examples=20)
 @given(some.integers(0, 1000), some.sampled_from([0.05, 1.0, 4.0]), some.sampled_from([3.0, 400.0]))
 def test_sums_are_exact(seed, size, reach):
-    found = exact.ExactLayers(*layers(seed, size))
+    found = exact.ExactLayers(*hyper_layers(seed, 8, size))
     z = torch.from_numpy(np.random.default_rng(seed).normal(0, reach, (1, 5, 3, 4)))
     first, *_ = found._first
     into = exact._activation(z)
@@ -68,7 +47,7 @@ def test_sums_are_exact(seed, size, reach):
 
 
 def test_layers_stay_near_what_they_stand_for():
-    first, last = layers(0, 0.3)
+    first, last = hyper_layers(0, 8, 0.3)
     z = torch.from_numpy(np.random.default_rng(0).normal(0, 5, (1, 5, 3, 4)))
     found = exact.ExactLayers(first, last)(z)
     with torch.no_grad():

@@ -13,36 +13,21 @@ from torch import nn
 
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.nn import coder, scale_rows
-from napari_rdpdenoise.nn.layers import conv
 from napari_rdpdenoise.nn.scale_rows import RowTable, ScaleRows, row_borders
+from tests.support.hyper_layers import convolved_from_the_end, hyper_layers
 
 
 def layers(seed, size=1.0):
     """A hyper-synthesis of random weights: first part, last layers, medians."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        first = nn.Sequential(conv(5, 12, kernel=1), nn.PixelShuffle(2), nn.LeakyReLU(0.1, inplace=True))
-        last = [conv(3, 4), nn.Sequential(conv(3, 16), nn.PixelShuffle(2))]
-        for module in (*first.modules(), *(m for layer in last for m in layer.modules())):
-            if isinstance(module, nn.Conv2d):
-                nn.init.normal_(module.weight, std=size)
-        return first, last, torch.randn(1, 5, 1, 1)
+    first, last = hyper_layers(seed, 16, size)
+    return first, last, torch.from_numpy(np.random.default_rng(seed).normal(0, 1, (1, 5, 1, 1))).float()
 
 
 def convolved(layer, x, unit):
-    """A convolution in Python's integers, added up from the end, in units of the outputs."""
-    weight, edge = layer.weight.double().numpy().astype(int), layer.weight.shape[-1] // 2
-    x = np.pad(x, ((0, 0), (edge, edge), (edge, edge)))
-    rows, columns = x.shape[1] - 2 * edge, x.shape[2] - 2 * edge
-    out = np.zeros((len(weight), rows, columns), object)
-    for channel in range(len(weight)):
-        for source in reversed(range(len(x))):
-            for i in reversed(range(2 * edge + 1)):
-                for j in reversed(range(2 * edge + 1)):
-                    part = x[source, i : i + rows, j : j + columns]
-                    out[channel] += int(weight[channel, source, i, j]) * part
+    """A convolution in Python's integers, in units of the outputs: (channels, rows, columns)."""
     bias = [round(b / (u * unit)) for b, u in zip(layer.bias.tolist(), layer.unit.tolist(), strict=True)]
-    return out + np.array(bias, object)[:, None, None]
+    weight = layer.weight.double().numpy().astype(int).astype(object)
+    return convolved_from_the_end(x, weight, np.array(bias, object))
 
 
 @settings(max_examples=25, deadline=None)

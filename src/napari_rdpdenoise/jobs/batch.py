@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.stream import Progress
+    from napari_rdpdenoise.stream.report import ModelNamed
 
 Format = Literal["ome-zarr", "ome-tiff"]
 
@@ -79,12 +80,12 @@ def run_batch(
     """
     from napari_rdpdenoise.jobs.runner import codec_before, finished_before, named, run
 
+    naming = _Naming()
     if codec is None and jobs:
         codec = codec_before(jobs[0].settings)
         if codec is not None:
-            yield named(codec)
+            yield naming.noted(named(codec))
     failed: list[Ended] = []
-    naming = _Naming()
     for number, job in enumerate(jobs, start=1):
         yield Started(job, number, len(jobs))
         try:
@@ -107,6 +108,11 @@ class _Naming:
     def __init__(self) -> None:
         self._last: str | None = None
 
+    def noted(self, event: ModelNamed) -> ModelNamed:
+        """A line that names a model: the same is not passed on next."""
+        self._last = event.message
+        return event
+
     def of(
         self, running: Generator[Opened | Progress, None, Outcome]
     ) -> Generator[Opened | Progress, None, Outcome]:
@@ -121,7 +127,7 @@ class _Naming:
                 if isinstance(event, ModelNamed):
                     if event.message == self._last:
                         continue
-                    self._last = event.message
+                    self.noted(event)
                 yield event
 
 

@@ -33,6 +33,7 @@ from napari_rdpdenoise.jobs.parts import Opening, Part, finish_parts, opening, r
 from napari_rdpdenoise.jobs.runner import said
 from napari_rdpdenoise.stream import Progress
 from napari_rdpdenoise.stream.plan import work_at
+from napari_rdpdenoise.stream.report import ModelNamed, PartsLeft
 from napari_rdpdenoise.tiles import plan_tiles
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class _Task:
     def _follow(self, number: int, running: Generator[Opened | Progress, None, Outcome]) -> int | None:
         from distributed import get_worker
 
-        worker, told, working = get_worker(), -_TELL_SECONDS, False
+        worker, told = get_worker(), -_TELL_SECONDS
         while True:
             try:
                 event = next(running)
@@ -179,13 +180,14 @@ class _Task:
             if self.stop.exists():
                 running.close()
                 return None
-            if isinstance(event, Opened) or (working and not event.total):
+            if isinstance(event, Opened | PartsLeft):
                 continue  # how many parts are left is told by who asked
-            working = event.total > 0
             if event.message or time.monotonic() - told > _TELL_SECONDS:
                 told = time.monotonic()
                 numbers = (event.done, event.bpp, event.cache_hits, event.encoder_calls)
-                worker.log_event(self.token, {"part": number, "numbers": numbers, "message": event.message})
+                names = isinstance(event, ModelNamed)
+                report = {"part": number, "numbers": numbers, "message": event.message, "names": names}
+                worker.log_event(self.token, report)
 
 
 def _one_thread() -> None:
@@ -290,7 +292,8 @@ class _Board:
         if message:
             self._told.add(message)
         self._parts[report["part"]] = tuple(report["numbers"])
-        return self._progress(new)
+        progress = self._progress(new)
+        return ModelNamed(**vars(progress)) if new and report["names"] else progress
 
     def ended(self, number: int, tiles: int) -> Progress:
         """A part is done."""

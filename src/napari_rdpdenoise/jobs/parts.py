@@ -33,7 +33,7 @@ from napari_rdpdenoise.stream import Plan, Progress, make_plan, output_spec
 from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
 from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.plan import Work
-from napari_rdpdenoise.stream.report import Tally, defect_words
+from napari_rdpdenoise.stream.report import PartsLeft, Tally, defect_words
 
 __all__ = ["Opening", "Part", "finish_parts", "opening", "run_part"]
 
@@ -80,7 +80,7 @@ def run_part(
         seconds = time.monotonic() - asked.began
         report = PartReport.of(tally, seconds, time.monotonic() - tally.started)
         parts.complete(sink, part.number, report.to_text())
-        yield said(_state(asked.target, part))
+        yield _left(_state(asked.target, part))
         return Outcome(report.report(shared, job.settings.hot_pixels), asked.spec)
 
 
@@ -244,9 +244,13 @@ def _done_before(asked: Opening, part: Part, shared: SharedPlan) -> Generator[Pr
         finished = asked.finished_elsewhere()
         yield said("The job was finished before.")
         return finished
-    yield said(f"part {part} was done before. {_state(asked.target, part)}")
+    yield _left(f"part {part} was done before. {_state(asked.target, part)}")
     report = PartReport.from_text(parts.read_part(asked.target, part.number))
     return Outcome(report.report(shared, asked.settings.hot_pixels), asked.spec)
+
+
+def _left(message: str) -> PartsLeft:
+    return PartsLeft(**vars(said(message)))
 
 
 def _state(target: Path, part: Part) -> str:

@@ -40,6 +40,11 @@ class ModelNamed(Progress):
 
 
 @dataclass(frozen=True)
+class PartsLeft(Progress):
+    """The line that says which parts of a job are left to do."""
+
+
+@dataclass(frozen=True)
 class ChannelReport:
     """How one channel was treated.
 
