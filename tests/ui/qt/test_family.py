@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from itertools import permutations
 
 import numpy as np
@@ -13,6 +14,7 @@ from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.tiles import plan_tiles
 from napari_rdpdenoise.ui.compare.view import View
 from napari_rdpdenoise.ui.preview.canvas import Canvas
+from napari_rdpdenoise.ui.preview.mosaic import Pyramid
 
 pytestmark = pytest.mark.display
 
@@ -210,3 +212,64 @@ def test_the_canvas_is_the_same_in_every_order(make_napari_viewer, blending) -> 
             assert common == {0, 51} if alone else common == {0, 51, 51 + 42}
         else:
             assert len(common) > 10, "noise"
+
+
+def _two_pyramids(viewer):
+    """Two additive channels in two resolutions, each with its preview: their families, and their pictures."""
+    from napari.layers import Image
+
+    from napari_rdpdenoise.ui.qt.family import Family
+    from napari_rdpdenoise.ui.qt.pictures import Pictures
+
+    families = []
+    for colour, light, value in (("green", 100, 60), ("magenta", 150, 120)):
+        stack = np.random.default_rng(light).poisson(light, (2, 384, 512)).astype(np.uint16)
+        levels = [stack, stack[:, ::2, ::2]]
+        look = {"contrast_limits": (0, 300), "colormap": colour, "blending": "additive"}
+        noisy = viewer.add_image(levels, name=f"cells {colour}", multiscale=True, **look)
+        family, pyramid = Family(viewer, noisy), Pyramid(levels, "TYX", "float32")
+        for number, level in enumerate(levels):
+            tiles = plan_tiles(level.shape[1:], 128, 0)
+            for tile in tiles:
+                pyramid.board(number).part((0,), tile)[...] = value
+            pyramid.board(number).mark((0,), tiles)
+        family.put_preview(
+            Image(pyramid.levels, name=f"{colour} preview", multiscale=True, projection_mode="none")
+        )
+        families.append(family)
+    return families, Pictures(viewer, lambda: None, lambda channel: NOISE)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("view", [View.NOISY, View.DENOISED, View.SPLIT])
+def test_several_pyramids_are_the_same_on_the_canvas_in_every_order(make_napari_viewer, view) -> None:
+    viewer = make_napari_viewer(show=True)
+    families, pictures = _two_pyramids(viewer)
+    viewer.dims.set_current_step(0, 0)
+    for family in families:
+        family.choose(view)
+        pictures.update(family)
+    orders, seen = list(permutations(viewer.layers)), None
+    for order in random.Random(0).sample(orders, min(len(orders), 24)):
+        for place, layer in enumerate(order):
+            if viewer.layers.index(layer) != place:
+                viewer.layers.move(viewer.layers.index(layer), place)
+        assert [layer for layer in viewer.layers if layer.visible] == [
+            layer for layer in viewer.layers if layer in [family.target for family in families]
+        ]
+        found = _colours(viewer)
+        seen = found if seen is None else seen
+        np.testing.assert_array_equal(found, seen)
+    flat = 255 * 60 // 300, 255 * 120 // 300  # of the denoised image, green and magenta
+    rows, columns = (np.flatnonzero(seen.any(axis=(axis, 2))) for axis in (1, 0))
+    image = seen[rows[0] + 4 : rows[-1] - 3, columns[0] + 4 : columns[-1] - 3]
+    middle = image.shape[1] // 2
+    for part, noisy in (
+        (image[:, : middle - 4], view is not View.DENOISED),
+        (image[:, middle + 4 :], view is View.NOISY),
+    ):
+        for colour, value in zip((1, 0), flat, strict=True):
+            if noisy:
+                assert part[..., colour].std() > 3
+            else:
+                np.testing.assert_array_equal(part[..., colour], value)
