@@ -63,7 +63,7 @@ def fill_in(window: Window, path: Path) -> None:
     window.dock.choose(window.viewer.add_image(noisy, name="cells", **LOOK))
     state, parts = lambda: window.dock.session.state, []
     for share in MOMENTS:
-        window.wait(lambda s=share: state().wished > 0 and state().shown >= s * state().wished, "preview")  # type: ignore[misc]
+        window.wait(lambda s=share: 0 < s * state().requested <= state().shown, "preview")  # type: ignore[misc]
         window.rest(0.3)
         parts.append(_without_margin(window.viewer.screenshot(flash=False)[..., :3]))
         parts.append(np.full((parts[-1].shape[0], GAP, 3), 255, np.uint8))

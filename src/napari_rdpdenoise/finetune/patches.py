@@ -23,7 +23,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.optim import Adam
 
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.finetune.settings import PatchSettings
@@ -31,6 +30,7 @@ from napari_rdpdenoise.finetune.transform_codec import LAMBDA, Class, denoise, l
 from napari_rdpdenoise.nn._triton import keep_triton_out
 from napari_rdpdenoise.nn.patch_codec import PATCH, PatchCodec
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize, unstabilize
+from napari_rdpdenoise.train.adam import Adam
 from napari_rdpdenoise.train.loop import TrainProgress
 from napari_rdpdenoise.train.weights import checkpoint_of, load_checkpoint
 
@@ -200,11 +200,11 @@ class PatchTrainer:
         error = (out.image - patches).square().mean()
         bpp = out.bits.mean() / PATCH**2
         loss = 255**2 * error + self.tradeoff * bpp
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._main, _CLIP)
         self._optimizer.step()
-        self._quantiles.zero_grad(set_to_none=True)
+        self._quantiles.zero_grad()
         self.codec.aux_loss().backward()
         self._quantiles.step()
         self.step += 1

@@ -13,13 +13,13 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 from torch import nn
-from torch.optim import Optimizer
 
 from napari_rdpdenoise.codec.models import network_tensors
 from napari_rdpdenoise.codec.precision import branch_type, choose_precision
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.layers import branches_in
 from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.train.adam import Adam
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData, ValidationImage
 from napari_rdpdenoise.train.settings import Stage, TrainSettings
 from napari_rdpdenoise.train.validation import validate
@@ -115,7 +115,7 @@ class Loop(ABC):
         """Modules and optimizers to keep, by name; all have ``state_dict``."""
 
     @abstractmethod
-    def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
+    def optimizer_of_rate(self) -> list[tuple[Adam, float]]:
         """Optimizers whose learning rate follows the schedule, with the rate at its top."""
 
     @property

@@ -14,13 +14,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.critic import MarginalCritic, critic_loss
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM, check_decoders
 from napari_rdpdenoise.nn.network import Coded, RdpNetwork
+from napari_rdpdenoise.train.adam import Adam
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.losses.display import displayed
@@ -96,7 +96,7 @@ class AdaptLoop(Loop):
             kept |= {"critic": self._critic, "critic_optimizer": self._critic_optimizer}
         return kept
 
-    def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
+    def optimizer_of_rate(self) -> list[tuple[Adam, float]]:
         """The optimizer of the network."""
         return [(self._optimizer, self.stage.learning_rate)]
 
@@ -159,12 +159,12 @@ class AdaptLoop(Loop):
         return least.mean() * loss, distance.item()
 
     def _descend(self, loss: Tensor) -> None:
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._main, _CLIP)
         self._optimizer.step()
         if self._quantiles is not None:
-            self._quantiles.zero_grad(set_to_none=True)
+            self._quantiles.zero_grad()
             self.network.hyperprior.aux_loss().backward()
             self._quantiles.step()
 
@@ -203,7 +203,7 @@ class AdaptLoop(Loop):
         distance = shown.new_zeros(())
         for part in real[..., :height, :width].split(count):
             loss, distance = critic_loss(self._critic, part, shown, (), stage.gradient_penalty)
-            self._critic_optimizer.zero_grad(set_to_none=True)
+            self._critic_optimizer.zero_grad()
             loss.backward()
             self._critic_optimizer.step()
         return float(distance)

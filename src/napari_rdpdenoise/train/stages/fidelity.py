@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.train.adam import Adam
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.settings import CodecStage, TrainSettings
@@ -44,7 +44,7 @@ class FidelityLoop(Loop):
         """The two optimizers."""
         return {"optimizer": self._optimizer, "aux_optimizer": self._quantiles}
 
-    def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
+    def optimizer_of_rate(self) -> list[tuple[Adam, float]]:
         """The optimizer of everything but the quantiles."""
         return [(self._optimizer, self.stage.learning_rate)]
 
@@ -54,12 +54,12 @@ class FidelityLoop(Loop):
         loss, distortion, bpp = rate_distortion(
             self.network, batch, self._rates(len(batch.noisy)), self.stage
         )
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss.backward()
         # not of the quantiles: theirs are of another loss, and a hundred times larger
         nn.utils.clip_grad_norm_(self._main, _CLIP)
         self._optimizer.step()
-        self._quantiles.zero_grad(set_to_none=True)
+        self._quantiles.zero_grad()
         self.network.hyperprior.aux_loss().backward()
         self._quantiles.step()
         return {"loss": loss.item(), "distortion": distortion.item(), "bpp": bpp.item()}

@@ -14,12 +14,12 @@ from typing import Any, NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.decoders.flow import SEGMENTS, Flow, Given, pixel_noise
 from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.train.adam import Adam
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.losses.display import displayed
@@ -64,7 +64,7 @@ class FlowLoop(Loop):
         """The optimizer."""
         return {"optimizer": self._optimizer}
 
-    def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
+    def optimizer_of_rate(self) -> list[tuple[Adam, float]]:
         """The optimizer of the decoder."""
         return [(self._optimizer, self.stage.learning_rate)]
 
@@ -95,7 +95,7 @@ class FlowLoop(Loop):
             perceived = self._perceived(image, batch, rho * (share >= _LATE))
             loss = loss + self.stage.lpips * perceived
             values["lpips"] = perceived.item()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._flow.parameters(), _CLIP)
         self._optimizer.step()

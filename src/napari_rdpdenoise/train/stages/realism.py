@@ -15,12 +15,12 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adam, Optimizer
 
 from napari_rdpdenoise.metrics.perceptual import load_lpips
 from napari_rdpdenoise.nn.critic import Critic, critic_loss
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.train.adam import Adam
 from napari_rdpdenoise.train.data.batches import Batch, TrainingData
 from napari_rdpdenoise.train.loop import Loop
 from napari_rdpdenoise.train.losses.display import displayed
@@ -81,7 +81,7 @@ class RealismLoop(Loop):
             "critic_optimizer": self._critic_optimizer,
         }
 
-    def optimizer_of_rate(self) -> list[tuple[Optimizer, float]]:
+    def optimizer_of_rate(self) -> list[tuple[Adam, float]]:
         """The optimizer of the decoder."""
         return [(self._optimizer, self.stage.learning_rate)]
 
@@ -112,7 +112,7 @@ class RealismLoop(Loop):
         if self.stage.adversarial and self.step >= self.stage.critic_from + self.stage.critic_alone:
             with without_gradients(self._critic.parameters()):
                 loss = loss - self.stage.adversarial * self._critic(shift.image(shown), *given).mean()
-        self._optimizer.zero_grad(set_to_none=True)
+        self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._module.parameters(), _CLIP)
         self._optimizer.step()
@@ -130,7 +130,7 @@ class RealismLoop(Loop):
         distance = shown.new_zeros(())
         for _ in range(self.stage.critic_steps):
             loss, distance = critic_loss(self._critic, clean, shown, given, self.stage.gradient_penalty)
-            self._critic_optimizer.zero_grad(set_to_none=True)
+            self._critic_optimizer.zero_grad()
             loss.backward()
             self._critic_optimizer.step()
         return float(distance)
