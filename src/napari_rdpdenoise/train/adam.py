@@ -60,9 +60,10 @@ class Adam:
         adam(
             [parameter for _, parameter in moved],
             [parameter.grad for _, parameter in moved if parameter.grad is not None],
-            *([state[name] for state in states] for name in _KEPT),
-            max_exp_avg_sqs=[],
-            state_steps=[state["step"] for state in states],
+            [state["exp_avg"] for state in states],
+            [state["exp_avg_sq"] for state in states],
+            [],
+            [state["step"] for state in states],
             amsgrad=False,
             beta1=group["betas"][0],
             beta2=group["betas"][1],
