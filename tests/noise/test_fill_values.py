@@ -156,3 +156,19 @@ def test_small_windows_and_missing_values():
     holes = np.where(REGIONS["border"], np.nan, counts).astype(np.float32)
     assert found_values(holes) == []
     assert found_values(np.where(REGIONS["lines"], 0, holes)) == [0]
+
+
+@pytest.mark.parametrize("level", [0, 100, 110, 300, 65535])
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+def test_blank_frames_are_no_image_whatever_their_level(level, dtype):
+    frames = [stored(exposure(seed)[0], dtype) for seed in range(4)]
+    frames[2] = np.full_like(frames[2], level)
+    (found,) = find_fill_values(frames)
+    assert found.value == level
+    assert find_fill_values(frames[:2]) == ()
+
+
+def test_a_dark_frame_of_a_series_whose_ground_is_dark_is_image():
+    frames = [np.clip(stored(exposure(seed)[0], "i4") - 115, 0, None).astype("u2") for seed in range(4)]
+    frames[2] = np.zeros_like(frames[2])
+    assert find_fill_values(frames) == ()

@@ -87,6 +87,23 @@ def test_notes_reach_the_user(tiny_codec):
     assert all(message.startswith("noise estimate: ") for message in plan.messages)
 
 
+@pytest.mark.parametrize(
+    ("image", "words"),
+    [
+        (np.kron(movie((150, 150)), np.ones((2, 2), np.uint16)), "the image was enlarged by about 2 x 2"),
+        (
+            movie((300, 300)) + 20 * (np.arange(300, dtype=np.uint16) % 2)[:, None],
+            "the rows of the image have a pattern",
+        ),
+        ((movie((300, 300)).astype("i2") - 50).view("u2"), "signed numbers seem to have been stored"),
+    ],
+)
+def test_what_the_pixels_went_through_is_told(image, words, tiny_codec):
+    plan, _ = plan_of(image, BASE.replace(structure="auto"), tiny_codec, "YX")
+    assert plan.messages[0].startswith(words) or words in plan.messages[0]
+    assert not any("fine grain" in text for text in plan.messages if "enlarged" in words)
+
+
 def test_light_outside_the_models_training_is_told_per_channel(tiny_codec):
     y, x = np.mgrid[:200, :200]
     cells = 0.1 + np.exp(-(((y % 50) - 25) ** 2 + ((x % 50) - 25) ** 2) / 100)

@@ -202,10 +202,10 @@ def _judge(windows: Sequence[_Window], others: Sequence[float], value: float) ->
     # without noise a constant place is nothing special, nor where there are others
     if edges.left < _LEFT or edges.flat > _FLAT_ELSEWHERE or edges.sigma == 0:
         return None
-    if len(edges.rings[0]) == 0:
-        return FillValue(value) if _stands_apart(windows, others, value, edges.sigma) else None
     if min(len(edges.rings[0]), len(edges.rings[-1])) < _LEAST:
-        return None
+        if len(edges.rings[0]) == 0 and _stands_apart(windows, others, value, edges.sigma):
+            return FillValue(value)
+        return FillValue(value, amid=True) if _is_blank(windows, at, edges) else None
     apart = _is_apart(edges)
     return FillValue(value, edges.mixed, not apart) if apart or _is_amid(edges) else None
 
@@ -296,6 +296,12 @@ def _step(levels: Sequence[NDArray[Any]]) -> float:
     """Usual distance of one possible value to the next, counts."""
     steps = np.diff(np.unique(np.concatenate(levels)).astype(np.float64))
     return float(np.median(steps)) if steps.size else 0.0
+
+
+def _is_blank(windows: Sequence[_Window], at: Sequence[NDArray[np.bool_]], edges: _Edges) -> bool:
+    """Whether whole windows are of a value that noise elsewhere reaches only now and then: blank frames."""
+    blank = any(bool(places.all()) for places in at)
+    return blank and edges.sigma >= 2 * edges.step and all(bool(p.all()) or not _large(p).any() for p in at)
 
 
 def _stands_apart(windows: Sequence[_Window], others: Sequence[float], value: float, sigma: float) -> bool:

@@ -232,7 +232,7 @@ def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
     """What the user should know of a channel, in words; empty where nothing stands out."""
     noise, trained = plan.normalization.noise, codec.card.trained_range
     found = [*sample.left_alone(), *(f"noise estimate: {note}" for note in noise.notes)]
-    if plan.structure and noise.doubt >= _TOLD:
+    if plan.structure and noise.doubt >= _TOLD and sample.grid.enlarged is None:
         found.append(
             f"what looks like noise may be fine grain of the sample itself: {noise.doubt:.0%} of it is kept; "
             "choose structure none to remove it"

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.io import ImageSource, Index, planes
+from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, screen_sample
+from napari_rdpdenoise.noise.lines import LinePattern, find_lines
+from napari_rdpdenoise.noise.wrapped import is_wrapped
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.screen import FilledSource
 
@@ -40,17 +43,45 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True)
+class Grid:
+    """What the pixels of a channel went through that no camera's noise model tells.
+
+    Attributes:
+        enlarged: How the image was enlarged; None for not at all.
+        lines: Pattern of its rows or columns; None for none.
+        wrapped: Whether signed counts are read as unsigned ones.
+    """
+
+    enlarged: Enlargement | None = None
+    lines: LinePattern | None = None
+    wrapped: bool = False
+
+    @property
+    def words(self) -> list[str]:
+        """What it is and what to do, in words; empty for a plain image."""
+        found = [pattern.words for pattern in (self.enlarged, self.lines) if pattern is not None]
+        if self.wrapped:
+            found.insert(
+                0,
+                "counts near 0 and near the largest number lie side by side: signed numbers seem to have "
+                "been stored as unsigned ones; read them as signed before (in NumPy: array.view('int16'))",
+            )
+        return found
+
+
+@dataclass(frozen=True)
 class Sample:
     """Windows of one channel, and the series that they are of.
 
     ``rule`` is how invalid pixels of the channel are told from image, ``highlights`` the share of pixels that
-    are too bright and rare for the codec.
+    are too bright and rare for the codec, ``grid`` what the pixels went through.
     """
 
     source: ImageSource
     windows: tuple[Window, ...]
     rule: InvalidRule = MISSING_ONLY
     highlights: float = 0.0
+    grid: Grid = Grid()
     _brightness: Brightness = field(default_factory=Brightness, compare=False)
 
     @property
@@ -60,7 +91,7 @@ class Sample:
 
     def left_alone(self) -> list[str]:
         """What of the channel is not image, and what only looks so, in words; empty where all is plain."""
-        return [*self._values_left(), *self._highlights_left(), *self._pixels_spared()]
+        return [*self.grid.words, *self._values_left(), *self._highlights_left(), *self._pixels_spared()]
 
     def _highlights_left(self) -> list[str]:
         if not self.highlights:
@@ -72,7 +103,7 @@ class Sample:
 
     def _pixels_spared(self) -> list[str]:
         spared = self.rule.outliers.spared
-        if not spared:
+        if not spared or self.grid.enlarged is not None:
             return []
         return [
             f"{spared} pixels of the sample stand out singly, but pixels nearly like them are common here "
@@ -135,8 +166,14 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
     rule, found = screen_sample([window.pixels for window in windows], choice, given)
     screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
+    grid = _grid_of([window.pixels for window in windows], [part.masked for part in found])
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
-    return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found))
+    return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found), grid)
+
+
+def _grid_of(raw: Sequence[NDArray[Any]], screened: Sequence[NDArray[Any]]) -> Grid:
+    enlarged = find_enlargement(raw)
+    return Grid(enlarged, None if enlarged else find_lines(screened), is_wrapped(raw))
 
 
 def _written(value: float) -> str:

@@ -1,0 +1,109 @@
+"""Enlarged images are known by copies and by the rhythm of interpolation; others are not called so."""
+
+from __future__ import annotations
+
+import imagecodecs
+import numpy as np
+import pytest
+from PIL import Image
+from scipy import ndimage
+
+from napari_rdpdenoise.noise.enlarged import find_enlargement
+from tests.support.exposures import exposure, stored
+
+COUNTS, _ = exposure(0, (256, 256))
+PLAIN = stored(COUNTS, "u2")
+
+
+def resized(factors, how, counts=COUNTS):
+    """Interpolated with half-pixel centres, as most programs do it."""
+    shape = tuple(int(n * f) for n, f in zip(counts.shape, factors, strict=True))
+    image = Image.fromarray(counts.astype("f4")).resize(shape[::-1], how)
+    return stored(np.asarray(image), "u2")
+
+
+@pytest.mark.parametrize("factors", [(2, 2), (3, 3), (4, 4), (3, 1), (1, 2)])
+@pytest.mark.parametrize("start", [0, 1])
+def test_pixels_that_are_repeated(factors, start):
+    image = np.kron(PLAIN, np.ones(factors, "u2"))[start:300, start:300]
+    found = find_enlargement([image])
+    assert found is not None
+    assert found.copies
+    assert (found.rows, found.columns) == pytest.approx(factors, rel=0.03)
+
+
+@pytest.mark.parametrize("how", [Image.BILINEAR, Image.BICUBIC, Image.LANCZOS])
+@pytest.mark.parametrize("factor", [1.5, 2, 3, 4])
+def test_pixels_that_are_interpolated(how, factor):
+    found = find_enlargement([resized((factor, factor), how)[:512, :512]])
+    assert found is not None
+    assert not found.copies
+    assert (found.rows, found.columns) == pytest.approx((factor, factor), rel=0.03)
+
+
+@pytest.mark.parametrize("order", [1, 3])
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+def test_corners_on_corners(order, dtype):
+    found = find_enlargement([stored(ndimage.zoom(COUNTS, 2, order=order), dtype)])
+    assert found is not None
+    assert (found.rows, found.columns) == (2, 2)
+
+
+def test_one_direction_alone():
+    found = find_enlargement([resized((2, 1), Image.BILINEAR)])
+    assert found is not None
+    assert (found.rows, found.columns) == (2, 1)
+    assert "2 x 1 (rows x columns" in found.words
+
+
+def test_small_windows_together():
+    windows = [resized((2, 2), Image.BILINEAR, COUNTS[y : y + 64, :64]) for y in (0, 64, 128, 192)]
+    assert find_enlargement(windows) is not None
+
+
+def test_a_border_without_values():
+    image = stored(ndimage.zoom(COUNTS, 2, order=1), "f4")
+    image[:20], image[:, :9] = np.nan, np.nan
+    assert find_enlargement([image]) is not None
+    image = np.kron(PLAIN, np.ones((2, 2))).astype("f4")
+    image[:20], image[:, :9] = np.nan, np.nan
+    found = find_enlargement([image])
+    assert found is not None
+    assert found.copies
+
+
+def jpeg(counts, level):
+    image = np.clip(counts - 80, 0, 255).astype("u1")
+    return imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(image, level=level))
+
+
+def other_images():
+    rng = np.random.default_rng(0)
+    mosaic = COUNTS.copy()
+    mosaic[1::2, ::2], mosaic[::2, 1::2] = 0.6 * mosaic[1::2, ::2], 0.6 * mosaic[::2, 1::2]
+    rows = COUNTS.copy()
+    rows[1::2] *= 1.5
+    yield "as it was taken", PLAIN
+    yield "turned", ndimage.rotate(COUNTS, 7, order=1, reshape=False)
+    yield "shifted", ndimage.shift(COUNTS, 0.5, order=1)
+    yield "smooth", ndimage.gaussian_filter(COUNTS, 1)
+    yield "very smooth", ndimage.gaussian_filter(COUNTS, 2)
+    yield "colours on the pixels", mosaic
+    yield "woven rows", rows
+    yield "a ramp", np.add.outer(np.arange(256.0), np.arange(256))
+    yield "equal columns", np.add.outer(np.arange(256.0), np.zeros(256))
+    yield "single photons", rng.poisson(0.002, (256, 64)).astype("u1")
+    yield "one value", np.full((64, 64), 7, "u2")
+    yield "few pixels", PLAIN[:7, :9]
+    yield "nothing but NaN", np.full((64, 64), np.nan)
+    for level in (30, 60, 90):
+        yield f"JPEG {level}", jpeg(COUNTS, level)
+
+
+@pytest.mark.parametrize(("name", "image"), other_images())
+def test_images_that_were_not_enlarged(name, image):
+    assert find_enlargement([image]) is None
+
+
+def test_no_windows():
+    assert find_enlargement([]) is None
