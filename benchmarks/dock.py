@@ -31,6 +31,7 @@ EDGE, LARGE = 1024, 2048  # px, of a view
 FRAMES = 6  # planes of the stack that is run
 SERIES = 5  # planes of a stack with neighbours
 TRAINED = 6  # steps
+ADDED = 4  # layers
 DRAG_S, STEP_S = 3.0, 0.016  # a drag, and one step of it: what a mouse at 60 Hz does
 _COLUMNS = {
     "longest": "longest_ms",
@@ -48,7 +49,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     small, large = simulate_timelapse((repeats, EDGE, EDGE)), simulate_timelapse((1, LARGE, LARGE))
     window, loads = Window((1500, 1100)), [load_words()]
     # What napari itself does once, with the first layer of a session, is not the dock's
-    alone = _alone(window, large)
+    alone = dict(_alone(window, large))
     with Heartbeat() as loading:
         opened = _open(window)
         began = time.perf_counter()
@@ -72,20 +73,32 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         "first_tile_series_s": beside,
         "realism_ms": moves,
         "canvas": tuple(int(n) for n in canvas),
-        "stalls": {"napari without the dock: pan and zoom, two 2048 x 2048 layers": alone, **stalls},
+        "stalls": {**alone, **stalls},
         "load": loads,
     }
 
 
-def _alone(window: Window, large: SimulatedSample) -> dict[str, Any]:
-    """What panning and zooming costs without the dock, over an image and a result of the same size."""
+def _alone(window: Window, large: SimulatedSample) -> Iterator[tuple[str, Any]]:
+    """What napari takes for it without the dock: a view of an image and its result, and a new layer."""
     for data in (large.noisy, large.noisy.astype(np.float32)):
         window.viewer.add_image(data, **LAYER)
     window.rest(2.0)
-    figures = _watched(lambda: _travel(window))
+    words = "napari without the dock: pan and zoom, two 2048 x 2048 layers"
+    yield words, _watched(lambda: _travel(window))
+    window.viewer.layers.clear()
+    stack = np.repeat(large.noisy[:, :512, :512], FRAMES, axis=0)
+    window.viewer.add_image(stack, **LAYER)
+    window.rest(1.0)
+    yield "napari without the dock: adding such layers as a run does", _watched(lambda: _add(window, stack))
     window.viewer.layers.clear()
     window.rest(1.0)
-    return figures
+
+
+def _add(window: Window, stack: np.ndarray) -> None:
+    """Layers one after the other, each drawn."""
+    for number in range(ADDED):
+        window.viewer.add_image(stack + number, **LAYER)
+        window.rest(0.7)
 
 
 def _open(window: Window) -> float:

@@ -29,6 +29,7 @@ BEAT_MS = 5
 LATE_S = 0.06  # after which the sampler looks where the window's thread is, and after which it looks again
 WORST = 5  # gaps that are kept with where the thread was
 DEPTH = 6  # innermost lines of a place
+_OWN = "preview", "dock: "  # how names of threads of the dock begin
 _CLOCK = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")  # of the importing, the main thread
 
 
@@ -135,11 +136,12 @@ class Sampler:
     """Notes where the window's thread is, while it is late; to be started and stopped once.
 
     Attributes:
-        seen: Time at which it looked, of ``perf_counter``, and the innermost lines, from the inside out.
+        seen: Time at which it looked, of ``perf_counter``; the innermost lines, from the inside out; and
+            those of the dock's other threads, one of which may just have let go of Python's lock.
     """
 
     def __init__(self) -> None:
-        self.seen: list[tuple[float, str]] = []
+        self.seen: list[tuple[float, str, list[str]]] = []
         self.beaten = time.perf_counter()  # when the window last did; to be set by the one who knows
         self._main = threading.main_thread().ident
         self._stopped = threading.Event()
@@ -159,7 +161,10 @@ class Sampler:
         while not self._stopped.wait(LATE_S):
             now = time.perf_counter()
             if now - self.beaten > LATE_S:
-                self.seen.append((now, place(sys._current_frames().get(self._main or 0))))
+                frames = sys._current_frames()
+                own = {t.ident: t.name for t in threading.enumerate() if t.name.startswith(_OWN)}
+                others = [f"{name}: {place(frames.get(ident or 0))}" for ident, name in own.items()]
+                self.seen.append((now, place(frames.get(self._main or 0)), others))
 
 
 def place(frame: FrameType | None) -> str:
@@ -223,16 +228,16 @@ class Heartbeat:
             "worst_computing_ms": round(1000 * worst.computing, 1),
             "longest_computing_ms": round(1000 * max(gap.computing for gap in self.gaps), 1),
             "p99_computing_ms": round(1000 * float(np.percentile([g.computing for g in self.gaps], 99)), 1),
-            "places": dict(Counter(where for _, where in self._sampler.seen).most_common(12)),
+            "places": dict(Counter(where for _, where, _ in self._sampler.seen).most_common(12)),
             "worst": [self._words(number) for number in np.argsort(ours)[::-1][:WORST]],
         }
 
     def _words(self, number: int) -> dict[str, Any]:
         """What is known of one gap: milliseconds, and where the thread was."""
         gap, end = self.gaps[number], self.ends[number]
-        seen = [where for when, where in self._sampler.seen if end - gap.length <= when <= end]
+        seen = [look for look in self._sampler.seen if end - gap.length <= look[0] <= end]
         figures = {name: round(1000 * value, 1) for name, value in asdict(gap).items()}
-        return figures | {"places": seen[:3]}
+        return figures | {"places": [look[1] for look in seen[:3]], "others": [look[2] for look in seen[:3]]}
 
     def _beat(self) -> None:
         now = clock()

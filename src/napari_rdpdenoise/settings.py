@@ -182,7 +182,7 @@ class RunSettings(Marked):
         ge=1,
         le=4,
         title="Ensemble",
-        description="Images that are averaged at realism 0: the tile as it is, and up to three mirrored; "
+        description="Images that are averaged at realism 0: the image as it is, and up to three mirrored; "
         "each takes the time of one, and the result is nearer to the truth than the expected error says, "
         "which is that of one. A store holds one.",
     )
@@ -233,7 +233,7 @@ class RunSettings(Marked):
         default=TILE,
         ge=GRID,
         multiple_of=GRID,
-        title="Tile",
+        title="Block",
         description=f"Edge of the block that one pass writes, in pixels; a multiple of {GRID}.",
     )
     halo: Annotated[int, Marks(Decides.DECODES, "expert", 1)] = Field(

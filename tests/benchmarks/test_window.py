@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -25,7 +26,20 @@ def test_the_sampler_sees_where_the_main_thread_is_while_it_is_late():
     _dawdle(4 * LATE_S)
     sampler.stop()
     assert sampler.seen
-    assert all("_dawdle" in where for _, where in sampler.seen)
+    assert all("_dawdle" in where for _, where, _ in sampler.seen)
+
+
+def test_the_sampler_tells_what_threads_of_the_dock_do():
+    ended = threading.Event()
+    other = threading.Thread(target=ended.wait, name="dock: Training")
+    other.start()
+    sampler = Sampler()
+    sampler.start()
+    _dawdle(4 * LATE_S)
+    sampler.stop()
+    ended.set()
+    other.join()
+    assert all(len(found) == 1 and "wait" in found[0] for _, _, found in sampler.seen)
 
 
 @pytest.mark.display

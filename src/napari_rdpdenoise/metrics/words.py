@@ -109,9 +109,9 @@ def _white(report: ResidualReport) -> Check:
     fine = abs(lag) <= CORRELATED
     where = f"rows {report.lag_y:+z.2f}, columns {report.lag_x:+z.2f}"
     meaning = (
-        "what was removed is white, as noise is"
+        "what was removed is independent from pixel to pixel, as noise is"
         if fine
-        else "what was removed is smooth: structure went with it, or the noise itself is not white"
+        else "what was removed is smooth: structure went with it, or the noise itself is smooth"
     )
     return Check("whiteness", lag, f"Correlation of neighbours {where}: {meaning}.", fine)
 
@@ -120,7 +120,7 @@ def _structure(report: ResidualReport) -> Check:
     value = report.signal_correlation
     fine = abs(value) <= CORRELATED
     meaning = "does not follow the image" if fine else "follows the image: contrast was changed"
-    text = f"Correlation with the result {value:+z.2f}: the residual {meaning}."
+    text = f"Correlation with the result {value:+z.2f}: what was removed {meaning}."
     return Check("structure", value, text, fine)
 
 

@@ -225,7 +225,7 @@ def finished(state: DockState, report: RunReport) -> DockState:
     parts = [f"Done in {report.seconds:.1f} s", f"rate {report.rate:.2f} ({how})"]
     if math.isfinite(report.bpp):
         parts.append(f"{report.bpp:.2f} bits/pixel on average")
-    lines = [", ".join(parts) + ".", *(f"! {message}" for message in report.messages)]
+    lines = [", ".join(parts) + ".", *(f"! {sentence(message)}" for message in report.messages)]
     return replace(state, phase=Phase.IDLE, done=state.total, status="\n".join(lines))
 
 
@@ -243,8 +243,8 @@ def with_settings(state: DockState, settings: RunSettings) -> DockState:
 
 
 def sentence(words: str) -> str:
-    """Return words with a capital in the beginning."""
-    return words[:1].upper() + words[1:]
+    """Return words with a capital in the beginning and a stop at the end."""
+    return words[:1].upper() + words[1:] + ("" if not words or words.endswith((".", "!", "?", "…")) else ".")
 
 
 def limit_words(settings: RunSettings) -> str:
@@ -264,14 +264,10 @@ def describe(error: BaseException) -> str:
 
 def _progress_line(progress: Progress) -> str:
     if progress.message and not progress.total:
-        return sentence(progress.message) + ("" if progress.message.endswith(".") else "…")
+        return sentence(progress.message.rstrip(".") + "…")
     parts = [f"{progress.done} of {progress.total} blocks"]
-    if _known(progress.mpps):
-        parts.append(f"{progress.mpps:.2f} MP/s")
     if _known(progress.eta_s):
         parts.append(f"{_duration(progress.eta_s)} left")
-    if _known(progress.bpp):
-        parts.append(f"{progress.bpp:.3f} bits/pixel")
     return ", ".join(parts)
 
 

@@ -24,7 +24,11 @@ def plane(texture=0.0, alpha=0.0, error=0.1, structure=False):
     realism = (clean + texture * rng.choice([-1.0, 1.0], clean.shape) * sd).astype(np.float32)
     choice = SimpleNamespace(error=error, left_alone=error == 1)
     plan = SimpleNamespace(
-        normalization=SimpleNamespace(noise=NOISE), choice=choice, structure=structure, neighbours=None
+        normalization=SimpleNamespace(noise=NOISE),
+        choice=choice,
+        structure=structure,
+        neighbours=None,
+        rate=0.5,
     )
     return Shown("key", (0,), noisy, clean, realism, np.ones(clean.shape, bool), alpha, plan, 0.3)
 
@@ -51,6 +55,16 @@ def test_what_stands_out_is_named_with_what_to_do(change, words, advice) -> None
     assert (found.fine, found.sign) == (False, "!")
     assert words in found.line
     assert any(sentence.startswith("!") and advice in sentence for sentence in found.why)
+
+
+@pytest.mark.parametrize(("rate", "moves"), [(0.5, True), (0.9, True), (1.0, False)])
+def test_rate_is_not_to_be_moved_beyond_its_end(rate, moves) -> None:
+    shown = plane()
+    shown.plan.rate = rate
+    found = judge(replace(shown, noisy=(shown.noisy + 4).astype(np.float32)))
+    (wrong,) = [words for words in found.why if words.startswith("!") and "mean" in words]
+    assert wrong.endswith("Do not measure intensities here.")
+    assert ("towards weak" in wrong) is moves
 
 
 @pytest.mark.parametrize("reduction", [2.0, 8.0])

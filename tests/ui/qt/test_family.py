@@ -82,6 +82,22 @@ def test_the_preview_takes_the_place_of_the_noisy_layer_and_leaves_its_mate_alon
     assert desk.visible == [desk.noisy]
 
 
+def test_what_is_not_shown_yet_has_a_picture_in_the_list_of_layers(qtbot):
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_rdpdenoise.ui.qt.family import Family
+
+    viewer = ViewerModel()
+    noisy = viewer.add_image(np.full(SHAPE, 200, np.uint16), contrast_limits=(0, 300))
+    family = Family(viewer, noisy)
+    family.choose(View.NOISY)
+    family.put_preview(Image(Canvas(noisy.data, "TYX"), projection_mode="none"))
+    assert not family.preview.visible
+    np.testing.assert_array_equal(family.preview.thumbnail, noisy.thumbnail)
+    assert family.preview.thumbnail[..., :3].any()
+
+
 def test_the_look_is_shared_both_ways_and_not_by_signed_pictures(desk) -> None:
     desk.choose(View.REMOVED)
     removed = desk.family.picture(View.REMOVED)

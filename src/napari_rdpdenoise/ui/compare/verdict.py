@@ -24,19 +24,18 @@ _SHORT = {
     ("structure", True): "contrast was changed",
     ("mean", True): "the mean intensity was changed",
 }
-_ADVICE = {
-    (
-        "noise removed",
-        True,
-    ): "Move Rate towards weak, and look at What was removed: it should show no shapes.",
-    ("noise removed", False): "Move Rate towards strong if you see it.",
-    (
-        "whiteness",
-        True,
-    ): "Look at What was removed. If neighbouring pixels share their noise (binned, resampled "
-    "or compressed images), use the raw images of the camera.",
-    ("structure", True): "Move Rate towards weak, and look at What was removed.",
-    ("mean", True): "Do not measure intensities here; move Rate towards weak.",
+_MOVE = {  # and at which end of the rate nothing is left of it
+    ("noise removed", True): ("Move Rate towards weak.", 1.0),
+    ("noise removed", False): ("Move Rate towards strong if you see it.", 0.0),
+    ("structure", True): ("Move Rate towards weak.", 1.0),
+    ("mean", True): ("Move Rate towards weak.", 1.0),
+}
+_LOOK = {
+    ("noise removed", True): "Look at What was removed: it should show no shapes.",
+    ("whiteness", True): "Look at What was removed. If neighbouring pixels share their noise (binned, "
+    "resampled or compressed images), use the raw images of the camera.",
+    ("structure", True): "Look at What was removed: it should show no shapes.",
+    ("mean", True): "Do not measure intensities here.",
 }
 _LEFT_ALONE = (
     "So much light for such fine detail: the estimated error of any rate is as large as the noise. The image "
@@ -79,7 +78,7 @@ def judge(shown: Shown) -> Verdict:
     if not shown.done.any():
         return Verdict(None, "Nothing is denoised here yet.")
     if shown.noise is None or shown.plan is None:
-        return Verdict(None, "Measuring the noise…")
+        return Verdict(None, "Checking what was removed against the noise…")
     if shown.plan.choice is not None and shown.plan.choice.left_alone and shown.plan.structure:
         return Verdict(True, "Left as it is: nothing to gain.", (_LEFT_ALONE, _noise(shown.noise, shown)))
     if shown.reduction > 1:
@@ -98,7 +97,7 @@ def judge(shown: Shown) -> Verdict:
         line += "; texture was added, not for measuring"
     elif error and not wrong:
         line += f"; {error}"
-    why = [*(_sentence(check) for check in checks), texture, _noise(shown.noise, shown)]
+    why = [*(_sentence(check, shown.plan.rate) for check in checks), texture, _noise(shown.noise, shown)]
     if error:
         why.append(f"{error[:1].upper()}{error[1:]}: an estimate, from this image alone.")
     if shown.plan.neighbours is not None:
@@ -125,10 +124,13 @@ def _short(check: Check) -> str:
     return _SHORT.get(_kind(check), "one check stands out")
 
 
-def _sentence(check: Check) -> str:
-    mark = "✓" if check.fine else "!"
-    advice = "" if check.fine else f" {_ADVICE.get(_kind(check), '')}"
-    return f"{mark} {check.text}{advice}"
+def _sentence(check: Check, rate: float) -> str:
+    """A check, and what to do where it stands out; Rate is not moved beyond its end."""
+    if check.fine:
+        return f"✓ {check.text}"
+    move, end = _MOVE.get(_kind(check), ("", rate))
+    parts = ["!", check.text, "" if rate == end else move, _LOOK.get(_kind(check), "")]
+    return " ".join(part for part in parts if part)
 
 
 def _kind(check: Check) -> tuple[str, bool]:

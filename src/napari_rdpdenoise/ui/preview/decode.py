@@ -62,7 +62,7 @@ class TileDecoder:
         *,
         provisional: bool,
     ) -> DecodedTile:
-        """Denoise one tile with both decoders.
+        """Denoise one tile with both decoders; a provisional one with those that are shown of it.
 
         Args:
             series: Series that it is a part of.
@@ -79,7 +79,8 @@ class TileDecoder:
         from napari_rdpdenoise.stream.tile import TileTask
 
         cache = None if provisional else self._cache  # no run would ask for latents of a provisional rate
-        names = tuple(n for n in decoders_of(series.settings.replace(realism=1.0)) if n in codec.decoders)
+        settings = series.settings if provisional else series.settings.replace(realism=1.0)
+        names = tuple(n for n in decoders_of(settings) if n in codec.decoders)
         source = SelectedSource(series.source)
         task = TileTask(
             source,
@@ -97,7 +98,7 @@ class TileDecoder:
         )
         item, decoded = task.do(work, turn)
         width = None
-        if codec.card.intervals is not None:
+        if codec.card.intervals is not None and not provisional:
             with device_turns(codec.device).turn(give_up):
                 (width,) = task.half_widths([item], [decoded])
         place = request.tile.core_in_outer

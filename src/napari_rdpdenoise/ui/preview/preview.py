@@ -261,7 +261,10 @@ class Preview:
             and scene[:2] == (self._series_key(), index)
             and within(tile.request.tile, scene[2])
         ):
-            scene[3].add(tile.request.tile, tile.decoded)
+            if scene[3].holds(tile.decoded):
+                scene[3].add(tile.request.tile, tile.decoded)
+            else:
+                self._scene = None  # put together anew when it is asked for
         alpha = self._alpha([(tile.request.tile, tile.decoded)])
         self._engine.blend_tile(tile.request.tile, tile.decoded, alpha, board.part(index, tile.request.tile))
         if not tile.decoded.provisional:

@@ -60,6 +60,12 @@ class Shown:
     level: int = 0
     reduction: float = 1.0
 
+    def holds(self, decoded: DecodedTile) -> bool:
+        """Whether there is room for all that a tile has; a provisional one has less than the others."""
+        return (self.realism is not None or decoded.images.natural is None) and (
+            self.error is not None or decoded.error is None
+        )
+
     def add(self, tile: Tile, decoded: DecodedTile) -> None:
         """Write one more decoded tile into the plane; for who holds it, the arrays are shared."""
         core = tile.core if self.frame is None else shifted(tile.core, self.frame)
@@ -152,10 +158,12 @@ def assemble(
     Of a large plane ``noisy`` and the tiles are those of its ``frame``.
     """
     fidelity = np.full(noisy.shape, np.nan, np.float32)
-    realism = None if held[0][1].images.natural is None else fidelity.copy()
+    natural = any(decoded.images.natural is not None for _, decoded in held)
+    realism = fidelity.copy() if natural else None
     done = np.zeros(noisy.shape, np.bool_)
     share = np.zeros(noisy.shape, np.float16)
-    error = None if held[0][1].error is None else np.full(noisy.shape, np.nan, np.float32)
+    told = any(decoded.error is not None for _, decoded in held)
+    error = np.full(noisy.shape, np.nan, np.float32) if told else None
     invalid = np.zeros(noisy.shape, np.bool_)
     images, maps = (noisy, fidelity, realism, done), (share, error, invalid)
     shown = Shown(layer, index, *images, 0.0, None, float("nan"), *maps, frame)

@@ -243,6 +243,8 @@ class Family:
         try:
             self._dress(layer)
             layer.visible = False
+            if self._shares(layer):
+                layer.thumbnail = self.noisy.thumbnail  # napari draws none as long as it is not shown
             if layer not in layers:
                 selected, active = set(layers.selection), layers.selection.active
                 at = layers.index(self.noisy) + 1 if self.noisy in layers else len(layers)

@@ -12,7 +12,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid
 from napari_rdpdenoise.ui.preview.viewport import LayerView
@@ -27,8 +27,9 @@ from napari_rdpdenoise.ui.qt.layers import OURS, look_of, name_axes, position_of
 from napari_rdpdenoise.ui.qt.mask import Mask
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
-from napari_rdpdenoise.ui.run.jobs import realism_note
-from napari_rdpdenoise.ui.run.runs import Event, Stream
+from napari_rdpdenoise.ui.qt.parts.paced import Paced
+from napari_rdpdenoise.ui.run.jobs import Finished, realism_note
+from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed, Stream
 from napari_rdpdenoise.ui.session import Session
 from napari_rdpdenoise.ui.state import describe
 
@@ -39,7 +40,8 @@ _COVER_MS = 150  # after a change of other layers, until it is looked whether on
 _SETTLE_MS = 180  # without a change, until a new rate is tried
 _COVERING = ("inserted", "reordered", "visible", "opacity", "blending")  # events of layers
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units")  # of a layer
-_FRAME_S = 0.025  # between two refreshes of the layer
+_FRAME_MS = 25  # between two refreshes of the layer
+_PROGRESS_MS = 100  # between two reports of a run: all that shows them is drawn anew each time
 
 
 class NapariWindow(QObject):
@@ -102,11 +104,11 @@ class NapariWindow(QObject):
         self._listener = self.looked.emit  # by identity: a signal gives another one each time
         self._placing = False  # while we add or remove the preview layer ourselves
         self._placings = 0
-        self._refreshed = 0.0
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
         self._look_timer = single_shot(self, _LOOK_MS, lambda: self.session.preview())
         self._settle_timer = single_shot(self, _SETTLE_MS, lambda: self.session.preview())
-        self._frame_timer = single_shot(self, round(1000 * _FRAME_S), self._refresh_now)
+        self._frames = Paced(self, _FRAME_MS, lambda _: self._refresh_now())
+        self._progress = Paced(self, _PROGRESS_MS, self._take)
         self.session = Session(self, self.changed.emit, stream=stream, cache=cache, load=load)
         self.companions = Companions(self, self, _preview_of)
         camera = getattr(viewer, "scene", viewer).camera.events  # napari 0.9 has moved it
@@ -208,7 +210,7 @@ class NapariWindow(QObject):
         last = self.layer
         self._links.cut()
         self._watch(None)
-        for timer in (self._look_timer, self._settle_timer, self._frame_timer, self._cover_timer):
+        for timer in (self._look_timer, self._settle_timer, self._cover_timer, self._frames, self._progress):
             timer.stop()
         self.session.close()
         self.mask.close()
@@ -263,10 +265,7 @@ class NapariWindow(QObject):
 
     def refresh(self) -> None:
         """Show what has changed in the canvas, not more often than the eye can see."""
-        if time.monotonic() - self._refreshed >= _FRAME_S:
-            self._refresh_now()
-        elif not self._frame_timer.isActive():
-            self._frame_timer.start()
+        self._frames.ask()
 
     def look_again(self) -> None:
         """Preview when nothing has changed for a moment."""
@@ -290,6 +289,13 @@ class NapariWindow(QObject):
     def _hear(self, event: Event) -> None:
         if self.session.closed:  # with the whole window: what would show the event is deleted
             return
+        if isinstance(event, Opened | Finished | Failed | Cancelled):
+            self._progress.drop()
+            self._take(event)
+        else:  # fast machines do many blocks a second
+            self._progress.ask(event)
+
+    def _take(self, event: Event) -> None:
         self.session.runs.take(event)
         self.happened.emit(event)
 
@@ -375,8 +381,6 @@ class NapariWindow(QObject):
             self._look_timer.start()
 
     def _refresh_now(self) -> None:
-        self._frame_timer.stop()
-        self._refreshed = time.monotonic()
         if self.preview_layer is not None and self.preview_layer in self.viewer.layers:
             self.preview_layer.refresh(thumbnail=False, highlight=False, extent=False)
             self.redrawn.emit()

@@ -10,13 +10,15 @@ pytestmark = pytest.mark.display
 
 
 def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_model):
+    from qtpy.QtCore import Qt
+
     from napari_rdpdenoise.codec.library import COLOUR_MODEL, DEFAULT_MODEL, ListedModel, find
     from napari_rdpdenoise.ui.qt.boxes.model import ModelChoice
 
     def listed(name, where):
         return ListedModel(name, tmp_path / name, where, find(tiny_model).card)
 
-    shipped = f"default ({DEFAULT_MODEL}, on a GPU fluo-base)"
+    shipped = "default: fits the image"
     choice, chosen = ModelChoice(), []
     qtbot.addWidget(choice)
     choice.chosen.connect(chosen.append)
@@ -40,9 +42,9 @@ def test_the_model_choice_offers_tuned_models_by_name(qtbot, tmp_path, tiny_mode
         choice.setCurrentIndex(choice.findText(name))
         choice.activated.emit(choice.currentIndex())
         assert chosen[-1] == value
-    both = f"default ({DEFAULT_MODEL}, in colour {COLOUR_MODEL})"
+    both = f"{DEFAULT_MODEL}, in colour {COLOUR_MODEL}"
     choice.offer([listed(DEFAULT_MODEL, "shipped"), listed(COLOUR_MODEL, "shipped")])
-    assert choice.itemText(choice.findData("default")) == both
+    assert choice.itemData(choice.findData("default"), Qt.ItemDataRole.ToolTipRole) == both
     assert choice.findData(COLOUR_MODEL) >= 0, "by its own name for what is not in colour"
 
 

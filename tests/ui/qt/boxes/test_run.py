@@ -11,7 +11,8 @@ from napari_rdpdenoise.io import ImageMetadata
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.run.jobs import Finished
-from napari_rdpdenoise.ui.run.runs import Cancelled
+from napari_rdpdenoise.ui.run.runs import Cancelled, Failed
+from napari_rdpdenoise.ui.state import DockState, Phase
 
 pytestmark = pytest.mark.display
 
@@ -53,14 +54,14 @@ def desk(qtbot, tmp_path, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getSaveFileName", choose)
     monkeypatch.setattr(QMessageBox, "question", ask)
     monkeypatch.setattr(run_box, "show_error", found.told.append)
-    subject = SimpleNamespace(data=data, path=str(raw), name="cells")
+    subject = SimpleNamespace(data=data, path=str(raw), name="cells", axes="TCYX")
     runs = SimpleNamespace(job=None)
     session = SimpleNamespace(
         run=start,
         cancel=lambda: None,
         view=SimpleNamespace(subject=subject),
         runs=runs,
-        state=SimpleNamespace(status="Done."),
+        state=DockState(status="Done."),
     )
     family = Family(viewer, layer)
     window = SimpleNamespace(viewer=viewer, session=session, layer=layer, family_of=lambda _: family)
@@ -170,6 +171,30 @@ def test_the_brightness_does_not_jump_at_the_end_of_a_run(desk, limits):
     job(desk)
     desk.box.take(Finished(np.ones(SHAPE, np.float32), REPORT, None))
     assert desk.viewer.layers["cells denoised"].contrast_limits == desk.layer.contrast_limits == before
+
+
+def test_a_folder_is_offered_for_a_file_that_is_there_and_for_no_other(desk):
+    result = desk.folder / "made.ome.zarr"
+    done = DockState(layer="cells", status="Done.")
+    for event, offered in (
+        (Finished(np.ones(SHAPE), REPORT, result), True),
+        (Failed(OSError("full")), False),
+    ):
+        job(desk)
+        desk.box.show_state(done)
+        desk.box.take(event)
+        assert desk.box.folder.isVisibleTo(desk.box) is offered
+        desk.box.show_state(done)
+        assert desk.box.folder.isVisibleTo(desk.box) is offered
+
+
+def test_of_several_layers_it_is_said_which_is_denoised(desk):
+    running = DockState(layer="cells", phase=Phase.RUNNING, done=1, total=5, status="1 of 5 blocks")
+    desk.box.show_state(running)
+    assert desk.box.status.text() == "1 of 5 blocks"
+    desk.box._told, desk.box._queue = ["first: Done."], [(desk.layer, None)]
+    desk.box.show_state(running)
+    assert desk.box.status.text() == "Layer 2 of 3: 1 of 5 blocks"
 
 
 def test_a_cancelled_run_covers_nothing(desk):

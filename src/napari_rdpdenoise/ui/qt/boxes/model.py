@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QFileDialog
 
 from napari_rdpdenoise.codec.library import (
@@ -22,6 +22,7 @@ from napari_rdpdenoise.ui.qt.parts.controls import named
 __all__ = ["ModelChoice"]
 
 _OTHER = "Other folder…"
+_FITTING = f"{DEFAULT}: fits the image"
 
 
 class ModelChoice(Choice):
@@ -53,7 +54,9 @@ class ModelChoice(Choice):
         elsewhere = "".join(f", {where} {name}" for where, name in others.items() if name in shipped)
         for model in models:
             if model.name == DEFAULT_MODEL and model.where == "shipped":  # it is there by its other name
-                self.setItemText(self.findData(DEFAULT), f"{DEFAULT} ({model.name}{elsewhere})")
+                row = self.findData(DEFAULT)
+                self.setItemText(row, _FITTING if elsewhere else f"{DEFAULT} ({model.name})")
+                self.setItemData(row, f"{model.name}{elsewhere}", Qt.ItemDataRole.ToolTipRole)
                 continue
             known = self.findData(str(model.folder)) >= 0
             title = model.name if model.where == "shipped" else f"{model.name} (tuned)"

@@ -68,6 +68,7 @@ class RunBox(Section):
         self._residual: Residual | None = None  # of a store that they come into
         self._told: list[str] = []  # of those that are done
         self._first: Image | None = None  # of several
+        self._made: Path | None = None  # file of the last run
         self._layer: Image | None = None  # that is denoised, and how it looks
         self._look: dict[str, Any] = {}
         self._task: Any = None  # in napari's activity dock
@@ -112,16 +113,18 @@ class RunBox(Section):
         else:
             self.bar.setRange(0, _BAR_STEPS)
             self.bar.setValue(round(_BAR_STEPS * state.done / max(state.total, 1)))
-        self.status.setText(state.hint)
+        self.status.setText(self._which() + state.hint if state.busy else state.hint)
         self.status.setVisible(bool(state.hint))
         limits = limit_words(state.base)
         self.part.setText(f"Only {limits} (under More)." if limits else "")
         self.part.setVisible(bool(limits))
-        job = self._window.session.runs.job
-        self.folder.setVisible(
-            not state.busy and bool(state.hint) and job is not None and job.target is not None
-        )
+        self.folder.setVisible(self._made is not None and not state.busy and bool(state.hint))
         self._show_task(state)
+
+    def _which(self) -> str:
+        """Which of several layers is denoised now, in words; empty for a single one."""
+        count = len(self._told) + 1 + len(self._queue)
+        return f"Layer {len(self._told) + 1} of {count}: " if count > 1 else ""
 
     def _words(self) -> str:
         """What the button does: how many planes it denoises."""
@@ -144,12 +147,15 @@ class RunBox(Section):
             self._layer, self._look = layer, look_of(layer)
             if note := axes_note(layer.ndim, layer.axis_labels):
                 show_info(note)
+        self._made = None
         self._window.session.run(target, overwrite=overwrite, residual=residual)
 
     def take(self, event: Event) -> None:
         """Show what came of a run."""
         job = self._window.session.runs.job
         if isinstance(event, Finished) and job is not None:
+            self._made = event.path
+            self.folder.setVisible(event.path is not None)
             self._add(event, job)
             self._go_on(job)
         elif isinstance(event, Cancelled | Failed):
@@ -199,9 +205,8 @@ class RunBox(Section):
         self._told = []
 
     def _open_folder(self) -> None:
-        job = self._window.session.runs.job
-        if job is not None and job.target is not None:
-            QDesktopServices.openUrl(QUrl.fromLocalFile(str(job.target.parent)))
+        if self._made is not None:
+            QDesktopServices.openUrl(QUrl.fromLocalFile(str(self._made.parent)))
 
     def _save_as(self, kind: str, residual: Residual | None = None) -> None:
         ending, pattern = _ENDINGS[kind]

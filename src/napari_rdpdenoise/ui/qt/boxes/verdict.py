@@ -12,7 +12,7 @@ from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.parts.controls import named, row, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
-from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.ui.state import DockState, sentence
 
 __all__ = ["VerdictBox", "section"]
 
@@ -96,7 +96,8 @@ class VerdictBox(Section):
         self.sign.setStyleSheet(f"color: {_COLOURS[verdict.fine]}; font-weight: bold")
         self.line.setText(verdict.line)
         notes = [*self._notes, *self._window.companions.notes] if verdict.why else []
-        sentences = [*verdict.why, *(f"! {note}" for note in notes)]
+        sentences = [*verdict.why, *(f"! {sentence(note)}" for note in notes)]
+        sentences.sort(key=lambda words: not words.startswith("!"))  # what stands out comes first
         self.why.setVisible(bool(sentences))
         self.sentences.setText("\n".join(sentences))
         self.sentences.setVisible(bool(sentences) and self.why.isChecked())
