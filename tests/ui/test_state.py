@@ -79,6 +79,8 @@ def test_the_automatic_rate_is_not_shown_before_it_is_known_and_an_end_of_the_sc
     waits = replace(READY, working="Measuring the noise", outcome="0.1 bits/pixel")
     assert waits.shown_rate is None
     assert waits.rate_words == "not known yet"
+    assert replace(waits, working="", requested=4, shown=4).rate_words == "not known yet"
+    assert replace(waits, working="").rate_words == "", "nothing is looked at"
     found = replace(waits, found_rate=0.7, working="")
     assert (found.shown_rate, found.rate_words) == (0.7, "0.1 bits/pixel")
     assert "weak end" in replace(found, found_rate=1.0).rate_words

@@ -160,7 +160,7 @@ class DockState:
     def rate_words(self) -> str:
         """What to say of the rate: bits per pixel, or what is waited for."""
         if self.auto_rate and self.found_rate is None:
-            return "not known yet" if self.working else ""
+            return "not known yet" if self.working or self.requested else ""
         words = [self.outcome] if self.outcome else []
         if self.auto_rate and self.found_rate in (0.0, 1.0):
             words.append(

@@ -282,6 +282,29 @@ def test_what_is_missing_is_told_before_anything_starts(desk, kind, words):
     assert not desk.box.busy
 
 
+def test_what_was_missing_is_not_said_any_more_once_it_is_there(desk):
+    desk.kind("unpaired")
+    desk.box.start.click()
+    assert "References: expected" in desk.box.status.text()
+    desk.box.form.others.layers.setCurrentIndex(1)
+    assert desk.box.status.text() == ""
+    assert not desk.box.status.isVisible()
+
+
+def test_the_budget_stays_beside_its_name_in_a_narrow_dock(desk):
+    desk.box.resize(292, 900)
+    form = desk.box.form
+    assert form.amount.minimumWidth() + form.unit.minimumSizeHint().width() < 200
+    from qtpy.QtWidgets import QLabel
+
+    label = next(part for part in form.findChildren(QLabel) if part.text() == "3  At most")
+    assert abs(label.geometry().center().y() - form.amount.geometry().center().y()) < 12
+
+
+def test_what_is_not_there_yet_is_not_offered(desk):
+    assert not desk.box.use.isVisible()
+
+
 def test_the_form_says_what_is_asked_for(desk, tmp_path):
     from napari_rdpdenoise.files import models_folder
 

@@ -52,6 +52,14 @@ def test_a_model_is_used_and_one_in_use_keeps_being_so_under_its_new_name(desk, 
     assert "already" in desk.box.told.text()
 
 
+def test_without_a_model_there_is_nothing_to_click(desk, qtbot):
+    assert not desk.box.delete.isHidden()
+    shutil.rmtree(desk.folder / "mine")
+    desk.box.refresh()
+    qtbot.waitUntil(lambda: desk.names() == ["none yet"], timeout=20_000)
+    assert all(part.isHidden() for part in desk.box._buttons)
+
+
 def test_a_model_is_deleted_when_that_is_meant_and_one_in_use_is_let_go(desk, qtbot):
     desk.agrees = False
     desk.box.delete.click()

@@ -136,8 +136,13 @@ def test_a_series_is_measured_plane_by_plane(desk):
     box, layers = desk.box, desk.viewer.layers
     assert not box._series.isEnabled()
     box._reference.choose(layers["clean"])
+    box.measure_plane()
+    desk.wait()
     box._series.click()
     desk.wait()
+    desk.shown = replace(desk.shown, index=(2,))
+    box.refresh()
+    assert "view changed" not in box._status.text(), "these are numbers of all planes"
     found = cells(box)
     for n in range(3):
         expected = score(layers["result"].data[n], layers["clean"].data[n], layers["noisy"].data[n])

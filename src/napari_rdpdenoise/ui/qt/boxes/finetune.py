@@ -69,6 +69,7 @@ class FineTuneBox(Section):
         self._paused = False
         self._layer: str | None = None
         self._made: str | None = None  # folder of the better model
+        self._complaint = ""  # about what is missing in the form
         self._models: ModelsBox | None = None
         self._curves = Curves()
         self.form = FineTuneForm(viewer.layers, image, model, device)
@@ -91,6 +92,7 @@ class FineTuneBox(Section):
             "Choose the new model above; the preview follows. Only where it is better on held-out images.",
         )
         self._bring = single_shot(self, _LAID_OUT_MS, lambda: scroll_to(self.status))
+        self._bring_pictures = single_shot(self, _LAID_OUT_MS, self._show_pictures)
         self._redraw = single_shot(self, _REDRAW_MS, lambda: self.plots.set_curves(self._curves))
         buttons = row(self.start, self.pause, self.cancel, wide=self.start)
         seen = self.bar, self.status, self.crop, self.large, self.plots, self.report, self.use, self.notes
@@ -102,7 +104,7 @@ class FineTuneBox(Section):
         self.cancel.clicked.connect(self.stop)
         self.use.clicked.connect(lambda: self._made and self.used.emit(self._made))
         self.use.clicked.connect(self.form.refresh)  # the model to start from is another then
-        self.form.changed.connect(self._show_buttons)
+        self.form.changed.connect(self._other_form)
         self.destroyed.connect(lambda: training.stop())  # with the whole window
         self._show_buttons()
 
@@ -136,9 +138,7 @@ class FineTuneBox(Section):
         try:
             task = self.form.task()
         except ValueError as error:
-            self.status.setText(str(error))
-            self._show_buttons()
-            self._bring.start()
+            self._complain(str(error))
             return
         self._made, self._paused, self._curves = None, False, Curves()
         self.plots.set_curves(self._curves)
@@ -175,6 +175,7 @@ class FineTuneBox(Section):
             self._window.close()
         self._redraw.stop()
         self._bring.stop()
+        self._bring_pictures.stop()
         self._training.stop()
 
     # What the thread says
@@ -187,6 +188,8 @@ class FineTuneBox(Section):
             self.bar.setRange(0, event.steps)
             self.bar.setValue(event.step)
         if isinstance(event, Crop):
+            if not self.large.isVisibleTo(self):  # the first of this training
+                self._bring_pictures.start()
             self._crop = event
             self.crop.set_crop(event)
             self.large.show()
@@ -233,6 +236,24 @@ class FineTuneBox(Section):
 
     # Inside
 
+    def _show_pictures(self) -> None:
+        """Scroll to the pictures, unless the user looks at something else."""
+        if self.isVisible():
+            scroll_to(self.large)
+
+    def _complain(self, words: str) -> None:
+        """Say what is missing, until something else is chosen."""
+        self._complaint = words
+        self.status.setText(words)
+        self._show_buttons()
+        self._bring.start()
+
+    def _other_form(self) -> None:
+        if self._complaint and self.status.text() == self._complaint:
+            self.status.setText("")
+        self._complaint = ""
+        self._show_buttons()
+
     def _pause_or_go_on(self) -> None:
         if not self.busy:
             return
@@ -251,6 +272,7 @@ class FineTuneBox(Section):
         self.pause.setText("Resume" if self._paused else "Pause")
         self.cancel.setEnabled(busy and not stopping)
         self.use.setEnabled(self._made is not None and not busy)
+        self.use.setVisible(self._made is not None)
         self.bar.setVisible(busy or bool(self.report.text()))
         if busy and self.status.text() == "Starting.":
             self.bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known

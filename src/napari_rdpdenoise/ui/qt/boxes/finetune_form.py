@@ -8,7 +8,7 @@ from typing import Any
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFileDialog, QFormLayout, QLabel, QLineEdit, QSpinBox, QWidget
+from qtpy.QtWidgets import QFileDialog, QFormLayout, QLabel, QLineEdit, QSizePolicy, QSpinBox, QWidget
 
 from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.files import models_folder
@@ -23,6 +23,7 @@ __all__ = ["FineTuneForm"]
 
 _ABOVE = "as above"
 _NONE = "choose…"
+_AMOUNT = 76  # px
 _BUDGETS = {"minutes": 30, "steps": 1000}
 _OTHERS: dict[Kind, tuple[str, str]] = {
     "unpaired": (
@@ -89,6 +90,8 @@ class FineTuneForm(QWidget):
             QSpinBox(), "Budget", "How long to train at most; it ends earlier where nothing gets better."
         )
         self.amount.setRange(1, 1_000_000)
+        self.amount.setMinimumWidth(_AMOUNT)  # its hint is that of the longest number, and wraps the row
+        self.amount.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.unit = named(Choice(), "Unit of the budget", "Minutes of training, or steps.")
         self.unit.addItems(list(_BUDGETS))
         self.amount.setValue(_BUDGETS["minutes"])

@@ -79,6 +79,8 @@ class ModelsBox(QWidget):
         self.choice.setCurrentIndex(max(0, self.choice.findText(name)))
         for part in (self.choice, *self._buttons):
             part.setEnabled(bool(models))
+        for part in self._buttons:
+            part.setVisible(bool(models))
 
     def _rename(self) -> None:
         model = self._chosen

@@ -190,6 +190,7 @@ class ReadoutsBox(QWidget):
         folder = self._folder()
         self._table.show()
         self._table.start_series()
+        self._key = None  # the numbers are not those of a view
         self._begin(lambda: measure_series(series_planes(result, clean, noisy), folder=folder, region=region))
 
     def cancel(self) -> None:

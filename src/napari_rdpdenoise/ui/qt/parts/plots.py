@@ -178,7 +178,7 @@ class RatePlot(Plot):
             return
         rates, residuals, bits = np.array(choice.curve).T
         ticks = [(tick, f"{np.interp(tick, rates, bits):.2f}") for tick in _TICKS]
-        self._plot.getAxis("top").setTicks([[*ticks, (1.0, "bits/px")]])
+        self._plot.getAxis("top").setTicks([[*ticks, (1.0, "bits")]])
         self._curve.setData(rates, residuals)
         self._auto.setData([choice.rate], [choice.found])
         self._expected.setValue(choice.expected)
