@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         denoise_file,
         extract_store,
         finish_file,
+        finish_store,
         verify_store,
     )
     from napari_rdpdenoise.cache import LatentCache
@@ -52,6 +53,7 @@ __all__ = [
     "finetune_unpaired",
     "finetune_zeroshot",
     "finish_file",
+    "finish_store",
     "list_models",
     "load_model",
     "open_image",
@@ -76,6 +78,7 @@ _HOME = {
     "finetune_unpaired": ".finetune.run",
     "finetune_zeroshot": ".finetune.run",
     "finish_file": ".api",
+    "finish_store": ".api",
     "list_models": ".codec",
     "load_model": ".codec",
     "open_image": ".io",

@@ -31,9 +31,9 @@ def image(tmp_path, write_stack):
 def whole(start, options, image, tmp_path):
     """What one process makes: ``whole(name)`` gives its files and its record."""
 
-    def make(name, *more):
+    def make(name, *more, words=("denoise",)):
         target = tmp_path / "whole" / name
-        process = start("denoise", image, target, *options, *more)
+        process = start(*words, image, target, *options, *more)
         assert process.wait(300) == 0, process.communicate()
         return contents(target), record_of(target)
 
@@ -90,7 +90,8 @@ import sys
 import time
 from pathlib import Path
 
-for name in ("cli", "api", "cache", "io.zarr_writer", "io.tiff", "io.parts", "jobs.parts", "stream.pipeline"):
+names = "cli api cache io.output.zarr_writer io.tiff.reader io.output.parts jobs.parts stream.pipeline"
+for name in (*names.split(), "store.writer"):
     importlib.import_module("napari_rdpdenoise." + name)
 import compressai.entropy_models
 import torch
@@ -105,7 +106,7 @@ def begin(step):
     if child == 0:
         code = 1
         try:
-            sys.argv = ["napari-rdpdenoise", "denoise", *given, *step]
+            sys.argv = ["napari-rdpdenoise", *given, *step]
             os.dup2(os.open(target.parent.parent / "told", os.O_CREAT | os.O_WRONLY | os.O_APPEND), 2)
             os.dup2(2, 1)
             importlib.import_module("napari_rdpdenoise.cli").main()
@@ -159,19 +160,22 @@ print(kills)
 
 @pytest.mark.slow
 @POSIX
-@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tif"])
-def test_processes_killed_at_twenty_random_moments(start, options, image, whole, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("a.ome.zarr", ["denoise"]), ("a.ome.tif", ["denoise"]), ("a.ome.zarr", ["store", "create"])],
+)
+def test_processes_killed_at_twenty_random_moments(start, options, image, whole, tmp_path, name, words):
     """Parts, twins of parts and who finishes are killed and run again: files and record are whole."""
     target = tmp_path / "parts" / name
     target.parent.mkdir()
-    given = [image, target, *options, "--rate", "0.5"]
+    given = [*words, image, target, *options, "--rate", "0.5"]
     command = [sys.executable, "-c", KILLING, target, "20", *given]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stderr
     told = (tmp_path / "told").read_text(encoding="utf-8")
     assert int(done.stdout) >= 20
     assert "Traceback" not in told
-    check(target, whole(name, "--rate", "0.5"))
+    check(target, whole(name, "--rate", "0.5", words=words))
 
 
 @pytest.mark.slow

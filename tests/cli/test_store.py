@@ -44,6 +44,24 @@ def test_a_store_is_made_verified_and_taken_apart(run, made, tmp_path):
     assert run("store", "extract", path, tmp_path / "b.ome.tif", "--realism", "0.5").exit_code == 0
 
 
+def test_a_store_is_made_in_parts(run, made, tmp_path):
+    image, path = made()
+    target = tmp_path / "parts" / "a.ome.zarr"
+    create = lambda *more: run("store", "create", image, target, *OPTIONS, *more)  # noqa: E731
+    answer = create("--part", "1/2", "--finish")
+    assert answer.exit_code == 2
+    assert "--part, --finish: expected one of them, found 2" in answer.stderr
+    for part in ("1/2", "2/2"):
+        answer = create("--part", part)
+        assert (answer.exit_code, answer.stdout) == (0, ""), answer.stderr
+    answer = create("--finish")
+    assert (answer.exit_code, answer.stdout) == (0, f"{target}\n"), answer.stderr
+    assert "The store is read where the model" in answer.stderr
+    for file in (path / "0" / "c").rglob("*"):
+        if file.is_file():
+            assert (target / file.relative_to(path)).read_bytes() == file.read_bytes()
+
+
 def test_info_says_how_much_is_kept(run, made):
     _, path = made("--residual", "0.5")
     done = run("store", "info", path)

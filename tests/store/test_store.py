@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from stores import last, quick, steps
 
 import napari_rdpdenoise as rdp
 from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io.output.zarr_writer import mean_2x2
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.store.about import store_info
@@ -189,12 +191,33 @@ def test_the_metadata_are_valid(store, stack):
     validate_zarr_store(store(stack((2, 64, 600))))
 
 
-def test_lower_resolutions_are_of_the_denoised_image(store, stack):
-    path = store(stack((1, 64, 1200)))
-    full, half = open_store(path)[0].astype(float), open_store(path, level=1)[0].astype(float)
-    assert half.shape == (32, 600)
-    means = (full[::2, ::2] + full[1::2, ::2] + full[::2, 1::2] + full[1::2, 1::2]) / 4
-    assert np.abs(half - means).max() <= 1
+@pytest.mark.parametrize(
+    ("dtype", "settings"),
+    [
+        ("float32", {}),
+        ("float32", {"tile": 640, "structure": "none"}),
+        ("uint16", {"tile": 640, "precision": "bfloat16"}),
+    ],
+)
+def test_lower_resolutions_are_of_the_denoised_image(store, stack, dtype, settings):
+    image = stack((2, 96, 1201), dtype)
+    image[0, :30, :200] = 0  # kept as it is
+    path = store(image, **settings)
+    levels = [open_store(path, level=level) for level in range(3)]
+    assert [level.shape for level in levels] == [(2, 96, 1201), (2, 48, 601), (2, 24, 301)]
+    for finer, coarser in pairwise(levels):
+        for t in range(2):
+            means = mean_2x2(finer[t].astype(np.float32))
+            assert np.abs(coarser[t] - means).max() <= (0 if dtype == "float32" else 1)
+
+
+def test_no_tile_is_decoded_again_for_the_lower_resolutions(store, stack, monkeypatch):
+    def decoded(*_):
+        raise AssertionError
+
+    monkeypatch.setattr("napari_rdpdenoise.store.chunk.decode_chunk", decoded)
+    with pytest.raises(AssertionError):
+        open_store(store(stack((1, 64, 600)), "none"))[...]
 
 
 def test_many_planes_share_files(store, stack):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections import defaultdict
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -66,8 +67,9 @@ def test_what_is_no_part_is_refused(text):
 
 def asked(**changes):
     settings = RunSettings(**{"rate": 0.4, **changes.pop("settings", {})})
-    given = {"image": "image", "model": "model", "version": "1", "parts": 4, **changes}
-    return Asked.of(settings, **given)
+    version = changes.pop("version", "1")
+    given = {"image": "image", "model": "model", "parts": 4, **changes}
+    return replace(Asked.of(settings, **given), version=version)
 
 
 def test_a_plan_is_the_same_after_it_was_written():

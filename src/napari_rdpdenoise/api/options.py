@@ -52,7 +52,7 @@ class FileOptions(Options, total=False):
 
 
 class StoreOptions(TypedDict, total=False):
-    """Fields of ``RunSettings`` that ``create_store`` takes; described and checked there."""
+    """Fields of ``RunSettings`` that ``create_store`` and ``finish_store`` take; described there."""
 
     rate: float | Literal["auto"]
     structure: Literal["auto", "none"]
@@ -72,3 +72,10 @@ class StoreOptions(TypedDict, total=False):
     stack: Literal["T", "Z", "C"] | None
     device: Literal["auto", "cpu", "cuda", "mps"]
     overwrite: bool
+
+
+class DividedStoreOptions(StoreOptions, total=False):
+    """Further options that ``create_store`` takes: which part of the work is done, and where."""
+
+    part: tuple[int, int] | None
+    client: Any

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
 from napari_rdpdenoise.api.call import mask_among, settings_of, to_the_end
-from napari_rdpdenoise.api.options import StoreOptions
+from napari_rdpdenoise.api.options import DividedStoreOptions, StoreOptions
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job, Outcome
 
@@ -25,7 +26,7 @@ def create_store(
     embed_model: bool | None = None,
     model: str | Path | Codec = "default",
     cache: LatentCache | None = None,
-    **settings: Unpack[StoreOptions],
+    **settings: Unpack[DividedStoreOptions],
 ) -> Outcome:
     """Denoise a file, or an array, into a store: one OME-Zarr with the denoised image and the original.
 
@@ -45,7 +46,9 @@ def create_store(
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
         cache: Cache of encoded tiles: what is cached is not encoded again.
         **settings: Fields of ``RunSettings`` as for ``denoise_file``, without realism, decoder, quantity,
-            dtype and what belongs to them. A ``tile`` is a chunk, 2048 px unless it is given.
+            dtype and what belongs to them. A ``tile`` is a chunk, 2048 px unless it is given. Beside these
+            ``part``, number and number of parts as of ``denoise_file``, after all of which `finish_store`
+            makes the store, or ``client``, on whose workers all is done.
 
     Returns:
         Outcome as of ``denoise_file``.
@@ -60,14 +63,76 @@ def create_store(
     Warns:
         UserWarning: As ``denoise_file`` does, or if the original is kept losslessly.
     """
-    from napari_rdpdenoise.jobs.runner import run
+    part, client = settings.pop("part", None), settings.pop("client", None)
+    job, codec = _store_job(image, output, model, settings)
+    job = replace(job, residual=residual, embed_model=embed_model)
+    if client is not None:
+        if part is not None or codec is not None:
+            raise ValueError(
+                "client: expected neither a part nor a loaded model beside it, found one; leave part out, "
+                "and give the model by its name or path"
+            )
+        from napari_rdpdenoise.jobs.cluster import run_on
+
+        return to_the_end(run_on(job, client, cache=cache))
+    if part is None:
+        from napari_rdpdenoise.jobs.runner import run
+
+        return to_the_end(run(job, codec=codec, cache=cache))
+    from napari_rdpdenoise.jobs.parts import Part, run_part
+
+    return to_the_end(run_part(job, Part(*part), codec=codec, cache=cache))
+
+
+def finish_store(
+    image: Any,
+    output: str | Path,
+    *,
+    residual: Residual = "1",
+    embed_model: bool | None = None,
+    model: str | Path | Codec = "default",
+    **settings: Unpack[StoreOptions],
+) -> Outcome:
+    """Make the store of the parts that ``create_store(..., part=(NUMBER, PARTS))`` has done, all of them.
+
+    It is the store of a call without parts. A second call finds it made.
+
+    Args:
+        image: Image, as given to `create_store`.
+        output: Path of the store, as given there.
+        residual: How much of the original is kept, as given there.
+        embed_model: Whether the store holds its model, as given there.
+        model: Model, as given there.
+        **settings: Settings, as given there.
+
+    Returns:
+        Outcome as of `create_store`; times of its report are sums over the parts.
+
+    Raises:
+        ValueError: If parts are missing, which the message names, or were begun with another image, model or
+            settings.
+        FileNotFoundError: If no part was begun.
+        OSError: If a file cannot be read or written, or another process is finishing the store.
+        Exception: As `create_store` does.
+
+    Warns:
+        UserWarning: As `create_store` does.
+    """
+    from napari_rdpdenoise.jobs.parts import finish_parts
+
+    job, codec = _store_job(image, output, model, settings)
+    return to_the_end(finish_parts(replace(job, residual=residual, embed_model=embed_model), codec=codec))
+
+
+def _store_job(
+    image: Any, output: str | Path, model: str | Path | Codec, settings: Any
+) -> tuple[Job, Codec | None]:
+    """Job of a call, and its model where that is loaded."""
     from napari_rdpdenoise.store.settings import TILE
 
     mask, plain = mask_among(settings)
     chosen = settings_of(StoreOptions, model, {"tile": TILE, **plain})
-    codec = None if isinstance(model, str | Path) else model
-    job = Job(image, Path(output), chosen, invalid=mask, residual=residual, embed_model=embed_model)
-    return to_the_end(run(job, codec=codec, cache=cache))
+    return Job(image, Path(output), chosen, invalid=mask), None if isinstance(model, str | Path) else model
 
 
 def verify_store(path: str | Path, image: Any, *, axes: str | None = None) -> Verification:

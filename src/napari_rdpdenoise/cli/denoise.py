@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_rdpdenoise.cli.console import FAILED, guarded, message_of, result, stderr
+from napari_rdpdenoise.cli.division import Division, divided
 from napari_rdpdenoise.cli.options import make_settings, validated, with_fields, written
 from napari_rdpdenoise.cli.progress import follow as show
 from napari_rdpdenoise.fields import flag_of
@@ -25,23 +26,9 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
 
 
-class Division(BaseModel, frozen=True):
-    """Which part of the work a command does."""
+class Following(BaseModel, frozen=True):
+    """Whether the image is still being written."""
 
-    part: str | None = Field(
-        default=None,
-        description="Do the I-th of N parts only: each in a process of its own, here or on another machine "
-        "with the same files. Any part may be given twice, or again after it was stopped.",
-    )
-    finish: bool = Field(
-        default=False,
-        description="Put the parts together, all of them done: the result appears.",
-    )
-    scheduler: str | None = Field(
-        default=None,
-        description="Do all parts on the workers of dask.distributed, which see the same files, or on N "
-        "processes of this machine (extra cluster).",
-    )
     follow: bool = Field(
         default=False,
         description="Denoise an image that is still being written, a Zarr that grows along T or files "
@@ -49,7 +36,7 @@ class Division(BaseModel, frozen=True):
     )
 
 
-@with_fields(RunSettings, also=(Division, Follow))
+@with_fields(RunSettings, also=(Division, Following, Follow))
 def denoise(
     given: dict[str, Any],
     context: typer.Context,
@@ -85,11 +72,12 @@ def denoise(
     """
     with guarded() as command:
         division = Division(**{name: given.pop(name) for name in Division.model_fields})
+        follows = given.pop("follow")
         following = {name: given.pop(name) for name in Follow.model_fields}
         by_hand = written(context)
         named = {name: given[name] for name in by_hand & set(given)}
         order = _order(inputs or [], out, job, named)
-        follow = _followed(division, following, by_hand)
+        follow = _followed(follows, following, by_hand)
         plan = plan_jobs(*order) if follow is None else Plan((followed_job(*order),), several=False)
         from napari_rdpdenoise.cache import LatentCache
         from napari_rdpdenoise.jobs.runner import run
@@ -107,9 +95,9 @@ def denoise(
             result(str(only.target))
 
 
-def _followed(division: Division, given: dict[str, Any], by_hand: set[str]) -> Follow | None:
+def _followed(follows: bool, given: dict[str, Any], by_hand: set[str]) -> Follow | None:
     """How the image is followed; None where it is not."""
-    if division.follow:
+    if follows:
         return validated(Follow, given)
     if names := [name for name in Follow.model_fields if name in by_hand]:
         flag = flag_of(Follow, names[0])
@@ -120,30 +108,14 @@ def _followed(division: Division, given: dict[str, Any], by_hand: set[str]) -> F
 @contextmanager
 def _step(division: Division, follow: Follow | None, cache: LatentCache | None) -> Iterator[Step | None]:
     """What is done of every job; None for all, here."""
-    given = division.model_dump(exclude_defaults=True)
-    if len(given) > 1:
-        names = ", ".join(f"--{name}" for name in given)
-        raise ValueError(f"{names}: expected one of them, found {len(given)}; give each by itself")
-    if division.scheduler is not None:
-        from napari_rdpdenoise.jobs.cluster import connected, run_on
-
-        with connected(division.scheduler) as client:
-            yield lambda job, codec: run_on(job, client, codec=codec, cache=cache)
-    elif follow is not None:
+    with divided(division, cache, *([] if follow is None else ["--follow"])) as step:
+        if follow is None:
+            yield step
+            return
         from napari_rdpdenoise.jobs.following import run_following
 
         with interruptible() as stop:
             yield lambda job, codec: run_following(job, follow, codec=codec, cache=cache, stop=stop)
-    elif given:
-        from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
-
-        if division.part is None:
-            yield lambda job, codec: finish_parts(job, codec=codec)
-        else:
-            part = Part.parse(division.part)
-            yield lambda job, codec: run_part(job, part, codec=codec, cache=cache)
-    else:
-        yield None
 
 
 def _order(

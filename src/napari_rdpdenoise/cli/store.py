@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from napari_rdpdenoise.cli.console import FAILED, CommandState, guarded, result
+from napari_rdpdenoise.cli.division import Division, divided
 from napari_rdpdenoise.cli.options import make_settings, with_fields, written
 from napari_rdpdenoise.cli.progress import bar, follow
 from napari_rdpdenoise.jobs.job import Job
@@ -63,7 +64,7 @@ _Store = Annotated[Path, typer.Argument(metavar="STORE", help="A store that `sto
 
 
 @store_app.command("create")
-@with_fields(RunSettings, *_FIELDS)
+@with_fields(RunSettings, *_FIELDS, also=(Division,))
 def create(
     given: dict[str, Any],
     context: typer.Context,
@@ -94,9 +95,11 @@ def create(
     """Denoise an image into a store.
 
     Programs with this package in their environment open it as an OME-Zarr of the denoised image. An
-    interrupted run goes on where it was when the same command is given again.
+    interrupted run goes on where it was when the same command is given again. With `--part 1/8` to
+    `--part 8/8` and then `--finish` many machines make one store.
     """
     with guarded() as command:
+        division = Division(**{name: given.pop(name) for name in Division.model_fields})
         from napari_rdpdenoise.cache import LatentCache
         from napari_rdpdenoise.jobs.runner import run
         from napari_rdpdenoise.store.settings import TILE
@@ -105,8 +108,11 @@ def create(
             {"tile": TILE, **{name: given[name] for name in written(context) & set(given)}}
         )
         job = Job(image, out, settings, residual=residual.value, embed_model=embed_model)
-        follow(run(job, cache=None if no_cache else LatentCache()), job.name, command)
-        result(str(out))
+        cache = None if no_cache else LatentCache()
+        with divided(division, cache) as step:
+            outcome = follow(run(job, cache=cache) if step is None else step(job, None), job.name, command)
+        if outcome.path is not None:
+            result(str(out))
 
 
 @store_app.command("info")

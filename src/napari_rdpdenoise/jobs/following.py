@@ -21,7 +21,6 @@ from typing import Literal
 
 import numpy as np
 
-from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.files import atomic
@@ -167,7 +166,7 @@ class _Beginning:
         settings = with_model_named(job.settings, codec.card)
         with _opened(job, growing, count) as source:
             image, dtype = _identity(source), output_dtype(source, settings)
-            asked = Asked.of(settings, image, codec.digest.hex(), __version__, 1)
+            asked = Asked.of(settings, image, codec.digest.hex(), 1)
             text = f"{settings.deciding(*RESULT).model_dump_json()}|follow {image}|{codec.digest.hex()}"
             chosen = SelectedSource(source, settings.channels)
             spec = OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, text)

@@ -18,22 +18,30 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
 from napari_rdpdenoise.io.output import parts
-from napari_rdpdenoise.io.output.sink import check_ending, check_free, finished_unseen
+from napari_rdpdenoise.io.output.sink import Output, check_ending, check_free, finished_unseen
 from napari_rdpdenoise.io.output.staging import Staging, partial_folder
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.jobs.runner import check_places, fitted, named, opened_source, said
-from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.stream import Plan, Progress, make_plan, output_spec
+from napari_rdpdenoise.jobs.runner import (
+    check_places,
+    file_output,
+    fitted,
+    model_words,
+    named,
+    opened_source,
+    said,
+    spec_of,
+)
+from napari_rdpdenoise.stream import Plan, Progress, make_plan
 from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
 from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.plan import Work
 from napari_rdpdenoise.stream.report import PartsLeft, Tally, defect_words
+from napari_rdpdenoise.stream.tile import TileSink
 
 __all__ = ["Opening", "Part", "finish_parts", "opening", "run_part"]
 
@@ -64,7 +72,7 @@ def run_part(
             yield said("The job was finished before.")
             return finished
         shared = yield from _shared_plan(asked, part, cache)
-        sink = parts.attempt(asked.target, asked.spec, part.number)
+        sink = parts.attempt(asked.output, part.number)
         if sink is None:
             return (yield from _done_before(asked, part, shared))
         try:
@@ -111,10 +119,13 @@ def finish_parts(job: Job, *, codec: Codec | None = None) -> Generator[Progress,
         asked.check(shared, count)
         _check_done(asked.target, count)
         yield said(f"putting {count} parts together" if count > 1 else "finishing the one part")
-        with parts.collected(asked.target, asked.spec, count) as sink:
+        with parts.collected(asked.output, count) as sink:
             if sink is not None:
+                notes = sink.notes() if isinstance(sink, TileSink) else []
+                for words in (*notes, *model_words(sink)):
+                    yield said(words)
                 reports = [PartReport.from_text(parts.read_part(asked.target, k + 1)) for k in range(count)]
-                report = together(reports).report(shared, job.settings.hot_pixels)
+                report = together(reports).report(shared, job.settings.hot_pixels, notes)
                 path = sink.finish(lambda: record_text(asked.job, asked.codec, asked.spec, report))
                 return Outcome(replace(report, path=path), asked.spec, path, record_path(path))
         return asked.finished_elsewhere()
@@ -125,17 +136,23 @@ class Opening:
     """A job whose input is open: what it asks for, and where."""
 
     job: Job
-    target: Path
     source: ImageSource
     codec: Codec
-    settings: RunSettings
     spec: OutputSpec
+    output: Output
     began: float
+
+    @property
+    def target(self) -> Path:
+        """Path of the result."""
+        return self.output.target
 
     def asks(self, count: int) -> Asked:
         """What the job asks for, in so many parts."""
-        digest = self.codec.digest.hex()
-        return Asked.of(self.settings, self.source.fingerprint(), digest, __version__, count)
+        settings = with_model_named(self.job.settings, self.codec.card)
+        store = {"residual": self.job.residual, "embed_model": self.job.embed_model}
+        further = {} if self.job.residual is None else store
+        return Asked.of(settings, self.source.fingerprint(), self.codec.digest.hex(), count, **further)
 
     def check(self, shared: SharedPlan, count: int) -> None:
         """Refuse the plan of another job, or of another number of parts."""
@@ -175,16 +192,13 @@ def opening(job: Job, codec: Codec | None) -> Iterator[Opening]:
     target = job.target
     if target is None:
         raise ValueError("part: expected a file as target, found none; a result in memory has no parts")
-    if job.residual is not None:
-        raise ValueError("part: expected a result of pixels, found a store; stores are made in one piece")
     check_places(job)
     check_ending(target)
     finished_unseen(target)
     with opened_source(job) as source:
         job, codec = fitted(job, codec, source)
-        settings = with_model_named(job.settings, codec.card)
-        spec = output_spec(source, settings, codec)
-        yield Opening(job, target, source, codec, settings, spec, began)
+        spec = spec_of(job, source, codec)
+        yield Opening(job, source, codec, spec, file_output(job, spec, codec), began)
 
 
 def _shared_plan(
@@ -193,14 +207,15 @@ def _shared_plan(
     """The plan that is there, or else one that is made and written now, unless another comes first."""
     shared = asked.plan_there()
     if shared is None:
-        codec, settings = asked.codec.at(asked.settings.precision), asked.job.settings
+        settings = asked.job.settings
+        codec = asked.codec.at(settings.precision)
         made: str | Plan = ""
         for made in make_plan(asked.source, settings, codec, cache=cache):
             if isinstance(made, str):
                 yield said(made)
         assert isinstance(made, Plan)
         mine = SharedPlan(asked.asks(part.of), codec.precision, made.channels, made.messages)
-        note = parts.begin(asked.target, asked.spec, mine.to_text(), overwrite=settings.overwrite)
+        note = parts.begin(asked.output, mine.to_text(), overwrite=settings.overwrite)
         if note:
             yield said(note)
         shared = asked.plan_there() or mine
@@ -246,7 +261,7 @@ def _done_before(asked: Opening, part: Part, shared: SharedPlan) -> Generator[Pr
         return finished
     yield _left(f"part {part} was done before. {_state(asked.target, part)}")
     report = PartReport.from_text(parts.read_part(asked.target, part.number))
-    return Outcome(report.report(shared, asked.settings.hot_pixels), asked.spec)
+    return Outcome(report.report(shared, asked.job.settings.hot_pixels), asked.spec)
 
 
 def _left(message: str) -> PartsLeft:

@@ -30,12 +30,11 @@ from napari_rdpdenoise.io import (
     arrays,
     list_images,
     open_image,
-    open_sink,
     open_stack,
 )
 from napari_rdpdenoise.io.masked import MaskedSource, open_mask
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
-from napari_rdpdenoise.io.output.sink import check_free, finished_unseen
+from napari_rdpdenoise.io.output.sink import Output, check_free, claim, finished_unseen, output_of
 from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
@@ -76,10 +75,7 @@ def run(
             yield named(codec)
         if _is_array(job.input) and _identity(job) is None:
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
-        if job.residual is not None:
-            job = replace(job, settings=_fitting(job.settings, source))
-        settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
-        spec = output_spec(source, settings, codec)
+        spec = spec_of(job, source, codec)
         if job.target is not None and unseen and same_job(job.target, spec):
             yield said("The result was finished when the run before was stopped.")
             record = record_path(job.target)
@@ -87,7 +83,7 @@ def run(
         sink = _open_sink(job, spec, codec)
         if isinstance(sink, Staging) and sink.note:
             yield said(sink.note)
-        if words := getattr(sink, "model_words", ""):
+        for words in model_words(sink):
             yield said(words)
         data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
         try:
@@ -114,11 +110,46 @@ def finished_before(job: Job, codec: Codec | None) -> bool:
     finished_unseen(target)
     with opened_source(job) as source:
         job, codec = fitted(job, codec, source)
-        return same_job(target, output_spec(source, with_model_named(job.settings, codec.card), codec))
+        return same_job(target, spec_of(job, source, codec))
+
+
+def spec_of(job: Job, source: ImageSource, codec: Codec) -> OutputSpec:
+    """What the result of a job that is `fitted` holds; raises as `stream.output_spec` does."""
+    settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
+    spec = output_spec(source, settings, codec)
+    return spec if job.residual is None else replace(spec, job=f"{spec.job}|store {job.residual}")
+
+
+def file_output(job: Job, spec: OutputSpec, codec: Codec) -> Output:
+    """The output of a job whose target is a file.
+
+    Args:
+        job: Job, `fitted`.
+        spec: What it has to hold.
+        codec: Model of the job.
+
+    Raises:
+        ValueError: If there is no target, its ending is not known, or the settings do not fit a store.
+    """
+    if job.target is None:
+        raise ValueError("job: expected a file as target, found none")
+    if job.residual is None:
+        return output_of(job.target, spec)
+    from napari_rdpdenoise.store.writer import store_output
+
+    return store_output(job.target, spec, job.settings, codec, job.residual, job.embed_model)
+
+
+def model_words(sink: Sink) -> Iterator[str]:
+    """Whether an output holds its model, in words; nothing of one that is no store."""
+    if words := getattr(sink, "model_words", ""):
+        yield words
 
 
 def fitted(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Codec]:
     """A job with the model that its settings mean for its image, and that model, loaded.
+
+    Tiles of a store are the chunks of a regular grid.
 
     Args:
         job: Job.
@@ -129,6 +160,10 @@ def fitted(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Cod
         FileNotFoundError: There is no such model.
         ValueError: It cannot be used as the settings ask.
     """
+    if job.residual is not None:
+        from napari_rdpdenoise.store.settings import fitting
+
+        job = replace(job, settings=fitting(job.settings, source.shape[-2:]))
     if codec is None or codec.card.name == DEFAULT_MODEL:
         settings = for_image(job.settings, source)
         if settings.model != job.settings.model:
@@ -262,20 +297,10 @@ def _as_given(array: np.ndarray, source: ImageSource, job: Job) -> np.ndarray:
     return array.transpose([found.index(axis) for axis in given])
 
 
-def _fitting(settings: RunSettings, source: ImageSource) -> RunSettings:
-    """Settings of a store, whose tiles are its chunks."""
-    from napari_rdpdenoise.store.settings import fitting
-
-    return fitting(settings, source.shape[-2:])
-
-
 def _open_sink(job: Job, spec: OutputSpec, codec: Codec) -> Sink:
-    if job.target is not None and job.residual is not None:
-        from napari_rdpdenoise.store.writer import open_store_sink
-
-        return open_store_sink(job.target, spec, job.settings, codec, job.residual, job.embed_model)
     if job.target is not None:
-        return open_sink(job.target, spec, overwrite=job.settings.overwrite)
+        output = file_output(job, spec, codec)
+        return claim(job.target, job.settings.overwrite, lambda: output.blocks(None))
     needed = int(np.prod(spec.shape, dtype=np.int64)) * spec.dtype.itemsize
     free = psutil.virtual_memory().available
     if needed > _FREE_SHARE * free:

@@ -174,4 +174,4 @@ def _denoised(plane: NDArray[Any], settings: RunSettings, residual: Residual, co
     task.encode([item])
     (decoded,) = task.decode([item])
     decode = decoded[FIDELITY] if item.plain is None else item.plain
-    return encode_tile(item, decode, codec, residual).tile
+    return encode_tile(item, decode, codec, residual)

@@ -51,7 +51,8 @@ class Layer:
 
     Attributes:
         data: Bytes, in the form of its kind.
-        step: Noise standard deviations of a step; 0 where there are none.
+        step: Noise standard deviations of a step, or of the whole residual where it is none and the original
+            is kept in its place; 0 where there is neither.
     """
 
     data: bytes

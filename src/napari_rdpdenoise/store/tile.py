@@ -15,7 +15,7 @@ quantisation is noise that depends on nothing, and no value comes out more often
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -44,26 +44,17 @@ FAR = 1.6
 
 _FINE = 2.0  # counts of a step, below which the original itself may be smaller
 _STRUCTURE_STEP = 0.5  # noise standard deviations
+_MOST = 1e6  # noise standard deviations of a spread that is told
 _LEAST_SHARE = 1 / 32  # less returns nothing
 
 
-@dataclass(frozen=True)
-class Coded:
-    """A tile and what became of its residual.
-
-    Attributes:
-        tile: The tile as it is stored.
-        spread: Spread (rms) of the residual, noise standard deviations.
-        fell_back: Whether the original is kept losslessly because of that.
-    """
-
-    tile: StoredTile
-    spread: float
-    fell_back: bool
-
-
-def encode_tile(item: LoadedTile, decode: NDArray[np.float32], codec: Codec, residual: Residual) -> Coded:
+def encode_tile(
+    item: LoadedTile, decode: NDArray[np.float32], codec: Codec, residual: Residual
+) -> StoredTile:
     """Put one encoded tile of a run into a container.
+
+    Where the residual is no noise, its original is kept losslessly: the step of that layer is then the spread
+    (rms) of the residual, noise standard deviations.
 
     Args:
         item: Tile with its latents.
@@ -80,18 +71,21 @@ def encode_tile(item: LoadedTile, decode: NDArray[np.float32], codec: Codec, res
     place, outer = item.work.tile.core_in_outer, item.work.tile
     original, noise = item.original[place], item.plan.normalization.noise
     if item.share is not None and item.share.min() == 1 and (item.kept is None) and item.read is None:
-        return Coded(plain_tile(original), 0.0, False)  # what is denoised is the original
+        return plain_tile(original)  # what is denoised is the original
     classes = _classes(item)[place]
     coded = (classes == layers.IMAGE) & np.isfinite(original)
     difference = np.where(coded, _difference(item.raw[place], decode[place], noise), 0.0)
     counted = coded & item.usable[place]
     spread = float(np.sqrt(np.square(difference[counted]).mean())) if counted.any() else 0.0
-    fell_back = residual in ("1", "0.5") and spread > FAR
-    kept = _kept_layers(item, difference, original, "lossless" if fell_back else residual)
+    if residual in ("1", "0.5") and spread > FAR:
+        kept = _kept_layers(item, difference, original, "lossless")
+        kept[layers.LOSSLESS] = replace(kept[layers.LOSSLESS], step=min(spread, _MOST))
+    else:
+        kept = _kept_layers(item, difference, original, residual)
     shown = classes if residual != "none" else np.where(classes == layers.KEPT, classes, layers.IMAGE)
     if (layers.LOSSLESS not in kept and shown.any()) or (shown == layers.KEPT).any():
         kept[layers.EXACT] = Layer(layers.pack_exact(shown.astype(np.uint8), original))
-    tile = StoredTile(
+    return StoredTile(
         np.dtype(original.dtype),
         original.shape,
         codec.compress(item.latents),
@@ -100,7 +94,6 @@ def encode_tile(item: LoadedTile, decode: NDArray[np.float32], codec: Codec, res
         item.work.seed,
         kept,
     )
-    return Coded(tile, spread, fell_back)
 
 
 def plain_tile(pixels: NDArray[Any]) -> StoredTile:
@@ -130,10 +123,27 @@ def decode_tile(tile: StoredTile, view: View, codec: Codec | None) -> NDArray[An
             "image only; create it with residual 1, 0.5 or lossless"
         )
     decoded, noise = _decoded(tile, view, codec)
-    like = _original_like(tile, decoded, noise)
     if view.layer == "original":
+        like = _original_like(tile, decoded, noise)
         return _put_exact(tile, _rounded(like, tile.dtype), layers.REPLACED)
-    return _put_exact(tile, _denoised(tile, decoded, like, view), layers.KEPT)
+    return _put_exact(tile, _denoised(tile, decoded, noise, view), layers.KEPT)
+
+
+def tile_of_decode(tile: StoredTile, decode: NDArray[np.float32], noise: NoiseModel) -> NDArray[Any]:
+    """Pixels of the denoised image of a tile at realism 0, counts, as `decode_tile` gives them.
+
+    Args:
+        tile: Tile as it is stored.
+        decode: Fidelity decode of its latents, raw counts, without its margin.
+        noise: Noise of its channel.
+    """
+    from napari_rdpdenoise.codec import Decoded
+    from napari_rdpdenoise.nn.decoder_names import FIDELITY
+
+    view = View()
+    if not needs_model(tile, view):
+        return decode_tile(tile, view, None)
+    return _put_exact(tile, _denoised(tile, Decoded({FIDELITY: decode}), noise, view), layers.KEPT)
 
 
 def needs_model(tile: StoredTile, view: View) -> bool:
@@ -244,14 +254,13 @@ def _original_like(tile: StoredTile, decoded: Decoded, noise: NoiseModel) -> NDA
     return to_counts(to_units(decoded[FIDELITY], noise) + back, noise)
 
 
-def _denoised(
-    tile: StoredTile, decoded: Decoded, like: NDArray[np.float64] | None, view: View
-) -> NDArray[Any]:
+def _denoised(tile: StoredTile, decoded: Decoded, noise: NoiseModel, view: View) -> NDArray[Any]:
     from napari_rdpdenoise.codec import Decoded
     from napari_rdpdenoise.codec.structure import with_structure
     from napari_rdpdenoise.io import to_output
 
-    if like is not None and layers.SHARE in tile.layers:
+    like = _original_like(tile, decoded, noise) if layers.SHARE in tile.layers else None
+    if like is not None:
         share = layers.unpack_share(tile.layers[layers.SHARE].data, tile.shape)
         share[(share < _LEAST_SHARE) | ~np.isfinite(like)] = 0
         raw = np.nan_to_num(like)

@@ -1,18 +1,22 @@
 """Writing a store: an OME-Zarr 0.5 whose full resolution is coded tiles; lower ones are stored plainly.
 
-While it grows, every chunk is a file of its own, so that an interrupted run goes on; at the end they come
-into shards. What is coded is what a run of the same settings gives.
+While it grows, every chunk is a file of its own, so that an interrupted run goes on and parts share none; at
+the end they come into shards. Half the resolution grows beside it, tile by tile, so that nothing has to be
+decoded at the end. What is coded is what a run of the same settings gives::
+
+    <folder>/tiles/...      coded chunks of the full resolution
+    <folder>/halves/...     pixels of half of it, where there are lower resolutions
 """
 
 from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,17 +26,18 @@ from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
 from napari_rdpdenoise.codec.library import ListedModel
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.io.output.sharding import MAX_CHUNK
-from napari_rdpdenoise.io.output.sink import claim
+from napari_rdpdenoise.io.output.sink import Output
 from napari_rdpdenoise.io.output.spec import OutputSpec
-from napari_rdpdenoise.io.output.zarr_writer import ZarrSink
+from napari_rdpdenoise.io.output.zarr_writer import ZarrSink, mean_2x2
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.chunk import remember
 from napari_rdpdenoise.store.container import StoredTile, pack, pack_chunk, unpack, unpack_chunk
 from napari_rdpdenoise.store.embedded import embed, is_worth, source_of, weights_bytes
+from napari_rdpdenoise.store.layers import LOSSLESS
 from napari_rdpdenoise.store.settings import check_settings
 from napari_rdpdenoise.store.shards import chunks_together, put_chunks
-from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile
+from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile, tile_of_decode
 from napari_rdpdenoise.store.zarr_codec import RdpDenoiseCodec, register
 from napari_rdpdenoise.stream.tile import LoadedTile
 from napari_rdpdenoise.tiles import regular_chunk, regular_tile
@@ -46,15 +51,15 @@ CHOSEN = ("axes", "series", "stack", "channels", "time")
 _SHOWN = 4  # places along each axis whose planes are decoded to find the range of values
 
 
-def open_store_sink(
+def store_output(
     path: Path,
     spec: OutputSpec,
     settings: RunSettings,
     codec: Codec,
     residual: Residual,
     embed_model: bool | None = None,
-) -> StoreSink:
-    """Open a store for writing, as `open_sink` opens other outputs; raises as it does.
+) -> Output:
+    """A store as an output that is to be made.
 
     Args:
         path: Path of the result, which ends with ``.zarr``.
@@ -74,7 +79,11 @@ def open_store_sink(
     if path.suffix.lower() != ".zarr":
         raise ValueError(f"output: expected a store that ends with .ome.zarr, found {path.name!r}")
     held = model_to_embed(spec, settings, codec, embed_model)
-    return claim(path, settings.overwrite, lambda: StoreSink(path, spec, settings, codec, residual, held))
+
+    def blocks(folder: Path | None) -> StoreSink:
+        return StoreSink(_Making(path, spec, folder), settings, codec, residual, held)
+
+    return Output(path, _identity(spec, codec, residual), blocks)
 
 
 def model_to_embed(
@@ -93,12 +102,19 @@ def model_to_embed(
     return found if found is not None and (asked or is_worth(found, raw)) else None
 
 
+class _Making(NamedTuple):
+    """Path of a result, what it has to hold, and the folder of its blocks, None for the usual one."""
+
+    target: Path
+    spec: OutputSpec
+    folder: Path | None
+
+
 class StoreSink(ZarrSink):
     """A sink that keeps tiles as they are coded.
 
     Args:
-        target: Path of the result.
-        spec: What it has to hold.
+        making: What is made, and where.
         settings: Settings of the run.
         codec: Model of the run.
         residual: How much of the original is kept.
@@ -107,8 +123,7 @@ class StoreSink(ZarrSink):
 
     def __init__(
         self,
-        target: Path,
-        spec: OutputSpec,
+        making: _Making,
         settings: RunSettings,
         codec: Codec,
         residual: Residual,
@@ -116,11 +131,11 @@ class StoreSink(ZarrSink):
     ) -> None:
         self._codec, self._residual, self._held = codec, residual, held
         self._chosen = settings.model_dump(mode="json", include=set(CHOSEN))
-        self._fell_back, self._spread = 0, 0.0
-        self._coded = RdpDenoiseCodec(codec.card.name, codec.digest.hex(), residual=residual)
+        self._coded = _coded_by(codec, residual)
         remember(codec)
         register()
-        super().__init__(target, spec)
+        super().__init__(*making)
+        self._half = self._open_half()
 
     def take(self, item: LoadedTile, image: NDArray[np.float32]) -> int:
         """Code one tile of a run and write it; ``image`` is its result, raw counts, with the halo."""
@@ -128,18 +143,21 @@ class StoreSink(ZarrSink):
         decode = image if item.plain is None else item.plain
         if self._codec.precision != "float32" and item.latents is not None:
             decode = codec.decode([item.latents])[0].first  # as readers will
-        coded = encode_tile(item, decode, codec, self._residual)
-        if coded.fell_back:
-            self._fell_back, self._spread = self._fell_back + 1, max(self._spread, coded.spread)
-        self._put(item.work.index, *item.work.tile.core, coded.tile)
+        tile = encode_tile(item, decode, codec, self._residual)
+        core, noise = item.work.tile.core, item.plan.normalization.noise
+        self._put(item.work.index, *core, tile)
+        if self._half is not None:
+            shown = tile_of_decode(tile, decode[item.work.tile.core_in_outer], noise)
+            self._put_half(item.work.index, *core, shown)
         return 0
 
     def notes(self) -> list[str]:
         """Say of how many tiles the original is kept losslessly, because what was removed is no noise."""
-        if not self._fell_back:
+        spreads = [spread for spread in map(_spread_of, self._chunk_files()) if spread]
+        if not spreads:
             return []
         return [
-            f"{self._fell_back} tiles: what was removed spreads up to {self._spread:.1f} times as far as the "
+            f"{len(spreads)} tiles: what was removed spreads up to {max(spreads):.1f} times as far as the "
             "noise that was measured; the original of these is kept losslessly, which takes more room "
             "(--camera tells the noise)"
         ]
@@ -148,6 +166,8 @@ class StoreSink(ZarrSink):
         """Write one block of one plane as it is, losslessly: shape ``(rows, columns)``."""
         self.spec.check_block(index, y, x, block)
         self._put(index, y, x, plain_tile(block))
+        if self._half is not None:
+            self._put_half(index, y, x, block)
 
     @property
     def model_words(self) -> str:
@@ -167,18 +187,74 @@ class StoreSink(ZarrSink):
                 fresh.write_bytes(pack_chunk([pack(tile)]))
             self._unsynced.add(path)
 
+    def _put_half(self, index: Index, y: slice, x: slice, block: np.ndarray) -> None:
+        """Write half the resolution of one block; blocks begin at even rows and columns."""
+        half = mean_2x2(block)
+        rows, columns = self._half.chunks[-2:]
+        stored, place = self.layout.index(index), (y.start // 2, x.start // 2)
+        region = tuple(slice(start, start + n) for start, n in zip(place, half.shape, strict=True))
+        chunk = (*stored, place[0] // rows, place[1] // columns)
+        with self._space_told(), self._lock:
+            self._half[(*stored, *region)] = half
+            self._unsynced.add(self._halves.joinpath("c", *map(str, chunk)))
+
+    def _chunk_files(self) -> Iterator[Path]:
+        return (file for file in (self._blocks / "c").rglob("*") if file.name.isdecimal() and file.is_file())
+
     def _identity(self) -> str:
-        return json.dumps([super()._identity(), self._coded.to_dict()])
+        return _identity(self.spec, self._codec, self._residual)
 
     @property
     def _blocks(self) -> Path:
         return self.folder / "tiles"
+
+    @property
+    def _halves(self) -> Path:
+        return self.folder / "halves"
+
+    @property
+    def block_folders(self) -> tuple[Path, ...]:
+        """Folders whose files, named by numbers, are all that is written of blocks."""
+        return (*super().block_folders, *(() if self._half is None else (self._halves / "c",)))
+
+    def _open_half(self) -> Any:
+        """The array in which half the resolution grows; None where there are no lower ones."""
+        import zarr
+        from zarr.codecs import BloscCodec
+
+        if max(self.layout.shape[-2:]) <= MAX_CHUNK:
+            return None
+        if (self._halves / "zarr.json").is_file():
+            return zarr.open_array(self._halves, mode="r+")
+        leading, edges = self.layout.shape[:-2], self.array.chunks[-2:]
+        return zarr.create_array(
+            self._halves,
+            shape=(*leading, *((size + 1) // 2 for size in self.layout.shape[-2:])),
+            dtype=self.spec.dtype,
+            chunks=(*(1 for _ in leading), *((edge + 1) // 2 for edge in edges)),
+            compressors=BloscCodec(),
+            fill_value=0,
+            overwrite=True,
+        )
 
     def _create_blocks(self) -> Any:
         import zarr
 
         zarr.create_group(self.image)
         return self._create(self._blocks, self._coded, self.layout.shape[-2:])
+
+    def _halve(self, group: Any, name: str, level: Any) -> Any:
+        """Half the resolution: the first time it is there already."""
+        return self._halve_of(self._half) if name == "1" else super()._halve(group, name, level)
+
+    def _halve_of(self, half: Any) -> Any:
+        array = self._create_level(None, "1", half.shape[-2:])
+        steps = array.chunks[-2:]
+        for index in np.ndindex(*half.shape[:-2]):
+            for y, x in product(*map(range, (0, 0), half.shape[-2:], steps)):
+                region = (*index, slice(y, y + steps[0]), slice(x, x + steps[1]))
+                array[region] = half[region]
+        return array
 
     def _create_level(self, group: Any, name: str, plane: tuple[int, int]) -> Any:
         """A new array of a lower resolution, which is kept as it is: to code it would denoise it again."""
@@ -252,3 +328,19 @@ class StoreSink(ZarrSink):
             for axis, size in zip(self.layout.axes, leading, strict=False)
         ]
         return product(*(range(0, size, step) for size, step in zip(leading, steps, strict=True)))
+
+
+def _coded_by(codec: Codec, residual: Residual) -> RdpDenoiseCodec:
+    return RdpDenoiseCodec(codec.card.name, codec.digest.hex(), residual=residual)
+
+
+def _identity(spec: OutputSpec, codec: Codec, residual: Residual) -> str:
+    """Text that tells an unfinished store from all else."""
+    return json.dumps([spec.identity, _coded_by(codec, residual).to_dict()])
+
+
+def _spread_of(chunk: Path) -> float:
+    """Spread of the residual of a chunk whose original is kept losslessly because of that; 0 for others."""
+    (data,) = unpack_chunk(chunk.read_bytes(), 1)
+    layer = unpack(data).layers.get(LOSSLESS)
+    return 0.0 if layer is None else layer.step

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
+from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.noise.invalid import InvalidRule
@@ -99,9 +100,10 @@ class Asked:
     parts: int
 
     @classmethod
-    def of(cls, settings: RunSettings, image: str, model: str, version: str, parts: int) -> Asked:
-        """What some settings, whose model is named as in the library, ask for."""
-        return cls(version, settings.deciding(*RESULT).model_dump(mode="json"), image, model, parts)
+    def of(cls, settings: RunSettings, image: str, model: str, parts: int, **further: Any) -> Asked:
+        """What some settings, whose model is named as in the library, ask for, and ``further`` ones."""
+        deciding = settings.deciding(*RESULT).model_dump(mode="json")
+        return cls(__version__, {**deciding, **further}, image, model, parts)
 
     def check(self, other: Asked, where: str) -> None:
         """Refuse a command that asks for something else than this, which others are doing.
@@ -248,12 +250,13 @@ class PartReport:
         """
         return TypeAdapter(cls).validate_python(json.loads(text))
 
-    def report(self, shared: SharedPlan, hot_pixels: str) -> RunReport:
+    def report(self, shared: SharedPlan, hot_pixels: str, notes: Iterable[str] = ()) -> RunReport:
         """Report of a run, as one in one piece makes it.
 
         Args:
             shared: Plan of the job.
             hot_pixels: What became of hot pixels, "replace" or "keep".
+            notes: What the output has to say of its tiles.
         """
         counts = self.counts
         defects = (defect_words(counts.defects, hot_pixels),) if counts.defects else ()
@@ -266,7 +269,7 @@ class PartReport:
             self.encoder_calls,
             self.seconds,
             self.pixels / 1e6 / max(self.computing, 1e-9),
-            (*shared.messages, *self.troubles, *defects),
+            (*shared.messages, *self.troubles, *notes, *defects),
             None,
             shared.precision,
         )

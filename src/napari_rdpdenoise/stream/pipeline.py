@@ -79,6 +79,8 @@ def denoise_stream(
         with device_turns(codec.device).run():
             plan = yield from _prepare(make_plan(source, settings, codec, order, cache))
             yield from run.tiles(plan)
+        for note in sink.notes() if isinstance(sink, TileSink) else ():
+            yield run.tally.progress(0, note)
         if defects := run.tally.counts.defects:
             yield run.tally.progress(0, defect_words(defects, settings.hot_pixels))
 
@@ -205,9 +207,6 @@ class _Run:
                     yield tally.progress(left_pixels, changed)
                 for future in pending:
                     tally.counts += Counts(clipped=future.result())
-                if isinstance(self._sink, TileSink):
-                    for note in self._sink.notes():
-                        yield tally.progress(0, note)
             finally:  # what is computed is still written: a run that is stopped has it when it goes on
                 reader.close()
 

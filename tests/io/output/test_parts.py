@@ -10,7 +10,7 @@ import pytest
 from napari_rdpdenoise.files import InUseError, locked
 from napari_rdpdenoise.io import ImageMetadata, OutputSpec, open_image, open_sink
 from napari_rdpdenoise.io.output import parts
-from napari_rdpdenoise.io.output.sink import finished_unseen
+from napari_rdpdenoise.io.output.sink import finished_unseen, output_of
 
 FORMATS = ["a.ome.zarr", "a.ome.tif"]
 
@@ -29,6 +29,10 @@ def fill(sink, planes, value=1):
                 sink.mark_done((t,), y, x)
 
 
+def output(target, spec=None):
+    return output_of(target, spec or spec_of())
+
+
 @pytest.fixture(params=FORMATS)
 def target(request, tmp_path):
     return tmp_path / "out" / request.param
@@ -39,12 +43,12 @@ def left(target):
 
 
 def begun(target, count=3):
-    assert parts.begin(target, spec_of(), "the plan") is None
+    assert parts.begin(output(target), "the plan") is None
     return target
 
 
 def do(target, number, spec=None):
-    sink = parts.attempt(target, spec or spec_of(), number)
+    sink = parts.attempt(output(target, spec), number)
     fill(sink, [number - 1])
     return parts.complete(sink, number, f"report {number}")
 
@@ -56,7 +60,7 @@ def test_parts_in_any_order_make_what_one_run_makes(target, tmp_path):
         assert do(target, number)
     assert parts.missing(target, 3) == []
     assert [parts.read_part(target, k) for k in (1, 2, 3)] == ["report 1", "report 2", "report 3"]
-    with parts.collected(target, spec_of(), 3) as sink:
+    with parts.collected(output(target), 3) as sink:
         assert not target.exists()
         assert sink.finish(lambda: "record") == target
     whole = open_sink(tmp_path / target.name, spec_of())
@@ -74,14 +78,14 @@ def contents(path):
 
 def test_the_first_plan_counts(target):
     plans = [f"plan {k}" for k in range(8)]
-    threads = [threading.Thread(target=parts.begin, args=(target, spec_of(), plan)) for plan in plans]
+    threads = [threading.Thread(target=parts.begin, args=(output(target), plan)) for plan in plans]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     assert parts.read_plan(target) in plans
     assert left(target) == [f"{target.name}.partial"]
-    parts.begin(target, spec_of(), "late")
+    parts.begin(output(target), "late")
     assert parts.read_plan(target) in plans
 
 
@@ -99,31 +103,31 @@ def test_parts_are_shut_out_while_a_run_in_one_piece_is_at_work(target, monkeypa
     monkeypatch.setattr(parts, "_PATIENCE", 0.1)
     sink = open_sink(target, spec_of())
     with pytest.raises(InUseError, match="another process"):
-        parts.begin(target, spec_of(), "plan")
+        parts.begin(output(target), "plan")
     fill(sink, [0])
     sink.abort()
     with pytest.raises(InUseError, match=r"in one piece, with 4 blocks, in .*without --part to go on"):
-        parts.begin(target, spec_of(), "plan")
+        parts.begin(output(target), "plan")
     assert parts.read_plan(target) is None
     assert left(target) == [f"{target.name}.partial"]
-    assert "4 blocks of another image" in parts.begin(target, spec_of("another"), "plan")
+    assert "4 blocks of another image" in parts.begin(output(target, spec_of("another")), "plan")
     assert parts.read_plan(target) == "plan"
 
 
 def test_a_finished_result_is_not_replaced_unasked(target):
     open_sink(target, spec_of()).finish()
     with pytest.raises(FileExistsError, match="a finished one"):
-        parts.begin(target, spec_of(), "plan")
+        parts.begin(output(target), "plan")
     assert left(target) == [target.name]
-    parts.begin(target, spec_of(), "plan", overwrite=True)
+    parts.begin(output(target), "plan", overwrite=True)
     assert parts.read_plan(target) == "plan"
 
 
 def test_an_attempt_goes_on_with_that_of_a_dead_process_but_not_of_a_living(target):
     begun(target)
-    first = parts.attempt(target, spec_of(), 1)
+    first = parts.attempt(output(target), 1)
     fill(first, [0])
-    second = parts.attempt(target, spec_of(), 1)
+    second = parts.attempt(output(target), 1)
     assert second.folder != first.folder
     assert not second.is_done((0,), 0, 0)
     assert parts.under_way(target, 1)
@@ -131,7 +135,7 @@ def test_an_attempt_goes_on_with_that_of_a_dead_process_but_not_of_a_living(targ
     first.flush()
     first.held.close()  # as the operating system does of a process that died
     assert not parts.under_way(target, 1)
-    third = parts.attempt(target, spec_of(), 1)
+    third = parts.attempt(output(target), 1)
     assert third.folder == first.folder
     assert third.is_done((0,), 0, 0)
     third.discard()
@@ -139,7 +143,7 @@ def test_an_attempt_goes_on_with_that_of_a_dead_process_but_not_of_a_living(targ
 
 def test_of_two_attempts_at_once_the_first_to_end_counts(target):
     begun(target)
-    one, other = (parts.attempt(target, spec_of(), 1) for _ in range(2))
+    one, other = (parts.attempt(output(target), 1) for _ in range(2))
     fill(one, [0], value=1)
     fill(other, [0], value=1)
     assert not parts.is_over(target, 1)
@@ -147,7 +151,7 @@ def test_of_two_attempts_at_once_the_first_to_end_counts(target):
     assert parts.is_over(target, 1)
     assert not parts.complete(one, 1, "one")
     assert parts.read_part(target, 1) == "other"
-    assert parts.attempt(target, spec_of(), 1) is None
+    assert parts.attempt(output(target), 1) is None
     names = [path.name for path in (target.parent / f"{target.name}.partial").iterdir()]
     assert sorted(names) == ["job.json", "part-1", "plan.json"]
 
@@ -155,15 +159,15 @@ def test_of_two_attempts_at_once_the_first_to_end_counts(target):
 def test_a_late_attempt_leaves_nothing_where_the_result_is(target, monkeypatch):
     monkeypatch.setattr(parts, "_STRAGGLERS", 0.1)
     begun(target)
-    late = parts.attempt(target, spec_of(), 2)
+    late = parts.attempt(output(target), 2)
     for number in (1, 2, 3):
         do(target, number)
     fill(late, [1])
-    with parts.collected(target, spec_of(), 3) as sink:
+    with parts.collected(output(target), 3) as sink:
         sink.finish()
     late.write((1,), slice(0, 32), slice(0, 32), np.full((32, 32), 9, "uint16"))
     assert not parts.complete(late, 2, "late")
-    assert parts.attempt(target, spec_of(), 2) is None
+    assert parts.attempt(output(target), 2) is None
     assert left(target) == [target.name]
     assert open_image(target).read((1,), slice(0, 1), slice(0, 1)) == 2
 
@@ -173,11 +177,11 @@ def test_one_finishes_at_a_time(target, monkeypatch):
     begun(target)
     for number in (1, 2, 3):
         do(target, number)
-    with parts.collected(target, spec_of(), 3) as sink:
-        with pytest.raises(InUseError, match="finishing it"), parts.collected(target, spec_of(), 3):
+    with parts.collected(output(target), 3) as sink:
+        with pytest.raises(InUseError, match="finishing it"), parts.collected(output(target), 3):
             pass
         sink.finish()
-    with parts.collected(target, spec_of(), 3) as sink:
+    with parts.collected(output(target), 3) as sink:
         assert sink is None
 
 
@@ -193,11 +197,11 @@ def test_the_parts_stay_where_finishing_fails(target):
         raise Full
 
     for _ in range(2):
-        with pytest.raises(Full), parts.collected(target, spec_of(), 3) as sink:
+        with pytest.raises(Full), parts.collected(output(target), 3) as sink:
             sink.finish(fail)
         assert parts.missing(target, 3) == []
         assert not target.exists()
-    with parts.collected(target, spec_of(), 3) as sink:
+    with parts.collected(output(target), 3) as sink:
         sink.finish()
     assert left(target) == [target.name]
 
@@ -210,7 +214,7 @@ def test_it_works_where_files_cannot_be_linked(target, monkeypatch):
     begun(target)
     for number in (1, 2, 3):
         do(target, number)
-    with parts.collected(target, spec_of(), 3) as sink:
+    with parts.collected(output(target), 3) as sink:
         sink.finish()
     assert open_image(target).read((2,), slice(0, 1), slice(0, 1)) == 3
 
@@ -218,7 +222,7 @@ def test_it_works_where_files_cannot_be_linked(target, monkeypatch):
 def test_locks_of_parts_are_their_own(target):
     """The lock of the whole is free while parts are at work: it is for who finishes."""
     begun(target)
-    sink = parts.attempt(target, spec_of(), 1)
+    sink = parts.attempt(output(target), 1)
     with locked(target):
-        parts.attempt(target, spec_of(), 2).discard()
+        parts.attempt(output(target), 2).discard()
     sink.discard()

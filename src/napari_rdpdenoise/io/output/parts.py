@@ -21,13 +21,13 @@ import time
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import product
 from pathlib import Path
 
 from napari_rdpdenoise.files import UNFINISHED_SUFFIX, InUseError, locked, remove
 from napari_rdpdenoise.io.output.disk import sync
 from napari_rdpdenoise.io.output.publishing import remove_partial, settle
-from napari_rdpdenoise.io.output.sink import PLAN, check_free, is_in_parts, new_sink
-from napari_rdpdenoise.io.output.spec import OutputSpec
+from napari_rdpdenoise.io.output.sink import PLAN, Output, check_free, is_in_parts
 from napari_rdpdenoise.io.output.staging import Staging, partial_folder
 
 __all__ = [
@@ -59,12 +59,11 @@ def read_plan(target: Path) -> str | None:
     return text if is_in_parts(target) else None
 
 
-def begin(target: Path, spec: OutputSpec, plan: str, *, overwrite: bool = False) -> str | None:
+def begin(output: Output, plan: str, *, overwrite: bool = False) -> str | None:
     """Begin an output in parts, unless another process has begun it meanwhile.
 
     Args:
-        target: Path of the result.
-        spec: What the output holds.
+        output: What is made.
         plan: Text of the plan.
         overwrite: Whether a finished result may be there.
 
@@ -76,11 +75,12 @@ def begin(target: Path, spec: OutputSpec, plan: str, *, overwrite: bool = False)
         FileExistsError: If there is a finished result that is not to be replaced.
         OSError: If it cannot be written.
     """
+    target = output.target
     folder = partial_folder(target)
     fresh = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}{UNFINISHED_SUFFIX}")
     fresh.mkdir(parents=True)
     try:
-        for name, text in (("job.json", spec.identity), (PLAN, plan)):
+        for name, text in (("job.json", output.identity), (PLAN, plan)):
             (fresh / name).write_text(text, encoding="utf-8")
             sync(fresh / name)
         with _locked_soon(target) as mine:
@@ -88,7 +88,7 @@ def begin(target: Path, spec: OutputSpec, plan: str, *, overwrite: bool = False)
                 return None
             settle(target)
             check_free(target, overwrite)
-            note = _make_room(folder, spec)
+            note = _make_room(folder, output.identity)
             fresh.rename(folder)
             sync(folder.parent)
             return note
@@ -113,11 +113,11 @@ def _locked_soon(target: Path) -> Iterator[bool]:
         yield not is_in_parts(target)
 
 
-def _make_room(folder: Path, spec: OutputSpec) -> str | None:
+def _make_room(folder: Path, identity: str) -> str | None:
     """Remove what a run in one piece left of another job, and refuse to where it is of the same."""
     try:
         blocks = (folder / "progress.log").read_bytes().count(b"\n")
-        same = (folder / "job.json").read_text(encoding="utf-8") == spec.identity
+        same = (folder / "job.json").read_text(encoding="utf-8") == identity
     except OSError:
         blocks, same = 0, False
     if blocks and same:
@@ -161,19 +161,19 @@ def under_way(target: Path, number: int) -> bool:
     return any(_is_locked(place) for place in _attempts(target, number))
 
 
-def attempt(target: Path, spec: OutputSpec, number: int) -> Staging | None:
+def attempt(output: Output, number: int) -> Staging | None:
     """Open blocks of one part: those of a process that died, or new ones.
 
     Whoever opened it ends it: by `complete`, or by its own ``abort`` or ``discard``.
 
     Args:
-        target: Path of the result.
-        spec: What the whole output holds.
+        output: What is made, the whole of it.
         number: Number of the part, from 1.
 
     Returns:
         Blocks of the part; None where it `is_over`.
     """
+    target = output.target
     folder = partial_folder(target)
     fresh = folder / f"part-{number}.{uuid.uuid4().hex[:8]}{UNFINISHED_SUFFIX}"
     for place in (*_attempts(target, number), fresh):
@@ -186,7 +186,7 @@ def attempt(target: Path, spec: OutputSpec, number: int) -> Staging | None:
                 break
             if place != fresh and not place.is_dir():
                 continue
-            sink = new_sink(target, spec, place)
+            sink = output.blocks(place)
             sink.held = held.pop_all()
             return sink
     leave(target)
@@ -228,12 +228,11 @@ def leave(target: Path) -> None:
 
 
 @contextmanager
-def collected(target: Path, spec: OutputSpec, count: int) -> Iterator[Staging | None]:
+def collected(output: Output, count: int) -> Iterator[Staging | None]:
     """Put all parts together, for ``finish``; the parts stay until the result is at its path.
 
     Args:
-        target: Path of the result.
-        spec: What the output holds.
+        output: What is made.
         count: Number of the parts, all of them done.
 
     Yields:
@@ -243,6 +242,7 @@ def collected(target: Path, spec: OutputSpec, count: int) -> Iterator[Staging | 
         InUseError: If another process is finishing it.
         OSError: If it cannot be written.
     """
+    target = output.target
     with ExitStack() as held:
         until = time.monotonic() + _PATIENCE
         while True:
@@ -263,10 +263,10 @@ def collected(target: Path, spec: OutputSpec, count: int) -> Iterator[Staging | 
         _wait_for_stragglers(target, count)
         whole = folder / "whole"
         remove(whole)
-        sink = new_sink(target, spec, whole)
+        sink = output.blocks(whole)
         try:
-            for number in range(1, count + 1):
-                _link(_done(target, number) / "image" / "0" / "c", whole / "image" / "0" / "c")
+            for number, place in product(range(1, count + 1), sink.block_folders):
+                _link(_done(target, number) / place.relative_to(whole), place)
             yield sink
         except BaseException:
             if is_in_parts(target):

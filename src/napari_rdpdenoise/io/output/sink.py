@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 from xml.etree import ElementTree
@@ -15,12 +16,42 @@ from napari_rdpdenoise.io.output.publishing import settle
 from napari_rdpdenoise.io.output.spec import OutputSpec, Sink
 from napari_rdpdenoise.io.output.staging import Staging, partial_folder
 
-Output = TypeVar("Output", bound=Staging)
+Blocks = TypeVar("Blocks", bound=Staging)
 
 _ZARR_ENDINGS = (".zarr",)
 _TIFF_ENDINGS = (".tif", ".tiff", ".btf")
 PLAN = "plan.json"
 """Name of the plan of an output in parts, in its partial folder."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output that is to be made, of whatever kind.
+
+    Attributes:
+        target: Path of the result.
+        identity: Text that tells what it is to become from all else, while it is unfinished.
+        blocks: Function that opens its blocks in a folder below the partial folder of the target, those of an
+            earlier attempt where there are such; None for that folder itself.
+    """
+
+    target: Path
+    identity: str
+    blocks: Callable[[Path | None], Staging]
+
+
+def output_of(target: Path, spec: OutputSpec) -> Output:
+    """An output of pixels, whose format the ending of its path chooses.
+
+    Args:
+        target: Path of the result.
+        spec: What it has to hold.
+
+    Raises:
+        ValueError: If the ending is not known.
+    """
+    check_ending(target)
+    return Output(target, spec.identity, lambda folder: new_sink(target, spec, folder))
 
 
 def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool = False) -> Sink:
@@ -41,7 +72,7 @@ def open_sink(path: str | os.PathLike[str], spec: OutputSpec, *, overwrite: bool
     return claim(target, overwrite, lambda: new_sink(target, spec))
 
 
-def claim(target: Path, overwrite: bool, make: Callable[[], Output]) -> Output:
+def claim(target: Path, overwrite: bool, make: Callable[[], Blocks]) -> Blocks:
     """Make an output at a place that nobody else writes to until it is finished, aborted or discarded.
 
     Args:

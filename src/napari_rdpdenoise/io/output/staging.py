@@ -114,6 +114,11 @@ class Staging(ABC):
         """Where the array lies that blocks are collected in."""
         return self.image / "0"
 
+    @property
+    def block_folders(self) -> tuple[Path, ...]:
+        """Folders whose files, named by numbers, are all that is written of blocks."""
+        return (self._blocks / "c",)
+
     def _create_blocks(self) -> Any:
         """That array, new."""
         import zarr
