@@ -164,6 +164,7 @@ class LatentCache:
             self._disk.drop(digest(key))
 
     def _remember(self, key: str, value: bytes) -> None:
+        self._memory.pop(key, None)  # older cachetools make room for both the old value and the new
         with suppress(ValueError):  # above the whole budget
             self._memory[key] = value
 

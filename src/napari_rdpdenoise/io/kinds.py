@@ -5,6 +5,7 @@ No library of files is imported to find out.
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,7 @@ def kind_of(source: Any) -> str:
         from napari_rdpdenoise.io.listed import refuse_list
 
         refuse_list(path)
-    found = "another kind"
+    found = _folder_kind(path)
     if path.is_file():
         with path.open("rb") as file:
             magic = file.read(9)
@@ -59,6 +60,8 @@ def kind_of(source: Any) -> str:
             return "tiff"
         if magic[:6] == b"\x93NUMPY":
             return "npy"
+        if magic[:4] == b"PK\3\4" and _is_packed_zarr(path):
+            return "zarr"
         found = next((kind for start, kind in _OTHER_KINDS.items() if magic.startswith(start)), found)
     if path.is_dir() and (name := _a_tiff_in(path)):
         raise ValueError(
@@ -69,6 +72,26 @@ def kind_of(source: Any) -> str:
         f"image: expected a TIFF, OME-TIFF, OME-Zarr, zarr or .npy (with the extra formats also CZI, ND2, "
         f"LIF), found {found} at {text}; "
         "convert it to OME-TIFF or OME-Zarr first"
+    )
+
+
+def _folder_kind(path: Path) -> str:
+    """What a folder that is no image seems to be, in words."""
+    if (path / ".zmetadata").is_file():
+        return "a Zarr of which only .zmetadata was copied, not the files .zgroup, .zarray and .zattrs,"
+    return "N5" if (path / "attributes.json").is_file() else "another kind"
+
+
+def _is_packed_zarr(path: Path) -> bool:
+    """Whether a zip file holds a Zarr, at its top or in the one folder that was packed."""
+    try:
+        with zipfile.ZipFile(path) as packed:
+            names = packed.namelist()
+    except (zipfile.BadZipFile, OSError):
+        return False
+    return any(
+        name.count("/") <= 1 and name.rpartition("/")[2] in ("zarr.json", ".zgroup", ".zarray")
+        for name in names
     )
 
 

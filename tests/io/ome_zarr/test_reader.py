@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
+import zipfile
 
 import numpy as np
 import pytest
@@ -180,7 +181,8 @@ class TestSeveralImages:
         path = self.write(tmp_path / "a.zarr", arrays, layout=layout)
         for well in ("A/1", "B/2"):
             zarr.open_group(path / well, mode="r+").attrs["well"] = {"images": [{"path": "0"}, {"path": "1"}]}
-        assert [entry.name for entry in list_images(path)] == ["A/1/0", "A/1/1", "B/2/0", "B/2/1"]
+        with pytest.warns(UserWarning, match=r"names 3 images or wells, and 1 of them are not there \(C/3\)"):
+            assert [entry.name for entry in list_images(path)] == ["A/1/0", "A/1/1", "B/2/0", "B/2/1"]
         same_pixels(open_image(path, series=3), arrays["B/2/1"], "YX")
         same_pixels(open_image(path / "A" / "1", series=1), arrays["A/1/1"], "YX")
 
@@ -209,6 +211,43 @@ def test_labels_are_refused(tmp_path, version, image):
     path = write_image(tmp_path / "cells.zarr", image((45, 37)), 3 if version == "0.5" else 2, attributes)
     with pytest.raises(TypeError, match="expected an image, found labels in cells"):
         open_image(path)
+    with pytest.raises(TypeError, match="expected an image, found labels in 0"):
+        open_image(path / "0")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+def test_a_group_of_labels_is_refused(tmp_path, version, image):
+    ome = {"multiscales": multiscales(AXES[2:], (0.1, 0.2)), "image-label": {}}
+    group = zarr.create_group(tmp_path / "labels", zarr_format=3 if version == "0.5" else 2)
+    group.attrs.update({"ome": {"labels": ["cells"]}} if version == "0.5" else {"labels": ["cells"]})
+    attributes = {"ome": {"version": "0.5", **ome}} if version == "0.5" else ome
+    write_image(tmp_path / "labels" / "cells", image((45, 37)), 3 if version == "0.5" else 2, attributes)
+    with pytest.raises(TypeError, match="found labels in labels"):
+        open_image(tmp_path / "labels")
+
+
+@pytest.mark.parametrize("inside", ["", "a.zarr/"])
+def test_a_zip_is_known_by_what_it_holds(tmp_path, inside, image, same_pixels):
+    array = image((45, 37))
+    entry = {"multiscales": multiscales(AXES[2:], (0.1, 0.2))}
+    path = write_image(tmp_path / "a.zarr", array, 2, entry)
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as packed:
+        for file in (file for file in path.rglob("*") if file.is_file()):
+            packed.write(file, inside + file.relative_to(path).as_posix())
+    source = open_image(tmp_path / "data.zip")
+    same_pixels(source, array, "YX")
+    assert source.metadata.scale == {"Y": 0.1, "X": 0.2}
+
+
+@pytest.mark.parametrize(
+    ("file", "words"),
+    [("attributes.json", "found N5"), (".zmetadata", "of which only .zmetadata was copied")],
+)
+def test_folders_that_are_nearly_images(tmp_path, file, words):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / file).write_text("{}")
+    with pytest.raises(ValueError, match=words):
+        open_image(tmp_path / "a")
 
 
 def test_metadata_with_nothing_in_them(tmp_path, image, same_pixels):

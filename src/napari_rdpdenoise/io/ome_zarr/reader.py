@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import warnings
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -86,7 +87,7 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str
         check_claim(image.array.shape, image.array.dtype, stored, name)
     if identity is not None and count > 1:
         identity = f"{identity}/{image.path}"
-    _refuse_labels(image)
+    _refuse_labels(image, Path(location) if stored is not None else None)
     if isinstance(location, str | Path) and image.is_ome:
         image = replace(image, ome=_ome_text(Path(location), number))
     return image, identity
@@ -99,6 +100,8 @@ def _image_of(node: Any, name: str, series: int | None) -> tuple[_Found, int, in
     found = _images_below(node, name) if isinstance(node, zarr.Group) else [_Found("", node, name)]
     if series is None and len(found) > 1 and not found[0].is_ome:
         _refuse_arrays(found, name)
+    if series is None and isinstance(node, zarr.Group):
+        _tell_missing(node, name)
     number = choose_image([image.info for image in found], series, name)
     image = found[number]
     check_part(image.array.chunks, image.array.dtype, name, "chunk")
@@ -115,15 +118,25 @@ def zarr_array(location: str | Path, series: int | None = None) -> tuple[Any, Im
         return image.array, image.metadata
 
 
-def _refuse_labels(image: _Found) -> None:
-    """Refuse numbers of objects, which have no noise."""
-    if image.is_ome:
-        attributes = dict(image.node.attrs)
-        if "image-label" in attributes.get("ome", attributes):
-            raise TypeError(
-                f"image: expected an image, found labels in {image.name}, which hold no noise to remove; "
-                "give the image that they belong to"
-            )
+def _refuse_labels(image: _Found, folder: Path | None) -> None:
+    """Refuse numbers of objects, which have no noise: a group of them, one below an image, and its arrays."""
+    if not image.labels and not (folder is not None and image.node.path == "" and _in_labels(folder)):
+        return
+    raise TypeError(
+        f"image: expected an image, found labels in {image.name}, which hold no noise to remove; "
+        "give the image that they belong to"
+    )
+
+
+def _in_labels(folder: Path) -> bool:
+    """Whether an array lies in the group of a label image."""
+    for name in (".zattrs", "zarr.json"):
+        try:
+            if '"image-label"' in (folder.parent / name).read_text(encoding="utf-8"):
+                return True
+        except (OSError, ValueError):
+            continue
+    return False
 
 
 def _tell_codecs(array: Any) -> None:
@@ -156,6 +169,7 @@ def zarr_images(location: str | Path) -> list[ImageInfo]:
         node = _open_node(location)
         if not isinstance(node, zarr.Group):
             return [ImageInfo("", "", tuple(node.shape))]
+        _tell_missing(node, stem(str(location)))
         return [image.info for image in _images_below(node, stem(str(location)))]
 
 
@@ -163,7 +177,7 @@ def _open_node(location: str | Path) -> Any:
     import zarr
     from zarr.storage import ZipStore
 
-    is_zip = str(location).lower().endswith((".zip", ".ozx"))
+    is_zip = "://" not in str(location) and zipfile.is_zipfile(location)
     store = ZipStore(Path(location), mode="r") if is_zip else str(location)
     try:
         return zarr.open(store=store, path=_top_folder(Path(location)) if is_zip else None, mode="r")
@@ -199,6 +213,7 @@ class _Found:
     omero: Mapping[str, Any] = field(default_factory=dict)
     ours: Any = None
     ome: tuple[str, int] = ("", 0)
+    labels: bool = False
 
     @property
     def is_ome(self) -> bool:
@@ -272,11 +287,26 @@ def _ome_images(group: Any, name: str, path: str = "") -> Iterator[_Found]:
             label = path if number == 0 else f"{path or name}#{number}"
             ours = attributes.get("napari_rdpdenoise")
             ours = ours.get("metadata") if isinstance(ours, Mapping) else None
-            yield _Found(label, group, name, multiscale, ome.get("omero") or {}, ours)
+            labels = "image-label" in ome
+            yield _Found(label, group, name, multiscale, ome.get("omero") or {}, ours, labels=labels)
         return
     for below in _paths_below(group, ome):
         if below in group:
             yield from _ome_images(group[below], name, f"{path}/{below}".strip("/"))
+
+
+def _tell_missing(group: Any, name: str) -> None:
+    """Say which of the images or wells that a plate, a well or a collection names are not there."""
+    attributes = dict(group.attrs)
+    listed = _paths_below(group, attributes.get("ome", attributes))
+    gone = [below for below in listed if below not in group]
+    if gone and len(gone) < len(listed):
+        more = ", ..." if len(gone) > 4 else ""
+        warnings.warn(
+            f"{name} names {len(listed)} images or wells, and {len(gone)} of them are not there "
+            f"({', '.join(gone[:4])}{more}): not acquired, or not copied",
+            stacklevel=6,
+        )
 
 
 def _paths_below(group: Any, ome: Mapping[str, Any]) -> list[str]:
@@ -285,6 +315,8 @@ def _paths_below(group: Any, ome: Mapping[str, Any]) -> list[str]:
         return [str(well["path"]) for well in ome["plate"].get("wells", ())]
     if "well" in ome:
         return [str(image["path"]) for image in ome["well"].get("images", ())]
+    if "labels" in ome:
+        return [str(path) for path in ome["labels"]]
     if "bioformats2raw.layout" not in ome:
         return []
     if "OME" in group:

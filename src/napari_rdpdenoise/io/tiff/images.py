@@ -69,7 +69,21 @@ def images_in(tif: Any, path: Path) -> list[TiffImage]:
     if not found:
         raise ValueError(f"image: expected at least one image in the TIFF, found none in {path.name}")
     images = [image for number, series in enumerate(found) for image in _split_positions(tif, series, number)]
+    images = [replace(image, secondary=image.secondary or _is_thumbnail(image, images)) for image in images]
     return [_whole_part(tif, image, path) for image in images]
+
+
+def _is_thumbnail(image: TiffImage, images: Sequence[TiffImage]) -> bool:
+    """Whether a plane is a small copy of another image, in a file whose metadata do not tell what it is."""
+    if image.series.kind not in _JOINED_KINDS or set(image.axes) - set("YXS"):
+        return False
+    height, width = (image.sizes[image.axes.index(axis)] for axis in "YX")
+    for other in images:
+        tall, wide = (other.sizes[other.axes.index(axis)] for axis in "YX")
+        alike = abs(height * wide - width * tall) <= max(tall, wide)  # to a pixel
+        if alike and 2 * height <= tall and 2 * width <= wide:
+            return True
+    return False
 
 
 def _series(tif: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.io.metadata import Channel, ImageMetadata
 from napari_rdpdenoise.io.ome_xml import annotated_texts, put_step, read_ome, with_windows
 from napari_rdpdenoise.io.tiff.images import TiffImage, described_shape
+from napari_rdpdenoise.io.tiff.makers import maker_metadata
 from napari_rdpdenoise.io.tiff.micromanager import acquisition_metadata
 from napari_rdpdenoise.io.units import unit_name
 
@@ -34,8 +35,8 @@ _MOST_TAGS = 5000  # planes of which the tags are read one by one
 def read_metadata(tif: Any, image: TiffImage, axes: str, leading: Sequence[int]) -> ImageMetadata:
     """What an image of an open ``tifffile.TiffFile`` says, whichever program wrote it.
 
-    OME-XML is preferred, then Micro-Manager, ImageJ, MetaMorph, tifffile's own description, then the
-    resolution tags.
+    OME-XML is preferred, then Micro-Manager, ImageJ, MetaMorph, other makers' tags, tifffile's own
+    description, then the resolution tags.
 
     Args:
         tif: Open file.
@@ -70,6 +71,8 @@ def _of_family(tif: Any, image: TiffImage, axes: str, leading: tuple[int, ...]) 
         return _stk(tif.stk_metadata, axes, leading)
     if tif.is_metaseries:
         return _metaseries(tif.pages.first, axes)
+    if (known := maker_metadata(tif, axes)) is not None:
+        return known
     described = described_shape(tif.pages.first)
     return ImageMetadata(axes, *(_described(tif, described) if described else _tagged(tif)))
 
