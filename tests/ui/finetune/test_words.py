@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from napari_rdpdenoise.metrics.backbones import load_backbone
+from napari_rdpdenoise.metrics.errors import MetricUnavailable
 from napari_rdpdenoise.ui.finetune.events import Checked, Done, Failed, Progress
 from napari_rdpdenoise.ui.finetune.words import (
     breakable,
@@ -53,6 +55,16 @@ def test_remarks_and_reports_are_sentences():
     assert done_words(Done(True, ("it is better", "mean off by 1 %."), Path("o"))) == (
         "It is better.\nMean off by 1 %."
     )
+
+
+def test_networks_that_are_missing_are_fetched_in_the_dock_and_not_by_a_command(tmp_path):
+    with pytest.raises(MetricUnavailable) as missing:
+        load_backbone("alexnet", tmp_path)
+    remark = f"no simulated exposures, and textures are compared roughly: {missing.value}"
+    words = checked_words(Checked((remark,), 0.75, "cuda", "error")).splitlines()[-1]
+    assert words.startswith("No simulated exposures, and textures are compared roughly: networks")
+    assert "under Check" in words
+    assert "napari-rdpdenoise" not in words
 
 
 def test_paths_may_be_broken_and_nothing_else_changes():

@@ -35,12 +35,13 @@ KINDS: dict[Kind, tuple[str, str]] = {
     ),
     "zeroshot": (
         "these alone",
-        "Learns the structures of the noisy images themselves. The new model has no realism decoder.",
+        "Learns the structures of the noisy images themselves. The new model gives realism 0 alone.",
     ),
 }
 """Names and explanations of the three ways."""
 KEPT = "What is trained is kept: Start with the same images and name goes on from here."
 _LONG = 28  # letters
+_FETCH = "networks that judge texture are not here; measure against a clean image under Check to get them"
 _SHARED = "Preview and runs go on working meanwhile; they share the processor, so all of them are slower."
 
 
@@ -67,7 +68,7 @@ def checked_words(found: Checked) -> str:
     ]
     if found.past:
         lines.append(f"Goes on from step {found.past[-1].step}.")
-    return "\n".join([*lines, *(_sentence(remark) for remark in found.remarks)])
+    return "\n".join([*lines, *(_sentence(_of_networks(remark)) for remark in found.remarks)])
 
 
 def progress_words(now: Progress) -> str:
@@ -108,6 +109,12 @@ def folder_hint(out: Path) -> str:
     if (out / "card.yaml").exists() or (out / "model.safetensors").exists():
         return "There is another model in this folder, which is not written over: choose another name."
     return ""
+
+
+def _of_networks(remark: str) -> str:
+    """A remark on networks that are not here, with where the dock fetches them, in place of a command."""
+    what, missing, _ = remark.partition(": the published ")
+    return f"{what}: {_FETCH}" if missing else remark
 
 
 def _sentence(text: str) -> str:

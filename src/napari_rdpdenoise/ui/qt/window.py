@@ -23,11 +23,12 @@ from napari_rdpdenoise.ui.qt.docks import Docks
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.in_view import view_of
 from napari_rdpdenoise.ui.qt.known_layers import KnownLayers
-from napari_rdpdenoise.ui.qt.layers import OURS, look_of, name_axes, position_of
+from napari_rdpdenoise.ui.qt.layers import name_axes
 from napari_rdpdenoise.ui.qt.mask import Mask
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.qt.parts.paced import Paced
+from napari_rdpdenoise.ui.qt.preview_layer import PreviewLayer, preview_of
 from napari_rdpdenoise.ui.run.jobs import Finished, realism_note
 from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed, Stream
 from napari_rdpdenoise.ui.session import Session
@@ -40,7 +41,6 @@ _COVER_MS = 150  # after a change of other layers, until it is looked whether on
 _SETTLE_MS = 180  # without a change, until a new rate is tried
 _COVERING = ("inserted", "reordered", "visible", "opacity", "blending")  # events of layers
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units")  # of a layer
-_FRAME_MS = 25  # between two refreshes of the layer
 _PROGRESS_MS = 100  # between two reports of a run: all that shows them is drawn anew each time
 
 
@@ -100,17 +100,14 @@ class NapariWindow(QObject):
         self._known = KnownLayers()
         self._key = -1
         self.used = time.monotonic()
-        self._previewed: Family | None = None  # of which there is a preview layer of ours
+        self._preview = PreviewLayer(self, viewer, self.redrawn.emit, self._look_soon)
         self._listener = self.looked.emit  # by identity: a signal gives another one each time
-        self._placing = False  # while we add or remove the preview layer ourselves
-        self._placings = 0
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
         self._look_timer = single_shot(self, _LOOK_MS, lambda: self.session.preview())
         self._settle_timer = single_shot(self, _SETTLE_MS, lambda: self.session.preview())
-        self._frames = Paced(self, _FRAME_MS, lambda _: self._refresh_now())
         self._progress = Paced(self, _PROGRESS_MS, self._take)
         self.session = Session(self, self.changed.emit, stream=stream, cache=cache, load=load)
-        self.companions = Companions(self, self, _preview_of)
+        self.companions = Companions(self, self, preview_of)
         camera = getattr(viewer, "scene", viewer).camera.events  # napari 0.9 has moved it
         dims = viewer.dims.events
         self._links.connect(dims.ndisplay, self._displayed)
@@ -126,7 +123,7 @@ class NapariWindow(QObject):
         """Take another layer."""
         if layer is not self.layer:
             self.use()
-            before, own = self.layer, self._previewed is not None
+            before, own = self.layer, self.previews
             if layer is not None:
                 name_axes(layer, self._known.origin_of(layer))
             self.companions.leave(layer)
@@ -182,7 +179,7 @@ class NapariWindow(QObject):
     @property
     def previews(self) -> bool:
         """Whether there is a preview layer of the chosen layer, made here."""
-        return self._previewed is not None
+        return self._preview.placed
 
     @property
     def shown_families(self) -> list[Family]:
@@ -193,7 +190,7 @@ class NapariWindow(QObject):
     @property
     def preview_layer(self) -> napari.layers.Image | None:
         """Layer that shows the preview; None for none."""
-        return None if self._previewed is None else self._previewed.preview
+        return self._preview.layer
 
     @property
     def result_layer(self) -> napari.layers.Image | None:
@@ -210,7 +207,7 @@ class NapariWindow(QObject):
         last = self.layer
         self._links.cut()
         self._watch(None)
-        for timer in (self._look_timer, self._settle_timer, self._cover_timer, self._frames, self._progress):
+        for timer in (self._look_timer, self._settle_timer, self._cover_timer, self._preview, self._progress):
             timer.stop()
         self.session.close()
         self.mask.close()
@@ -240,24 +237,13 @@ class NapariWindow(QObject):
 
     def show_canvas(self, canvas: Canvas | Pyramid | None) -> None:
         """Show this as the preview layer, in place of the one before."""
-        self._placings += 1
-        number, self._placing = self._placings, True
-        try:
-            before, self._previewed = self._previewed, None
-            if before is not None:
-                before.drop_preview()
-            if canvas is not None:
-                self.session.edit(elsewhere=False)
-                self._docks.take(self.layer)
-            # Removing may make the dock choose another layer, whose canvas is then shown already
-            if canvas is not None and self.layer is not None and number == self._placings:
-                self._previewed = self.family_of(self.layer)
-                layer = _preview_of(self.layer, canvas)
-                self._previewed.put_preview(layer)
-                if layer.multiscale:  # napari decides when it draws which level that is, and how much of it
-                    layer.events.set_data.connect(self._look_soon)
-        finally:
-            self._placing = False
+
+        def family() -> Family | None:
+            self.session.edit(elsewhere=False)
+            self._docks.take(self.layer)
+            return self.family
+
+        self._preview.place(canvas, family)
 
     def elsewhere(self, layer: napari.layers.Image) -> bool:
         """Whether another dock previews a layer."""
@@ -265,7 +251,7 @@ class NapariWindow(QObject):
 
     def refresh(self) -> None:
         """Show what has changed in the canvas, not more often than the eye can see."""
-        self._frames.ask()
+        self._preview.refresh()
 
     def look_again(self) -> None:
         """Preview when nothing has changed for a moment."""
@@ -342,9 +328,7 @@ class NapariWindow(QObject):
     def _moved(self) -> None:
         """Another place, scale or unit: the preview goes with it, and files are to say so."""
         self._renamed()
-        if self.layer is not None and self.preview_layer is not None:
-            for name, value in position_of(self.layer).items():
-                setattr(self.preview_layer, name, value)
+        self._preview.move()
 
     def _displayed(self) -> None:
         """In 3-D the preview layer would read the whole stack: something else is shown meanwhile."""
@@ -359,7 +343,7 @@ class NapariWindow(QObject):
     def _removed(self, event: Any) -> None:
         layer = event.value
         self.companions.removed(layer)
-        if layer is self.preview_layer and not self._placing:
+        if layer is self.preview_layer and not self._preview.placing:
             QTimer.singleShot(0, self._preview_deleted)  # its source may be going with it
         for family in self._families.values():
             if family.forget(layer):
@@ -379,20 +363,3 @@ class NapariWindow(QObject):
     def _look_soon(self, event: object = None) -> None:
         if not self._look_timer.isActive():
             self._look_timer.start()
-
-    def _refresh_now(self) -> None:
-        if self.preview_layer is not None and self.preview_layer in self.viewer.layers:
-            self.preview_layer.refresh(thumbnail=False, highlight=False, extent=False)
-            self.redrawn.emit()
-
-
-def _preview_of(layer: napari.layers.Image, canvas: Canvas | Pyramid) -> napari.layers.Image:
-    several = isinstance(canvas, Pyramid)
-    return napari.layers.Image(
-        canvas.levels if isinstance(canvas, Pyramid) else canvas,
-        name=f"{layer.name} preview",
-        metadata={OURS: {"role": "preview", "source": layer.name}},
-        multiscale=several,
-        projection_mode="none",  # napari's "mean" copies the plane for every refresh
-        **look_of(layer),
-    )

@@ -64,6 +64,9 @@ def test_one_failure_stops_nothing_and_what_is_done_is_skipped(files, box, qtbot
     assert ["Failed" in words for words in told(box)] == [False, False, True]
     assert "rate 0.50" in told(box)[0]
     assert "2 of 3 files are done, 1 failed" in box.status.text()
+    box.resize(300, 600)
+    heights = [box.table.visualItemRect(box.table.item(row)).height() for row in range(3)]
+    assert heights[2] > heights[1], "why it failed is read without pointing at it"
     results = [files / "denoised" / name for name in ("a.ome.tif", "b.ome.tif")]
     times = [path.stat().st_mtime_ns for path in results]
     box.start.click()

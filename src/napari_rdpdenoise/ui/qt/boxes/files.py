@@ -84,7 +84,9 @@ class FilesBox(Section):
 
     def _arrange(self) -> None:
         self.table.setSelectionMode(QListWidget.SelectionMode.ExtendedSelection)
-        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.table.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # of names; what came of them wraps
+        self.table.setWordWrap(True)
+        self.table.setResizeMode(QListWidget.ResizeMode.Adjust)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setSpacing(1)
         self.table.setMinimumHeight(_LIST_HEIGHT)

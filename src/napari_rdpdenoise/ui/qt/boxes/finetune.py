@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar
+from qtpy.QtWidgets import QProgressBar, QWidget
 
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.finetune.curves import Curves
@@ -92,7 +92,8 @@ class FineTuneBox(Section):
             "Choose the new model above; the preview follows. Only where it is better on held-out images.",
         )
         self._bring = single_shot(self, _LAID_OUT_MS, lambda: scroll_to(self.status))
-        self._bring_pictures = single_shot(self, _LAID_OUT_MS, self._show_pictures)
+        self._bring_pictures = single_shot(self, _LAID_OUT_MS, lambda: self._bring_to(self.large))
+        self._bring_end = single_shot(self, _LAID_OUT_MS, self._show_end)
         self._redraw = single_shot(self, _REDRAW_MS, lambda: self.plots.set_curves(self._curves))
         buttons = row(self.start, self.pause, self.cancel, wide=self.start)
         seen = self.bar, self.status, self.crop, self.large, self.plots, self.report, self.use, self.notes
@@ -176,6 +177,7 @@ class FineTuneBox(Section):
         self._redraw.stop()
         self._bring.stop()
         self._bring_pictures.stop()
+        self._bring_end.stop()
         self._training.stop()
 
     # What the thread says
@@ -233,13 +235,19 @@ class FineTuneBox(Section):
             self.status.setText(f"Cancelled. {KEPT}")
         self._paused = False
         self.form.refresh()  # and with it the buttons
+        self._bring_end.start()
 
     # Inside
 
-    def _show_pictures(self) -> None:
-        """Scroll to the pictures, unless the user looks at something else."""
+    def _bring_to(self, part: QWidget) -> None:
+        """Scroll to a part, unless the user looks at something else."""
         if self.isVisible():
-            scroll_to(self.large)
+            scroll_to(part)
+
+    def _show_end(self) -> None:
+        """Scroll to what came of it: the report with the button that uses it, or the line that says why."""
+        parts = self.use, self.report, self.status
+        self._bring_to(next((part for part in parts if part.isVisible()), self.status))
 
     def _complain(self, words: str) -> None:
         """Say what is missing, until something else is chosen."""
