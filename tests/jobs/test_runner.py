@@ -51,6 +51,20 @@ def test_a_job_in_memory_keeps_axes_and_type(codec, counts, fast, drain, shape, 
     assert canonical.data.shape[-2:] == (shape[axes.index("Y")], shape[axes.index("X")])
 
 
+@pytest.mark.parametrize(
+    ("ending", "dtype", "told"),
+    [(".ome.tif", "float32", True), (".ome.zarr", "float16", False)],
+)
+def test_half_floats_become_floats_where_the_format_has_none(
+    codec, counts, fast, drain, tmp_path, ending, dtype, told
+):
+    target = tmp_path / f"r{ending}"
+    events, last = drain(run(array_job(counts((50, 70)).astype("f2"), "YX", fast, target), codec=codec))
+    assert last.spec.dtype == open_image(target).dtype == dtype
+    assert any("the result is float32" in str(getattr(event, "message", "")) for event in events) == told
+    assert finished_before(array_job(counts((50, 70)).astype("f2"), "YX", fast, target), codec)
+
+
 def test_a_job_in_memory_must_fit(codec, counts, fast, monkeypatch):
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=100))
     with pytest.raises(MemoryError, match="write it to a file"):

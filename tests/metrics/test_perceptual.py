@@ -156,7 +156,8 @@ def test_dists_arithmetic_equals_torchmetrics(monkeypatch: pytest.MonkeyPatch) -
     )
     torch.manual_seed(0)
     features = vgg.make_layers(vgg.cfgs["D"])
-    where = theirs if hasattr(theirs, "vgg16") else theirs.models  # torchmetrics 1.7 takes it from there
+    # torchmetrics 1.7 takes it from torchvision
+    where = theirs if hasattr(theirs, "vgg16") else pytest.importorskip("torchvision.models")
     monkeypatch.setattr(where, "vgg16", lambda **_: type("Vgg", (), {"features": features}))
     reference = theirs.DISTSNetwork()
     tensors = {k: v.numpy() for k, v in features.state_dict().items()}

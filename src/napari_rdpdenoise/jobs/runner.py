@@ -34,7 +34,7 @@ from napari_rdpdenoise.io import (
 )
 from napari_rdpdenoise.io.masked import MaskedSource, open_mask
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
-from napari_rdpdenoise.io.output.sink import Output, check_free, claim, finished_unseen, output_of
+from napari_rdpdenoise.io.output.sink import Output, check_free, claim, finished_unseen, held, output_of
 from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
@@ -83,7 +83,7 @@ def run(
         sink = _open_sink(job, spec, codec)
         if isinstance(sink, Staging) and sink.note:
             yield said(sink.note)
-        for words in model_words(sink):
+        for words in (*model_words(sink), *_wider(job, source, spec)):
             yield said(words)
         data = _as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
         try:
@@ -117,7 +117,16 @@ def spec_of(job: Job, source: ImageSource, codec: Codec) -> OutputSpec:
     """What the result of a job that is `fitted` holds; raises as `stream.output_spec` does."""
     settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
     spec = output_spec(source, settings, codec)
+    if job.target is not None:
+        spec = held(job.target, spec)
     return spec if job.residual is None else replace(spec, job=f"{spec.job}|store {job.residual}")
+
+
+def _wider(job: Job, source: ImageSource, spec: OutputSpec) -> Iterator[str]:
+    """What is told of an output whose format lacks the image's number type."""
+    asked = job.settings.dtype == "float32" or job.settings.quantity != "image"
+    if source.dtype == np.float16 and spec.dtype == np.float32 and not asked:
+        yield "The image is of float16, which OME-TIFF does not have: the result is float32."
 
 
 def file_output(job: Job, spec: OutputSpec, codec: Codec) -> Output:

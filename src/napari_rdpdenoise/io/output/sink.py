@@ -6,10 +6,12 @@ import json
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 from xml.etree import ElementTree
+
+import numpy as np
 
 from napari_rdpdenoise.files import InUseError, is_zarr, locked
 from napari_rdpdenoise.io.output.publishing import settle
@@ -123,6 +125,13 @@ def new_sink(target: Path, spec: OutputSpec, folder: Path | None = None) -> Stag
     from napari_rdpdenoise.io.output.tiff_writer import TiffSink
 
     return TiffSink(target, spec, folder)
+
+
+def held(target: Path, spec: OutputSpec) -> OutputSpec:
+    """What an output at a path holds of a spec: OME-TIFF has no numbers of 16 bits with fractions, so 32."""
+    if target.suffix.lower() in _TIFF_ENDINGS and spec.dtype == np.float16:
+        return replace(spec, dtype=np.dtype(np.float32))
+    return spec
 
 
 def is_in_parts(target: Path) -> bool:
