@@ -23,13 +23,15 @@ from benchmarks.finetune import PARTS  # noqa: E402
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
-    "samples", "intervals", "store", "coder", "ensemble", "sizes", "strategies", "photo", "photo_intervals",
+    "samples", "intervals", "store", "store_reading", "coder", "ensemble", "sizes", "strategies", "photo",
+    "photo_intervals",
 )  # fmt: skip
 NAMES = ("speed", "memory", "parts", "follow", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {
     "rdp": "Rate, distortion, perception",
     "photo": "Photographs",
     "photo_intervals": "Photographs: intervals",
+    "store_reading": "Reading stores",
 } | {f"finetune_{p}": f"Fine-tuning: {p}" for p in PARTS}
 
 

@@ -3,8 +3,7 @@
 Real images that no model was trained on: a few planes of series as they are, and test images of FMD and W2S.
 *Blosc* is zstd with bit shuffle in chunks of 512 px, as this program writes other results; *JPEG XL* is
 lossless, plane by plane. A store is all files with its metadata; at few small planes these are a tenth of it.
-Noise is that which was measured. Reading is of one plane and of a crop of 64 px from a warm disk, seconds and
-bytes that have to be read.
+Noise is that which was measured. How fast stores are read ``store_reading`` says.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ FILES = (
     "stacks/mitosis_tzcyx.ome.tif", "series/calcium_cells_tyx.ome.tif", "series/stpt_neurons_zyx.ome.tif",
     "series/lattice_erythrocyte_zyx.ome.tif", "series/phase_scratch_tyx.ome.tif", "stacks/drosophila_tyx.tif",
 )  # fmt: skip
-PLANES, CROP = 12, 64
+PLANES = 12
 RESIDUALS = ("none", "1", "0.5", "lossless")
 Row = dict[str, Any]
 
@@ -90,11 +89,9 @@ def _lossless(image: NDArray[Any], folder: Path) -> Row:
     )
     array[...] = stack
     jpegxl = sum(len(imagecodecs.jpegxl_encode(plane, lossless=True, effort=7)) for plane in stack)
-    seconds, size = _reading(array, folder / "blosc.zarr" / "c" / "0")
     return {
         "blosc": _bpp(array.nbytes_stored(), image),
         "jpegxl": _bpp(jpegxl, image),
-        "blosc_read": {"plane_s": seconds[0], "crop_s": seconds[1], "plane_bytes": size},
     }
 
 
@@ -113,11 +110,9 @@ def _stored(codec: Codec, image: NDArray[Any], axes: str, residual: Any, folder:
         rdp.create_store(image, path, residual=residual, model=codec, axes=axes, cache=cache)
     seconds = time.perf_counter() - began
     info = store_info(path)
-    array = rdp.open_store(path)
-    array = array if array.ndim == 3 else None
     found = rdp.verify_store(path, image, axes=axes)
     check = found.channels[0]
-    row: Row = {
+    return {
         "bpp": info.bpp,
         "coded": {name: 8 * size / info.pixels for name, size in info.coded.items()},
         "lossless_tiles": info.lossless / info.tiles,
@@ -128,21 +123,6 @@ def _stored(codec: Codec, image: NDArray[Any], axes: str, residual: Any, folder:
         "create_mpps": info.pixels / 1e6 / seconds,
         "plane_bytes": statistics.mean(chunk.size for chunk in iter_chunks(path)),
     }
-    if array is not None:
-        (row["plane_s"], row["crop_s"]), _ = _reading(array)
-    return row
-
-
-def _reading(array: Any, folder: Path | None = None) -> tuple[tuple[float, float], int]:
-    """Seconds to read a plane and a crop of it, and bytes of the plane's files."""
-    times = []
-    for part in (slice(None), slice(0, CROP)):
-        array[0, part, part]
-        began = time.perf_counter()
-        array[0, part, part]
-        times.append(time.perf_counter() - began)
-    files = [] if folder is None else [file for file in folder.rglob("*") if file.is_file()]
-    return (times[0], times[1]), sum(file.stat().st_size for file in files)
 
 
 def _bpp(size: int, image: NDArray[Any]) -> float:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import struct
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numcodecs import Blosc
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.tiles import GRID
 
 MEAN_STEP = 1 / (512 * UNIT)  # network units: an 8th of the noise of a block's mean, so that light is kept
 MEAN_LIMIT = 2**30
@@ -22,6 +24,7 @@ _HEAD = struct.Struct("<4I7dI")  # block means, tile, numbers, kinds of symbols
 _SIZE = struct.Struct("<3I")  # of one kind
 _PROMISED = struct.Struct("<4xI8x")  # head of what Blosc makes: bytes that come out of it
 _MOST_BYTES = 2**30
+_PADDED = 16  # px: sizes that the network computes with are multiples of it
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,35 @@ def _inflated(data: bytes) -> bytes:
         raise ValueError(
             f"latents: expected compressed bytes of a cached tile, found others ({error})"
         ) from None
+
+
+def cropped(latents: Latents, y: slice, x: slice) -> Latents:
+    """Latents of a part of a tile; away from its edges it is decoded as the tile is.
+
+    Args:
+        latents: Latents of the tile.
+        y: Rows, px, which begin at a multiple of `tiles.GRID` and end at one, or with the tile.
+        x: Columns, as the rows.
+    """
+    padded = [-(-size // _PADDED) * _PADDED for size in latents.shape]
+
+    def of(part: NDArray[Any]) -> NDArray[Any]:
+        steps = [size // count for size, count in zip(padded, part.shape[1:], strict=True)]
+        stops = [-(-span.stop // _PADDED) * _PADDED for span in (y, x)]
+        rows, columns = (
+            slice(span.start // step, stop // step)
+            for span, stop, step in zip((y, x), stops, steps, strict=True)
+        )
+        return part[:, rows, columns]
+
+    blocks = [slice(span.start // GRID, -(-span.stop // GRID)) for span in (y, x)]
+    return replace(
+        latents,
+        symbols=tuple(map(of, latents.symbols)),
+        means=latents.means[blocks[0], blocks[1]],
+        shape=(y.stop - y.start, x.stop - x.start),
+        restored=None if latents.restored is None else tuple(map(of, latents.restored)),
+    )
 
 
 def pack_means(means: NDArray[np.int32]) -> bytes:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.store.container import StoredTile, StoreError, pack, pack_chunk, unpack, unpack_chunk
 from napari_rdpdenoise.store.embedded import load_embedded
+from napari_rdpdenoise.store.selection import Part
 from napari_rdpdenoise.store.tile import Residual, decode_tile, encode_tile, needs_model, plain_tile
 from napari_rdpdenoise.store.view import View
 
@@ -54,7 +55,12 @@ def plain_chunk(pixels: NDArray[Any]) -> bytes:
 
 
 def decode_chunk(
-    data: bytes, shape: tuple[int, ...], dtype: np.dtype, fill_value: Any, view: View
+    data: bytes,
+    shape: tuple[int, ...],
+    dtype: np.dtype,
+    fill_value: Any,
+    view: View,
+    part: Part | None = None,
 ) -> NDArray[Any]:
     """Pixels of a chunk.
 
@@ -64,6 +70,7 @@ def decode_chunk(
         dtype: Number type of the array.
         fill_value: Value of pixels that are not stored.
         view: What is read of it.
+        part: Part that is wanted; None for all. Beyond it pixels may be anything.
 
     Returns:
         Counts of that shape and type.
@@ -74,16 +81,19 @@ def decode_chunk(
         StoreError: If the bytes are damaged or foreign, or the original was not kept.
     """
     out = np.full((math.prod(shape[:-2]), *shape[-2:]), fill_value, dtype)
-    for plane, part in zip(out, unpack_chunk(data, len(out)), strict=True):
-        tile = unpack(part)
+    for number, (plane, packed) in enumerate(zip(out, unpack_chunk(data, len(out)), strict=True)):
+        if part is not None and number not in part.planes:
+            continue
+        tile = unpack(packed)
         if tile.shape[0] > shape[-2] or tile.shape[1] > shape[-1] or tile.dtype != dtype:
             raise StoreError(
                 f"chunk: expected {dtype} of at most {shape[-2]} x {shape[-1]} pixels, found {tile.dtype} of "
                 f"{tile.shape[0]} x {tile.shape[1]}; it is not one of this array"
             )
         codec = codec_of(tile) if needs_model(tile, view) else None
+        wanted = None if part is None else (part.rows, part.columns)
         with _TURN:
-            plane[: tile.shape[0], : tile.shape[1]] = decode_tile(tile, view, codec)
+            plane[: tile.shape[0], : tile.shape[1]] = decode_tile(tile, view, codec, wanted)
     return out.reshape(shape)
 
 

@@ -15,6 +15,7 @@ quantisation is noise that depends on nothing, and no value comes out more often
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -25,9 +26,10 @@ from napari_rdpdenoise.store import layers
 from napari_rdpdenoise.store.container import Layer, StoredTile, StoreError
 from napari_rdpdenoise.store.units import to_counts, to_units
 from napari_rdpdenoise.store.view import View
+from napari_rdpdenoise.tiles import GRID, HALO
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec import Codec, Decoded
+    from napari_rdpdenoise.codec import Codec, Decoded, Latents
     from napari_rdpdenoise.noise import NoiseModel
     from napari_rdpdenoise.stream.tile import LoadedTile
 
@@ -42,10 +44,29 @@ MARGIN = 512
 FAR = 1.6
 """Noise standard deviations of a residual from which it is none: the original is then kept losslessly."""
 
+_AROUND = HALO  # px around a part that are decoded with it: beyond, the network sees nothing that shows
+_WORTH = 0.8  # of a tile's pixels, below which a part of it is decoded
 _FINE = 2.0  # counts of a step, below which the original itself may be smaller
 _STRUCTURE_STEP = 0.5  # noise standard deviations
 _MOST = 1e6  # noise standard deviations of a spread that is told
 _LEAST_SHARE = 1 / 32  # less returns nothing
+
+
+class _Latest:
+    """Latents that were decompressed last: who looks at a tile crop by crop asks for them again."""
+
+    def __init__(self) -> None:
+        self._kept: tuple[bytes, Latents] | None = None
+
+    def decompressed(self, data: bytes, codec: Codec) -> Latents:
+        """What `Codec.decompress` gives of bytes, which name their model."""
+        kept = self._kept
+        if kept is None or kept[0] != data:
+            self._kept = kept = data, codec.decompress(data)
+        return kept[1]
+
+
+_LATEST = _Latest()
 
 
 def encode_tile(
@@ -103,13 +124,16 @@ def plain_tile(pixels: NDArray[Any]) -> StoredTile:
     )
 
 
-def decode_tile(tile: StoredTile, view: View, codec: Codec | None) -> NDArray[Any]:
+def decode_tile(
+    tile: StoredTile, view: View, codec: Codec | None, part: tuple[slice, slice] | None = None
+) -> NDArray[Any]:
     """Pixels of a tile, counts, of its shape and number type.
 
     Args:
         tile: Tile as it is stored.
         view: What is read of it.
         codec: Model of its latents; None where `needs_model` says that none is needed.
+        part: Rows and columns that are wanted; None for all. Beyond them pixels may be anything.
 
     Raises:
         DecoderMissing: If the model has no realism decoder, and realism is above 0.
@@ -122,7 +146,7 @@ def decode_tile(tile: StoredTile, view: View, codec: Codec | None) -> NDArray[An
             "layer: expected a store with a residual layer for 'original', found one that keeps the denoised "
             "image only; create it with residual 1, 0.5 or lossless"
         )
-    decoded, noise = _decoded(tile, view, codec)
+    decoded, noise = _decoded(tile, view, codec, part)
     if view.layer == "original":
         like = _original_like(tile, decoded, noise)
         return _put_exact(tile, _rounded(like, tile.dtype), layers.REPLACED)
@@ -201,23 +225,51 @@ def _smaller(
     return {layers.RESIDUAL: packed}
 
 
-def _decoded(tile: StoredTile, view: View, codec: Codec) -> tuple[Decoded, NoiseModel]:
-    """Decodes of the tile without its margin, and the noise of its channel."""
+def _decoded(
+    tile: StoredTile, view: View, codec: Codec, part: tuple[slice, slice] | None
+) -> tuple[Decoded, NoiseModel]:
+    """Decodes of the tile without its margin, and the noise of its channel.
+
+    Beyond the part that is wanted they are zero where that was not decoded.
+    """
     from napari_rdpdenoise.codec import Decoded
     from napari_rdpdenoise.codec.bitstream import BitstreamError
+    from napari_rdpdenoise.codec.latents import cropped
     from napari_rdpdenoise.nn.decoder_names import FIDELITY, on_path
     from napari_rdpdenoise.nn.decoders.place import Place
 
     y, x = (slice(start, start + size) for start, size in zip(tile.offset, tile.shape, strict=True))
     try:
         _check_coded(tile, y, x)
-        latents = codec.decompress(tile.latents)
+        latents = _LATEST.decompressed(tile.latents, codec)
     except BitstreamError as error:
         raise StoreError(f"chunk: expected latents of its model, found others: {error}") from error
     names = on_path(view.realism, "realism") if view.layer == "denoised" else (FIDELITY,)
     names = names if FIDELITY in names else (FIDELITY, *names)
-    (decoded,) = codec.decode([latents], names, [Place(tile.seed, *tile.origin)])
-    return Decoded({name: decoded[name][y, x] for name in names}), latents.normalization.noise
+    noise, (top, left) = latents.normalization.noise, tile.origin
+    around = None if part is None else _around(part, (y.start, x.start), latents.shape)
+    if around is None:
+        (decoded,) = codec.decode([latents], names, [Place(tile.seed, top, left)])
+        return Decoded({name: decoded[name][y, x] for name in names}), noise
+    place = Place(tile.seed, top + around[0].start, left + around[1].start)
+    (decoded,) = codec.decode([cropped(latents, *around)], names, [place])
+    images = {name: np.zeros(latents.shape, np.float32) for name in names}
+    for name in names:
+        images[name][around] = decoded[name]
+    return Decoded({name: image[y, x] for name, image in images.items()}), noise
+
+
+def _around(
+    part: tuple[slice, slice], offset: tuple[int, int], shape: tuple[int, int]
+) -> tuple[slice, slice] | None:
+    """Rows and columns of a coded image to decode for a part of its tile; None for all of it."""
+    spans = []
+    for wanted, start, size in zip(part, offset, shape, strict=True):
+        first = max(0, (start + wanted.start - _AROUND) // GRID * GRID)
+        last = min(size, -(-(start + wanted.stop + _AROUND) // GRID) * GRID)
+        spans.append(slice(min(first, (size - 1) // GRID * GRID), last))
+    pixels = math.prod(span.stop - span.start for span in spans)
+    return (spans[0], spans[1]) if pixels < _WORTH * math.prod(shape) else None
 
 
 def _check_coded(tile: StoredTile, y: slice, x: slice) -> None:

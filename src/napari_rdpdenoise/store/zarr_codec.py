@@ -19,14 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
-from zarr.abc.codec import ArrayBytesCodec
+from zarr.abc.codec import ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin
 
 from napari_rdpdenoise.store import CODEC_NAME
 from napari_rdpdenoise.store.view import StoredLayer, View, current_view
 
 if TYPE_CHECKING:
+    from zarr.abc.store import ByteGetter
     from zarr.core.array_spec import ArraySpec
     from zarr.core.buffer import Buffer, NDBuffer
+    from zarr.core.indexing import SelectorTuple
 
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.settings import RunSettings
@@ -41,7 +43,7 @@ _RESIDUALS = ("1", "0.5", "lossless", "none")
 
 
 @dataclass(frozen=True)
-class RdpDenoiseCodec(ArrayBytesCodec):
+class RdpDenoiseCodec(ArrayBytesCodec, ArrayBytesCodecPartialDecodeMixin):
     """Array to bytes by denoising.
 
     Attributes:
@@ -134,15 +136,29 @@ class RdpDenoiseCodec(ArrayBytesCodec):
         view = current_view(self.realism, self.layer)
         return await asyncio.to_thread(self._decode, chunk_data, chunk_spec, view)
 
+    async def _decode_partial_single(
+        self, byte_getter: ByteGetter, selection: SelectorTuple, chunk_spec: ArraySpec
+    ) -> NDBuffer | None:
+        """What is selected of a chunk: all of its bytes are read, and the network computes what is needed."""
+        data = await byte_getter.get(prototype=chunk_spec.prototype)
+        if data is None:
+            return None
+        view = current_view(self.realism, self.layer)
+        return await asyncio.to_thread(self._decode, data, chunk_spec, view, selection)
+
     async def _encode_single(self, chunk_data: NDBuffer, chunk_spec: ArraySpec) -> Buffer:
         return await asyncio.to_thread(self._encode, chunk_data, chunk_spec)
 
-    def _decode(self, chunk_data: Buffer, spec: ArraySpec, view: View) -> NDBuffer:
+    def _decode(self, chunk_data: Buffer, spec: ArraySpec, view: View, selection: Any = None) -> NDBuffer:
         from napari_rdpdenoise.store.chunk import decode_chunk
+        from napari_rdpdenoise.store.selection import part_of
 
         dtype = spec.dtype.to_native_dtype()
         native = dtype.newbyteorder("=")
-        pixels = decode_chunk(chunk_data.to_bytes(), spec.shape, native, spec.fill_value, view)
+        selection = () if selection is None else selection if isinstance(selection, tuple) else (selection,)
+        part = part_of(spec.shape, selection)
+        pixels = decode_chunk(chunk_data.to_bytes(), spec.shape, native, spec.fill_value, view, part)
+        pixels = np.asarray(pixels[selection])
         return spec.prototype.nd_buffer.from_numpy_array(pixels.astype(dtype, copy=False))
 
     def _encode(self, chunk_data: NDBuffer, spec: ArraySpec) -> Buffer:
