@@ -82,13 +82,12 @@ def test_the_preview_takes_the_place_of_the_noisy_layer_and_leaves_its_mate_alon
     assert desk.visible == [desk.noisy]
 
 
-def test_what_is_not_shown_yet_has_a_picture_in_the_list_of_layers(qtbot):
-    from napari.components import ViewerModel
+def test_what_is_not_shown_yet_has_a_picture_in_the_list_of_layers(make_napari_viewer):
     from napari.layers import Image
 
     from napari_rdpdenoise.ui.qt.family import Family
 
-    viewer = ViewerModel()
+    viewer = make_napari_viewer()
     noisy = viewer.add_image(np.full(SHAPE, 200, np.uint16), contrast_limits=(0, 300))
     family = Family(viewer, noisy)
     family.choose(View.NOISY)

@@ -243,8 +243,6 @@ class Family:
         try:
             self._dress(layer)
             layer.visible = False
-            if self._shares(layer):
-                layer.thumbnail = self.noisy.thumbnail  # napari draws none as long as it is not shown
             if layer not in layers:
                 selected, active = set(layers.selection), layers.selection.active
                 at = layers.index(self.noisy) + 1 if self.noisy in layers else len(layers)
@@ -255,6 +253,8 @@ class Family:
             self._busy = False
         self._tie(layer)
         self.apply()
+        if not layer.visible and self._shares(layer):
+            layer.thumbnail = self.noisy.thumbnail  # napari draws none as long as it is not shown
 
     def _remove(self, layer: Image) -> None:
         self._cut(layer)

@@ -23,7 +23,7 @@ __all__ = ["FineTuneForm"]
 
 _ABOVE = "as above"
 _NONE = "choose…"
-_AMOUNT = 76  # px
+_AMOUNT = 64  # px, at least
 _BUDGETS = {"minutes": 30, "steps": 1000}
 _OTHERS: dict[Kind, tuple[str, str]] = {
     "unpaired": (
@@ -90,7 +90,8 @@ class FineTuneForm(QWidget):
             QSpinBox(), "Budget", "How long to train at most; it ends earlier where nothing gets better."
         )
         self.amount.setRange(1, 1_000_000)
-        self.amount.setMinimumWidth(_AMOUNT)  # its hint is that of the longest number, and wraps the row
+        # napari's style and its hint, of the longest number, ask for so much that the row would wrap
+        self.amount.setStyleSheet(f"min-width: {_AMOUNT}px")
         self.amount.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.unit = named(Choice(), "Unit of the budget", "Minutes of training, or steps.")
         self.unit.addItems(list(_BUDGETS))
@@ -172,7 +173,7 @@ class FineTuneForm(QWidget):
         form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)  # where words are longer
         form.setContentsMargins(0, 0, 0, 0)
         form.addRow("1  Noisy", self.noisy)
-        form.addRow("2  Learn from", self.kind)
+        form.addRow("2  From", self.kind)
         form.addRow(self._others_title, self.others)
         form.addRow(self._partner_title, self.partner)
         form.addRow(self.about)
