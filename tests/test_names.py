@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from napari_rdpdenoise.names import check_name, is_reserved, matching
+from napari_rdpdenoise.names import check_name, is_reserved, matching, shown
 
 
 def touch(folder, *names):
@@ -92,3 +92,21 @@ def test_names_that_windows_does_not_have(name, reserved, monkeypatch):
             check_name(name)
     else:
         check_name(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.tif", "a.tif"),
+        ("é µ 細胞.tif", "é µ 細胞.tif"),
+        ("a\nb\tc\r.tif", r"a\nb\tc\r.tif"),
+        ("\x1b[31mred\x07", r"\x1b[31mred\x07"),
+        ("a\u202egnp.tif", r"a\u202egnp.tif"),
+    ],
+)
+def test_names_are_shown_on_one_line(name, expected):
+    assert shown(name) == expected
+
+
+def test_lines_keep_their_breaks():
+    assert shown("one\ntwo\t3\x1b", breaks=False) == "one\ntwo\t3\\x1b"

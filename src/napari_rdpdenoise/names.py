@@ -13,6 +13,8 @@ from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFF
 # Beside results; a glob over a folder of results must not take them.
 _OURS = (PARTIAL_SUFFIX, LOCK_SUFFIX, UNFINISHED_SUFFIX, ".job.json")
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_CONTROL_BUT_BREAKS = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]|[ .]$')
 
 
@@ -63,6 +65,20 @@ def check_name(text: str) -> None:
         ) from None
     if os.name == "nt" and "://" not in text and is_reserved(text):
         raise ValueError(f"INPUTS, OUT: expected names that Windows can have, found {text}; choose another")
+
+
+def shown(text: str, breaks: bool = True) -> str:
+    """A name as messages and tables have it: control characters, which break lines or colour them, escaped.
+
+    Args:
+        text: Name, or a line with names in it.
+        breaks: Whether line breaks and tabs are escaped as well.
+    """
+    return (_CONTROL if breaks else _CONTROL_BUT_BREAKS).sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode("ascii")
 
 
 def is_reserved(text: str) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import warnings
 
 import numpy as np
@@ -152,3 +153,35 @@ def test_photons_are_kept_in_whole_counts_and_told(denoise, tmp_path):
     assert float(result.sum()) == pytest.approx(float(image.sum()), rel=5e-3)
     assert denoise(tmp_path / "a.tif", tmp_path / "f.ome.tif", "--dtype", "auto").exit_code == 0
     assert tifffile.imread(tmp_path / "f.ome.tif").dtype == np.float32
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such names")
+def test_names_that_break_lines_are_shown_escaped_and_kept_in_paths(denoise, tmp_path, noisy):
+    name = "a\nb\x1b[31m.tif"
+    tifffile.imwrite(tmp_path / name, noisy((64, 80)))
+    answer = denoise(tmp_path / name, tmp_path / "r\n1.ome.tif")
+    assert answer.exit_code == 0, answer.stderr
+    assert "\x1b" not in answer.stderr
+    assert all(r"a\nb\x1b[31m.tif: " in line for line in answer.stderr.strip().splitlines())
+    assert (tmp_path / "r\n1.ome.tif").is_file()
+    assert json.loads((tmp_path / "r\n1.ome.tif.job.json").read_text())["input"] == str(tmp_path / name)
+    again = denoise(tmp_path / name, tmp_path / "r\n1.ome.tif")
+    assert again.exit_code == 2
+    assert len(again.stderr.strip().splitlines()) == 1
+    assert r"r\n1.ome.tif" in again.stderr
+
+
+def test_names_with_control_characters_leave_whole_metadata(denoise, tmp_path, noisy):
+    group = zarr.create_group(tmp_path / "a.zarr", zarr_format=2)
+    group.create_array("0", data=noisy((2, 64, 80)))
+    axes = [{"name": "c", "type": "channel"}, *({"name": n, "type": "space"} for n in "yx")]
+    group.attrs["multiscales"] = [
+        {"version": "0.4", "axes": axes, "datasets": [{"path": "0"}], "name": "i\x1bm"}
+    ]
+    group.attrs["omero"] = {"channels": [{"label": "G\x1b[31mFP", "color": "00FF00"}, {"label": "RFP"}]}
+    answer = denoise(tmp_path / "a.zarr", tmp_path / "r.ome.tif")
+    assert answer.exit_code == 0, answer.stderr
+    assert "\x1b" not in answer.stderr
+    found = opened(tmp_path / "r.ome.tif").metadata
+    assert found.axes == "CYX"
+    assert found.channel_names == ("G [31mFP", "RFP")

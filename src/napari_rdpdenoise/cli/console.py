@@ -15,6 +15,7 @@ import typer
 from rich.console import Console
 
 from napari_rdpdenoise.files import InUseError
+from napari_rdpdenoise.names import shown
 
 DEBUG = "RDPDENOISE_DEBUG"
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -45,12 +46,12 @@ class CommandState:
 
 def say(text: str) -> None:
     """A line for the person who waits."""
-    stderr.print(text, markup=False, soft_wrap=True)
+    stderr.print(shown(text, breaks=False), markup=False, soft_wrap=True)
 
 
 def result(text: str) -> None:
-    """A line of the result."""
-    stdout.print(text, markup=False, soft_wrap=True)
+    """A line of the result; escaped where a person reads it, as it is where a program does."""
+    stdout.print(shown(text, breaks=False) if stdout.is_terminal else text, markup=False, soft_wrap=True)
 
 
 def message_of(error: BaseException) -> str:
@@ -64,7 +65,13 @@ def show_error(error: BaseException, name: str = "") -> None:
     """Print an error, with its traceback only if RDPDENOISE_DEBUG is set."""
     if os.environ.get(DEBUG):
         traceback.print_exception(error)
-    stderr.print(f"error: {name}{message_of(error)}", style="bold red", markup=False, soft_wrap=True)
+    text = shown(message_of(error), breaks=not _has_lines(error))
+    stderr.print(f"error: {shown(name)}{text}", style="bold red", markup=False, soft_wrap=True)
+
+
+def _has_lines(error: BaseException) -> bool:
+    """Whether a message is meant to have several lines: one for each field that does not fit."""
+    return any(type(found).__name__ == "ValidationError" for found in (error, error.__context__))
 
 
 @contextmanager
@@ -102,4 +109,4 @@ def _quiet() -> Iterator[None]:
 def _show_warning(message: Warning | str, category: type[Warning], *_where: Any) -> None:
     # torch's compiled part warns in the name of whoever called it
     if not issubclass(category, ResourceWarning) and "Triggered internally" not in str(message):
-        say(f"warning: {message}")
+        say(shown(f"warning: {message}"))

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from napari_rdpdenoise.cli.console import CommandState, result, stderr, stdout
+from napari_rdpdenoise.names import shown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -106,7 +107,7 @@ def show_idempotence(command: CommandState, image: Path, noisy: Path | None) -> 
     found = _followed(command, _encode_again(image, source, job.settings))
     table = Table("encoded again", "symbols changed", "of those not 0", "decodes apart, noise sd")
     for number, seen in found.items():
-        name = f"channel {number}" if len(found) > 1 else image.name
+        name = f"channel {number}" if len(found) > 1 else shown(image.name)
         shares = (f"{share:.2%}" for share in (seen.changed_share, seen.changed_share_of_occupied))
         table.add_row(Text(name), *shares, f"{seen.distance:.3f}")
     stdout.print(table)

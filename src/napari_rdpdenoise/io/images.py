@@ -6,6 +6,8 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from napari_rdpdenoise.names import shown
+
 
 @dataclass(frozen=True)
 class ImageInfo:
@@ -29,7 +31,7 @@ class ImageInfo:
         return f"{self.axes} {' x '.join(map(str, self.shape))}".strip()
 
     def __str__(self) -> str:
-        return f"{self.name} {self.size}".strip()
+        return f"{shown(self.name)} {self.size}".strip()
 
 
 def choose_image(images: Sequence[ImageInfo], series: int | None, name: str) -> int:
@@ -50,7 +52,7 @@ def choose_image(images: Sequence[ImageInfo], series: int | None, name: str) -> 
     chosen = next((number for number, image in enumerate(images) if not image.secondary), 0)
     if len(images) > 1:
         warnings.warn(
-            f"{name} holds {len(images)} images: {_listed(images)}; number {chosen} is taken "
+            f"{shown(name)} holds {len(images)} images: {_listed(images)}; number {chosen} is taken "
             "(choose with --series N, or --series all for each of them)",
             stacklevel=5,
         )

@@ -62,7 +62,7 @@ class OmeWriter:
         root.set("UUID", f"urn:uuid:{uuid}")
         root.set("Creator", "napari-rdpdenoise")
         if self._known.name:
-            image.set("Name", self._known.name)
+            image.set("Name", _allowed(self._known.name))
         old = image.find(_tag("Pixels"))
         pixels = self._pixels(old)
         if old is not None:
@@ -132,7 +132,7 @@ class OmeWriter:
             channel.set("ID", f"Channel:0:{number}")
             channel.set("SamplesPerPixel", str(self._samples))
             if names and self._samples == 1:
-                channel.set("Name", names[number])
+                channel.set("Name", _allowed(names[number]))
             if known:
                 _describe_channel(channel, known[number])
             yield channel

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari_rdpdenoise.names import shown
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -51,10 +53,10 @@ class Job:
 
     @property
     def name(self) -> str:
-        """Short name of the image, for messages."""
+        """Short name of the image, for messages, on one line."""
         if self.metadata is not None and self.metadata.name:
-            return self.metadata.name
-        return short_name(self.path or "image")
+            return shown(self.metadata.name)
+        return shown(short_name(self.path or "image"))
 
     @property
     def axes(self) -> str:

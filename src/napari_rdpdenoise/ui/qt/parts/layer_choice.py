@@ -10,6 +10,7 @@ from napari.layers import Image, Layer, Shapes
 from qtpy.QtCore import Qt
 from superqt.utils import signals_blocked
 
+from napari_rdpdenoise.names import shown
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.stacks import Box, Stack, box_of
 from napari_rdpdenoise.ui.qt.background import alive
@@ -76,8 +77,8 @@ class LayerChoice(Choice):
                 self.addItem(self._none, None)
             for layer in self._layers:
                 if isinstance(layer, self._kind) and not self._leave_out(layer):
-                    self.addItem(layer.name, layer)
-                    self.setItemData(self.count() - 1, layer.name, Qt.ItemDataRole.ToolTipRole)
+                    self.addItem(shown(layer.name), layer)
+                    self.setItemData(self.count() - 1, shown(layer.name), Qt.ItemDataRole.ToolTipRole)
             if self._none is None and chosen not in self.offered:
                 self.setCurrentIndex(max(0, min(number, self.count() - 1)))  # the one that takes its place
             else:
