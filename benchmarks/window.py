@@ -161,10 +161,18 @@ class Sampler:
         while not self._stopped.wait(LATE_S):
             now = time.perf_counter()
             if now - self.beaten > LATE_S:
-                frames = sys._current_frames()
-                own = {t.ident: t.name for t in threading.enumerate() if t.name.startswith(_OWN)}
-                others = [f"{name}: {place(frames.get(ident or 0))}" for ident, name in own.items()]
-                self.seen.append((now, place(frames.get(self._main or 0)), others))
+                self.seen.append((now, *self._look()))
+
+    def _look(self) -> tuple[str, list[str]]:
+        """Where the threads are, in words; frames are let go of at once.
+
+        One that is held here holds what its function holds: a painter of Qt would end late, and in this
+        thread, which ends the process.
+        """
+        frames = sys._current_frames()
+        own = {t.ident: t.name for t in threading.enumerate() if t.name.startswith(_OWN)}
+        others = [f"{name}: {place(frames.get(ident or 0))}" for ident, name in own.items()]
+        return place(frames.get(self._main or 0)), others
 
 
 def place(frame: FrameType | None) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,22 @@ def test_the_sampler_tells_what_threads_of_the_dock_do():
     ended.set()
     other.join()
     assert all(len(found) == 1 and "wait" in found[0] for _, _, found in sampler.seen)
+
+
+def test_the_sampler_holds_nothing_that_the_main_thread_has_let_go_of():
+    class Painter:
+        pass
+
+    def paint():
+        painter = Painter()
+        _dawdle(3 * LATE_S)
+        return weakref.ref(painter)
+
+    sampler = Sampler()
+    sampler.start()
+    painted = paint()
+    assert painted() is None
+    sampler.stop()
 
 
 @pytest.mark.display
