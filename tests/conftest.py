@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -220,6 +220,21 @@ def _own_models(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Mo
 
 
 _TESTS = count()
+
+
+@pytest.fixture
+def in_place_of_shipped(monkeypatch: pytest.MonkeyPatch) -> Callable[[Codec], None]:
+    """Puts a codec in the place of every model that is asked for by name, until the test ends."""
+    # first of all: what imports the function while another is in its place keeps that one for ever
+    from napari_rdpdenoise import lazy
+    from napari_rdpdenoise.codec import device
+    from napari_rdpdenoise.jobs import runner
+
+    def put(codec: Codec) -> None:
+        for module in (device, lazy, runner):
+            monkeypatch.setattr(module, "shared_codec", lambda model, device: codec)
+
+    return put
 
 
 def make_tiny_model(folder: Path, *, realism: bool = False, flow: bool = False, **sizes: int) -> Path:

@@ -142,10 +142,10 @@ def test_a_mask_layer_holds_for_each_channel_and_is_counted_for_each(desk, qtbot
 
 @pytest.mark.parametrize("chosen", ["nuclei", "actin"])
 @pytest.mark.parametrize("selected", [1, 2])
-def test_a_run_denoises_each_of_them_once(desk, qtbot, monkeypatch, tiny_realism_codec, chosen, selected):
-    from napari_rdpdenoise.codec import device
-
-    monkeypatch.setattr(device, "shared_codec", lambda model, device: tiny_realism_codec)
+def test_a_run_denoises_each_of_them_once(
+    desk, qtbot, in_place_of_shipped, tiny_realism_codec, chosen, selected
+):
+    in_place_of_shipped(tiny_realism_codec)
     viewer, dock, settle = desk
     other = {"nuclei": "actin", "actin": "nuclei"}[chosen]
     viewer.layers.selection = {viewer.layers[chosen], *([viewer.layers[other]] if selected == 2 else [])}

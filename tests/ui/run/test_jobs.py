@@ -34,9 +34,9 @@ def drain(stream):
 
 
 @pytest.fixture
-def codec(tiny_realism_codec, monkeypatch):
+def codec(tiny_realism_codec, in_place_of_shipped):
     """In place of the shipped model."""
-    monkeypatch.setattr(shared, "shared_codec", lambda model, device: tiny_realism_codec)
+    in_place_of_shipped(tiny_realism_codec)
     return tiny_realism_codec
 
 
