@@ -20,7 +20,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import FrameType
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -164,25 +164,34 @@ class Sampler:
                 self.seen.append((now, *self._look()))
 
     def _look(self) -> tuple[str, list[str]]:
-        """Where the threads are, in words; frames are let go of at once.
-
-        One that is held here holds what its function holds: a painter of Qt would end late, and in this
-        thread, which ends the process.
-        """
-        frames = sys._current_frames()
-        own = {t.ident: t.name for t in threading.enumerate() if t.name.startswith(_OWN)}
-        others = [f"{name}: {place(frames.get(ident or 0))}" for ident, name in own.items()]
-        return place(frames.get(self._main or 0)), others
+        """Where the threads are, in words."""
+        names = {t.ident or 0: t.name for t in threading.enumerate() if t.name.startswith(_OWN)}
+        found = _places({self._main or 0, *names})
+        return _words_of(found[self._main or 0]), [f"{names[n]}: {_words_of(found[n])}" for n in names]
 
 
-def place(frame: FrameType | None) -> str:
-    """The innermost lines from a frame on."""
-    lines: list[str] = []
-    while frame is not None and len(lines) < DEPTH:
-        code = frame.f_code
-        lines.append(f"{'/'.join(Path(code.co_filename).parts[-2:])}:{frame.f_lineno} {code.co_name}")
-        frame = frame.f_back
-    return " < ".join(lines)
+Place = list[tuple[CodeType, int]]
+"""Innermost lines first: function and line."""
+
+
+def _places(threads: set[int]) -> dict[int, Place]:
+    """Where threads are; quick, because frames are let go of before any other thread has its turn.
+
+    One that is held here holds what its function holds: a painter of Qt would end late, and in this thread,
+    which ends the process.
+    """
+    found: dict[int, Place] = {number: [] for number in threads}
+    for number, frame in sys._current_frames().items():
+        while number in threads and frame is not None and len(found[number]) < DEPTH:
+            found[number].append((frame.f_code, frame.f_lineno))
+            frame = frame.f_back  # type: ignore[assignment]
+    return found
+
+
+def _words_of(place: Place) -> str:
+    return " < ".join(
+        f"{'/'.join(Path(code.co_filename).parts[-2:])}:{line} {code.co_name}" for code, line in place
+    )
 
 
 class Heartbeat:
