@@ -105,5 +105,11 @@ def test_images_that_were_not_enlarged(name, image):
     assert find_enlargement([image]) is None
 
 
+def test_frames_without_values():
+    frames = [COUNTS.astype("f4"), np.full((256, 256), np.nan, "f4"), COUNTS.astype("f4")]
+    frames[2][10:20], frames[2][:, 100:200] = np.inf, np.nan
+    assert find_enlargement(frames) is None
+
+
 def test_no_windows():
     assert find_enlargement([]) is None

@@ -65,7 +65,7 @@ def find_enlargement(windows: Sequence[NDArray[Any]]) -> Enlargement | None:
     Args:
         windows: 2-D arrays of raw counts of one channel, any real dtype, as they were read.
     """
-    live = [w for w in windows if min(w.shape) >= _EDGE and w.min() != w.max()]
+    live = [w for w in windows if min(w.shape) >= _EDGE and np.isfinite(w).any()]
     live = live[:: -(-len(live) // _WINDOWS)] if live else []
     if not live:
         return None
@@ -80,12 +80,17 @@ def _copied(windows: Sequence[NDArray[Any]]) -> float:
     """Number of columns for each that differs from the one before; 1 where that is chance."""
     equal, differing, shares = 0, 0, [np.empty(0)]
     for window in windows:
-        both = np.isfinite(window[:, 1:]) & np.isfinite(window[:, :-1])
+        known = np.isfinite(window)
+        both = known[:, 1:] & known[:, :-1]
         differs = ((window[:, 1:] != window[:, :-1]) & both).sum(0)
-        changing = (window[:, 1:] != window[:1, 1:]).any(0)  # columns of one value say nothing
+        column = np.where(known, window, np.nan) if window.dtype.kind == "f" else window
+        filled = known.sum(0) * 2 > len(window)
+        spread = np.zeros(window.shape[1], bool)  # columns of one value, or of hardly any, say nothing
+        spread[filled] = np.nanmax(column[:, filled], 0) > np.nanmin(column[:, filled], 0)
+        changing = spread[1:] & spread[:-1] & (both.sum(0) * 2 > len(window))
         equal += int(((differs == 0) & changing).sum())
         differing += int(((differs > 0) & changing).sum())
-        shares.append(differs[differs > 0])
+        shares.append(differs[(differs > 0) & changing])
     if equal <= _COPIES * (equal + differing) or not differing:
         return 1.0
     factor = (equal + differing) / differing
