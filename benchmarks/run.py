@@ -26,7 +26,7 @@ IMAGES = (
     "samples", "intervals", "store", "store_reading", "coder", "ensemble", "sizes", "strategies", "photo",
     "photo_intervals",
 )  # fmt: skip
-NAMES = ("speed", "memory", "parts", "follow", *IMAGES, "dock", "closings", *TUNED)
+NAMES = ("speed", "memory", "parts", "cluster", "follow", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {
     "rdp": "Rate, distortion, perception",
     "photo": "Photographs",

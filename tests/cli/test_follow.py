@@ -97,7 +97,8 @@ def test_the_marker_ends_it(run, options, frame, tmp_path):
         (("--follow",), "only these can be followed"),
     ],
 )
-def test_what_does_not_go_together(run, stack, tmp_path, given, expected):
-    told = run("denoise", stack, tmp_path / "r.ome.zarr", *given)
+def test_what_does_not_go_together(run, tmp_path, given, expected):
+    np.save(tmp_path / "a.npy", np.zeros((4, 64, 64), np.uint16))
+    told = run("denoise", tmp_path / "a.npy", tmp_path / "r.ome.zarr", *given)
     assert told.exit_code == 2
     assert expected in told.stderr

@@ -132,10 +132,10 @@ def denoise_file(
         client: Client of dask.distributed (extra ``cluster``) on whose workers all is done, in parts. They
             see the same files: image and mask are paths, and a model is given by name or path. In a script
             that starts a cluster of its own, call it below ``if __name__ == "__main__":``.
-        follow: Whether the image is still being written: a Zarr that grows along T, or files that arrive
-            (a pattern, with ``stack="T"``). What is complete is denoised into an OME-Zarr, until the writer
-            says that it is done, nothing new has come for a time, or Ctrl-C asks for the end. ``Follow`` says
-            how; True is ``Follow()``.
+        follow: Whether the image is still being written: a Zarr that grows along T, a TIFF or NDTiff that is
+            appended to, or files that arrive (a pattern, with ``stack="T"``). What is complete is denoised
+            into an OME-Zarr, until the writer says that it is done, nothing new has come for a time, or
+            Ctrl-C asks for the end. ``Follow`` says how; True is ``Follow()``.
         **settings: Fields of ``RunSettings``: rate, realism, quantity, decoder, steps, samples, rho, kd,
             kp, axes, device, structure, neighbours, ensemble, camera, invalid, hot_pixels, precision, tile,
             halo, batch, dtype, channels, time, seed, series, stack and overwrite. ``invalid`` may also be a

@@ -31,8 +31,9 @@ class Following(BaseModel, frozen=True):
 
     follow: bool = Field(
         default=False,
-        description="Denoise an image that is still being written, a Zarr that grows along T or files "
-        "that arrive (a quoted pattern with --stack T), until it ends or Ctrl-C asks for the end.",
+        description="Denoise an image that is still being written, a Zarr that grows along T, a TIFF or "
+        "NDTiff that is appended to, or files that arrive (a quoted pattern with --stack T), until it ends "
+        "or Ctrl-C asks for the end.",
     )
 
 

@@ -52,25 +52,30 @@ def open_growing(
     """Begin to look at an image that is being written; it need not be there yet.
 
     Args:
-        path: Folder of a Zarr or, with ``stack``, a pattern of files, each of a time point.
-        stack: Letter of the axis through the files; None for a Zarr.
+        path: Folder of a Zarr, a TIFF that becomes longer, the folder of an NDTiff data set that has begun
+            or, with ``stack``, a pattern of files, each of a time point.
+        stack: Letter of the axis through the files; None for a single image.
         axes: Axes as stored; None to take those of the file.
-        series: Number of the image in a Zarr of several; None for the first.
+        series: Number of the image where there are several; None for the first.
         still: How long something has to be as it is where nothing else says that it is complete, seconds.
         marker: Name of the file, or attribute, that says that no more will come.
 
     Raises:
-        ValueError: If it is neither.
+        ValueError: If it is none of these.
     """
     if stack == "T":
         from napari_rdpdenoise.io.growing.files import GrowingFiles
 
         return GrowingFiles(path, axes, still, marker)
+    from napari_rdpdenoise.io.growing.appended import GrowingFile, is_appended
+
+    if stack is None and "://" not in path and is_appended(Path(path)):
+        return GrowingFile(path, axes, series, still, marker)
     if stack is not None or "://" in path or Path(path).is_file():
         found = f"stack {stack}" if stack else path
         raise ValueError(
-            f"follow: expected the folder of a Zarr, or a pattern of files with stack T (--stack T), found "
-            f"{found}; only these can be followed while they grow"
+            f"follow: expected the folder of a Zarr, a TIFF or NDTiff that is appended to, or a pattern of "
+            f"files with stack T (--stack T), found {found}; only these can be followed while they grow"
         )
     from napari_rdpdenoise.io.growing.zarr import GrowingZarr
 
