@@ -177,7 +177,8 @@ def _open_node(location: str | Path) -> Any:
     import zarr
     from zarr.storage import ZipStore
 
-    is_zip = "://" not in str(location) and zipfile.is_zipfile(location)
+    packed = str(location).lower().endswith((".zip", ".ozx"))  # whole or not
+    is_zip = packed or ("://" not in str(location) and zipfile.is_zipfile(location))
     store = ZipStore(Path(location), mode="r") if is_zip else str(location)
     try:
         return zarr.open(store=store, path=_top_folder(Path(location)) if is_zip else None, mode="r")
