@@ -10,7 +10,9 @@ params.result = null
 params.parts = 8
 params.options = ''
 
-command = "napari-rdpdenoise denoise '${file(params.image)}' '${file(params.result)}' ${params.options}"
+def command() {
+    "napari-rdpdenoise denoise '${file(params.image)}' '${file(params.result)}' ${params.options}"
+}
 
 process part {
     cpus 4
@@ -27,7 +29,7 @@ process part {
     script:
     """
     export OMP_NUM_THREADS=${task.cpus}
-    ${command} --part ${number}/${params.parts}
+    ${command()} --part ${number}/${params.parts}
     """
 }
 
@@ -39,9 +41,11 @@ process finish {
     stdout
 
     script:
-    "${command} --finish"
+    """
+    ${command()} --finish
+    """
 }
 
 workflow {
-    finish(part(Channel.of(1..params.parts)).collect()) | view
+    finish(part(channel.of(1..params.parts)).collect()).view()
 }
