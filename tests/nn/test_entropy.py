@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from napari_rdpdenoise.nn import entropy
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.entropy import Hyperprior, Symbols
 
@@ -121,3 +122,10 @@ def test_training_rounds_but_lets_gradients_through():
     assert y.grad is not None
     assert y.grad.abs().sum() > 0
     assert model.aux_loss().item() > 0
+
+
+def test_scales_are_found_where_the_coder_has_them():
+    sigma = torch.cat([torch.logspace(-2, 3, 10_001), torch.tensor([entropy.SCALE_FLOOR])])
+    expected = torch.bucketize(sigma, torch.tensor(entropy.SCALES[:-1]), out_int32=True)
+    assert (entropy._scale_of(sigma) != expected).float().mean() < 1e-3
+    assert (entropy._scale_of(sigma) - expected).abs().max() <= 1

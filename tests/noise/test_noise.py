@@ -12,6 +12,7 @@ from napari_rdpdenoise.noise import (
     estimate_noise,
     expected_stabilized,
     stabilize,
+    stabilized_moments,
     stabilized_variance,
     unstabilize,
 )
@@ -272,3 +273,22 @@ def test_few_photons_are_not_taken_for_clipped_ones(mean, dtype):
     noise = estimate_noise([counts])
     for level in np.percentile(photons, [10, 50, 95]):
         assert noise.variance(level) == pytest.approx(level, rel=0.15)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "uint16", "int16", ">u2"])
+def test_many_integers_are_stabilised_by_a_table_and_equal_few(dtype):
+    noise = NoiseModel(1.7, 12.0, 3.0)
+    info = np.iinfo(dtype)
+    values = np.random.default_rng(0).integers(info.min, info.max, (300, 300), endpoint=True).astype(dtype)
+    assert np.array_equal(stabilize(values, noise), [stabilize(row, noise) for row in values])
+    assert np.array_equal(stabilize(values[::2, ::-1], noise), stabilize(values, noise)[::2, ::-1])
+
+
+@pytest.mark.parametrize("noise", MODELS)
+def test_moments_do_not_depend_on_what_else_is_in_the_array(noise):
+    unit = noise.gain or 1.0
+    clean = (noise.offset + unit * np.array([-3.0, 0.0, 0.4, 5.0, 63.0, 65.0, 900.0])).astype(np.float32)
+    together = stabilized_moments(clean, noise)
+    for place, value in enumerate(clean):
+        alone = stabilized_moments(value, noise)
+        assert (alone.mean, alone.variance) == (together.mean[place], together.variance[place])

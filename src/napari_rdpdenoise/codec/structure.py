@@ -19,16 +19,10 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_rdpdenoise.codec.decoded import blend
-from napari_rdpdenoise.noise import (
-    NoiseModel,
-    expected_stabilized,
-    shares_noise,
-    stabilize,
-    stabilized_variance,
-)
+from napari_rdpdenoise.codec.gaussian import gaussian_mean
+from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_moments
 
 REACH = 36
 """Half width of the window in which the residual is judged, px: what a tile has to know beyond its edge."""
@@ -70,11 +64,13 @@ def _excess_share(
     raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel, usable: NDArray[np.bool_] | None
 ) -> NDArray[np.float32]:
     """Share by what the residual holds beyond the noise; 0 where too few pixels around are usable."""
-    expected = expected_stabilized(decoded, noise)
+    expected, variance = stabilized_moments(decoded, noise)
     if noise.gain > 0:  # nothing stabilised is below 0; padding and dead pixels are far below the offset
-        expected = np.maximum(expected, 0)
-    residual = stabilize(raw, noise) - expected
-    excess = np.square(residual) / np.maximum(stabilized_variance(decoded, noise), LEAST_VARIANCE)
+        np.maximum(expected, 0, out=expected)
+    excess = stabilize(raw, noise)
+    excess -= expected
+    np.square(excess, out=excess)
+    excess /= np.maximum(variance, LEAST_VARIANCE, out=variance)
     if usable is None or usable.all():
         return _wiener(_mean_around(excess), ERROR)
     weight = np.maximum(_mean_around(usable), LEAST_USABLE)
@@ -104,5 +100,4 @@ def _wiener(found: NDArray[np.float32], error: NDArray[np.float32] | float) -> N
 
 
 def _mean_around(values: NDArray[Any]) -> NDArray[np.float32]:
-    """Mean under the window; mirrored at the edges."""
-    return ndimage.gaussian_filter(np.asarray(values, np.float32), SIGMA, mode="reflect", radius=REACH)
+    return gaussian_mean(np.asarray(values, np.float32), SIGMA, REACH)

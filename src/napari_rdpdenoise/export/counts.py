@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from napari_rdpdenoise.codec.latents import MEAN_STEP
 from napari_rdpdenoise.codec.normalization import MAX_RANGE, UNIT
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.noise.model import TABLE_READ, inverse_table, moments_table
+from napari_rdpdenoise.noise.stabilized import TABLE_READ, inverse_table, moments_table
 from napari_rdpdenoise.tiles import GRID
 
 _MEAN_LIMIT = 2.0**30  # as in the codec

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from napari_rdpdenoise.codec.structure import ERROR, LEAST_USABLE, LEAST_VARIANCE, REACH, SIGMA
 from napari_rdpdenoise.export.counts import halves
 from napari_rdpdenoise.noise import NoiseModel, shares_noise
-from napari_rdpdenoise.noise.model import TABLE_READ, moments_table
+from napari_rdpdenoise.noise.stabilized import TABLE_READ, moments_table
 
 
 class Structure(nn.Module):

@@ -13,6 +13,7 @@ part).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -99,7 +100,6 @@ class Hyperprior(nn.Module):
             self.detail_synthesis = nn.Sequential(conv(hyper, 8 * detail), nn.PixelShuffle(2))
         self.bottleneck = EntropyBottleneck(hyper)
         self.conditional = GaussianConditional(SCALES)
-        self._edges = torch.tensor(SCALES[:-1])
         self._coder: Coder | None = None
 
     @property
@@ -161,8 +161,7 @@ class Hyperprior(nn.Module):
         channel = torch.arange(symbols.z.shape[1], device=symbols.z.device, dtype=torch.int32)[:, None, None]
         cost = coder.z_cost(channel[None], symbols.z).flatten(1).sum(1)
         for kept, (_, sigma) in zip(symbols.latents, moments, strict=True):
-            scale = torch.bucketize(sigma.contiguous(), self._edges.to(sigma.device), out_int32=True)
-            cost = coder.cost(scale, kept).flatten(1).sum(1) + cost
+            cost = coder.cost(_scale_of(sigma), kept).flatten(1).sum(1) + cost
         return cost
 
     def encode(self, symbols: Symbols) -> list[tuple[bytes]]:
@@ -221,6 +220,13 @@ def _moments_by_kind(
         found.append(detail_synthesis(shared))
     pairs = (out.chunk(2, 1) for out in found)
     return [Moments(mu, nn.functional.softplus(raw) + SCALE_FLOOR) for mu, raw in pairs]
+
+
+def _scale_of(sigma: Tensor) -> Tensor:
+    """Number (int32) of the least of the coder's scales that is not below; they grow by a constant factor."""
+    step = math.log(SCALES[-1] / SCALES[0]) / (len(SCALES) - 1)
+    place = torch.log(sigma).sub_(math.log(SCALES[0])).mul_(1 / step)
+    return place.ceil_().clamp_(0, len(SCALES) - 1).to(torch.int32)
 
 
 def _restored(symbols: Symbols, moments: Iterable[Moments]) -> tuple[Tensor, ...]:

@@ -1,10 +1,11 @@
 """Poisson-Gaussian noise: the model, the transform that makes it uniform, its estimate."""
 
 from napari_rdpdenoise.noise.estimate import estimate_noise, shares_noise
-from napari_rdpdenoise.noise.model import (
-    NoiseModel,
+from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.stabilized import (
     expected_stabilized,
     stabilize,
+    stabilized_moments,
     stabilized_variance,
     unstabilize,
 )
@@ -15,6 +16,7 @@ __all__ = [
     "expected_stabilized",
     "shares_noise",
     "stabilize",
+    "stabilized_moments",
     "stabilized_variance",
     "unstabilize",
 ]

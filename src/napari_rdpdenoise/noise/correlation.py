@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_rdpdenoise.noise.model import NoiseModel, stabilize
+from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.spectrum import BLOCK, PATCH, blocks_of, patch_spectrum, slope
+from napari_rdpdenoise.noise.stabilized import stabilize
 
 _FLAT = 10.0  # percentile of the blocks that counts as free of structure
 # What the lowest tenth of white noise's blocks shows at scales 2 and 4, relative to scale 1.

@@ -25,8 +25,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.noise.model import NoiseModel, stabilize
+from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.spectrum import blocks_of, patch_spectrum, slope
+from napari_rdpdenoise.noise.stabilized import stabilize
 
 _COLOUR = (1.13, 1.43)  # slope of the spectrum
 _LIGHT = (3000.0, 6000.0)  # photo-electrons at the bright end, the read noise's variance among them

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_rdpdenoise.noise.model import NoiseModel, stabilize
+from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.stabilized import stabilize
 
 _ABOVE = 64.0  # noise standard deviations above the rest of the series
 _OF_RANGE = 0.5  # the same in what is between the dark and the bright end of the rest

@@ -150,15 +150,18 @@ class _Strong(NamedTuple):
         return _Strong(self.places.of(which), *(part[which] for part in self[1:]))
 
 
-def _beyond(t: NDArray[np.float32], least: float) -> tuple[_Places, NDArray[np.float64]]:
-    """Pixels that are above most of those 4 px away, mirrored at the edges, and by how much."""
+def _beyond(t: NDArray[np.float32], least: float, sign: int) -> tuple[_Places, NDArray[np.float64]]:
+    """Pixels that are above (or below) most of those 4 px away, mirrored at the edges, and by how much."""
     padded = np.pad(t, _FAR, mode="reflect")
     height, width = t.shape
     shifted = [padded[_FAR + y : _FAR + y + height, _FAR + x : _FAR + x + width] for y, x in _ring(_FAR)[:3]]
-    # whoever is above 6 of 8 is above one of any three
-    lowest = np.minimum(np.minimum(shifted[0], shifted[1]), shifted[2])
-    places = _Places(*np.nonzero(t - lowest > least))
-    above = np.sort(t[places] - _values(t, places, _ring(_FAR)), axis=0)[-_OF_FAR]
+    # whoever is beyond 6 of 8 is beyond one of any three
+    nearest = np.minimum if sign > 0 else np.maximum
+    gap = nearest(shifted[0], shifted[1])
+    nearest(gap, shifted[2], out=gap)
+    np.subtract(t, gap, out=gap)
+    places = _Places(*np.nonzero(gap > least if sign > 0 else gap < -least))
+    above = np.sort(sign * (t[places] - _values(t, places, _ring(_FAR))), axis=0)[-_OF_FAR]
     beyond = above > least
     return places.of(beyond), above[beyond]
 
@@ -167,7 +170,7 @@ def _strong(
     plane: NDArray[Any], t: NDArray[np.float32], noise: NoiseModel, sign: int, limit: float
 ) -> _Strong:
     """Pixels that are beyond their surroundings by noise and by the structure of these."""
-    places, above = _beyond(t if sign > 0 else -t, limit * _CANDIDATE)
+    places, above = _beyond(t, limit * _CANDIDATE, sign)
     around = _values(plane, places, (*_ring(_FAR), *_ring(_NEARER)))
     level = np.median(around, axis=0)
     spread = 1.4826 * np.median(np.abs(around - level), axis=0)

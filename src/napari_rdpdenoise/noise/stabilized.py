@@ -1,0 +1,207 @@
+"""The transform that makes Poisson-Gaussian noise uniform, its moments, and its exact unbiased inverse.
+
+Symbols as in ``noise.model``. All functions are of single pixels; what they need of Poisson sums is looked up
+in tables with even steps, of ``t`` or of ``u = sqrt(p + 3/8 + s**2)``, in which the moments are nearly
+straight lines.
+
+Source: Makitalo and Foi, "Optimal inversion of the generalized Anscombe transformation for Poisson-Gaussian
+noise", IEEE TIP 2013 (the exact unbiased inverse maps ``E[t | p]`` back to ``p``).
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import special
+
+from napari_rdpdenoise.noise.model import NoiseModel
+
+TABLE_READ = 16.0
+"""Photo-electrons rms; with more read noise the closed forms are as exact at any light."""
+
+_TABLE_LIGHT = 64.0  # photo-electrons; above it the closed forms are exact to 1e-3 of them
+_WORTH_A_TABLE = 2**16  # pixels; of fewer, a table of all values of 16 bits would cost more than it saves
+_STEPS = 8192  # of the tables with even steps
+
+
+class Moments(NamedTuple):
+    """Mean and variance of stabilised values, given noise-free ones; float32."""
+
+    mean: NDArray[np.float32]
+    variance: NDArray[np.float32]
+
+
+def stabilize(z: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
+    """Generalised Anscombe transform: counts to values whose noise has variance 1 (float32, same shape)."""
+    z = np.asarray(z)
+    if z.dtype.kind in "iu" and z.dtype.isnative and z.dtype.itemsize <= 2 and z.size >= _WORTH_A_TABLE:
+        table = _all_stabilized(noise.gain, noise.offset, noise.read_noise, z.dtype.name)
+        return table.take(z.view(f"u{z.dtype.itemsize}"))
+    return _stabilized(z, noise)
+
+
+def _stabilized(z: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
+    z64 = z.astype(np.float64)
+    if noise.gain == 0:
+        return np.asarray((z64 - noise.offset) / noise.read_noise, dtype=np.float32)
+    s = noise.read_electrons
+    inside = (z64 - noise.offset) / noise.gain + 0.375 + s * s
+    return np.asarray(2.0 * np.sqrt(np.maximum(inside, 0.0)), dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def _all_stabilized(gain: float, offset: float, read_noise: float, dtype: str) -> NDArray[np.float32]:
+    """Stabilised values of all integers of a type of at most 16 bits, by their bits."""
+    bits = np.dtype(dtype).itemsize * 8
+    values = np.arange(2**bits, dtype=f"u{bits // 8}").view(dtype)
+    return _stabilized(values, NoiseModel(gain, offset, read_noise))
+
+
+def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
+    """``E[stabilize(z) | x]`` and ``Var[stabilize(z) | x]`` of noisy values z around noise-free ones x.
+
+    The mean is where a perfect denoiser's stabilised output lies, and goes on in a straight line below zero
+    light. The variance is 1 but for the dimmest, where no transform reaches 1.
+
+    Args:
+        x: Noise-free values, raw counts, any shape.
+        noise: Noise model of their channel.
+    """
+    x = np.asarray(x)
+    if x.ndim == 0:
+        return Moments(*(np.asarray(part[0]) for part in stabilized_moments(x[None], noise)))
+    s = noise.read_electrons
+    if noise.gain == 0 or s > TABLE_READ:
+        mean = _stabilized(x, noise) if noise.gain == 0 else _series(_light(x, noise, np.float64), s)
+        return Moments(np.asarray(mean, np.float32), np.ones(x.shape, np.float32))
+    p = _light(x, noise, np.float32)
+    table = _forward_table(round(s, 4))
+    dim = p <= table.top
+    if dim.all():
+        return table.at(p, s)
+    mean, variance = np.asarray(_series(p, s)), np.ones(p.shape, np.float32)
+    if dim.any():
+        mean[dim], variance[dim] = table.at(p[dim], s)
+    return Moments(mean, variance)
+
+
+def expected_stabilized(x: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
+    """The mean of `stabilized_moments`."""
+    return stabilized_moments(x, noise).mean
+
+
+def stabilized_variance(x: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
+    """The variance of `stabilized_moments`."""
+    return stabilized_moments(x, noise).variance
+
+
+def unstabilize(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
+    """Exact unbiased inverse of :func:`stabilize` for denoised values (float32 raw counts, same shape)."""
+    s = noise.read_electrons
+    # float64 where a large number is subtracted from another
+    t = np.asarray(t, dtype=np.float32 if s <= TABLE_READ else np.float64)
+    if noise.gain == 0:
+        return np.asarray(t * noise.read_noise + noise.offset, dtype=np.float32)
+    p = np.asarray(np.square(np.maximum(t, 0)) * 0.25 - (0.125 + s * s))  # inverts the series
+    if s <= TABLE_READ:
+        top, start, density, table = inverse_table(round(s, 4))
+        dim = t <= top
+        place = (t[dim] - start) * density
+        step = np.clip(place, 0, len(table) - 2).astype(np.int32)
+        low = table.take(step)
+        p[dim] = low + (place - step) * (table.take(step + 1) - low)
+    return np.asarray(p * noise.gain + noise.offset, dtype=np.float32)
+
+
+def _light(x: NDArray[Any], noise: NoiseModel, dtype: Any) -> NDArray[Any]:
+    """Photo-electrons; a large offset is taken from large integers before these are rounded."""
+    if x.dtype.kind in "iu":
+        x = x.astype(np.float64)
+    return np.asarray((x - x.dtype.type(noise.offset)) / x.dtype.type(noise.gain)).astype(dtype)
+
+
+def _series(p: NDArray[Any], s: float) -> NDArray[Any]:
+    """``E[t | p]`` by the Taylor series of the square root, to fourth order in the moments of the noise."""
+    inside, light = np.maximum(p + p.dtype.type(0.375 + s * s), 0.375), np.maximum(p, 0)
+    variance = light + p.dtype.type(s * s)
+    fourth = (3 * np.square(variance) + light) * 5 / 64
+    correction = variance / 4 - (light / 8 - fourth / inside) / inside
+    root = np.sqrt(inside)
+    # values far below the offset are beyond the series
+    return np.asarray(np.maximum(2 * root - correction / (inside * root), 0))
+
+
+class _ForwardTable(NamedTuple):
+    """Moments at even steps of u: up to which light, first u, steps per unit; slope below zero light."""
+
+    top: np.float32
+    start: np.float32
+    density: np.float32
+    slope: np.float32
+    mean: NDArray[np.float32]
+    variance: NDArray[np.float32]
+
+    def at(self, p: NDArray[np.float32], s: float) -> Moments:
+        """Moments at photo-electrons up to the top."""
+        place = np.sqrt(np.maximum(p, 0) + np.float32(0.375 + s * s))
+        place -= self.start
+        place *= self.density
+        step = place.astype(np.int32)
+        np.clip(step, 0, len(self.mean) - 2, out=step)
+        place -= step
+        mean, variance = (self._between(values, step, place) for values in (self.mean, self.variance))
+        mean += np.minimum(p, 0) * self.slope
+        return Moments(mean, variance)
+
+    @staticmethod
+    def _between(
+        values: NDArray[np.float32], step: NDArray[np.int32], share: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        found = np.diff(values).take(step)
+        found *= share
+        found += values.take(step)
+        return found
+
+
+@lru_cache(maxsize=256)
+def moments_table(s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Photo-electrons p, ``E[t | p]``, ``Var[t | p]``: Poisson sum times Gauss-Hermite quadrature."""
+    top = max(_TABLE_LIGHT, 4.0 * s)
+    light = np.concatenate([np.arange(0.0, 4.0, 0.02), np.linspace(4.0, top, 400)])
+    counts = np.arange(0, int(top + 12 * np.sqrt(top) + 12), dtype=np.float64)
+    nodes, weights = np.polynomial.hermite_e.hermegauss(31)
+    inside = counts[:, None] + s * nodes[None, :] + 0.375 + s * s
+    t = 2.0 * np.sqrt(np.maximum(inside, 0.0))
+    weights = weights / weights.sum()
+    log_pmf = special.xlogy(counts[None, :], light[:, None]) - light[:, None]
+    pmf = np.exp(log_pmf - special.gammaln(counts + 1.0)[None, :])
+    pmf /= pmf.sum(1, keepdims=True)
+    mean = np.maximum.accumulate(pmf @ (t @ weights))
+    return light, mean, pmf @ (t**2 @ weights) - mean**2
+
+
+@lru_cache(maxsize=256)
+def _forward_table(s: float) -> _ForwardTable:
+    light, mean, variance = moments_table(s)
+    u = np.linspace(np.sqrt(0.375 + s * s), np.sqrt(light[-1] + 0.375 + s * s), _STEPS)
+    at = np.square(u) - (0.375 + s * s)
+    return _ForwardTable(
+        np.float32(light[-1]),
+        np.float32(u[0]),
+        np.float32(1 / (u[1] - u[0])),
+        np.float32((mean[1] - mean[0]) / (light[1] - light[0])),
+        np.interp(at, light, mean).astype(np.float32),
+        np.interp(at, light, variance).astype(np.float32),
+    )
+
+
+@lru_cache(maxsize=256)
+def inverse_table(s: float) -> tuple[np.float32, np.float32, np.float32, NDArray[np.float32]]:
+    """Last and first t, steps per unit of t, photo-electrons: even steps are looked up five times faster."""
+    light, mean, _ = moments_table(s)
+    grid = np.linspace(mean[0], mean[-1], _STEPS)
+    table = np.interp(grid, mean, light).astype(np.float32)
+    return np.float32(grid[-1]), np.float32(grid[0]), np.float32(1 / (grid[1] - grid[0])), table
