@@ -79,8 +79,8 @@ class Tile:
 def plan_tiles(shape: tuple[int, int], tile: int, halo: int) -> tuple[Tile, ...]:
     """Cut a plane into tiles whose cores cover it exactly once.
 
-    A last core narrower than a quarter of `tile` is merged into its neighbour, so a core's edge is
-    below 1.25 `tile`.
+    A last core of at most a third of `tile` is merged into its neighbour, so a core's edge is at most 4/3
+    of `tile`: a plane of 2048 px is one tile, which no halo makes larger.
 
     Args:
         shape: Height and width of the plane, pixels, at least 1.
@@ -171,7 +171,7 @@ def _check_on_grid(name: str, value: int, least: int) -> None:
 def _cut(length: int, tile: int) -> list[tuple[int, int]]:
     """Half-open spans of `tile` pixels; a sliver at the end goes to the last span."""
     starts = list(range(0, length, tile))
-    if len(starts) > 1 and 4 * (length - starts[-1]) < tile:
+    if len(starts) > 1 and 3 * (length - starts[-1]) <= tile:
         starts.pop()
     return list(zip(starts, [*starts[1:], length], strict=True))
 

@@ -26,7 +26,7 @@ from napari_rdpdenoise.nn.decoder_names import FIDELITY, FLOW, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.nn.layers import branches_in
-from napari_rdpdenoise.nn.network import RdpNetwork
+from napari_rdpdenoise.nn.network import Frames, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 
 _CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
@@ -299,13 +299,21 @@ class Codec:
         normalization: Normalization,
         neighbours: Sequence[Neighbours] | None,
     ) -> tuple[Tensor, ...]:
+        scale = normalization.scale  # the frames have no name here, so that the network can let go of them
+        return analysed(self._network, self._frames(tiles, normalization, neighbours), scale, self.precision)
+
+    def _frames(
+        self,
+        tiles: Sequence[NDArray[Any]],
+        normalization: Normalization,
+        neighbours: Sequence[Neighbours] | None,
+    ) -> Frames:
         forward = normalization.forward
         beside = neighbours and [
             (None if before is None else forward(before), None if after is None else forward(after))
             for before, after in neighbours
         ]
-        frames = network_input([forward(tile) for tile in tiles], self.device, beside)
-        return analysed(self._network, frames, normalization.scale, self.precision)
+        return network_input([forward(tile) for tile in tiles], self.device, beside)
 
     def _decoder_input(self, latents: Sequence[Latents], rates: Tensor) -> tuple[Tensor, ...]:
         """What decoders read; the entropy model is asked only of latents that do not bring its answer."""

@@ -136,7 +136,9 @@ def reconstruct(
 
 def _padded(stacked: NDArray[np.floating]) -> torch.Tensor:
     pad = [(0, 0), (0, 0), *((0, -n % STRIDE) for n in stacked.shape[-2:])]
-    return torch.from_numpy(np.pad(stacked, pad, mode="symmetric").astype(np.float32, copy=False))
+    if any(after for _, after in pad):
+        stacked = np.pad(stacked, pad, mode="symmetric")
+    return torch.from_numpy(stacked.astype(np.float32, copy=False))
 
 
 def _weighted_median(values: NDArray[np.float64], weights: NDArray[np.float64]) -> float:

@@ -30,6 +30,7 @@ SIGMA = REACH / 3  # px, of the Gaussian window
 _SURE = 2.0  # standard errors by which the residual has to exceed the noise
 ERROR = float(_SURE * np.sqrt(2 / (4 * np.pi * SIGMA**2)))  # of a mean of squares of white Gaussian noise
 LEAST_VARIANCE = 0.05  # of stabilised values, where there is hardly any light
+_ROWS = 128  # that are judged at once: what a processor's cache holds
 LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
 
 
@@ -64,6 +65,20 @@ def _excess_share(
     raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel, usable: NDArray[np.bool_] | None
 ) -> NDArray[np.float32]:
     """Share by what the residual holds beyond the noise; 0 where too few pixels around are usable."""
+    excess = np.empty(raw.shape, np.float32)
+    for start in range(0, len(raw), _ROWS):
+        rows = slice(start, start + _ROWS)
+        excess[rows] = _excess(raw[rows], decoded[rows], noise)
+    if usable is None or usable.all():
+        return _wiener(_mean_around(excess), ERROR)
+    weight = np.maximum(_mean_around(usable), LEAST_USABLE)
+    share = _wiener(_mean_around(np.where(usable, excess, 0)) / weight, ERROR / np.sqrt(weight))
+    share[weight <= LEAST_USABLE] = 0
+    return share
+
+
+def _excess(raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
+    """Squares of the residual in units of the noise variance."""
     expected, variance = stabilized_moments(decoded, noise)
     if noise.gain > 0:  # nothing stabilised is below 0; padding and dead pixels are far below the offset
         np.maximum(expected, 0, out=expected)
@@ -71,12 +86,7 @@ def _excess_share(
     excess -= expected
     np.square(excess, out=excess)
     excess /= np.maximum(variance, LEAST_VARIANCE, out=variance)
-    if usable is None or usable.all():
-        return _wiener(_mean_around(excess), ERROR)
-    weight = np.maximum(_mean_around(usable), LEAST_USABLE)
-    share = _wiener(_mean_around(np.where(usable, excess, 0)) / weight, ERROR / np.sqrt(weight))
-    share[weight <= LEAST_USABLE] = 0
-    return share
+    return excess
 
 
 def with_structure(

@@ -45,7 +45,8 @@ class Analysis(nn.Module):
             presence: Whether previous and next are there (b, 2), 1 or 0; None with a plane alone.
         """
         x = self.layers[0](planes) if self._planes == 1 else self._folded(planes, presence)
-        x = in_turn(self.layers[1 : self._eighth_at], x)
+        for layer in self.layers[1 : self._eighth_at]:  # here, for a called function's caller would keep x
+            x = layer(x)
         y = in_turn(self.layers[self._eighth_at :], x)
         return (y,) if self.detail is None else (y, self.detail(x))
 

@@ -2,7 +2,7 @@
 
 ::
 
-    source --reader thread--> queue --caller: encode | cache -> decode -> blend--> writer thread --> sink
+    source --reader thread--> queue --caller: encode | cache -> decode--> writer thread: blend --> sink
 
 Every pixel is written by exactly one tile, whose halo covers what the network sees: no blending across
 tiles, so tiles may come in any order and an interrupted run can go on.
@@ -16,9 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
@@ -35,7 +33,7 @@ from napari_rdpdenoise.stream.tile import LoadedTile, TileSink, TileTask, copied
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
 _BATCH_PIXELS = {"cpu": 400_000}
 _GPU_BATCH_PIXELS = 16_000_000
-_WRITES_PENDING = 4
+_WRITES_PENDING = 2
 # What a device without memory says where it has no error class of its own.
 _MEMORY_WORDS = ("out of memory", "can't allocate", "not enough memory", "alloc_failed")
 _SMALLER = "a smaller tile (--tile on the command line, Tile under Advanced)"
@@ -264,7 +262,7 @@ class _Run:
                 _free_device_memory()
                 continue
             for item, result in zip(part, decoded, strict=True):
-                pending.append(writer.submit(self._write, task, item, result.blend(self._settings.realism)))
+                pending.append(writer.submit(self._write, task, item, result))
             start += size
             self.tally.done += size
             self.tally.pixels += _pixels(item.work for item in part)
@@ -273,9 +271,10 @@ class _Run:
     def _compute(self, task: TileTask, part: Sequence[LoadedTile]) -> list[Decoded]:
         tally = self.tally
         tally.encoder_calls += task.encode(part)
-        decoded = task.decode(part)
+        decoded = task.reconstruct(part)
         for item in part:
             tally.counts += _counted(item)
+            item.forget()
         return decoded
 
     def _smaller(self, size: int, error: BaseException) -> str:
@@ -297,9 +296,10 @@ class _Run:
             f"not enough memory for one tile of {self._settings.tile} px; use {_SMALLER}"
         ) from error
 
-    def _write(self, task: TileTask, item: LoadedTile, image: NDArray[np.float32]) -> int:
+    def _write(self, task: TileTask, item: LoadedTile, decoded: Decoded) -> int:
         """In the writer thread: cache the latents, write the core; the number of clipped values."""
         task.keep(item)
+        image = task.finished(item, decoded).blend(self._settings.realism)
         tile = item.work.tile
         if isinstance(self._sink, TileSink):
             clipped = self._sink.take(item, image)

@@ -24,7 +24,7 @@ class ReadAhead:
         self._works, self._read = works, read
         largest = max((w.tile.outer_shape[0] * w.tile.outer_shape[1] for w in works), default=1)
         self._queue: queue.Queue[LoadedTile | BaseException | None] = queue.Queue(
-            max(2, _QUEUE_PIXELS // largest)
+            max(1, _QUEUE_PIXELS // largest)
         )
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._read_all, name="read-ahead", daemon=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
@@ -67,6 +67,12 @@ class LoadedTile:
     def encoded(self) -> bool:
         """Whether anything of it was encoded here: the tile itself or a mirror image."""
         return self.fresh or any(image.fresh for image in self.mirrored)
+
+    def forget(self) -> None:
+        """Let go of what only encoder and decoders need: more than half of a tile's memory."""
+        self.neighbours = ALONE
+        if self.latents is not None:
+            self.latents = replace(self.latents, restored=None)
 
     @property
     def original(self) -> NDArray[np.generic]:
@@ -235,15 +241,25 @@ class TileTask:
         In the place of images are, where they are wanted: half widths of intervals around the image of lowest
         error, raw counts, NaN where pixels come out as they went in; or shares that were kept, 0 to 1.
         """
+        decoded = zip(items, self.reconstruct(items), strict=True)
+        return [self.finished(item, images) for item, images in decoded]
+
+    def reconstruct(self, items: Sequence[LoadedTile]) -> list[Decoded]:
+        """What the network has to do of `decode`; `finished` does the rest, in any thread."""
         latents = [item.latents for item in items if item.latents is not None]
         decoded = self.codec.decode(latents, self.names, [item.work.place for item in items], self.sampling)
         decoded = self._averaged(items, decoded)
+        if self.quantity != "error":
+            return decoded
         filled = [_filled(item, images) for item, images in zip(items, decoded, strict=True)]
-        if self.quantity == "image":
-            return filled
-        if self.quantity == "kept":
-            return [Decoded({"kept": _kept_share(item)}) for item in items]
         return [Decoded({"error": width}) for width in self.half_widths(items, filled)]
+
+    def finished(self, item: LoadedTile, decoded: Decoded) -> Decoded:
+        """The decode of a tile, given what `reconstruct` made of it."""
+        if self.quantity == "error":
+            return decoded
+        filled = _filled(item, decoded)
+        return filled if self.quantity == "image" else Decoded({"kept": _kept_share(item)})
 
     def _averaged(self, items: Sequence[LoadedTile], decoded: Sequence[Decoded]) -> list[Decoded]:
         """Decodes whose image of lowest error is averaged with those of the tile's mirror images."""

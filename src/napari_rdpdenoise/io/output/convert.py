@@ -6,6 +6,9 @@ import numpy as np
 
 from napari_rdpdenoise.io.output.rounding import round_keeping_sums
 from napari_rdpdenoise.io.source import check_dtype
+from napari_rdpdenoise.tiles import GRID
+
+_ROWS = 2 * GRID  # that are rounded at once: whole blocks, in a processor's cache
 
 
 def to_output(
@@ -32,6 +35,20 @@ def to_output(
         high = float(np.finfo(target).max)
         clipped = int(np.count_nonzero(np.abs(block) > high))
         return np.clip(block, -high, high).astype(target), clipped
+    if place is None:
+        return _to_integers(block, target, None)
+    seed, row, column = place
+    whole, clipped = np.empty(block.shape, target), 0
+    for start in range(0, len(block), _ROWS):
+        rows = slice(start, start + _ROWS)
+        whole[rows], count = _to_integers(block[rows], target, (seed, row + start, column))
+        clipped += count
+    return whole, clipped
+
+
+def _to_integers(
+    block: np.ndarray, target: np.dtype, place: tuple[int, int, int] | None
+) -> tuple[np.ndarray, int]:
     # float32 cannot hold the bounds of 32-bit integers, so 4294967295 would wrap around to 0
     exact = block.astype(np.float64) if target.itemsize == 4 else block
     values = np.rint(exact)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from napari_rdpdenoise.nn.config import NetworkConfig
 from napari_rdpdenoise.nn.decoders.grain import grain_of
 from napari_rdpdenoise.nn.decoders.place import Place
-from napari_rdpdenoise.nn.layers import ResidualBlock, conv, in_turn, start_small
+from napari_rdpdenoise.nn.layers import ResidualBlock, conv, start_small
 
 
 class Synthesis(nn.Module):
@@ -57,9 +57,12 @@ class Synthesis(nn.Module):
         x = self.layers[0](latents[0])
         if self.grain is not None and grain is not None:
             x = x + self.grain[0](nn.functional.pixel_unshuffle(grain, 2))
-        x = in_turn(self.layers[1 : self._quarter_at], x)
+        for layer in self.layers[1 : self._quarter_at]:  # here, for a called function's caller would keep x
+            x = layer(x)
         if self.detail is not None:
             x = self.detail(latents[1]).add_(x)
         if self.grain is not None and grain is not None:
             x = x + self.grain[1](grain)
-        return in_turn(self.layers[self._quarter_at :], x)
+        for layer in self.layers[self._quarter_at :]:
+            x = layer(x)
+        return x
