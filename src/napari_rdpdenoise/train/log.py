@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise.files import atomic
+from napari_rdpdenoise.imports import no_collections
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.train.loop import TrainProgress
@@ -117,6 +118,7 @@ def write_training_card(folder: Path, trainer: Trainer, log: TrainingLog) -> Non
     )
 
 
+@no_collections()  # fine-tuning runs in a viewer
 def draw_curves(log: TrainingLog, path: Path) -> bool:
     """Plot every reported value and the validation scores over the steps, if matplotlib is there to do it."""
     try:

@@ -9,6 +9,7 @@ import numpy as np
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec.decoded import Decoded
+from napari_rdpdenoise.imports import no_collections
 from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.nn.decoders.place import plane_seed
 from napari_rdpdenoise.settings import RunSettings
@@ -36,9 +37,10 @@ class TileDecoder:
         if self._load is not None:
             codec = self._load(settings.model, settings.device)
         else:
-            from napari_rdpdenoise.codec.device import shared_codec
+            with no_collections():
+                from napari_rdpdenoise.codec.device import shared_codec
 
-            codec = shared_codec(settings.model, settings.device)
+                codec = shared_codec(settings.model, settings.device)
         self._loaded.add((settings.model, settings.device))
         return codec.at(settings.precision)
 

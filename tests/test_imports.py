@@ -1,0 +1,38 @@
+"""Loading libraries without looking for garbage meanwhile."""
+
+from __future__ import annotations
+
+import gc
+
+import pytest
+
+from napari_rdpdenoise.imports import no_collections
+
+
+@pytest.fixture
+def collecting():
+    before = gc.isenabled()
+    gc.enable()
+    yield
+    if not before:
+        gc.disable()
+
+
+def test_garbage_is_collected_again_after_the_outermost_end_whatever_happened(collecting):
+    def load():
+        with no_collections():
+            with no_collections():
+                assert not gc.isenabled()
+            assert not gc.isenabled()
+            raise ImportError
+
+    with pytest.raises(ImportError):
+        load()
+    assert gc.isenabled()
+
+
+def test_who_collects_nothing_still_does_not_afterwards(collecting):
+    gc.disable()
+    with no_collections():
+        pass
+    assert not gc.isenabled()
