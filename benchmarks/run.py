@@ -24,7 +24,7 @@ TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
     "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
     "samples", "intervals", "store", "store_reading", "coder", "ensemble", "sizes", "strategies", "photo",
-    "photo_intervals",
+    "photo_intervals", "nuclei",
 )  # fmt: skip
 NAMES = ("speed", "memory", "parts", "cluster", "follow", *IMAGES, "dock", "closings", *TUNED)
 TITLES = {
