@@ -27,7 +27,9 @@ IMAGES = (
     "photo_intervals", "nuclei",
 )  # fmt: skip
 NAMES = ("speed", "memory", "parts", "cluster", "follow", *IMAGES, "dock", "closings", *TUNED)
+ELSEWHERE = ("careamics_speed",)  # measured by a script in an environment of its own
 TITLES = {
+    "careamics_speed": "Speed of CAREamics",
     "rdp": "Rate, distortion, perception",
     "photo": "Photographs",
     "photo_intervals": "Photographs: intervals",
@@ -38,7 +40,7 @@ TITLES = {
 def write_tables(folder: Path) -> Path:
     """Collect the tables of all results in the folder."""
     parts = ["# Measured\n"]
-    for name in NAMES:
+    for name in (NAMES[0], *ELSEWHERE, *NAMES[1:]):
         record = load(folder / f"{name}.json")
         if record is None:
             continue
