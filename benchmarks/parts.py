@@ -1,7 +1,8 @@
 """Parts: what two and four processes, one thread each, save against one, and whether the files are the same.
 
 Efficiency is the time of one process over the number of processes times their time, planning and finishing
-included. It means something only where each process has a core of its own.
+included. It means something only where each process has a core of its own; seconds of the processor say on a
+busy machine too how much more work parts are, start of Python and one noise measured by all of them included.
 """
 
 from __future__ import annotations
@@ -41,16 +42,18 @@ def command(options: argparse.Namespace, image: Path, target: Path, *more: str) 
     return [sys.executable, "-W", "ignore", "-c", CODE, "denoise", str(image), str(target), *given, *more]
 
 
-def run_all(commands: list[list[str]]) -> float:
-    """Seconds of some processes at once, of one thread each."""
+def run_all(commands: list[list[str]]) -> tuple[float, float]:
+    """Seconds of some processes at once, of one thread each, and those of the processor, all together."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    began = time.monotonic()
+    began, before = time.monotonic(), os.times()
     running = [subprocess.Popen(one, env=environment, stderr=subprocess.PIPE, text=True) for one in commands]
     told = [process.communicate()[1] for process in running]
     for process, words in zip(running, told, strict=True):
         if process.returncode:
             raise RuntimeError(words)
-    return time.monotonic() - began
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    return time.monotonic() - began, used
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -66,20 +69,22 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         image = Path(name) / "stack.npy"
         write_stack(image, planes, edge)
         whole = Path(name) / "whole" / "result.ome.zarr"
-        alone = run_all([command(options, image, whole)])
+        alone, alone_used = run_all([command(options, image, whole)])
         for count in COUNTS:
             target = Path(name) / str(count) / "result.ome.zarr"
             numbers = [f"{k + 1}/{count}" for k in range(count)]
-            parts = run_all([command(options, image, target, "--part", number) for number in numbers])
-            finish = run_all([command(options, image, target, "--finish")])
+            parts, used = run_all([command(options, image, target, "--part", number) for number in numbers])
+            finish, more = run_all([command(options, image, target, "--finish")])
             same = files(whole) == files(target)
             efficiency = alone / (count * (parts + finish))
             row = {"count": count, "parts": parts, "finish": finish, "efficiency": efficiency, "same": same}
+            row["processor"] = used + more
             rows.append(row)
             print(row, flush=True)
     return {
         "megapixels": planes * edge**2 / 1e6,
         "alone": alone,
+        "alone_processor": alone_used,
         "cores": len(os.sched_getaffinity(0)),
         "rows": rows,
     }
@@ -88,12 +93,25 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 def table(record: dict[str, Any]) -> str:
     """The result in Markdown."""
     r = record["result"]
-    rows: list[tuple[object, ...]] = [("in one piece", f"{r['alone']:.1f}", "", "", "")]
+    rows: list[tuple[object, ...]] = [
+        ("in one piece", f"{r['alone']:.1f}", "", f"{r['alone_processor']:.1f}", "", "")
+    ]
     for row in r["rows"]:
-        cells = (f"{row['parts']:.1f}", f"{row['finish']:.1f}", f"{row['efficiency']:.2f}")
+        cells = tuple(f"{row[name]:.1f}" for name in ("parts", "finish", "processor"))
+        cells += (f"{row['efficiency']:.2f}",)
         rows.append((f"{row['count']} parts", *cells, "yes" if row["same"] else "no"))
     return (
-        markdown(("processes of one thread", "seconds", "finish, seconds", "efficiency", "same files"), rows)
+        markdown(
+            (
+                "processes of one thread",
+                "seconds",
+                "finish, seconds",
+                "of the processor",
+                "efficiency",
+                "same files",
+            ),
+            rows,
+        )
         + f"\n\n{r['megapixels']:.0f} megapixels on {r['cores']} cores; start of Python and noise count."
     )
 
