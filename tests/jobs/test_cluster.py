@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -124,12 +126,21 @@ def test_progress_and_messages_of_all_are_told_together(client, job, image, opti
     check(job.target, image, options)
 
 
+def test_workers_start_beside_another_cluster():
+    with socket.socket() as other:
+        with suppress(OSError):  # another cluster is there already
+            other.bind(("", 8787))
+            other.listen()
+        with cluster.connected("local:1") as client:  # a warning would be an error
+            assert client.submit(sum, [1, 2]).result() == 3
+
+
 @pytest.fixture
 def here():
     """Client of one worker in this process."""
     from distributed import Client, LocalCluster
 
-    how = {"processes": False, "threads_per_worker": 1, "dashboard_address": None}
+    how = {"processes": False, "threads_per_worker": 1, **cluster.NO_DASHBOARD}
     with LocalCluster(n_workers=1, **how) as workers, Client(workers) as client:
         yield client
 

@@ -292,3 +292,12 @@ def test_moments_do_not_depend_on_what_else_is_in_the_array(noise):
     for place, value in enumerate(clean):
         alone = stabilized_moments(value, noise)
         assert (alone.mean, alone.variance) == (together.mean[place], together.variance[place])
+
+
+@pytest.mark.parametrize("noise", MODELS)
+def test_moments_of_single_precision_are_those_of_double(noise):
+    unit = noise.gain or 1.0
+    clean = noise.offset + unit * np.concatenate([np.linspace(-5, 100, 5001), np.geomspace(100, 1e4, 300)])
+    found, expected = (stabilized_moments(clean.astype(kind), noise) for kind in ("float32", "float64"))
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-4)
+    np.testing.assert_allclose(found.variance, expected.variance, atol=1e-4)

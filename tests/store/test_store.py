@@ -155,7 +155,7 @@ def test_a_store_is_smaller_than_what_it_replaces(store, stack):
 
 
 def test_larger_planes_are_tiles_and_show_no_seam(store, stack):
-    image = stack((1, 400, 330))
+    image = stack((1, 400, 360))
     path = store(image, "1", tile=256, structure="none")
     array = open_store(path)
     assert array.chunks == (1, 256, 256)

@@ -39,7 +39,10 @@ from napari_rdpdenoise.tiles import plan_tiles
 if TYPE_CHECKING:
     from distributed import Client
 
-__all__ = ["connected", "run_on"]
+__all__ = ["NO_DASHBOARD", "connected", "run_on"]
+
+NO_DASHBOARD: dict[str, Any] = {"dashboard_address": None, "scheduler_kwargs": {"dashboard_address": ":0"}}
+"""Arguments of a cluster on this machine: no page of its state, and no warning where another has its port."""
 
 _PARTS_PER_THREAD = 4  # so that all workers end at about the same time
 _MOST_PARTS = 2000
@@ -78,7 +81,7 @@ def connected(scheduler: str) -> Iterator[Client]:
         ) from error
     if local is not None:
         # its warnings are about processes that take long to end on a busy machine
-        how = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": logging.ERROR}
+        how = {"threads_per_worker": 1, "silence_logs": logging.ERROR, **NO_DASHBOARD}
         with LocalCluster(n_workers=int(local[1]), **how) as cluster, Client(cluster) as client:
             yield client
         return

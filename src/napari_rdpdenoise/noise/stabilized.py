@@ -67,17 +67,19 @@ def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
     light. The variance is 1 but for the dimmest, where no transform reaches 1.
 
     Args:
-        x: Noise-free values, raw counts, any shape.
+        x: Noise-free values, raw counts, any shape; moments of float32 are those of other numbers to within
+            a ten-thousandth.
         noise: Noise model of their channel.
     """
     x = np.asarray(x)
     if x.ndim == 0:
         return Moments(*(np.asarray(part[0]) for part in stabilized_moments(x[None], noise)))
+    if noise.gain == 0:
+        return Moments(_stabilized(x, noise), np.ones(x.shape, np.float32))
     s = noise.read_electrons
-    if noise.gain == 0 or s > TABLE_READ:
-        mean = _stabilized(x, noise) if noise.gain == 0 else _series(_light(x, noise, np.float64), s)
-        return Moments(np.asarray(mean, np.float32), np.ones(x.shape, np.float32))
-    p = _light(x, noise, np.float32)
+    if s > TABLE_READ or x.dtype != np.float32:
+        return _precise_moments(x, noise)
+    p = (x - np.float32(noise.offset)) / np.float32(noise.gain)
     table = _forward_table(round(s, 4))
     dim = p <= table.top
     if dim.all():
@@ -86,6 +88,22 @@ def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
     if dim.any():
         mean[dim], variance[dim] = table.at(p[dim], s)
     return Moments(mean, variance)
+
+
+def _precise_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
+    """The same in float64 and between the tables' own points: for few values, eight times slower."""
+    s = noise.read_electrons
+    p = (x.astype(np.float64) - noise.offset) / noise.gain
+    far = _series(p, s)
+    if s > TABLE_READ:
+        return Moments(far.astype(np.float32), np.ones(p.shape, np.float32))
+    light, mean, variance = moments_table(round(s, 4))
+    slope = (mean[1] - mean[0]) / (light[1] - light[0])
+    near = np.where(p < 0, mean[0] + slope * p, np.interp(p, light, mean))
+    return Moments(
+        np.where(p > light[-1], far, near).astype(np.float32),
+        np.interp(p, light, variance, right=1.0).astype(np.float32),
+    )
 
 
 def expected_stabilized(x: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
@@ -114,13 +132,6 @@ def unstabilize(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
         low = table.take(step)
         p[dim] = low + (place - step) * (table.take(step + 1) - low)
     return np.asarray(p * noise.gain + noise.offset, dtype=np.float32)
-
-
-def _light(x: NDArray[Any], noise: NoiseModel, dtype: Any) -> NDArray[Any]:
-    """Photo-electrons; a large offset is taken from large integers before these are rounded."""
-    if x.dtype.kind in "iu":
-        x = x.astype(np.float64)
-    return np.asarray((x - x.dtype.type(noise.offset)) / x.dtype.type(noise.gain)).astype(dtype)
 
 
 def _series(p: NDArray[Any], s: float) -> NDArray[Any]:

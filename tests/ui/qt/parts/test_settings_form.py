@@ -75,7 +75,7 @@ def test_rows_are_made_of_the_fields(desk):
         form.itemAt(row, QFormLayout.ItemRole.LabelRole).widget().text() for row in range(form.rowCount())
     ]
     assert labels == [
-        "Tile",
+        "Block",
         "Device",
         "Output type",
         "Channels",
