@@ -36,3 +36,14 @@ def test_who_collects_nothing_still_does_not_afterwards(collecting):
     with no_collections():
         pass
     assert not gc.isenabled()
+
+
+def test_what_was_made_meanwhile_is_old_afterwards_and_still_collected(collecting):
+    with no_collections():
+        made = [[number] for number in range(50_000)]
+    assert gc.get_count()[0] < 5_000
+    assert gc.get_freeze_count() == 0
+    ring: list[object] = [made]
+    ring.append(ring)
+    del ring
+    assert gc.collect() > 0

@@ -18,7 +18,8 @@ def no_collections() -> Iterator[None]:
 
     A library of thousands of functions makes Python look for garbage several times while it is loaded, each
     time among all objects of the process. In a viewer this takes tenths of a second, in which no other thread
-    runs, the window's included.
+    runs, the window's included. At the end all that is there counts as old, as what a library leaves is: else
+    the next thread that makes an object would go through all of it.
     """
     global _waiting, _enabled
     with _lock:
@@ -32,4 +33,6 @@ def no_collections() -> Iterator[None]:
         with _lock:
             _waiting -= 1
             if _waiting == 0 and _enabled:
+                gc.freeze()  # with the next line: to the oldest generation, without a look at anything
+                gc.unfreeze()
                 gc.enable()
