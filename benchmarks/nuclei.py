@@ -10,22 +10,18 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 import napari_rdpdenoise as rdp
 from benchmarks.common import execute, load_codec, markdown, parser
 from benchmarks.images import folder_of
-from benchmarks.quality import backbones
+from benchmarks.photo import judge
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
-from napari_rdpdenoise.metrics import MetricUnavailable, psnr, ssim
-from napari_rdpdenoise.metrics.perceptual import load_lpips
 
 SIGMAS = (10.0, 20.0)
 SEED = 101
@@ -50,7 +46,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         rows: dict[str, Any] = {name: {} for name in methods}
         for name, clean, noisy in planes(sigma, options.limit):
             for method, denoise in methods.items():
-                rows[method][name] = judge(denoise(noisy, sigma), clean)
+                rows[method][name] = judge(_in_colour(denoise(noisy, sigma)), _in_colour(clean))
             print(sigma, name, {m: round(row[name]["psnr"], 2) for m, row in rows.items()}, flush=True)
         result[f"{sigma:g}"] = rows
     return result
@@ -76,16 +72,8 @@ def _bm3d(noisy: Plane, sigma: float) -> Plane:
     return np.asarray(bm3d(noisy.astype(np.float64) / 255, sigma / 255) * 255, dtype=np.float32)
 
 
-def judge(image: Plane, clean: Plane) -> dict[str, float]:
-    """All scores of one plane; LPIPS is left out where its network is not on this machine."""
-    shown = np.round(np.clip(image, 0, 255))
-    found = {"psnr": psnr(image, clean, 255.0), "ssim": ssim(shown, clean, 255.0)}
-    with suppress(MetricUnavailable):
-        network = load_lpips(folder=backbones())
-        first, second = (torch.from_numpy(np.stack([i] * 3)[None] / np.float32(255)) for i in (shown, clean))
-        with torch.inference_mode():
-            found["lpips"] = float(network(first, second))
-    return found
+def _in_colour(plane: Plane) -> Plane:
+    return np.stack([plane] * 3, axis=-1)
 
 
 def table(record: dict[str, Any]) -> str:

@@ -80,7 +80,7 @@ def test_streams_are_read_alike_here(threads):
 @pytest.mark.parametrize("machine", MACHINES)
 def test_streams_are_read_alike_by_other_machines(machine):
     if machine == torch.backends.cpu.get_cpu_capability():
-        pytest.skip("this machine is one")
+        pytest.skip(f"this machine is of the kind {machine}: the test before has read them here")
     done = subprocess.run(
         [sys.executable, "-W", "ignore", __file__],
         capture_output=True,
