@@ -93,9 +93,9 @@ def read(array: Any, deviation: float = 1.0) -> dict[str, float]:
 
 def _forget() -> None:
     """Nothing of the plane is to be in memory."""
-    from napari_rdpdenoise.store import tile
+    from napari_rdpdenoise.store.tile import decoding
 
-    tile._LATEST = tile._Latest()
+    decoding._LATEST = decoding._Latest()
 
 
 def timed(call: Any) -> tuple[NDArray[Any], float, int]:

@@ -174,8 +174,8 @@ def test_tiles_agree(tiny_codec):
 def test_an_interrupted_run_sees_what_changed_in_what_is_kept(tiny_codec):
     from napari_rdpdenoise.codec import Normalization
     from napari_rdpdenoise.noise import NoiseModel
+    from napari_rdpdenoise.stream.loaded import LoadedTile
     from napari_rdpdenoise.stream.plan import ChannelPlan
-    from napari_rdpdenoise.stream.tile import LoadedTile
 
     plan = ChannelPlan(Normalization(NoiseModel(1.0, 0.0, 1.0), 0.0, 1.0), 0.5, None)
     mask, raw = np.eye(4, dtype=bool), np.ones((4, 4))

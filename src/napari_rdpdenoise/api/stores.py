@@ -13,7 +13,7 @@ from napari_rdpdenoise.jobs.job import Job, Outcome
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
-    from napari_rdpdenoise.store.tile import Residual
+    from napari_rdpdenoise.store.tile.terms import Residual
     from napari_rdpdenoise.store.verify import Verification
     from napari_rdpdenoise.store.view import StoredLayer
 

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from napari_rdpdenoise.settings import Camera
+from napari_rdpdenoise.values import Camera
 
 
 class ExportSettings(BaseModel, frozen=True, extra="forbid"):

@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, Field, model_validator
 
-from napari_rdpdenoise.settings import Rate
+from napari_rdpdenoise.values import Rate
 
 _FASTEST = 0.1  # with Adam, a tenth of a weight of 1 per step
 _HEAVIEST = 1000.0  # beside terms that are about 1

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from napari_rdpdenoise.io import ImageMetadata, OutputSpec
     from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.store.tile import Residual
+    from napari_rdpdenoise.store.tile.terms import Residual
     from napari_rdpdenoise.stream import RunReport
 
 

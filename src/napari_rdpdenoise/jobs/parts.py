@@ -37,11 +37,11 @@ from napari_rdpdenoise.jobs.runner import (
     spec_of,
 )
 from napari_rdpdenoise.stream import Plan, Progress, make_plan
+from napari_rdpdenoise.stream.loaded import TileSink
 from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
 from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.plan import Work
 from napari_rdpdenoise.stream.report import PartsLeft, Tally, defect_words
-from napari_rdpdenoise.stream.tile import TileSink
 
 __all__ = ["Opening", "Part", "finish_parts", "opening", "run_part"]
 

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.store.container import StoredTile, StoreError, pack, pack_chunk, unpack, unpack_chunk
 from napari_rdpdenoise.store.embedded import load_embedded
 from napari_rdpdenoise.store.selection import Part
-from napari_rdpdenoise.store.tile import Residual, decode_tile, encode_tile, needs_model, plain_tile
+from napari_rdpdenoise.store.tile.decoding import decode_tile, needs_model
+from napari_rdpdenoise.store.tile.encoding import encode_tile, plain_tile
+from napari_rdpdenoise.store.tile.terms import Residual
 from napari_rdpdenoise.store.view import View
 
 if TYPE_CHECKING:

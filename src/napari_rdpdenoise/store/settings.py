@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.store.tile import MARGIN
+from napari_rdpdenoise.store.tile.terms import MARGIN
 from napari_rdpdenoise.tiles import regular_tile
 
 __all__ = ["TILE", "check_settings", "fitting", "store_settings"]

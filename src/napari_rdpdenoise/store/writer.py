@@ -37,9 +37,11 @@ from napari_rdpdenoise.store.embedded import embed, is_worth, source_of, weights
 from napari_rdpdenoise.store.layers import LOSSLESS
 from napari_rdpdenoise.store.settings import check_settings
 from napari_rdpdenoise.store.shards import chunks_together, put_chunks
-from napari_rdpdenoise.store.tile import RESIDUALS, Residual, encode_tile, plain_tile, tile_of_decode
+from napari_rdpdenoise.store.tile.decoding import tile_of_decode
+from napari_rdpdenoise.store.tile.encoding import encode_tile, plain_tile
+from napari_rdpdenoise.store.tile.terms import RESIDUALS, Residual
 from napari_rdpdenoise.store.zarr_codec import RdpDenoiseCodec, register
-from napari_rdpdenoise.stream.tile import LoadedTile
+from napari_rdpdenoise.stream.loaded import LoadedTile
 from napari_rdpdenoise.tiles import regular_chunk, regular_tile
 
 STORE = "store"

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.settings import RunSettings
-    from napari_rdpdenoise.store.tile import Residual
+    from napari_rdpdenoise.store.tile.terms import Residual
 
 __all__ = ["NAMES", "RdpDenoiseCodec"]
 

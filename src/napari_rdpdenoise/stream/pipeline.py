@@ -23,12 +23,13 @@ from napari_rdpdenoise.codec import Codec, Decoded, load_model
 from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.loaded import LoadedTile, TileSink
 from napari_rdpdenoise.stream.neighbours import PlaneRing
 from napari_rdpdenoise.stream.plan import Order, Plan, Work, check_model, decoders_of, sampling_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Counts, Progress, RunReport, Tally, defect_words
-from napari_rdpdenoise.stream.tile import LoadedTile, TileSink, TileTask, copied
+from napari_rdpdenoise.stream.tile import TileTask, copied
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
 _BATCH_PIXELS = {"cpu": 400_000}

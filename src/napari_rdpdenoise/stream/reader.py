@@ -6,8 +6,8 @@ import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
+from napari_rdpdenoise.stream.loaded import LoadedTile
 from napari_rdpdenoise.stream.plan import Work
-from napari_rdpdenoise.stream.tile import LoadedTile
 
 _QUEUE_PIXELS = 8_000_000
 

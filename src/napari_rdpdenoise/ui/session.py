@@ -15,7 +15,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.settings import store_settings
-from napari_rdpdenoise.store.tile import Residual
+from napari_rdpdenoise.store.tile.terms import Residual
 from napari_rdpdenoise.ui import state as transitions
 from napari_rdpdenoise.ui.layers.metadata import layer_metadata
 from napari_rdpdenoise.ui.preview.preview import Preview

@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QProgressBar, QWidge
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.store.tile import Residual
+from napari_rdpdenoise.store.tile.terms import Residual
 from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.boxes.image import ImageBox
 from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of

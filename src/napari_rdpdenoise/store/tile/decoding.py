@@ -1,29 +1,16 @@
-"""One tile into a container and back.
-
-Symbols: ``y`` original counts; ``x`` fidelity decode, always in float32, so that all machines agree within
-rounding; ``u`` counts in noise standard deviations (`units`); ``q`` step, ``w`` share of the residual that is
-structure (`codec.structure`); ``d`` dither, -1/2 to 1/2, the same for writer and reader: what it leaves of a
-quantisation is noise that depends on nothing, and no value comes out more often than others.
-
-::
-
-    residual layer    k = round((u(y) - u(x)) / q + d)     y' = u^-1(u(x) + q (k - d))
-    structure layer   k = round(w (u(y) - u(x)) / q)       y' = u^-1(u(x) + q k / w)
-    denoised          (1 - w) decode + w y', exact pixels as they were
-    original          y', exact pixels as they were
-"""
+"""What a store keeps of a tile -> pixels."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.store import layers
 from napari_rdpdenoise.store.container import Layer, StoredTile, StoreError
+from napari_rdpdenoise.store.tile.terms import LEAST_SHARE, MARGIN, dither, first_pixel
 from napari_rdpdenoise.store.units import to_counts, to_units
 from napari_rdpdenoise.store.view import View
 from napari_rdpdenoise.tiles import GRID, HALO
@@ -31,25 +18,9 @@ from napari_rdpdenoise.tiles import GRID, HALO
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec, Decoded, Latents
     from napari_rdpdenoise.noise import NoiseModel
-    from napari_rdpdenoise.stream.tile import LoadedTile
-
-Residual = Literal["1", "0.5", "lossless", "none"]
-"""How much of the original is kept: in steps of so many noise standard deviations, all of it, or nothing."""
-
-RESIDUALS: tuple[Residual, ...] = ("1", "0.5", "lossless", "none")
-
-MARGIN = 512
-"""Largest margin of a tile within its chunk, px."""
-
-FAR = 1.6
-"""Noise standard deviations of a residual from which it is none: the original is then kept losslessly."""
 
 _AROUND = HALO  # px around a part that are decoded with it: beyond, the network sees nothing that shows
 _WORTH = 0.8  # of a tile's pixels, below which a part of it is decoded
-_FINE = 2.0  # counts of a step, below which the original itself may be smaller
-_STRUCTURE_STEP = 0.5  # noise standard deviations
-_MOST = 1e6  # noise standard deviations of a spread that is told
-_LEAST_SHARE = 1 / 32  # less returns nothing
 
 
 class _Latest:
@@ -67,61 +38,6 @@ class _Latest:
 
 
 _LATEST = _Latest()
-
-
-def encode_tile(
-    item: LoadedTile, decode: NDArray[np.float32], codec: Codec, residual: Residual
-) -> StoredTile:
-    """Put one encoded tile of a run into a container.
-
-    Where the residual is no noise, its original is kept losslessly: the step of that layer is then the spread
-    (rms) of the residual, noise standard deviations.
-
-    Args:
-        item: Tile with its latents.
-        decode: Fidelity decode of them, without structure, in float32: raw counts, shape of the tile with its
-            halo.
-        codec: Model that encoded it.
-        residual: How much of the original is kept.
-
-    Raises:
-        ValueError: If the item has no latents yet.
-    """
-    if item.latents is None:
-        raise ValueError("item: expected an encoded tile, found one without latents; encode it first")
-    place, outer = item.work.tile.core_in_outer, item.work.tile
-    original, noise = item.original[place], item.plan.normalization.noise
-    if item.share is not None and item.share.min() == 1 and (item.kept is None) and item.read is None:
-        return plain_tile(original)  # what is denoised is the original
-    classes = _classes(item)[place]
-    coded = (classes == layers.IMAGE) & np.isfinite(original)
-    difference = np.where(coded, _difference(item.raw[place], decode[place], noise), 0.0)
-    counted = coded & item.usable[place]
-    spread = float(np.sqrt(np.square(difference[counted]).mean())) if counted.any() else 0.0
-    if residual in ("1", "0.5") and spread > FAR:
-        kept = _kept_layers(item, difference, original, "lossless")
-        kept[layers.LOSSLESS] = replace(kept[layers.LOSSLESS], step=min(spread, _MOST))
-    else:
-        kept = _kept_layers(item, difference, original, residual)
-    shown = classes if residual != "none" else np.where(classes == layers.KEPT, classes, layers.IMAGE)
-    if (layers.LOSSLESS not in kept and shown.any()) or (shown == layers.KEPT).any():
-        kept[layers.EXACT] = Layer(layers.pack_exact(shown.astype(np.uint8), original))
-    return StoredTile(
-        np.dtype(original.dtype),
-        original.shape,
-        codec.compress(item.latents),
-        (place[0].start, place[1].start),
-        (outer.oy0, outer.ox0),
-        item.work.seed,
-        kept,
-    )
-
-
-def plain_tile(pixels: NDArray[Any]) -> StoredTile:
-    """A tile that is kept as it is: no light, or nothing in it."""
-    return StoredTile(
-        pixels.dtype, pixels.shape, layers={layers.LOSSLESS: Layer(layers.pack_lossless(pixels))}
-    )
 
 
 def decode_tile(
@@ -173,56 +89,6 @@ def tile_of_decode(tile: StoredTile, decode: NDArray[np.float32], noise: NoiseMo
 def needs_model(tile: StoredTile, view: View) -> bool:
     """Whether the latents have to be decoded for what is read."""
     return bool(tile.latents) and (view.layer == "denoised" or layers.LOSSLESS not in tile.layers)
-
-
-def _classes(item: LoadedTile) -> NDArray[np.uint8]:
-    """What of a tile is exact, with its halo."""
-    classes = np.zeros(item.raw.shape, np.uint8)
-    if item.original is not item.raw:
-        classes[item.original != item.raw] = layers.REPLACED
-    if item.kept is not None:
-        classes[item.kept.mask] = layers.KEPT
-    return classes
-
-
-def _difference(
-    original: NDArray[Any], decode: NDArray[np.float32], noise: NoiseModel
-) -> NDArray[np.float64]:
-    return to_units(original, noise) - to_units(decode, noise)
-
-
-def _kept_layers(
-    item: LoadedTile, difference: NDArray[np.float64], original: NDArray[Any], residual: Residual
-) -> dict[str, Layer]:
-    place, kept = item.work.tile.core_in_outer, {}
-    if item.share is not None and (packed := layers.pack_share(item.share[place])).strip(b"\0"):
-        share = layers.unpack_share(packed, difference.shape)
-        if (share >= _LEAST_SHARE).any():
-            kept[layers.SHARE] = Layer(packed)
-            if residual == "none":
-                weight = np.where(share >= _LEAST_SHARE, share, 0)
-                steps = layers.to_steps(weight * difference, _STRUCTURE_STEP)
-                kept[layers.STRUCTURE] = Layer(layers.pack_steps(steps), _STRUCTURE_STEP)
-    if residual == "lossless":
-        kept[layers.LOSSLESS] = Layer(layers.pack_lossless(original))
-    elif residual != "none":
-        kept.update(_smaller(item, difference, original, float(residual)))
-    return kept
-
-
-def _smaller(
-    item: LoadedTile, difference: NDArray[np.float64], original: NDArray[Any], step: float
-) -> dict[str, Layer]:
-    """The residual in steps, or the original itself where steps finer than counts make that smaller."""
-    dither = _dither(original.shape, item.work.seed, (item.work.tile.y0, item.work.tile.x0))
-    packed = Layer(layers.pack_steps(layers.to_steps(difference + step * dither, step)), step)
-    noise = item.plan.normalization.noise
-    counts = step * float(np.sqrt(noise.variance(float(np.median(np.asarray(item.raw, np.float64))))))
-    if original.dtype.kind in "iu" and counts < _FINE:
-        plain = Layer(layers.pack_lossless(original))
-        if len(plain.data) <= len(packed.data):
-            return {layers.LOSSLESS: plain}
-    return {layers.RESIDUAL: packed}
 
 
 def _decoded(
@@ -298,11 +164,11 @@ def _original_like(tile: StoredTile, decoded: Decoded, noise: NoiseModel) -> NDA
     layer = tile.layers[kind]
     steps = layers.unpack_steps(layer.data, tile.shape).astype(np.float64)
     if kind == layers.RESIDUAL:
-        steps -= _dither(tile.shape, tile.seed, _first(tile))
+        steps -= dither(tile.shape, tile.seed, first_pixel(tile))
     back = steps * float(layer.step)
     if kind == layers.STRUCTURE:
         share = layers.unpack_share(_layer(tile, layers.SHARE).data, tile.shape)
-        back = back / np.maximum(share, _LEAST_SHARE)
+        back = back / np.maximum(share, LEAST_SHARE)
     return to_counts(to_units(decoded[FIDELITY], noise) + back, noise)
 
 
@@ -314,22 +180,10 @@ def _denoised(tile: StoredTile, decoded: Decoded, noise: NoiseModel, view: View)
     like = _original_like(tile, decoded, noise) if layers.SHARE in tile.layers else None
     if like is not None:
         share = layers.unpack_share(tile.layers[layers.SHARE].data, tile.shape)
-        share[(share < _LEAST_SHARE) | ~np.isfinite(like)] = 0
+        share[(share < LEAST_SHARE) | ~np.isfinite(like)] = 0
         raw = np.nan_to_num(like)
         decoded = Decoded({name: with_structure(image, raw, share) for name, image in decoded.items()})
-    return to_output(decoded.blend(view.realism), tile.dtype, (tile.seed, *_first(tile)))[0]
-
-
-def _first(tile: StoredTile) -> tuple[int, int]:
-    """First row and column of a tile in its plane."""
-    return tile.origin[0] + tile.offset[0], tile.origin[1] + tile.offset[1]
-
-
-def _dither(shape: tuple[int, ...], seed: int, first: tuple[int, int]) -> NDArray[np.float64]:
-    """Dither of each pixel, -1/2 to 1/2: from a generator whose numbers are the same everywhere."""
-    count = shape[0] * shape[1]
-    raw = np.random.PCG64([seed, *first]).random_raw(-(-count // 8)).astype("<u8").view(np.uint8)
-    return (raw[:count].reshape(shape) + 0.5) / 256 - 0.5
+    return to_output(decoded.blend(view.realism), tile.dtype, (tile.seed, *first_pixel(tile)))[0]
 
 
 def _rounded(values: NDArray[np.float64] | None, dtype: np.dtype) -> NDArray[Any]:
