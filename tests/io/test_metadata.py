@@ -192,11 +192,24 @@ def test_text_beside_series_is_found(tmp_path, image):
         axes = [{"name": axis} if isinstance(axis, str) else axis for axis in axes]
         below.attrs["multiscales"] = [{"axes": axes, "datasets": [{"path": "0"}]}]
     (tmp_path / "in.zarr" / "OME").mkdir()
-    (tmp_path / "in.zarr" / "OME" / "METADATA.ome.xml").write_text(OME.format(planes=PLANES))
+    text = OME.format(planes=PLANES).replace("Big One", "Big \1 & 1")  # faults are mended here as well
+    (tmp_path / "in.zarr" / "OME" / "METADATA.ome.xml").write_text(text)
     for source in (open_image(tmp_path / "in.zarr", series=1), open_image(tmp_path / "in.zarr" / "1")):
         assert source.metadata.planes["DeltaT"] == pytest.approx((0, 1, 2, 0.001, 1.001, 2.001))
         assert [channel.emission for channel in source.metadata.channels] == [461, 509]
         assert "LensNA" in source.metadata.texts["ome"]
+
+
+def test_one_imagej_table_and_label(tmp_path, image):
+    """tifffile gives what there is one of as that, not as a list."""
+    lut = np.zeros((3, 256), np.uint8)
+    lut[1] = np.arange(256)
+    meta = {"axes": "YX", "LUTs": [lut], "Ranges": (95.0, 400.0), "Labels": ["t = 3"]}
+    tifffile.imwrite(tmp_path / "in.tif", image((8, 9)), imagej=True, metadata=meta)
+    source = open_image(tmp_path / "in.tif")
+    assert source.metadata.channels == (Channel("00FF00", (95.0, 400.0)),)
+    assert source.metadata.texts["imagej-labels"] == "t = 3"
+    source.close()
 
 
 @pytest.mark.parametrize("through", [("a.ome.tif",), ("a.ome.zarr", "b.ome.tif")])

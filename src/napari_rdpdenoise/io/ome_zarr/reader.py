@@ -21,6 +21,7 @@ from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening, reaching
 from napari_rdpdenoise.io.metadata import ImageMetadata, with_json
+from napari_rdpdenoise.io.ome_mending import decoded, mended, why_unread
 from napari_rdpdenoise.io.ome_xml import read_ome, samples_per_pixel
 from napari_rdpdenoise.io.ome_zarr.decoded_chunks import DecodedChunks
 from napari_rdpdenoise.io.ome_zarr.metadata import (
@@ -157,7 +158,10 @@ def _ome_text(folder: Path, number: int) -> tuple[str, int]:
     ):
         file = root / "OME" / "METADATA.ome.xml"
         if place is not None and file.is_file():
-            return file.read_text(encoding="utf-8", errors="replace"), place
+            text = mended(decoded(file.read_bytes()))
+            if fault := why_unread(text, file.name):
+                warnings.warn(fault, stacklevel=6)
+            return text, place
     return "", 0
 
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from napari_rdpdenoise.io.ome_mending import is_ome, why_unread
+
 _LEAP = 0.1  # mean step from one colour of a palette to the next, of its range, above which it is no ramp
 
 
@@ -19,7 +21,8 @@ def left_out(tif: Any, name: str) -> list[str]:
     """
     ome, imagej = tif.ome_metadata or "", (tif.imagej_metadata or {}) if tif.is_imagej else {}
     drawn = "ROI" in imagej or "Overlays" in imagej or re.search(r"<(\w+:)?ROI\b", ome) is not None
-    found = []
+    text = str(tif.pages.first.description)
+    found = [fault] if is_ome(text) and (fault := why_unread(text, name)) else []
     if drawn:
         found.append(f"{name} has regions or overlays drawn on it: the result does not keep them")
     companion = re.search(r'<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile="([^"]*)"', ome)

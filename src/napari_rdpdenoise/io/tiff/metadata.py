@@ -109,17 +109,22 @@ def _imagej(tif: Any, axes: str) -> ImageMetadata:
     windows = list(zip(ranges[::2], ranges[1::2], strict=False))
     if not windows and _is_number(meta.get("min")) and _is_number(meta.get("max")):
         windows = [(float(meta["min"]), float(meta["max"]))]
-    colors = [_lut_color(lut) for lut in meta.get("LUTs") or ()]
+    colors = [_lut_color(lut) for lut in _several(meta.get("LUTs"))]
     count = max(len(windows), len(colors))
     channels = tuple(
         Channel(colors[k] if k < len(colors) else "", windows[k] if k < len(windows) else None)
         for k in range(count)
     )
     texts = {"imagej": str(meta["Info"])} if meta.get("Info") else {}
-    labels = meta.get("Labels")
+    labels = _several(meta.get("Labels"))
     if labels:
         texts["imagej-labels"] = "\n".join(map(str, labels))
     return ImageMetadata(axes, scale, units, channels=channels, texts=texts)
+
+
+def _several(value: Any) -> list[Any]:
+    """What tifffile gives as a list, as one thing where there is one, or not at all."""
+    return [] if value is None else list(value) if isinstance(value, list) else [value]
 
 
 def _is_number(value: Any) -> bool:

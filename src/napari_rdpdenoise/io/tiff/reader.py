@@ -24,6 +24,7 @@ import numpy as np
 from napari_rdpdenoise.axes import DEFAULT_AXES, check_axes
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, opening, reading
+from napari_rdpdenoise.io.ome_mending import is_ome, mended
 from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_dtype, check_shape
 from napari_rdpdenoise.io.tiff.images import TiffImage, images_in, leading_count
 from napari_rdpdenoise.io.tiff.left_out import left_out
@@ -171,7 +172,7 @@ def open_tiff(path: Path) -> Any:
     if not path.is_file():
         raise FileNotFoundError(f"image: expected a TIFF file, found none at {path}")
     try:
-        return tifffile.TiffFile(path)
+        tif = tifffile.TiffFile(path)
     except OSError:
         raise
     except Exception as error:  # of a damaged file nearly any kind
@@ -179,6 +180,18 @@ def open_tiff(path: Path) -> Any:
             f"image: expected a whole TIFF file, found {path.name} of {path.stat().st_size} bytes: {error}; "
             "it may have been cut off: copy or export it again"
         ) from error
+    _mend_description(tif)
+    return tif
+
+
+def _mend_description(tif: Any) -> None:
+    """Put OME-XML that parsers take in the place of one that they refuse, where it is clear what it means."""
+    try:
+        page = tif.pages.first
+        if is_ome(page.description):
+            page.description = mended(page.description)
+    except Exception:  # of a damaged file nearly any kind; what is wrong with it is said where it is read
+        return
 
 
 def tiff_images(path: Path) -> list[ImageInfo]:
