@@ -27,11 +27,11 @@ MIB = 2**20
 class VirtualStore(MemoryStore):
     """A store that makes its chunks when they are read: photon noise over smooth spots, 32 patterns."""
 
-    def __init__(self) -> None:
+    def __init__(self, chunk: int = CHUNK) -> None:
         super().__init__()
-        self.chunks_read = 0
+        self.chunks_read, self._chunk = 0, chunk
         rng = np.random.default_rng(0)
-        row = np.arange(CHUNK) / CHUNK
+        row = np.arange(chunk) / chunk
         self._patterns = []
         for _ in range(32):
             y, x = (np.exp(-np.square(row - rng.random((30, 1))) / 0.002) for _ in range(2))
@@ -46,17 +46,16 @@ class VirtualStore(MemoryStore):
         number = sum(p * int(n) for p, n in zip((7, 5, 3), key.split("/")[1:], strict=True))
         return prototype.buffer.from_bytes(self._patterns[number % len(self._patterns)])
 
-
-def virtual_zarr(store: VirtualStore) -> zarr.Array:
-    """The array of 100 GB."""
-    return zarr.create_array(
-        store,
-        shape=(PLANES, EDGE, EDGE),
-        chunks=(1, CHUNK, CHUNK),
-        dtype="uint16",
-        compressors=None,
-        dimension_names=("t", "y", "x"),
-    )
+    def array(self, shape: tuple[int, int, int]) -> zarr.Array:
+        """Its array of uint16, of a number of planes, of chunks of one plane."""
+        return zarr.create_array(
+            self,
+            shape=shape,
+            chunks=(1, self._chunk, self._chunk),
+            dtype="uint16",
+            compressors=None,
+            dimension_names=("t", "y", "x"),
+        )
 
 
 class Watch:
@@ -96,7 +95,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """Peaks of planning, of the first tiles of the whole job, and of a finished part."""
     tiles = 10 * options.limit if options.limit else TILES
     store = VirtualStore()
-    array = virtual_zarr(store)
+    array = store.array((PLANES, EDGE, EDGE))
     with Watch().running() as watch, TemporaryDirectory() as folder:
         start = watch.now()
         began = time.monotonic()

@@ -26,11 +26,12 @@ IMAGES = (
     "samples", "intervals", "store", "store_reading", "coder", "ensemble", "sizes", "strategies", "photo",
     "photo_intervals", "nuclei",
 )  # fmt: skip
-NAMES = ("speed", "memory", "parts", "cluster", "follow", *IMAGES, "dock", "closings", *TUNED)
+NAMES = ("speed", "memory", "scaling", "parts", "cluster", "follow", *IMAGES, "dock", "closings", *TUNED)
 ELSEWHERE = ("careamics_speed",)  # measured by a script in an environment of its own
 TITLES = {
     "careamics_speed": "Speed of CAREamics",
     "rdp": "Rate, distortion, perception",
+    "scaling": "Cost over size",
     "photo": "Photographs",
     "photo_intervals": "Photographs: intervals",
     "store_reading": "Reading stores",
