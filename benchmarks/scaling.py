@@ -68,7 +68,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def slope(rows: list[dict[str, float]]) -> float:
-    """Exponent with which the seconds of the processor grow with pixels, by the larger half of the cases; NaN of one."""
+    """Exponent of pixels with which the processor's seconds grow, by the larger half; NaN of one case."""
     if len(rows) < 2:
         return float("nan")
     late = rows[len(rows) // 2 :] if len(rows) > 2 else rows
