@@ -95,7 +95,7 @@ def test_notes_reach_the_user(tiny_codec):
             movie((300, 300)) + 20 * (np.arange(300, dtype=np.uint16) % 2)[:, None],
             "the rows of the image have a pattern",
         ),
-        ((movie((300, 300)).astype("i2") - 50).view("u2"), "signed numbers seem to have been stored"),
+        ((movie((300, 300)).astype("i2") - 50).view("u2"), "numbers of type int16 seem to have been stored"),
     ],
 )
 def test_what_the_pixels_went_through_is_told(image, words, tiny_codec):

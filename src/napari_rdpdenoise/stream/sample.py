@@ -49,22 +49,24 @@ class Grid:
     Attributes:
         enlarged: How the image was enlarged; None for not at all.
         lines: Pattern of its rows or columns; None for none.
-        wrapped: Whether signed counts are read as unsigned ones.
+        wrapped: Number type that the counts seem to be of, "int16" or the like, where signed ones are read as
+            unsigned or the reverse; empty where not.
     """
 
     enlarged: Enlargement | None = None
     lines: LinePattern | None = None
-    wrapped: bool = False
+    wrapped: str = ""
 
     @property
     def words(self) -> list[str]:
         """What it is and what to do, in words; empty for a plain image."""
         found = [pattern.words for pattern in (self.enlarged, self.lines) if pattern is not None]
-        if self.wrapped:
+        if meant := self.wrapped:
             found.insert(
                 0,
-                "counts near 0 and near the largest number lie side by side: signed numbers seem to have "
-                "been stored as unsigned ones; read them as signed before (in NumPy: array.view('int16'))",
+                f"counts near the smallest and the largest number lie side by side: numbers of type {meant} "
+                f"seem to have been stored as another type; read them as {meant} before "
+                f"(in NumPy: array.view('{meant}'))",
             )
         return found
 
@@ -173,7 +175,15 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
 
 def _grid_of(raw: Sequence[NDArray[Any]], screened: Sequence[NDArray[Any]]) -> Grid:
     enlarged = find_enlargement(raw)
-    return Grid(enlarged, None if enlarged else find_lines(screened), is_wrapped(raw))
+    return Grid(enlarged, None if enlarged else find_lines(screened), _meant_type(raw))
+
+
+def _meant_type(raw: Sequence[NDArray[Any]]) -> str:
+    """Type of the same size that the counts seem to be of; empty where they are of their own."""
+    if not is_wrapped(raw):
+        return ""
+    name = raw[0].dtype.name
+    return name.removeprefix("u") if name.startswith("u") else f"u{name}"
 
 
 def _written(value: float) -> str:

@@ -339,3 +339,31 @@ def test_three_channels_that_may_be_colours_are_offered_as_such(tmp_path, image,
         warnings.simplefilter("error")
         axes = "SYX" if count == 3 else "CYX"
         assert open_image(path, axes).metadata.axes == axes
+
+
+@pytest.mark.parametrize("found", [[0.2, 0.3], ["a", 1, 1, 1], 5, [[1], 1, 1, 1]])
+@pytest.mark.parametrize("kind", ["scale", "translation"])
+def test_a_transformation_of_other_axes_is_named(tmp_path, image, kind, found):
+    steps = [{"type": kind, kind: found}]
+    write_image(tmp_path / "a.zarr", image((3, 2, 45, 37)), 2, {"multiscales": multiscales()})
+    group = zarr.open_group(tmp_path / "a.zarr", mode="r+")
+    group.attrs["multiscales"] = multiscales(coordinateTransformations=steps)
+    with pytest.raises(
+        ValueError, match=f"image: expected a {kind} of 4 numbers, one for each of the axes TCYX"
+    ):
+        open_image(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.filterwarnings("ignore:Consolidated metadata")
+def test_consolidated_metadata_may_be_old(tmp_path, image, same_pixels, zarr_format):
+    """The array grew after they were written: all of it is read."""
+    array = image((3, 2, 45, 37))
+    ome = {"multiscales": multiscales()}
+    attributes = {"ome": {"version": "0.5", **ome}} if zarr_format == 3 else ome
+    path = write_image(tmp_path / "a.zarr", array[:2], zarr_format, attributes)
+    zarr.consolidate_metadata(path)
+    grown = zarr.open_array(path / "0", mode="r+")
+    grown.resize(array.shape)
+    grown[...] = array
+    same_pixels(open_image(path), array, "TCYX")

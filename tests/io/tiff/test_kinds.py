@@ -198,3 +198,23 @@ def test_what_makers_say(family, meta, scale):
     setattr(file, f"{family}_metadata", meta)
     found = maker_metadata(file, "TYX")
     assert (None if found is None else found.scale) == (None if scale is None else pytest.approx(scale))
+
+
+SAID = {
+    "ImageJ": "ImageJ=1.54\nimages={n}\nslices={n}\n",
+    "OME": '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06">'
+    '<Image ID="Image:0"><Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint16" SizeX="90" SizeY="70" '
+    'SizeZ="{n}" SizeC="1" SizeT="1"><TiffData/></Pixels></Image></OME>',
+}
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("said", SAID)
+def test_pages_that_the_description_leaves_out_are_told(said, compression, tmp_path):
+    for count, told in ((3, ""), (2, "1 page more")):
+        text = SAID[said].format(n=count)
+        path = tmp_path / f"{count}.tif"
+        tifffile.imwrite(path, COUNTS, description=text, metadata=None, compression=compression, **GREY)
+        found, words = pixels_of(path)
+        np.testing.assert_array_equal(np.atleast_3d(found).reshape(-1, 70, 90), COUNTS[:count])
+        assert (told in words) if told else ("more than its metadata" not in words)

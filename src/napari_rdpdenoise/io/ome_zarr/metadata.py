@@ -33,11 +33,11 @@ def ome_metadata(multiscale: Mapping[str, Any], omero: Any, name: str) -> ImageM
     steps, places = [1.0] * len(axes), [0.0] * len(axes)
     levels = (multiscale["datasets"][0], multiscale)  # in the order in which they apply
     for transform in itertools.chain(*(level.get("coordinateTransformations") or () for level in levels)):
-        if transform.get("type") == "scale" and "scale" in transform:
-            steps = [a * float(b) for a, b in zip(steps, transform["scale"], strict=True)]
-            places = [a * float(b) for a, b in zip(places, transform["scale"], strict=True)]
-        if transform.get("type") == "translation" and "translation" in transform:
-            places = [a + float(b) for a, b in zip(places, transform["translation"], strict=True)]
+        if factors := _numbers(transform, "scale", axes):
+            steps = [a * b for a, b in zip(steps, factors, strict=True)]
+            places = [a * b for a, b in zip(places, factors, strict=True)]
+        if moves := _numbers(transform, "translation", axes):
+            places = [a + b for a, b in zip(places, moves, strict=True)]
     units = {letter: unit_name(entry.get("unit")) for letter, entry in zip(axes, entries, strict=True)}
     # A step of exactly 1 without a unit is what writers put where nothing is known
     scale = {
@@ -55,6 +55,28 @@ def ome_metadata(multiscale: Mapping[str, Any], omero: Any, name: str) -> ImageM
         channels=tuple(map(_shown_channel, shown)),
         photometric="miniswhite" if shown and all(channel.get("inverted") for channel in shown) else "",
     )
+
+
+def _numbers(transform: Mapping[str, Any], kind: str, axes: str) -> list[float]:
+    """Numbers of a transformation of that kind, one per axis; empty where it is of another kind.
+
+    Raises:
+        ValueError: If they are not as many as the axes, or no numbers.
+    """
+    if transform.get("type") != kind or kind not in transform:
+        return []
+    found = transform[kind]
+    try:
+        numbers = [float(value) for value in found]
+    except (TypeError, ValueError):
+        numbers = []
+    if len(numbers) != len(axes):
+        raise ValueError(
+            f"image: expected a {kind} of {len(axes)} numbers, one for each of the axes {axes}, in "
+            f"coordinateTransformations, found {str(found)[:80]}; correct it, or open the array itself "
+            "(IMAGE.zarr/0) without its metadata"
+        )
+    return numbers
 
 
 def _shown_channel(channel: Mapping[str, Any]) -> Channel:

@@ -185,7 +185,11 @@ def _open_node(location: str | Path) -> Any:
     is_zip = packed or ("://" not in str(location) and zipfile.is_zipfile(location))
     store = ZipStore(Path(location), mode="r") if is_zip else str(location)
     try:
-        return zarr.open(store=store, path=_top_folder(Path(location)) if is_zip else None, mode="r")
+        node = zarr.open(store=store, path=_top_folder(Path(location)) if is_zip else None, mode="r")
+        if isinstance(node, zarr.Group) and not is_zip and "://" not in str(location):
+            # the copy of all metadata in one file may be older than what it is a copy of
+            node = zarr.open_group(str(location), mode="r", use_consolidated=False)
+        return node
     except FileNotFoundError as error:
         raise FileNotFoundError(f"image: expected a zarr array or group at {location}, found none") from error
 

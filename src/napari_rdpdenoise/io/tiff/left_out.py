@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Any
 
@@ -23,6 +24,12 @@ def left_out(tif: Any, name: str) -> list[str]:
     drawn = "ROI" in imagej or "Overlays" in imagej or re.search(r"<(\w+:)?ROI\b", ome) is not None
     text = str(tif.pages.first.description)
     found = [fault] if is_ome(text) and (fault := why_unread(text, name)) else []
+    if undescribed := _undescribed(tif):
+        pages = "1 page" if undescribed == 1 else f"{undescribed} pages"
+        found.append(
+            f"{name} has {pages} more than its metadata describe: left out (if they belong to the image, "
+            "save it anew with the program that made it)"
+        )
     if drawn:
         found.append(f"{name} has regions or overlays drawn on it: the result does not keep them")
     companion = re.search(r'<(?:\w+:)?BinaryOnly\b[^>]*\bMetadataFile="([^"]*)"', ome)
@@ -43,6 +50,16 @@ def left_out(tif: Any, name: str) -> list[str]:
             "light, save it as RGB, or give the image that it was made from"
         )
     return found
+
+
+def _undescribed(tif: Any) -> int:
+    """Number of pages that are in none of the images of OME-XML or of ImageJ's description."""
+    if not (tif.is_ome or tif.is_imagej) or any(one.kind not in ("ome", "imagej") for one in tif.series):
+        return 0
+    declared = [math.prod(one.shape) // max(1, math.prod(one.keyframe.shape)) for one in tif.series]
+    if any(one.is_multifile for one in tif.series):
+        declared = [sum(page is not None and page.parent is tif for page in one) for one in tif.series]
+    return max(0, len(tif.pages) - sum(declared))
 
 
 def _numbers_colours(palette: Any) -> bool:
