@@ -30,6 +30,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_rdpdenoise.noise.end_labels import is_end_label
+
 _REGION = 6  # px of a region; less is left to `outliers`
 _LEAST = 9  # px in regions and px beside them, over the whole sample, by which a value is judged
 _TRIED = 8  # values of most equal neighbours that are judged, beside the smallest and the largest
@@ -88,10 +90,23 @@ def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
         suspects = []
     known = [*codes, *suspects]
     found = [_judge(looked_at, [v for v in known if v != value], value) for value in sorted(suspects)]
+    found += _end_labels(looked_at, [*codes, *(fill.value for fill in found if fill is not None)])
+    found.sort(key=lambda fill: np.inf if fill is None else fill.value)
     return (
         *(FillValue(code, code=True) for code in codes),
         *(fill for fill in found if fill is not None),
     )
+
+
+def _end_labels(windows: Sequence[_Window], known: Sequence[float]) -> list[FillValue | None]:
+    """The smallest and the largest value where labels are drawn with them and the image has them as well."""
+    finite = [w.plane[w.finite] for w in windows if w.finite.any()]
+    if not finite:
+        return []
+    low, high = min(float(f.min()) for f in finite), max(float(f.max()) for f in finite)
+    planes = [w.plane for w in windows if float(w.flat.mean()) <= _FLAT_ELSEWHERE]
+    tried = [value for value in (low, high) if low < high and value not in known]
+    return [FillValue(value, amid=True) for value in tried if is_end_label(planes, value)]
 
 
 def describe_fill_value(windows: Sequence[NDArray[Any]], value: float) -> FillValue:

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_rdpdenoise.noise.end_labels import strokes
 from napari_rdpdenoise.noise.estimate import estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
 from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
@@ -214,7 +215,7 @@ def _regions(
     for fill in rule.values:
         at = plane == fill.value
         if fill.amid:  # single pixels of it are image
-            at &= ndimage.binary_dilation(ndimage.binary_opening(at, _EIGHT), _EIGHT)
+            at = strokes(at)
         found = at if found is None else found | at
     return found if found is not None and found.any() else None
 
