@@ -9,7 +9,7 @@ from PIL import Image
 from scipy import ndimage
 
 from napari_rdpdenoise.noise.enlarged import find_enlargement
-from tests.support.exposures import exposure, stored
+from tests.support.exposures import exposure, light, stored
 
 COUNTS, _ = exposure(0, (256, 256))
 PLAIN = stored(COUNTS, "u2")
@@ -22,7 +22,7 @@ def resized(factors, how, counts=COUNTS):
     return stored(np.asarray(image), "u2")
 
 
-@pytest.mark.parametrize("factors", [(2, 2), (3, 3), (4, 4), (3, 1), (1, 2)])
+@pytest.mark.parametrize("factors", [(2, 2), (3, 3), (4, 4), (8, 8), (3, 1), (1, 2)])
 @pytest.mark.parametrize("start", [0, 1])
 def test_pixels_that_are_repeated(factors, start):
     image = np.kron(PLAIN, np.ones(factors, "u2"))[start:300, start:300]
@@ -77,6 +77,30 @@ def jpeg(counts, level):
     return imagecodecs.jpeg8_decode(imagecodecs.jpeg8_encode(image, level=level))
 
 
+@pytest.mark.parametrize("how", [Image.NEAREST, Image.BILINEAR, Image.BICUBIC, Image.LANCZOS])
+@pytest.mark.parametrize("level", [75, 85, 95])
+def test_twice_the_size_and_then_jpeg(how, level):
+    image = jpeg(resized((2, 2), how).astype(float), level)
+    found = find_enlargement([image])
+    assert found is not None
+    assert (found.rows, found.columns) == (2, 2)
+    part = find_enlargement([image[:300, 100:400], image[101:401, 37:337]], [(0, 100), (101, 37)])
+    assert part is not None
+
+
+@pytest.mark.parametrize("how", [Image.NEAREST, Image.BILINEAR, Image.BICUBIC])
+@pytest.mark.parametrize("level", [85, 95])
+def test_jpeg_and_then_twice_the_size(how, level):
+    found = find_enlargement([resized((2, 2), how, jpeg(COUNTS, level).astype(float))])
+    assert found is not None
+    assert (found.rows, found.columns) == pytest.approx((2, 2), rel=0.03)
+
+
+def test_what_jpeg_leaves_is_told():
+    found = find_enlargement([jpeg(resized((2, 2), Image.BILINEAR).astype(float), 80)])
+    assert "enlarged by about 2 x 2 (rows x columns, and compressed as JPEG)" in found.words
+
+
 def other_images():
     rng = np.random.default_rng(0)
     mosaic = COUNTS.copy()
@@ -96,8 +120,14 @@ def other_images():
     yield "one value", np.full((64, 64), 7, "u2")
     yield "few pixels", PLAIN[:7, :9]
     yield "nothing but NaN", np.full((64, 64), np.nan)
-    for level in (30, 60, 90):
+    for level in (30, 60, 75, 90, 95):
         yield f"JPEG {level}", jpeg(COUNTS, level)
+        yield f"JPEG {level} of a smooth one", jpeg(ndimage.gaussian_filter(COUNTS, 1), level)
+        yield (
+            f"JPEG {level} of a dark one",
+            jpeg(80 + np.where(light((256, 256)) > 5, 0.4 * COUNTS, 20), level),
+        )
+        yield f"JPEG {level} of a turned one", jpeg(ndimage.rotate(COUNTS, 7, order=1, reshape=False), level)
 
 
 @pytest.mark.parametrize(("name", "image"), other_images())

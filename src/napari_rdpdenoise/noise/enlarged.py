@@ -8,6 +8,10 @@ far too little: the noise is taken for the sample's grain. Two things tell enlar
   distance: the mean difference of neighbours, column by column, has a line in its spectrum where optics and
   cameras leave none. Source: Gallagher, "Detection of linear and cubic interpolation in JPEG compressed
   images", CRV 2005.
+
+JPEG has a rhythm of eight pixels, of which every second is one that twice the size has, too. There the
+differences are looked at inside its blocks: they are usual at the edges or in the middle of a block, whatever
+was compressed, but only in enlarged images is every second one smaller, in block after block.
 """
 
 from __future__ import annotations
@@ -23,12 +27,16 @@ from scipy import ndimage
 _WINDOWS, _LINES = 4, 256  # of a sample, and of a window, that are looked at
 _EDGE = 32  # px, least of a window
 _COPIES = 0.15  # share of columns that are equal to the next
+_ALL, _AT_EDGES = 0.95, 0.75  # share of JPEG's blocks, and of columns at their edges over those inside
 _CHANCE = 9.0  # differing pixels between columns that differ; fewer, and columns could be equal by chance
 _LARGEST = 16.0  # factor
 _LINE, _HEIGHT = 12.0, 0.05  # of a line in the spectrum: over the rest of it, and amplitude
 _SLOWEST = 0.19  # cycles per px: structure is below, and factors above 5
 _BLOCKS = 8  # px of JPEG's blocks, which have a rhythm too
 _OF_BLOCKS = 0.3  # least height of its odd lines over the strongest
+_INSIDE = 0.04  # of the mean difference, by which every second one inside blocks is smaller
+_STEADY = 2.5  # the same over its spread from block to block
+_LEAST_BLOCKS = 16
 _SHARED = 2.0  # variance of 2 x 2 means over that of white noise
 _FAR = 4.0  # times more variance at 4 x 4 than at 2 x 2, from which on pixels are spread over two or more
 
@@ -41,45 +49,69 @@ class Enlargement:
         rows: Factor along rows' direction (number of rows), 1 for not at all.
         columns: The same of the columns.
         copies: Whether pixels are repeated; else they are interpolated.
+        compressed: Whether it was compressed as JPEG as well, so that copies and interpolation look alike.
     """
 
     rows: float
     columns: float
     copies: bool
+    compressed: bool = False
 
     @property
     def words(self) -> str:
         """What it is, and what to do."""
         factor = " x ".join(f"{number:.2g}" for number in (self.rows, self.columns))
-        how = "repeated" if self.copies else "interpolated"
+        how = "pixels are repeated" if self.copies else "pixels are interpolated"
+        how = "and compressed as JPEG" if self.compressed else how
         return (
-            f"the image was enlarged by about {factor} (rows x columns, pixels are {how}): neighbours share "
+            f"the image was enlarged by about {factor} (rows x columns, {how}): neighbours share "
             "their noise, and little of it is removed; give the image that it was made from, or bin it back "
             "before"
         )
 
 
-def find_enlargement(windows: Sequence[NDArray[Any]]) -> Enlargement | None:
+def find_enlargement(
+    windows: Sequence[NDArray[Any]], corners: Sequence[tuple[int, int]] | None = None
+) -> Enlargement | None:
     """Find out whether an image was enlarged; None where nothing speaks for it.
 
     Args:
         windows: 2-D arrays of raw counts of one channel, any real dtype, as they were read.
+        corners: Row and column of the first pixel of each in its image; None where these are (0, 0).
     """
-    live = [w for w in windows if min(w.shape) >= _EDGE and np.isfinite(w).any()]
-    live = live[:: -(-len(live) // _WINDOWS)] if live else []
+    places = [(0, 0)] * len(windows) if corners is None else corners
+    pairs = [
+        (w, place)
+        for w, place in zip(windows, places, strict=True)
+        if min(w.shape) >= _EDGE and np.isfinite(w).any()
+    ]
+    pairs = pairs[:: -(-len(pairs) // _WINDOWS)] if pairs else []
+    live = [window for window, _ in pairs]
     if not live:
         return None
-    rows, columns = (_copied([w.T if axis else w for w in live]) for axis in (1, 0))
+    rows, columns = (
+        _copied([(w.T if axis else w, place[1 - axis]) for w, place in pairs]) for axis in (1, 0)
+    )
     if max(rows, columns) > 1:
         return Enlargement(rows, columns, True)
     rows, columns = (_interpolated([w.T if axis else w for w in live]) for axis in (1, 0))
-    return Enlargement(rows, columns, False) if max(rows, columns) > 1 else None
+    known = max(rows, columns) > 1
+    if known and min(rows, columns) > 1:
+        return Enlargement(rows, columns, False)
+    aligned = [w[-y % _BLOCKS :, -x % _BLOCKS :] for w, (y, x) in pairs]
+    doubled = all(_doubled_in_blocks([w.T if axis else w for w in aligned]) for axis in (0, 1))
+    if doubled and max(rows, columns) <= 2 and _at_scales(live)[0] >= _SHARED:
+        return Enlargement(2, 2, False, True)
+    return Enlargement(rows, columns, False) if known else None
 
 
-def _copied(windows: Sequence[NDArray[Any]]) -> float:
-    """Number of columns for each that differs from the one before; 1 where that is chance."""
-    equal, differing, shares = 0, 0, [np.empty(0)]
-    for window in windows:
+def _copied(windows: Sequence[tuple[NDArray[Any], int]]) -> float:
+    """Number of columns for each that differs from the one before; 1 where that is chance, or JPEG's doing.
+
+    With each window the number of its first column is given.
+    """
+    equal, differing, shares = np.zeros(_BLOCKS, int), np.zeros(_BLOCKS, int), [np.empty(0)]
+    for window, start in windows:
         known = np.isfinite(window)
         both = known[:, 1:] & known[:, :-1]
         differs = ((window[:, 1:] != window[:, :-1]) & both).sum(0)
@@ -88,13 +120,25 @@ def _copied(windows: Sequence[NDArray[Any]]) -> float:
         spread = np.zeros(window.shape[1], bool)  # columns of one value, or of hardly any, say nothing
         spread[filled] = np.nanmax(column[:, filled], 0) > np.nanmin(column[:, filled], 0)
         changing = spread[1:] & spread[:-1] & (both.sum(0) * 2 > len(window))
-        equal += int(((differs == 0) & changing).sum())
-        differing += int(((differs > 0) & changing).sum())
+        place = (start + np.arange(differs.size)) % _BLOCKS
+        equal += np.bincount(place[(differs == 0) & changing], minlength=_BLOCKS)
+        differing += np.bincount(place[(differs > 0) & changing], minlength=_BLOCKS)
         shares.append(differs[(differs > 0) & changing])
-    if equal <= _COPIES * (equal + differing) or not differing:
+    same, other = int(equal.sum()), int(differing.sum())
+    if same <= _COPIES * (same + other) or not other or _within_blocks(equal, differing):
         return 1.0
-    factor = (equal + differing) / differing
+    factor = (same + other) / other
     return float(factor) if np.mean(np.concatenate(shares)) > _CHANCE and factor <= _LARGEST else 1.0
+
+
+def _within_blocks(equal: NDArray[np.int_], differing: NDArray[np.int_]) -> bool:
+    """Whether columns are equal in dark blocks of JPEG: anywhere but at edges, and not in all blocks."""
+    edge = int(np.argmin(equal))
+    inside = np.delete(equal, edge)
+    all_of_them = inside.sum() > _ALL * (inside.sum() + np.delete(differing, edge).sum())
+    return (
+        bool(2 * inside.min() > inside.max() and equal[edge] < _AT_EDGES * inside.min()) and not all_of_them
+    )
 
 
 def _interpolated(windows: Sequence[NDArray[Any]]) -> float:
@@ -111,6 +155,27 @@ def _interpolated(windows: Sequence[NDArray[Any]]) -> float:
     factor = 1 / frequency if coarse > _FAR * middle else 1 / (1 - frequency)
     nearest = round(factor)
     return float(nearest) if abs(factor / nearest - 1) < 0.03 else factor
+
+
+def _doubled_in_blocks(windows: Sequence[NDArray[Any]]) -> bool:
+    """Whether every second difference inside JPEG's blocks, which begin where windows do, is smaller."""
+    places = np.arange(_BLOCKS - 1.0)
+    forms = np.stack([np.ones_like(places), np.square(places - places.mean()), (-1) ** places], 1)
+    found = [np.empty(0)]
+    for window in windows:
+        lines = window[:: -(-window.shape[0] // _LINES)].astype(np.float64)
+        differences = np.abs(np.diff(np.where(np.isfinite(lines), lines, np.nan), axis=1))
+        known = np.isfinite(differences)
+        cap = 4 * float(np.median(differences[known])) if known.any() else 0.0
+        total = np.minimum(np.where(known, differences, 0), max(cap, 1)).sum(0)
+        profile = total / np.maximum(known.sum(0), 1)
+        inside = profile[: profile.size // _BLOCKS * _BLOCKS].reshape(-1, _BLOCKS)[:, :-1]
+        inside = inside[(inside > 0).all(1)]
+        found.append((np.linalg.pinv(forms) @ inside.T)[2] / inside.mean(1))
+    smaller = -np.concatenate(found)
+    if smaller.size < _LEAST_BLOCKS:
+        return False
+    return bool(smaller.mean() >= max(_INSIDE, _STEADY * smaller.std()))
 
 
 def _spectrum(window: NDArray[Any], order: int) -> NDArray[np.float64]:

@@ -168,13 +168,14 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
     rule, found = screen_sample([window.pixels for window in windows], choice, given)
     screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
-    grid = _grid_of([window.pixels for window in windows], [part.masked for part in found])
+    grid = _grid_of(windows, [part.masked for part in found])
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
     return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found), grid)
 
 
-def _grid_of(raw: Sequence[NDArray[Any]], screened: Sequence[NDArray[Any]]) -> Grid:
-    enlarged = find_enlargement(raw)
+def _grid_of(windows: Sequence[Window], screened: Sequence[NDArray[Any]]) -> Grid:
+    raw = [window.pixels for window in windows]
+    enlarged = find_enlargement(raw, [(window.y.start, window.x.start) for window in windows])
     return Grid(enlarged, None if enlarged else find_lines(screened), _meant_type(raw))
 
 
