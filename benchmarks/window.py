@@ -4,15 +4,17 @@ A heartbeat is due every 5 ms. Where it comes late, the gap is split, on Linux, 
 
     gap = computing (its own CPU time) + queued (ready, but no core was free) + waiting (a lock, the GIL, X)
 
-Only the first and the last can be ours; the second tells how busy the machine is. A sampler in a thread of
-its own notes where the thread was. It takes turns at Python's lock, so what holds the lock is seen where it
-lets go of it; a sampler without the lock, as that of `faulthandler`, reads frames while they change, and has
-ended the process.
+Only the first and the last can be ours; the second tells how busy the machine is. Where the thread was, it
+notes itself, when a signal asks it to: what it does in C is seen where it comes back from there. A sampler in
+another thread holds the frames that it looks at, if only for a moment, and with them what their functions
+hold; a painter of Qt then ends late, and in the wrong thread. A sampler without Python's lock, as that of
+`faulthandler`, reads frames while they change. Both have ended the process.
 """
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -20,7 +22,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 import numpy as np
@@ -30,6 +32,7 @@ LATE_S = 0.06  # after which the sampler looks where the window's thread is, and
 WORST = 5  # gaps that are kept with where the thread was
 DEPTH = 6  # innermost lines of a place
 _OWN = "preview", "dock: "  # how names of threads of the dock begin
+_SIGNAL = getattr(signal, "SIGUSR1", None)  # not on Windows
 _CLOCK = Path(f"/proc/self/task/{threading.get_native_id()}/schedstat")  # of the importing, the main thread
 
 
@@ -133,58 +136,60 @@ class Gap:
 
 
 class Sampler:
-    """Notes where the window's thread is, while it is late; to be started and stopped once.
+    """Has the window's thread note where it is, while it is late; to be started and stopped once, by itself.
 
     Attributes:
-        seen: Time at which it looked, of ``perf_counter``; the innermost lines, from the inside out; and
+        seen: Time at which it noted, of ``perf_counter``; the innermost lines, from the inside out; and
             those of the dock's other threads, one of which may just have let go of Python's lock.
     """
 
     def __init__(self) -> None:
         self.seen: list[tuple[float, str, list[str]]] = []
         self.beaten = time.perf_counter()  # when the window last did; to be set by the one who knows
-        self._main = threading.main_thread().ident
+        self._window = threading.get_ident()
+        self._before: Any = None
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="sampler", daemon=True)
 
     def start(self) -> None:
-        """Begin to look."""
+        """Begin to look, where the system has such signals."""
         self.beaten = time.perf_counter()
-        self._thread.start()
+        if _SIGNAL is not None:
+            self._before = signal.signal(_SIGNAL, self._note)
+            signal.siginterrupt(_SIGNAL, False)
+            self._thread.start()
 
     def stop(self) -> None:
         """Look no more."""
         self._stopped.set()
-        self._thread.join()
+        if _SIGNAL is not None:
+            self._thread.join()
+            # not by default, which is to end the process, should one come late
+            signal.signal(_SIGNAL, self._before if callable(self._before) else signal.SIG_IGN)
 
     def _watch(self) -> None:
+        assert _SIGNAL is not None
         while not self._stopped.wait(LATE_S):
-            now = time.perf_counter()
-            if now - self.beaten > LATE_S:
-                self.seen.append((now, *self._look()))
+            if time.perf_counter() - self.beaten > LATE_S:
+                signal.pthread_kill(self._window, _SIGNAL)
 
-    def _look(self) -> tuple[str, list[str]]:
-        """Where the threads are, in words."""
-        names = {t.ident or 0: t.name for t in threading.enumerate() if t.name.startswith(_OWN)}
-        found = _places({self._main or 0, *names})
-        return _words_of(found[self._main or 0]), [f"{names[n]}: {_words_of(found[n])}" for n in names]
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        """In the window's thread, amid what it does."""
+        others = {t.ident or 0: t.name for t in threading.enumerate() if t.name.startswith(_OWN)}
+        found = {ident: _place(other) for ident, other in sys._current_frames().items() if ident in others}
+        words = [f"{others[ident]}: {_words_of(place)}" for ident, place in found.items()]
+        self.seen.append((time.perf_counter(), _words_of(_place(frame)), words))
 
 
 Place = list[tuple[CodeType, int]]
 """Innermost lines first: function and line."""
 
 
-def _places(threads: set[int]) -> dict[int, Place]:
-    """Where threads are; quick, because frames are let go of before any other thread has its turn.
-
-    One that is held here holds what its function holds: a painter of Qt would end late, and in this thread,
-    which ends the process.
-    """
-    found: dict[int, Place] = {number: [] for number in threads}
-    for number, frame in sys._current_frames().items():
-        while number in threads and frame is not None and len(found[number]) < DEPTH:
-            found[number].append((frame.f_code, frame.f_lineno))
-            frame = frame.f_back  # type: ignore[assignment]
+def _place(frame: FrameType | None) -> Place:
+    found: Place = []
+    while frame is not None and len(found) < DEPTH:
+        found.append((frame.f_code, frame.f_lineno))
+        frame = frame.f_back
     return found
 
 

@@ -119,3 +119,15 @@ def test_regular_tiles_are_the_chunks_of_a_grid(shape, wanted):
         assert part.y0 % rows == part.x0 % columns == 0
         assert part.y1 - part.y0 <= rows
         assert part.x1 - part.x0 <= columns
+
+
+@settings(deadline=None)
+@given(shapes, tile_sizes, st.integers(0, 3))
+def test_less_context_is_that_of_a_plan_with_a_smaller_halo(
+    shape: tuple[int, int], tile: int, halo: int
+) -> None:
+    wide, narrow = (plan_tiles(shape, tile, n * GRID) for n in (3, halo))
+    assert tuple(part.with_halo(halo * GRID) for part in wide) == narrow
+    assert narrow == tuple(part.with_halo(3 * GRID) for part in narrow), (
+        "what is not there does not come back"
+    )

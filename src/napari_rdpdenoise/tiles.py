@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count
 
 __all__ = ["GRID", "HALO", "TILE", "Tile", "order_tiles", "plan_tiles"]
@@ -74,6 +74,17 @@ class Tile:
     def core_in_outer(self) -> tuple[slice, slice]:
         """Slices (y, x) of the core in an array that holds the outer block."""
         return slice(self.y0 - self.oy0, self.y1 - self.oy0), slice(self.x0 - self.ox0, self.x1 - self.ox0)
+
+    def with_halo(self, halo: int) -> Tile:
+        """The same core, and of its context at most so many pixels, a multiple of `GRID`, on every side."""
+        _check_on_grid("halo", halo, 0)
+        return replace(
+            self,
+            oy0=max(self.oy0, self.y0 - halo),
+            oy1=min(self.oy1, self.y1 + halo),
+            ox0=max(self.ox0, self.x0 - halo),
+            ox1=min(self.ox1, self.x1 + halo),
+        )
 
 
 def plan_tiles(shape: tuple[int, int], tile: int, halo: int) -> tuple[Tile, ...]:

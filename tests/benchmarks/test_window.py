@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 import threading
 import time
@@ -13,6 +14,8 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from benchmarks.window import LATE_S, Heartbeat, Sampler
+
+pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="threads get no signals here")
 
 
 def _dawdle(seconds):
@@ -54,9 +57,19 @@ def test_the_sampler_holds_nothing_that_the_main_thread_has_let_go_of():
 
     sampler = Sampler()
     sampler.start()
-    painted = paint()
-    assert painted() is None
+    assert all(paint()() is None for _ in range(3))
     sampler.stop()
+    assert len(sampler.seen) >= 3
+
+
+def test_a_signal_that_comes_after_the_end_ends_nothing():
+    sampler = Sampler()
+    sampler.start()
+    sampler.stop()
+    seen = len(sampler.seen)
+    signal.raise_signal(signal.SIGUSR1)
+    _dawdle(0.01)
+    assert len(sampler.seen) == seen
 
 
 @pytest.mark.display

@@ -202,3 +202,14 @@ def test_noise_on_numbers_beyond_float32_is_refused():
         measure_channel([counts + np.uint32(3_000_000_000)])
     measure_channel([counts + np.uint32(3_000_000)])
     measure_channel([np.full((120, 130), 3_000_000_000, np.uint32)])
+
+
+def test_what_no_pixel_depends_on_is_looked_for_when_it_is_asked_for(monkeypatch):
+    from napari_rdpdenoise.stream import sample
+
+    looked = []
+    monkeypatch.setattr(sample, "find_enlargement", lambda windows: looked.append(len(windows)))
+    found = sample_channel(open_image(np.random.default_rng(0).poisson(30, (2, 64, 64)).astype(np.uint16)))
+    assert looked == []
+    assert found.left_alone() == found.left_alone() == []
+    assert looked == [2]

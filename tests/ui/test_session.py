@@ -40,6 +40,7 @@ class FakeWindow:
         self.canvas = None
         self.refreshes = self.settles = self.looks = 0
         self.jobs, self.asked = [], []
+        self.begun_before = []  # of each canvas: whether its tiles were asked for when it came
 
     def post(self, call):
         self.calls.put(call)
@@ -62,6 +63,8 @@ class FakeWindow:
         return self.view_of_level(view, self.level)
 
     def show_canvas(self, canvas):
+        if canvas is not None and self.session is not None:
+            self.begun_before.append(self.session.state.requested > 0)
         self.canvas = canvas
 
     def refresh(self):
@@ -133,6 +136,14 @@ def test_a_chosen_layer_is_previewed_as_a_run_would_denoise_it(make_session, mov
     np.testing.assert_allclose(window.canvas[0], whole[0], atol=1e-3 * float(np.ptp(whole)))
     assert session.state.preview_line == ""
     assert "bits/pixel" in session.state.outcome
+
+
+def test_the_thread_begins_before_the_layer_of_the_preview_is_there(make_session, movie):
+    session, window = make_session()
+    for key in ("one", "other"):
+        session.choose(subject(movie(), key=key))
+        window.work(done(session))
+    assert window.begun_before == [True, True]
 
 
 def test_colours_are_previewed_as_a_run_would_denoise_them(make_session, movie, run, tiny_realism_codec):

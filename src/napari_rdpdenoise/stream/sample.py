@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -76,20 +77,26 @@ class Sample:
     """Windows of one channel, and the series that they are of.
 
     ``rule`` is how invalid pixels of the channel are told from image, ``highlights`` the share of pixels that
-    are too bright and rare for the codec, ``grid`` what the pixels went through.
+    are too bright and rare for the codec.
     """
 
     source: ImageSource
     windows: tuple[Window, ...]
     rule: InvalidRule = MISSING_ONLY
     highlights: float = 0.0
-    grid: Grid = Grid()
+    _raw: tuple[Window, ...] = field(default=(), compare=False)
+    _screened: tuple[NDArray[Any], ...] = field(default=(), compare=False)
     _brightness: Brightness = field(default_factory=Brightness, compare=False)
 
     @property
     def pixels(self) -> list[NDArray[Any]]:
         """Raw counts of the windows."""
         return [window.pixels for window in self.windows]
+
+    @cached_property
+    def grid(self) -> Grid:
+        """What the pixels went through; looked for when asked for: no pixel of a result depends on it."""
+        return _grid_of(self._raw, self._screened) if self._raw else Grid()
 
     def left_alone(self) -> list[str]:
         """What of the channel is not image, and what only looks so, in words; empty where all is plain."""
@@ -167,10 +174,11 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     read_invalid = getattr(source, "read_invalid", None)
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
     rule, found = screen_sample([window.pixels for window in windows], choice, given)
-    screened = (w._replace(pixels=part.masked) for w, part in zip(windows, found, strict=True))
-    grid = _grid_of(windows, [part.masked for part in found])
+    masked = tuple(part.masked for part in found)
+    screened = tuple(w._replace(pixels=pixels) for w, pixels in zip(windows, masked, strict=True))
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
-    return Sample(source, tuple(screened), rule, bright / sum(part.filled.size for part in found), grid)
+    share = bright / sum(part.filled.size for part in found)
+    return Sample(source, screened, rule, share, tuple(windows), masked)
 
 
 def _grid_of(windows: Sequence[Window], screened: Sequence[NDArray[Any]]) -> Grid:

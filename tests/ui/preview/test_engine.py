@@ -144,6 +144,27 @@ def test_one_provisional_tile_comes_before_the_search_for_the_rate(
     assert desk.tiles[1].request == first.request
 
 
+def test_a_provisional_tile_reads_less_around_it_and_covers_as_much(tiny_codec, desk_of, movie, view, base):
+    from napari_rdpdenoise.io.arrays import ArraySource
+
+    read = []
+
+    class Seen(ArraySource):
+        def read(self, index, y, x):
+            read.append((y.stop - y.start, x.stop - x.start))
+            return super().read(index, y, x)
+
+    array = movie((1, 300, 300))
+    settings = base.replace(rate="auto", tile=128, halo=128)
+    desk = desk_of(tiny_codec)
+    desk.show(view(array, settings=settings, source=Seen(array, "TYX")))
+    assert read[:3] == [(300, 300), (192, 192), (256, 256)], "the sample, then the same tile twice"
+    provisional, final = desk.tiles[:2]
+    assert provisional.decoded.provisional
+    assert provisional.request == final.request
+    assert {tile.decoded.images.first.shape for tile in (provisional, final)} == {(128, 128)}
+
+
 def test_another_rate_is_encoded_again_and_the_old_pairs_are_dropped(tiny_codec, desk_of, movie, view, base):
     array, desk = movie(), desk_of(tiny_codec)
     first = view(array)

@@ -17,10 +17,10 @@ pytestmark = pytest.mark.display
 @pytest.fixture
 def desk(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
     """A viewer with two channels, both selected, the dock, and a function that waits for all previews."""
-    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt import DenoiseDock, contents
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
-    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(contents, "preferences", Preferences)
     viewer, rng = make_napari_viewer(), np.random.default_rng(0)
     for name, light in (("nuclei", 30), ("actin", 60)):
         data = (100 + 2 * rng.poisson(light, (3, 140, 150))).astype(np.uint16)
@@ -33,7 +33,7 @@ def desk(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
 
     def settle():
         qtbot.wait(80)  # until changes of the view are looked at
-        quiet = lambda: not made.session.unsettled and not made._window.companions.unsettled  # noqa: E731
+        quiet = lambda: not made.session.unsettled and not made._contents.viewer_window.companions.unsettled  # noqa: E731
         qtbot.waitUntil(quiet, timeout=60_000)
 
     qtbot.waitUntil(lambda: made.session.state.shown > 0, timeout=60_000)
@@ -121,7 +121,7 @@ def test_a_mask_layer_holds_for_each_channel_and_is_counted_for_each(desk, qtbot
     viewer.layers.selection = {viewer.layers["nuclei"], viewer.layers["actin"]}
     dock.sections["more"].mask.setCurrentIndex(1)
     settle()
-    qtbot.waitUntil(lambda: len(dock._window.companions.shown) == 1, timeout=60_000)
+    qtbot.waitUntil(lambda: len(dock._contents.viewer_window.companions.shown) == 1, timeout=60_000)
     settle()
     step = viewer.dims.current_step[0]
     for name in ("nuclei", "actin"):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from types import SimpleNamespace
 
@@ -37,10 +39,10 @@ def broken_engine(job):
 @pytest.fixture(autouse=True)
 def _default_preferences(monkeypatch):
     """Not those of whoever runs the tests."""
-    from napari_rdpdenoise.ui.qt import dock
+    from napari_rdpdenoise.ui.qt import contents
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
-    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(contents, "preferences", Preferences)
 
 
 @pytest.fixture
@@ -348,6 +350,10 @@ def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbo
     assert len(name) >= 80
     dock.session.edit(status=f"Done. Kept in /a/{name}/{name}.ome.tif", preview_note=f"No preview: {name}.")
     dock.setStyleSheet(f"{get_stylesheet('dark')} * {{font-size: {round(12 * scale)}px}}")
+    facts = "T3 · 140 x 150 · neighbours: time · cpu"
+    dock.session.edit(auto_rate=True)
+    dock.session._store.edit(found_rate=1.0, outcome="1.77 bits/pixel", facts=facts)
+    assert "blur" in dock.sections["image"].rate_note.text(), "explained at the end of the scale"
     scroll = dock.findChild(QScrollArea)
     room = 320 - scroll.verticalScrollBar().sizeHint().width()
     tabs = [name for name, section in dock.sections.items() if section.title]
@@ -384,7 +390,10 @@ def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbo
         ]
         lines = [part for part in parts if not (isinstance(part, QLabel) and part.wordWrap())]
         width = lambda part: part.fontMetrics().horizontalAdvance(part.text().replace("&", ""))  # noqa: E731
-        return [(part.text(), width(part), part.width()) for part in lines if width(part) > part.width()]
+        wide = [(part.text(), width(part), part.width()) for part in lines if width(part) > part.width()]
+        wrapped = [part for part in parts if part not in lines]
+        high = [(part.text(), part.heightForWidth(part.width()), part.height()) for part in wrapped]
+        return wide + [(text, wanted, height) for text, wanted, height in high if wanted > height]
 
     for tab in tabs:
         dock.open_tab(tab)
@@ -655,12 +664,34 @@ def test_an_opened_part_is_scrolled_into_view(open_dock, qtbot):
 
     viewer, dock = open_dock(show=True)
     viewer.window.resize(900, 560)
-    bar, tabs = dock.findChild(QScrollArea).verticalScrollBar(), dock._tabs
+    bar, tabs = dock.findChild(QScrollArea).verticalScrollBar(), dock._contents.tabs
     assert bar.value() == 0
     dock.open_tab("train")
     top = lambda: tabs.mapTo(dock, QPoint(0, 0)).y()  # noqa: E731
     qtbot.waitUntil(lambda: bar.value() > 0, timeout=20000)
     qtbot.waitUntil(lambda: bar.value() == bar.maximum() or 0 <= top() <= 2, timeout=20000)
+
+
+def test_lines_that_come_later_are_not_cut(open_dock, qtbot):
+    from qtpy.QtCore import Qt
+
+    viewer, dock = open_dock(show=True)
+    viewer.window._qt_window.setGeometry(0, 0, 1366, 420)  # so that there is a bar beside the lines
+    box, edit = dock.sections["image"], dock.session._store.edit
+    edit(auto_rate=True)
+    ends = {
+        "found_rate": 1.0,
+        "outcome": "1.77 bits/pixel",
+        "facts": "400 x 460 RGB · neighbours: colours · cpu",
+    }
+    for changes in (ends, {"found_rate": 0.5, "outcome": "0.50 bits/pixel"}, ends):
+        edit(**changes)
+        qtbot.wait(100)
+        for label in (box.rate_note, box.facts):
+            lines = label.fontMetrics().boundingRect(
+                0, 0, label.width(), 999, Qt.TextFlag.TextWordWrap, label.text()
+            )
+            assert lines.height() <= label.height() < lines.height() + 24, label.text()
 
 
 def test_the_verdict_never_speaks_of_texture_that_is_not_there(open_dock, qtbot):
@@ -672,3 +703,92 @@ def test_the_verdict_never_speaks_of_texture_that_is_not_there(open_dock, qtbot)
     assert "texture" not in line.text()
     qtbot.waitUntil(lambda: line.text().startswith(("Only noise", "Look closer")), timeout=60_000)
     assert "texture" not in line.text()
+
+
+MANY = ["napari_rdpdenoise.ui.qt.contents", "napari_rdpdenoise.noise", "scipy.ndimage"]
+
+
+@pytest.fixture
+def later_dock(make_napari_viewer, tiny_realism_codec):
+    """Open a viewer with a plane and a dock that nobody has asked for anything yet."""
+    from napari_rdpdenoise.ui.qt import DenoiseDock
+
+    def open_():
+        viewer = make_napari_viewer()
+        viewer.add_image(np.full((3, 70, 80), 100, np.uint16), name="cells")
+        dock = DenoiseDock(viewer, engine, lambda model: NO_REALISM, lambda model, device: tiny_realism_codec)
+        viewer.window.add_dock_widget(dock, name=DOCK)
+        return viewer, dock
+
+    return open_
+
+
+def test_to_show_the_dock_imports_nothing_large():
+    code = f"""
+import sys
+import napari._qt.qt_main_window
+from napari_rdpdenoise.ui.qt import DenoiseDock
+assert not [name for name in {MANY} if name in sys.modules and not name.startswith("scipy")]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
+def test_the_dock_fills_by_itself_one_part_in_each_turn(later_dock, qtbot, monkeypatch):
+    from napari_rdpdenoise.ui.qt.contents import Contents
+
+    turns, steps, made = [0], [], Contents.build
+
+    def count():
+        turns[0] += 1
+
+    def build(self):
+        for _ in made(self):
+            steps.append(turns[0])
+            yield
+
+    monkeypatch.setattr(Contents, "build", build)
+    from qtpy.QtCore import QTimer
+
+    timer = QTimer()
+    timer.timeout.connect(count)
+    timer.start(0)
+    _, dock = later_dock()
+    assert not dock.complete
+    qtbot.waitUntil(lambda: dock.complete, timeout=20_000)
+    assert len(steps) == len(set(steps)) > 8, "each in a turn of its own"
+    assert dock.session.state.layer == "cells"
+    parts = [dock.layout().itemAt(number).widget() for number in range(dock.layout().count())]
+    assert None not in parts, "napari has left no room above"
+
+
+def test_who_asks_for_a_part_gets_all_at_once(later_dock):
+    viewer, dock = later_dock()
+    assert not dock.complete
+    dock.choose(viewer.layers["cells"])
+    assert dock.complete
+    assert list(dock.sections) == ["image", "view", "verdict", "run", "check", "train", "files", "more"]
+
+
+def test_a_dock_that_is_closed_while_it_opens_is_never_filled(later_dock, qtbot):
+    viewer, dock = later_dock()
+    viewer.window.remove_dock_widget(dock)
+    qtbot.wait(300)
+    assert not dock.complete
+    with pytest.raises(RuntimeError, match="open another"):
+        dock.session.preview()
+
+
+def test_why_a_dock_cannot_open_is_said_in_it(later_dock, qtbot, monkeypatch):
+    from napari_rdpdenoise.ui.qt import contents
+
+    def broken():
+        raise OSError("the preferences cannot be read")
+
+    monkeypatch.setattr(contents, "preferences", broken)
+    with qtbot.captureExceptions() as raised:
+        _, dock = later_dock()
+        qtbot.waitUntil(lambda: "cannot be opened" in dock._note.text(), timeout=20_000)
+    assert "cannot be read" in dock._note.text()
+    assert [str(error[1]) for error in raised] == ["the preferences cannot be read"]
+    with pytest.raises(OSError, match="cannot be read"):
+        dock.session.preview()

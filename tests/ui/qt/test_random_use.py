@@ -23,10 +23,10 @@ PATIENCE_MS = 60_000
 @pytest.fixture(autouse=True)
 def _default_preferences(monkeypatch):
     """Not those of whoever runs the tests."""
-    from napari_rdpdenoise.ui.qt import dock
+    from napari_rdpdenoise.ui.qt import contents
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
-    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(contents, "preferences", Preferences)
 
 
 @pytest.fixture

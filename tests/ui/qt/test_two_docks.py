@@ -15,10 +15,10 @@ pytestmark = pytest.mark.display
 @pytest.fixture
 def docks(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
     """A viewer with a layer, two docks, and a function that waits for the preview of one."""
-    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt import DenoiseDock, contents
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
-    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(contents, "preferences", Preferences)
     viewer, rng = make_napari_viewer(), np.random.default_rng(0)
     for name in ("cells", "others"):
         data = (100 + 2 * rng.poisson(40, (2, 140, 150))).astype(np.uint16)
@@ -143,10 +143,10 @@ def test_the_key_stays_with_the_dock_that_is_left_and_goes_with_the_last(docks, 
 
 
 def test_two_viewers_have_a_dock_and_a_key_each(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
-    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt import DenoiseDock, contents
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
-    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(contents, "preferences", Preferences)
     rng, desks = np.random.default_rng(0), []
     for name in ("one", "two"):
         viewer = make_napari_viewer()

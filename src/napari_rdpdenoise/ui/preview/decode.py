@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["TileDecoder"]
 
+_FIRST_HALO = 64  # px around a provisional tile: it is there a fifth sooner, and is replaced in a moment
+
 
 class TileDecoder:
     """Reads, encodes and decodes single tiles as a run would; takes what `PreviewEngine` takes."""
@@ -95,15 +97,14 @@ class TileDecoder:
             ensemble=series.settings.ensemble,
         )
         turn = device_turns(codec.device).turn(give_up)
-        work = Work(
-            request.index, request.tile, request.channel, plane_seed(series.settings.seed, request.index)
-        )
+        tile = request.tile.with_halo(_FIRST_HALO) if provisional else request.tile
+        work = Work(request.index, tile, request.channel, plane_seed(series.settings.seed, request.index))
         item, decoded = task.do(work, turn)
         width = None
         if codec.card.intervals is not None and not provisional:
             with device_turns(codec.device).turn(give_up):
                 (width,) = task.half_widths([item], [decoded])
-        place = request.tile.core_in_outer
+        place = tile.core_in_outer
         images = {name: image[place].copy() for name, image in decoded.items()}  # no views: the halo goes
         return DecodedTile(
             Decoded(images),

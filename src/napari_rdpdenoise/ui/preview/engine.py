@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.imports import short_turns
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
@@ -206,7 +207,8 @@ class PreviewEngine:
     def _work(self) -> None:
         while (task := self._next()) is not None:
             try:
-                task()
+                with short_turns():
+                    task()
             except Exception:  # of a chore: a tile's are told where they happen
                 _LOG.exception("preview: a task failed")
 

@@ -121,7 +121,9 @@ class Preview:
         if subject is not None:
             self._sources[0], self.subject = open_subject(subject), subject
             self._store.edit(layer=subject.name, facts=subject.facts, axes=subject.axes)
-        self._set_canvas()
+        self.canvas = self._new_canvas()
+        self.look()  # before the layer is there: napari takes a while to add one, and the thread may begin
+        self._window.show_canvas(self.canvas)
         self.look()
 
     def forget(self, key: Hashable) -> None:
@@ -319,11 +321,12 @@ class Preview:
         )
 
     def _set_canvas(self) -> None:
-        subject = self.subject
-        self.canvas = None
-        if subject is not None and self._store.state.preview:
-            self.canvas = canvas_of(subject)
+        self.canvas = self._new_canvas()
         self._window.show_canvas(self.canvas)
+
+    def _new_canvas(self) -> Canvas | Pyramid | None:
+        subject = self.subject
+        return canvas_of(subject) if subject is not None and self._store.state.preview else None
 
     def _series(self, subject: Subject) -> Series:
         return Series(subject.key, self._source, self.settings, self._level)

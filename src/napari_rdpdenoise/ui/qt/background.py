@@ -20,6 +20,7 @@ from weakref import WeakMethod
 import napari
 from qtpy.QtCore import QObject, Qt, Signal
 
+from napari_rdpdenoise.imports import short_turns
 from napari_rdpdenoise.ui.threads import start_soon
 
 __all__ = ["Background", "Newest", "alive", "ask", "start"]
@@ -108,7 +109,8 @@ class Background:
             while not self._quit.is_set():
                 self._wait()
                 try:
-                    item = next(steps)
+                    with short_turns():
+                        item = next(steps)
                 except StopIteration:
                     break
                 self._say(lambda item=item: self._deliver(item))  # type: ignore[misc]

@@ -1,36 +1,35 @@
-"""The dock: a list of sections, each of which shows a `DockState` and passes on what the user does.
+"""The dock: an empty frame at first, which its contents come into.
 
-All decisions are the session's. A new section is a file in `boxes`; those with a title are tabs.
+They take a thousand functions of ours and of SciPy. These are imported in a thread, and the sections are made
+one in each turn of the event loop, so that the window does not stand still when the dock is opened. A script
+that asks for any part of it gets it complete.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import napari
-from qtpy.QtCore import QEvent, QPoint, Qt, QTimer
-from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtCore import QEvent, Qt
+from qtpy.QtWidgets import QSizePolicy, QWidget
 
-from napari_rdpdenoise.ui.qt.boxes import files, finetune, image, more, run, verdict, view
-from napari_rdpdenoise.ui.qt.boxes.check import CheckBox
-from napari_rdpdenoise.ui.qt.parts.controls import single_shot, stack
-from napari_rdpdenoise.ui.qt.parts.section import Section
-from napari_rdpdenoise.ui.qt.parts.tabs import Tabs
-from napari_rdpdenoise.ui.qt.parts.wheel import WheelGuard
-from napari_rdpdenoise.ui.qt.preferences import open_cache, preferences
-from napari_rdpdenoise.ui.qt.window import NapariWindow
-from napari_rdpdenoise.ui.run.jobs import realism_note
-from napari_rdpdenoise.ui.run.runs import Stream
-from napari_rdpdenoise.ui.state import DockState
+from napari_rdpdenoise.imports import no_collections
+from napari_rdpdenoise.ui.qt.background import ask
+from napari_rdpdenoise.ui.qt.parts.controls import single_shot, stack, text_label
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.ui.qt.contents import Contents, Given
+    from napari_rdpdenoise.ui.qt.parts.section import Section
+    from napari_rdpdenoise.ui.qt.preferences import Preferences
+    from napari_rdpdenoise.ui.run.runs import Stream
+    from napari_rdpdenoise.ui.session import Session
 
 __all__ = ["DenoiseDock"]
 
 _MIN_WIDTH = 320  # px; a dock without one opens too narrow for its labels
-_LAID_OUT_MS = 400  # until a part that was opened is laid out
-_WARM_UP_MS = 200  # after the dock is there: loading PyTorch holds up the window for a moment
 
 
 class DenoiseDock(QWidget):
@@ -44,76 +43,67 @@ class DenoiseDock(QWidget):
         stream: Function that does the work of a run; None for the engine. For tests.
         realism_question: Function that tells why a model offers no realism, or None; for tests.
         load: Function that gives the codec of a model and a device; for tests.
-
-    Attributes:
-        session: Session behind the dock.
-        sections: Parts of the dock by name, from top to bottom.
     """
 
     def __init__(
         self,
         viewer: napari.viewer.Viewer,
         stream: Stream | None = None,
-        realism_question: Callable[[str], str | None] = realism_note,
+        realism_question: Callable[[str], str | None] | None = None,
         load: Callable[[str, str], Any] | None = None,
     ) -> None:
         super().__init__()
         self._closed = False
         # napari hands plugins a proxy, whose layers are new proxies each time: they would never be the same
-        viewer = getattr(viewer, "__wrapped__", viewer)
-        chosen = preferences()
-        cache = open_cache(chosen) if stream is None else None
-        self._window = window = NapariWindow(
-            viewer, stream=stream, cache=cache, load=load, realism_question=realism_question
-        )
-        self._image, self._more = image.section(window), more.section(window)
-        self._run = run.section(window, self._image)
-        looks = view.section(window)
-        self.sections: dict[str, Section] = {
-            "image": self._image,
-            "view": looks,
-            "verdict": verdict.section(window),
-            "run": self._run,
-            "check": CheckBox(window, looks),
-            "train": finetune.section(window),
-            "files": files.section(window),
-            "more": self._more,
-        }
-        self._arrange()
-        window.changed.connect(self._show)
-        window.settled_view.connect(self._settled)
-        window.counted.connect(lambda: window.companions.want(self._image.targets[1:]))
-        self.session = session = window.session
-        session.edit(model=chosen.model or "default")
-        session.edit_settings(device=chosen.device or "auto")
-        self._image.follow()
-        self._show(session.state)
-        # When the whole window is closed: not through self, which is gone by then
-        companions = window.companions
-        self.destroyed.connect(lambda: session.close())
-        self.destroyed.connect(lambda: companions.end())
-        QTimer.singleShot(_WARM_UP_MS, self._warm_up)
+        self._viewer = getattr(viewer, "__wrapped__", viewer)
+        self._given = stream, realism_question, load
+        self._contents: Contents | None = None
+        self._steps: Iterator[None] | None = None
+        self._note = text_label("Opening…")
+        self._note.setAlignment(Qt.AlignmentFlag.AlignTop)
+        # or napari would leave room below, and the contents would come under that
+        self._note.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Expanding)
+        stack(self, self._note)
+        self.setMinimumWidth(_MIN_WIDTH)
+        self._turn = single_shot(self, 0, self._step)
+        self._loading = _Loading()
+        ask(self, self._loading.load, lambda _: self._turn.start(), self._told)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of it is there; it is for whoever asks for any of the rest."""
+        return self._steps is None and self._contents is not None
+
+    @property
+    def session(self) -> Session:
+        """Session behind the dock."""
+        return self._completed().session
+
+    @property
+    def sections(self) -> dict[str, Section]:
+        """Parts of the dock by name, from top to bottom."""
+        return self._completed().sections
 
     @property
     def layer(self) -> napari.layers.Image | None:
         """The layer that is denoised."""
-        return self._window.layer
+        return self._completed().viewer_window.layer
 
     @property
     def preview_layer(self) -> napari.layers.Image | None:
         """The layer that shows the preview."""
-        return self._window.preview_layer
+        return self._completed().viewer_window.preview_layer
 
     def choose(self, layer: napari.layers.Image) -> None:
         """Take a layer of the viewer; a ValueError says that the dock does not offer it."""
-        self._image.choose(layer)
+        self._completed().choose(layer)
 
     def run(self, target: str | Path | None = None, *, overwrite: bool = False) -> None:
         """Denoise the whole layer in a thread, to a file or to a new layer.
 
         Takes and raises what `Session.run` does, and refuses a file that a layer of the viewer is read from.
         """
-        self._run.run(None if target is None else Path(target), overwrite=overwrite)
+        self._completed().run(None if target is None else Path(target), overwrite=overwrite)
 
     def wait(self, timeout_s: float = 600.0) -> None:
         """For scripts: keep the window alive until the preview is complete and no run is under way.
@@ -121,81 +111,89 @@ class DenoiseDock(QWidget):
         Raises:
             TimeoutError: If that takes longer.
         """
-        self._window.look_at_once()
-        end = time.monotonic() + timeout_s
-        while self.session.unsettled or self._window.companions.unsettled:
-            if time.monotonic() > end:
-                raise TimeoutError(f"the dock was not done after {timeout_s:g} s: {self.session.state.hint}")
-            QApplication.processEvents()
-            time.sleep(0.005)
+        self._completed().wait(timeout_s)
 
     def open_tab(self, name: str) -> None:
         """Show the section of a tab by its name, "check", "train", "files" or "more"."""
-        self._tabs.open(name)
+        self._completed().tabs.open(name)
 
-    def _arrange(self) -> None:
-        inside = QWidget()
-        column = QVBoxLayout(inside)
-        column.setContentsMargins(6, 6, 6, 6)
-        for section in self.sections.values():
-            if not section.title:
-                column.addWidget(section)
-        tabs = {name: section for name, section in self.sections.items() if section.title}
-        titles = {name: section.title for name, section in tabs.items()}
-        self._opening = single_shot(self, _LAID_OUT_MS, lambda: None)
-        self._tabs = Tabs(dict(tabs), titles, self._opened)
-        column.addWidget(self._tabs, stretch=1)
-        self._scroll = scroll = QScrollArea()
-        scroll.setWidgetResizable(True)
-        scroll.setFrameShape(QFrame.Shape.NoFrame)
-        scroll.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        scroll.setWidget(inside)
-        scroll.verticalScrollBar().rangeChanged.connect(lambda low, high: self._bring_into_view())
-        stack(self, scroll)
-        self.setMinimumWidth(_MIN_WIDTH)
-        WheelGuard(inside)
+    def _completed(self) -> Contents:
+        """The contents; what is missing is made now."""
+        if not self.complete:
+            if self._closed:
+                raise RuntimeError(
+                    "the dock: expected one that is open, found one that was closed; open another"
+                )
+            self._loading.wait()
+            while not self.complete:
+                self._build()
+        assert self._contents is not None
+        return self._contents
 
-    def _opened(self, name: str) -> None:
-        self.sections[name].opened()
-        self._opening.start()  # until it is laid out
-        self._bring_into_view()
+    def _step(self) -> None:
+        """Make a part of the contents, in a turn of the event loop."""
+        if not self._closed and not self.complete:
+            self._build()
+            if not self.complete:
+                self._turn.start()
 
-    def _bring_into_view(self) -> None:
-        """Scroll down to the end of the part that was opened, at most until its title is at the top."""
-        if self._opening.isActive() and not self._closed:
-            bar = self._scroll.verticalScrollBar()
-            top = self._tabs.mapTo(self._scroll.widget(), QPoint(0, 0)).y()
-            bar.setValue(max(bar.value(), min(top, bar.maximum())))
+    def _build(self) -> None:
+        if self._steps is None:
+            self._contents = self._loading.contents(self, self._viewer, self._given)
+            self._steps = self._contents.build()
+        elif next(self._steps, self) is self:
+            self._steps = None
+            self.layout().addWidget(self._contents)
+            self._note.hide()
 
-    def _warm_up(self) -> None:
-        if self._closed:
-            return
-        for section in self.sections.values():
-            section.layout().invalidate()  # heights from before napari's theme came
-        self.session.view.warm_up()
-        self._window.ask_realism()
-        self._more.model.fill()
-
-    def _settled(self) -> None:
-        for name, section in self.sections.items():
-            if not section.title or self._tabs.current == name:
-                section.settled()
-
-    def _show(self, state: DockState) -> None:
-        if not self._closed:
-            for section in self.sections.values():
-                section.show_state(state)
+    def _told(self, error: Exception | None) -> None:
+        """Say why nothing opens, and let napari say it too."""
+        if error is not None:
+            self._note.setText(f"The dock cannot be opened: {error}")
+            raise error
 
     def event(self, event: QEvent) -> bool:
         """End everything when the dock is closed: napari then takes this widget out of its dock."""
         if event.type() == QEvent.Type.ParentChange and self.parent() is None:
-            self._shut()
+            self._closed = True
+            if self._contents is not None:
+                self._contents.shut()
         return bool(super().event(event))
 
-    def _shut(self) -> None:
-        if self._closed:
-            return
-        self._closed = True
-        for section in self.sections.values():
-            section.shut()
-        self._window.close()
+
+class _Loading:
+    """Imports what the contents need, in any thread, and reads what the user has set.
+
+    napari looks through the manifests of all plugins for that.
+    """
+
+    def __init__(self) -> None:
+        self._done = threading.Event()
+        self._error: Exception | None = None
+        self._type: type[Contents] | None = None
+        self._chosen: Preferences | None = None
+
+    def load(self) -> None:
+        """Do it; raises what an import raises."""
+        try:
+            with no_collections():
+                from napari_rdpdenoise.ui.qt import contents
+
+                self._type, self._chosen = contents.Contents, contents.preferences()
+        except Exception as error:
+            self._error = error
+            raise
+        finally:
+            self._done.set()
+
+    def wait(self) -> None:
+        """Return when it is done; raises what it raised."""
+        self._done.wait()
+        if self._error is not None:
+            raise self._error
+
+    def contents(self, dock: QWidget, viewer: napari.viewer.Viewer, given: Given) -> Contents:
+        """Make the contents, once it is done."""
+        assert self._type is not None
+        assert self._chosen is not None
+        return self._type(dock, viewer, self._chosen, given)

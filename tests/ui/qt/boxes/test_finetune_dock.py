@@ -22,7 +22,7 @@ PATIENCE = 120_000  # ms
 @pytest.fixture
 def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeypatch):
     """A viewer with a noisy stack and the dock, whose trainings start from a tiny model; and their ends."""
-    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt import DenoiseDock, contents
     from napari_rdpdenoise.ui.qt.boxes import finetune
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
@@ -34,7 +34,7 @@ def open_dock(make_napari_viewer, qtbot, tiny_model, tiny_realism_codec, monkeyp
         finally:
             ended.set()
 
-    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(contents, "preferences", Preferences)
     monkeypatch.setattr(finetune, "FineTuneBox", functools.partial(finetune.FineTuneBox, stream=stream))
     viewer = make_napari_viewer()
     noisy = np.stack([camera(cells(k), 0.01, k) for k in range(2)])

@@ -11,10 +11,10 @@ pytestmark = pytest.mark.display
 @pytest.fixture
 def desk(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
     """A viewer with a stack, the dock, and a function that waits for the preview and gives a plane of it."""
-    from napari_rdpdenoise.ui.qt import DenoiseDock, dock
+    from napari_rdpdenoise.ui.qt import DenoiseDock, contents
     from napari_rdpdenoise.ui.qt.preferences import Preferences
 
-    monkeypatch.setattr(dock, "preferences", Preferences)
+    monkeypatch.setattr(contents, "preferences", Preferences)
     viewer, rng = make_napari_viewer(), np.random.default_rng(0)
     data = (100 + 2 * rng.poisson(40, (2, 140, 150))).astype(np.uint16)
     viewer.add_image(data, name="cells", axis_labels=("t", "y", "x"))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from qtpy.QtCore import QObject, Qt, QTimer
+from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
     QLabel,
@@ -61,6 +62,17 @@ class TextLabel(QLabel):
     def setText(self, text: str) -> None:
         """Show a text; long words, such as names of files, may be broken."""
         super().setText(_LONG.sub(lambda found: _BREAK.join(_PIECE.findall(found.group())), text))
+        self._insist()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Wrap anew."""
+        super().resizeEvent(event)
+        self._insist()
+
+    def _insist(self) -> None:
+        """Have all lines seen: forms squeeze rows to the height that they had before."""
+        self.setMinimumHeight(0)  # which counts as a line's height
+        self.setMinimumHeight(max(0, self.heightForWidth(self.width())))
 
     def text(self) -> str:
         """The text as it was set."""
