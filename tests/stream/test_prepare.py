@@ -87,6 +87,20 @@ def test_notes_reach_the_user(tiny_codec):
     assert all(message.startswith("noise estimate: ") for message in plan.messages)
 
 
+def test_what_is_true_of_several_channels_is_told_once(tiny_codec):
+    flat, noisy = np.full((64, 64), 9, np.uint8), movie((64, 64)).astype(np.uint8)
+    of_two, _ = plan_of(np.stack([flat, noisy, flat]), BASE, tiny_codec, "CYX")
+    assert any(message.startswith("channels 0 and 2: noise estimate: ") for message in of_two.messages)
+    of_all, _ = plan_of(np.stack([flat] * 3), BASE, tiny_codec, "CYX")
+    assert all(message.startswith("all channels: ") for message in of_all.messages)
+    colours, lines = plan_of(np.stack([flat, flat, noisy], axis=-1), BASE, tiny_codec, "YXS")
+    assert lines == [f"{name}: measuring the noise" for name in ("red", "green", "blue")]
+    assert any(message.startswith("red and green: ") for message in colours.messages)
+    for plan in (of_two, of_all, colours):
+        texts = [message.partition(": ")[2] for message in plan.messages]
+        assert len(texts) == len(set(texts))
+
+
 @pytest.mark.parametrize(
     ("image", "words"),
     [

@@ -61,7 +61,7 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
     if noise is None and sample.dark_end:
         # photon counting: most pixels are a true zero, and without them only the bright fluctuations are left
         whole = _sample(windows, -np.inf, top)
-        notes = (*sample.notes, "values at the dark end are taken as measured")
+        notes = (*sample.notes, "values at the dark end are taken as measured, as photons are counted")
         noise, _ = _line_model(replace(whole, floor=0.0, notes=notes))
     noise = noise or _gaussian(windows, replace(sample, notes=(*sample.notes, reason)))
     noise = _with_correlation(noise, windows)
@@ -187,7 +187,8 @@ def _sample(planes: Sequence[NDArray], low: float, top: float) -> _Sample:
         mean = ndimage.uniform_filter(z, 7)
         means.append(mean[3:-3, 3:-3][keep])
         highs.append(high[3:-3, 3:-3][keep])
-    notes = (f"{100 * clipped / total:.0f} % of the pixels are clipped",) if clipped > 0.02 * total else ()
+    share = f"{100 * clipped / total:.0f} % of the pixels" if clipped > 0.02 * total else ""
+    notes = (f"{share} are clipped: as dark or bright as numbers go here, so not measured",) if share else ()
     mean, high = (np.concatenate([*parts, np.empty(0)]) for parts in (means, highs))
     return _Sample(mean, high, 1 / 12 if integer else 0.0, notes, dark_end)
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import TypeAdapter
 
-from napari_rdpdenoise.axes import channel_axis
+from napari_rdpdenoise.axes import channel_axis, has_colours
 from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.autorate import (
@@ -35,6 +35,7 @@ from napari_rdpdenoise.stream.sample import Sample, Window, sample_channel
 
 _RATE_PIXELS = 500_000  # of a channel, for its choices
 _CHOICE_VERSION = "risk 7"  # of what is cached of a choice
+_COLOURS = ("red", "green", "blue")
 _TOLD = 0.1  # doubt from which the user is told
 
 
@@ -66,9 +67,10 @@ def make_plan(
             f"channels: expected a channel of light, found opacity alone (channel {opacity}); choose others"
         )
     channels: dict[int, ChannelPlan] = {}
-    messages: list[str] = []
+    told: dict[str, list[int]] = {}  # channels of which each message is
+    colours = has_colours(source.metadata.axes)
     for number in (None,) if axis is None else numbers:
-        name = f"channel {number}: " if count > 1 else ""
+        name = f"{_channel_words([number or 0], 0, colours)}: " if count > 1 else ""
         yield f"{name}measuring the noise"
         sample = sample_channel(source, number, settings.invalid)
         measured = measure_channel(sample.pixels, codec.bounded, told_noise(settings) or sample.rule.noise)
@@ -78,9 +80,23 @@ def make_plan(
             coarse := rounding_doubt(sample.pixels, plan.normalization.noise, source.dtype)
         ):
             found.append(coarse)
-        messages += [f"{name}{text}" for text in found]
+        for text in found:
+            told.setdefault(text, []).append(number or 0)
+    messages = (
+        f"{_channel_words(of, len(channels), colours)}: {text}" if count > 1 else text
+        for text, of in told.items()
+    )
     order = order or (lambda works: in_series(works, chosen.metadata.axes, channels))
     yield Plan(plan_works(chosen, settings, order), channels, tuple(messages))
+
+
+def _channel_words(numbers: Sequence[int], count: int, colours: bool) -> str:
+    """Some of so many channels, in words."""
+    if 1 < len(numbers) == count:
+        return "all colours" if colours else "all channels"
+    names = [_COLOURS[n] if colours and n < len(_COLOURS) else str(n) for n in numbers]
+    listed = " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+    return listed if colours else f"channel{'s' if len(names) > 1 else ''} {listed}"
 
 
 def measure_channel(
