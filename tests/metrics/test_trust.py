@@ -51,7 +51,7 @@ def test_oversmoothing_is_seen_as_removed_structure(pair) -> None:
     assert report.lag_x > 0.05
     words = " ".join(warnings(noisy, smooth))
     assert "structure may be gone" in words
-    assert "Correlation of neighbours" in words
+    assert "Correlation of neighbouring pixels" in words
 
 
 def test_a_stripe_is_seen_along_its_own_direction(pair) -> None:

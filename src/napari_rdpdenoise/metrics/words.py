@@ -107,13 +107,13 @@ def _removed(report: ResidualReport) -> Check:
 def _white(report: ResidualReport) -> Check:
     lag = max(report.lag_y, report.lag_x, key=abs)
     fine = abs(lag) <= CORRELATED
-    where = f"rows {report.lag_y:+z.2f}, columns {report.lag_x:+z.2f}"
+    where = f"{report.lag_y:+z.2f} down and {report.lag_x:+z.2f} across"
     meaning = (
         "what was removed is independent from pixel to pixel, as noise is"
         if fine
         else "what was removed is smooth: structure went with it, or the noise itself is smooth"
     )
-    return Check("whiteness", lag, f"Correlation of neighbours {where}: {meaning}.", fine)
+    return Check("whiteness", lag, f"Correlation of neighbouring pixels {where}: {meaning}.", fine)
 
 
 def _structure(report: ResidualReport) -> Check:

@@ -22,7 +22,7 @@ def plane(texture=0.0, alpha=0.0, error=0.1, structure=False):
     sd = np.sqrt(NOISE.variance(clean))
     noisy = (clean + rng.normal(size=clean.shape) * sd).astype(np.float32)
     realism = (clean + texture * rng.choice([-1.0, 1.0], clean.shape) * sd).astype(np.float32)
-    choice = SimpleNamespace(error=error, left_alone=error == 1)
+    choice = SimpleNamespace(error=error, left_alone=error == 1, rate=0.7)
     plan = SimpleNamespace(
         normalization=SimpleNamespace(noise=NOISE),
         choice=choice,
@@ -65,6 +65,16 @@ def test_rate_is_not_to_be_moved_beyond_its_end(rate, moves) -> None:
     (wrong,) = [words for words in found.why if words.startswith("!") and "mean" in words]
     assert wrong.endswith("Do not measure intensities here.")
     assert ("towards weak" in wrong) is moves
+
+
+@pytest.mark.parametrize("rate", [0.7, 0.0, 0.5])
+def test_what_auto_has_weighed_is_not_advised_against(rate) -> None:
+    shown = plane()
+    shown.plan.rate = shown.plan.choice.rate = rate
+    found = judge(replace(shown, noisy=(shown.noisy + 0.9 * (300 - shown.noisy)).astype(np.float32)))
+    (left,) = [words for words in found.why if "less than the noise" in words]
+    assert "towards strong" not in left
+    assert "Auto has weighed that" in left
 
 
 @pytest.mark.parametrize("reduction", [2.0, 8.0])

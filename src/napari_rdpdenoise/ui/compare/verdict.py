@@ -37,6 +37,7 @@ _LOOK = {
     ("structure", True): "Look at What was removed: it should show no shapes.",
     ("mean", True): "Do not measure intensities here.",
 }
+_WEIGHED = "Auto has weighed that: by its estimate a stronger rate would blur more than it clears."
 _LEFT_ALONE = (
     "So much light for such fine detail: the estimated error of any rate is as large as the noise. The image "
     "stays as it went in; take Auto off and move Rate to denoise all the same."
@@ -97,7 +98,12 @@ def judge(shown: Shown) -> Verdict:
         line += "; texture was added, not for measuring"
     elif error and not wrong:
         line += f"; {error}"
-    why = [*(_sentence(check, shown.plan.rate) for check in checks), texture, _noise(shown.noise, shown)]
+    automatic = shown.plan.choice is not None and shown.plan.choice.rate == shown.plan.rate
+    why = [
+        *(_sentence(check, shown.plan.rate, automatic) for check in checks),
+        texture,
+        _noise(shown.noise, shown),
+    ]
     if error:
         why.append(f"{error[:1].upper()}{error[1:]}: an estimate, from this image alone.")
     if shown.plan.neighbours is not None:
@@ -124,11 +130,16 @@ def _short(check: Check) -> str:
     return _SHORT.get(_kind(check), "one check stands out")
 
 
-def _sentence(check: Check, rate: float) -> str:
-    """A check, and what to do where it stands out; Rate is not moved beyond its end."""
+def _sentence(check: Check, rate: float, automatic: bool) -> str:
+    """A check, and what to do where it stands out; Rate is not moved beyond its end.
+
+    Nor is it moved to where the automatic choice, if it is that, has found more error.
+    """
     if check.fine:
         return f"✓ {check.text}"
     move, end = _MOVE.get(_kind(check), ("", rate))
+    if automatic and end == 0.0:
+        move, end = _WEIGHED, -1.0
     parts = ["!", check.text, "" if rate == end else move, _LOOK.get(_kind(check), "")]
     return " ".join(part for part in parts if part)
 
