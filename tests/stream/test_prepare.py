@@ -222,7 +222,7 @@ def test_what_no_pixel_depends_on_is_looked_for_when_it_is_asked_for(monkeypatch
     from napari_rdpdenoise.stream import sample
 
     looked = []
-    monkeypatch.setattr(sample, "find_enlargement", lambda windows: looked.append(len(windows)))
+    monkeypatch.setattr(sample, "find_enlargement", lambda windows, places: looked.append(len(windows)))
     found = sample_channel(open_image(np.random.default_rng(0).poisson(30, (2, 64, 64)).astype(np.uint16)))
     assert looked == []
     assert found.left_alone() == found.left_alone() == []
