@@ -25,7 +25,7 @@ class Trainer:
     def __init__(self):
         self.tasks, self.steps, self.better, self.fails = [], 4, True, None
         self.free = threading.Event()
-        self.closed = threading.Event()
+        self.closed, self.held = threading.Event(), threading.Event()
         self.done = 0
         self.free.set()
 
@@ -39,6 +39,8 @@ class Trainer:
                 return
             yield Checked(("reference 2 is a little coarse",), 0.7, "cpu", "error")
             for step in range(1, self.steps + 1):
+                if not self.free.is_set():
+                    self.held.set()
                 assert self.free.wait(20)
                 time.sleep(0.01)
                 self.done = step
@@ -119,6 +121,7 @@ def test_a_training_from_start_to_use(desk, qtbot):
     assert "better" in box.status.text()
     assert "Reference 2 is a little coarse." in box.notes.text()
     assert box.bar.value() == box.bar.maximum() == 4
+    assert box.bar.isHidden(), "no bar of the past"
     (task,) = desk.trainer.tasks
     assert (task.kind, task.model, task.device, task.minutes, task.steps) == (
         "zeroshot",
@@ -203,6 +206,7 @@ def test_cancel_returns_at_once_and_says_what_is_kept(desk, qtbot):
     box.start.click()
     desk.step(2)
     desk.trainer.free.clear()  # a step that takes long
+    qtbot.waitUntil(desk.trainer.held.is_set, timeout=PATIENCE)
     box.cancel.click()
     assert not desk.trainer.closed.is_set(), "the click does not wait for it"
     assert "Stopping" in box.status.text()

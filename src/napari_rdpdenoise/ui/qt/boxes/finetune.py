@@ -281,12 +281,11 @@ class FineTuneBox(Section):
         self.cancel.setEnabled(busy and not stopping)
         self.use.setEnabled(self._made is not None and not busy)
         self.use.setVisible(self._made is not None)
-        self.bar.setVisible(busy or bool(self.report.text()))
+        self.bar.setVisible(busy)
         if busy and self.status.text() == "Starting.":
             self.bar.setRange(0, 0)  # Qt's moving bar: work whose length is not known
         elif not busy and self.bar.maximum() == 0:
             self.bar.setRange(0, 1)
-            self.bar.hide()
         for label in (self.status, self.notes, self.report):
             label.setVisible(bool(label.text()))
         self.plots.setVisible(busy or bool(self._curves.shown))
