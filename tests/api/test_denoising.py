@@ -139,10 +139,11 @@ def test_clipping_is_told(tiny_codec):
 
 
 def test_doubtful_noise_is_told_in_both_ways(tiny_codec):
-    flat = np.full((64, 64), 7, np.uint16)
-    for image in (flat, da.from_array(flat)):
-        with pytest.warns(UserWarning, match="noise estimate: "):
-            denoise(image, model=tiny_codec, **FAST)
+    flat, ramp = np.full((64, 64), 7, np.uint16), np.add.outer(np.arange(64), np.arange(64, dtype=np.uint16))
+    for image, words in ((flat, "holds no noise"), (ramp.astype(np.float32), "noise estimate: ")):
+        for given in (image, da.from_array(image)):
+            with pytest.warns(UserWarning, match=words):
+                denoise(given, model=tiny_codec, structure="none", **FAST)
 
 
 @pytest.mark.parametrize(

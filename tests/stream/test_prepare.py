@@ -62,6 +62,7 @@ def test_parts_of_a_series_are_treated_as_in_the_whole(tiny_codec):
 def test_windows_are_spread_over_planes_and_places():
     array = np.arange(40, dtype=np.uint16)[:, None, None] + np.zeros((40, 600, 1400), np.uint16)
     array[:, :, :700] += 1000
+    array += 2000 * np.random.default_rng(0).integers(0, 2, (600, 1400), np.uint16)
     windows = sample_windows(open_image(array))
     assert {w.shape for w in windows} == {(512, 512)}
     assert len({int(w.min()) % 1000 for w in windows}) == 8
@@ -82,15 +83,24 @@ def test_blank_samples_are_taken_again_at_more_places():
 
 
 def test_notes_reach_the_user(tiny_codec):
-    plan, _ = plan_of(np.full((2, 64, 64), 9, np.uint8), BASE, tiny_codec)
+    ramp = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
+    plan, _ = plan_of(np.stack([ramp, ramp]), BASE, tiny_codec)
     assert plan.messages
-    assert all(message.startswith("noise estimate: ") for message in plan.messages)
+    assert any(message.startswith("noise estimate: ") for message in plan.messages)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f4"])
+def test_images_without_noise_are_told_in_one_line(dtype, tiny_codec):
+    for image in (np.full((2, 64, 64), 9, dtype), np.kron(np.eye(4), np.ones((16, 16))).astype(dtype)[None]):
+        plan, _ = plan_of(image, BASE, tiny_codec)
+        (told,) = plan.messages
+        assert told.startswith("the sample holds no noise (it is blank, or drawn: masks, labels)")
 
 
 def test_what_is_true_of_several_channels_is_told_once(tiny_codec):
     flat, noisy = np.full((64, 64), 9, np.uint8), movie((64, 64)).astype(np.uint8)
     of_two, _ = plan_of(np.stack([flat, noisy, flat]), BASE, tiny_codec, "CYX")
-    assert any(message.startswith("channels 0 and 2: noise estimate: ") for message in of_two.messages)
+    assert any(message.startswith("channels 0 and 2: the sample holds no") for message in of_two.messages)
     of_all, _ = plan_of(np.stack([flat] * 3), BASE, tiny_codec, "CYX")
     assert all(message.startswith("all channels: ") for message in of_all.messages)
     colours, lines = plan_of(np.stack([flat, flat, noisy], axis=-1), BASE, tiny_codec, "YXS")
@@ -116,6 +126,16 @@ def test_what_the_pixels_went_through_is_told(image, words, tiny_codec):
     plan, _ = plan_of(image, BASE.replace(structure="auto"), tiny_codec, "YX")
     assert plan.messages[0].startswith(words) or words in plan.messages[0]
     assert not any("fine grain" in text for text in plan.messages if "enlarged" in words)
+
+
+def test_missing_pixels_are_told(tiny_codec):
+    image = movie((2, 80, 80)).astype(np.float32)
+    image[:, :20], image[:, 40, 40] = np.nan, np.inf
+    plan, _ = plan_of(image, BASE, tiny_codec)
+    told = (
+        "25 % of the sample is missing (NaN or infinite): such pixels are left as they are and count nowhere"
+    )
+    assert plan.messages[0] == told
 
 
 def test_light_outside_the_models_training_is_told_per_channel(tiny_codec):

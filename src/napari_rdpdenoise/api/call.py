@@ -41,6 +41,8 @@ def settings_of(known: type, model: str | Path | Codec, options: Any, **given: A
 
 def to_the_end(running: Generator[Any, None, Outcome]) -> Outcome:
     """Run to the end, and warn the caller of the caller of what is doubtful."""
+    from napari_rdpdenoise.stream.report import clipped_words
+
     while True:
         try:
             next(running)
@@ -50,9 +52,7 @@ def to_the_end(running: Generator[Any, None, Outcome]) -> Outcome:
     report, spec = outcome.report, outcome.spec
     messages = list(report.messages)
     if report.clipped > _CLIPPED_SHARE * math.prod(spec.shape):
-        messages.append(
-            f"{report.clipped} values did not fit {spec.dtype} and were clipped; dtype='float32' keeps them"
-        )
+        messages.append(f"{clipped_words(report.clipped, spec.dtype)}; dtype='float32' keeps them")
     for message in messages:
         warnings.warn(message, UserWarning, stacklevel=3)
     return outcome

@@ -161,7 +161,7 @@ def duration(seconds: float) -> str:
 
 def summary(report: stream.RunReport, dtype: str) -> list[str]:
     """What a finished run with an output of that type has to tell, line by line."""
-    from napari_rdpdenoise.stream.report import error_words
+    from napari_rdpdenoise.stream.report import clipped_words, error_words
 
     lines = []
     for channel in report.channels:
@@ -185,7 +185,5 @@ def summary(report: stream.RunReport, dtype: str) -> list[str]:
         f"{report.cache_hits} from the cache, {report.encoder_calls} encoder calls{numbers}"
     )
     if report.clipped:
-        lines.append(
-            f"{report.clipped} values did not fit {dtype} and were clipped; --dtype float32 keeps them"
-        )
+        lines.append(f"{clipped_words(report.clipped, dtype)}; --dtype float32 keeps them")
     return lines

@@ -136,9 +136,8 @@ def _within_blocks(equal: NDArray[np.int_], differing: NDArray[np.int_]) -> bool
     edge = int(np.argmin(equal))
     inside = np.delete(equal, edge)
     all_of_them = inside.sum() > _ALL * (inside.sum() + np.delete(differing, edge).sum())
-    return (
-        bool(2 * inside.min() > inside.max() and equal[edge] < _AT_EDGES * inside.min()) and not all_of_them
-    )
+    everywhere = 4 * inside.min() > inside.max() and equal[edge] < _AT_EDGES * inside.min()
+    return bool(everywhere) and not all_of_them
 
 
 def _interpolated(windows: Sequence[NDArray[Any]]) -> float:

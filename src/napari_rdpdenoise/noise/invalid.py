@@ -17,7 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.end_labels import strokes
+from napari_rdpdenoise.noise.enlarged import find_enlargement
 from napari_rdpdenoise.noise.estimate import estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
 from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
@@ -46,6 +48,7 @@ class InvalidRule:
         saturation: Count at which light is cut off, None where the sample does not show it. Such pixels are
             image, but their noise is not that of others.
         highlight: Stabilised value from which on light is spared the codec.
+        drawn: Whether the sample holds no noise: parts that hold none either come out as they went in.
     """
 
     values: tuple[FillValue, ...] = ()
@@ -53,6 +56,7 @@ class InvalidRule:
     outliers: OutlierLimit = NOISE_ALONE
     saturation: float | None = None
     highlight: float = np.inf
+    drawn: bool = False
 
 
 MISSING_ONLY = InvalidRule()
@@ -103,6 +107,9 @@ def screen(
         rule: Rule of the channel.
         given: Pixels that the user declares invalid, of the plane's shape; None for none.
     """
+    if rule.drawn and is_drawn([plane]):
+        everywhere = np.ones(plane.shape, bool)
+        return Screened(fill_regions(plane, everywhere), everywhere, None)
     regions = _regions(plane, rule, given)
     defects, highlights, filled = None, None, plane
     dark = 0.0 if rule.noise is None else rule.noise.offset
@@ -163,6 +170,9 @@ def screen_sample(
     if choice == "none":
         sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
         return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
+    if is_drawn(windows) and find_enlargement(windows) is None:
+        rule = InvalidRule(drawn=True)
+        return rule, [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     values = (
         find_fill_values(windows)
         if isinstance(choice, str)

@@ -89,6 +89,8 @@ class LoadedTile:
         kept = None if self.kept is None else self.kept.at(place)
         if kept is not None and quantity == "image":
             kept.put(block)
+            if clipped:  # what the network gave in the place of these is not in the result
+                clipped = to_output(np.where(kept.mask, 0, image[place]), dtype)[1]
         return block, clipped
 
 

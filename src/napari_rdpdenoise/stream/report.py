@@ -146,6 +146,12 @@ class RunReport:
         return sum(c.rate for c in self.channels) / len(self.channels)
 
 
+def clipped_words(count: int, dtype: object) -> str:
+    """A sentence without its end on values that did not fit a number type."""
+    values, were = ("value", "was") if count == 1 else ("values", "were")
+    return f"{count} {values} did not fit {dtype} and {were} clipped"
+
+
 @dataclass(frozen=True)
 class Counts:
     """What is counted of tiles: sums that are the same in whatever order tiles are done.

@@ -24,6 +24,8 @@ def rounding_doubt(windows: Sequence[NDArray[Any]], noise: NoiseModel, dtype: np
         noise: Noise model of the channel.
         dtype: Number type of the output.
     """
+    if not any(np.ma.count(window) for window in windows):  # nothing of it is denoised
+        return ""
     level = noise_level(windows, noise)
     if all(window.min() == window.max() for window in windows):  # blank: what noise there is nobody has seen
         return ""

@@ -77,13 +77,14 @@ class Sample:
     """Windows of one channel, and the series that they are of.
 
     ``rule`` is how invalid pixels of the channel are told from image, ``highlights`` the share of pixels that
-    are too bright and rare for the codec.
+    are too bright and rare for the codec, ``missing`` the share of those that are NaN or infinite.
     """
 
     source: ImageSource
     windows: tuple[Window, ...]
     rule: InvalidRule = MISSING_ONLY
     highlights: float = 0.0
+    missing: float = 0.0
     _raw: tuple[Window, ...] = field(default=(), compare=False)
     _screened: tuple[NDArray[Any], ...] = field(default=(), compare=False)
     _brightness: Brightness = field(default_factory=Brightness, compare=False)
@@ -100,7 +101,26 @@ class Sample:
 
     def left_alone(self) -> list[str]:
         """What of the channel is not image, and what only looks so, in words; empty where all is plain."""
-        return [*self.grid.words, *self._values_left(), *self._highlights_left(), *self._pixels_spared()]
+        if self.rule.drawn:
+            return [
+                "the sample holds no noise (it is blank, or drawn: masks, labels): such parts of the image "
+                "come out as they went in (invalid none denoises them all the same)"
+            ]
+        return [
+            *self.grid.words,
+            *self._missing_left(),
+            *self._values_left(),
+            *self._highlights_left(),
+            *self._pixels_spared(),
+        ]
+
+    def _missing_left(self) -> list[str]:
+        if not self.missing:
+            return []
+        return [
+            f"{100 * self.missing:.2g} % of the sample is missing (NaN or infinite): such pixels are left as "
+            "they are and count nowhere"
+        ]
 
     def _highlights_left(self) -> list[str]:
         if not self.highlights:
@@ -114,8 +134,9 @@ class Sample:
         spared = self.rule.outliers.spared
         if not spared or self.grid.enlarged is not None:
             return []
+        pixels = "1 pixel of the sample stands" if spared == 1 else f"{spared} pixels of the sample stand"
         return [
-            f"{spared} pixels of the sample stand out singly, but pixels nearly like them are common here "
+            f"{pixels} out singly, but pixels nearly like them are common here "
             "(grain of the sample, or an electron-multiplying camera): they are taken for image, and only "
             "what is far beyond them for hot pixels"
         ]
@@ -177,8 +198,9 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     masked = tuple(part.masked for part in found)
     screened = tuple(w._replace(pixels=pixels) for w, pixels in zip(windows, masked, strict=True))
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
-    share = bright / sum(part.filled.size for part in found)
-    return Sample(source, screened, rule, share, tuple(windows), masked)
+    pixels = sum(part.filled.size for part in found)
+    missing = sum(int((~np.isfinite(w.pixels)).sum()) for w in windows if w.pixels.dtype.kind == "f")
+    return Sample(source, screened, rule, bright / pixels, missing / pixels, tuple(windows), masked)
 
 
 def _grid_of(windows: Sequence[Window], screened: Sequence[NDArray[Any]]) -> Grid:
