@@ -123,7 +123,7 @@ class ChannelPlans:
         if key not in self._doubts:
             sample = self._sample(series, channel)
             self._doubts[key] = tuple(prepare.doubts(sample, replace(plan, choice=None), codec))
-        of_rate = plan.choice.message if plan.choice is not None else None
+        of_rate = plan.choice.message if plan.choice is not None and not plan.invalid.drawn else None
         return self._doubts[key] + (() if of_rate is None else (of_rate,))
 
     def was_told(self, series: Series, channel: int) -> bool:
