@@ -11,7 +11,11 @@ from napari_rdpdenoise import LatentCache, denoise, denoise_file, open_image
 from napari_rdpdenoise.jobs.record import read_job
 
 # Test images are too small and too random for a good noise estimate, and that is told.
-pytestmark = pytest.mark.filterwarnings("ignore:noise estimate:UserWarning", "ignore:channel .:UserWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:noise estimate:UserWarning",
+    "ignore:channel .:UserWarning",
+    "ignore:all (channels|colours). noise estimate:UserWarning",
+)
 
 FAST = {"rate": 0.5, "tile": 64, "device": "cpu"}
 
