@@ -36,7 +36,7 @@ def test_white_noise_is_called_white(seed: int) -> None:
     assert estimate_noise([noisy]).notes == ()
 
 
-@pytest.mark.parametrize("sigma", [0.5, 0.6, 0.7])
+@pytest.mark.parametrize("sigma", [0.5, 0.6, 0.7, 0.9])
 @pytest.mark.parametrize("seed", range(2))
 def test_shared_noise_is_measured(seed: int, sigma: float) -> None:
     noisy, clean = exposed(seed, sigma)
@@ -44,6 +44,19 @@ def test_shared_noise_is_measured(seed: int, sigma: float) -> None:
     assert "share their noise" in found.notes[-1]
     true = np.mean((noisy - clean) ** 2)
     assert 0.65 < found.variance(clean).mean() / true < 1.35
+
+
+@pytest.mark.parametrize(("narrow", "wide", "share"), [(0.6, 1.6, 0.5), (0.65, 2.0, 0.35), (0.5, 1.5, 0.3)])
+@pytest.mark.parametrize("seed", range(2))
+def test_tails_of_shared_noise_are_measured(seed: int, narrow: float, wide: float, share: float) -> None:
+    clean = scene(seed)
+    white = np.random.default_rng(seed + 1).standard_normal(clean.shape)
+    near, far = (ndimage.gaussian_filter(white, sigma) for sigma in (narrow, wide))
+    shared = (1 - share) * near + share * far
+    noisy = clean + shared / shared.std() * np.sqrt(NOISE.variance(clean))
+    found = estimate_noise([noisy])
+    true = np.mean((noisy - clean) ** 2)
+    assert 0.8 < found.variance(clean).mean() / true < 1.35
 
 
 def test_dense_structure_is_no_noise() -> None:
