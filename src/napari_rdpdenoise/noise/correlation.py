@@ -30,8 +30,8 @@ _WHITE = (0.93, 0.85)
 _LEAST = 1.25  # ratio of scale 2 to scale 1 below which noise is called white; white noise stays under 1.1
 _STRUCTURE = 2.0  # times the ratio at scale 4 that blurred noise would have: from there on it is structure
 _STRONGEST = 100.0  # largest factor of a blur on the variance that is believed: enlarged images have more
-# Logarithm of what tails add to the factor: a constant, per logarithm of what scale 4 shows beyond the blur, and
-# per px of the blur. Least squares over simulated noise, of one blur and of a narrow and a wide one together, in
+# Logarithm of what tails add to the factor: a constant, per logarithm of what scale 4 shows beyond the blur,
+# and per px of the blur. Least squares over simulated noise, of one blur and of a narrow with a wide one, in
 # scenes of microscopy. To take noise for a third weaker than it is costs decibels, for stronger tenths.
 _TAIL = (-0.21, 0.48, 0.58)
 _LONGEST_TAIL = 0.5
