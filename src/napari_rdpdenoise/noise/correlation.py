@@ -27,7 +27,8 @@ from napari_rdpdenoise.noise.stabilized import stabilize
 _FLAT = 10.0  # percentile of the blocks that counts as free of structure
 # What the lowest tenth of white noise's blocks shows at scales 2 and 4, relative to scale 1.
 _WHITE = (0.93, 0.85)
-_LEAST = 1.25  # ratio of scale 2 to scale 1 below which noise is called white; white noise stays under 1.1
+_LEAST = 1.05  # ratio of scale 2 to scale 1 below which noise is white: that of white noise is .93 to 1.02
+_SHARED = 1.25  # from which noise is called shared, so that no estimate may take it for white
 _STRUCTURE = 2.0  # times the ratio at scale 4 that blurred noise would have: from there on it is structure
 _STRONGEST = 100.0  # largest factor of a blur on the variance that is believed: enlarged images have more
 # Logarithm of what tails add to the factor: a constant, per logarithm of what scale 4 shows beyond the blur,
@@ -35,8 +36,13 @@ _STRONGEST = 100.0  # largest factor of a blur on the variance that is believed:
 # scenes of microscopy. To take noise for a third weaker than it is costs decibels, for stronger tenths.
 _TAIL = (-0.21, 0.48, 0.58)
 _LONGEST_TAIL = 0.5
+# Noise that is shared by little looks white to a denoiser, of the strength that scale 4 shows: px from which
+# less of it counts, px over which it fades, most that it adds. Simulated like the tails, by the error of what
+# is denoised.
+_COARSE = (0.62, 0.15, 1.3)
 _FLATTEST = 0.2  # share of the blocks whose patches are judged
 _SLOPE = 1.06  # of their spectrum; below it they are white
+_WEAK_SLOPE = 0.99  # the same where little is shared, and noise is much the same in all blocks
 _UNEVEN = (0.5, 0.78)  # lowest tenth of the blocks over their median at scale 2: texture below, noise above
 _COHERENT = 4.0  # first over fifth direction of the flattest blocks: in between, noise below
 _EVERYWHERE = 2.15  # the same of all blocks, over that of the flattest: and noise above
@@ -46,11 +52,13 @@ _EVERYWHERE = 2.15  # the same of all blocks, over that of the flattest: and noi
 class Correlation:
     """Shared noise: width of the Gaussian blur that white noise would have gone through, px, and a factor.
 
-    The factor, above 1, is the noise variance over what the finest scale shows.
+    The factor, above 1, is the noise variance over what the finest scale shows. Where ``shared`` is False so
+    little is shared that the noise may be taken as white, of that variance.
     """
 
     sigma: float
     factor: float
+    shared: bool = True
 
 
 def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Correlation | None:
@@ -77,10 +85,13 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
     if (
         beyond > _STRUCTURE
         or factor > _STRONGEST
-        or not _is_noise(stabilized, alive, floor[1] / np.median(middle[alive]))
+        or not _is_noise(stabilized, alive, floor[1] / np.median(middle[alive]), weak=ratio < _SHARED)
     ):
         return None
-    return Correlation(sigma, factor * _tail(sigma, beyond))
+    factor *= _tail(sigma, beyond)
+    return Correlation(
+        sigma, factor * _coarse(sigma, floor[2] / floor[0] / _WHITE[1] / factor), ratio >= _SHARED
+    )
 
 
 def _tail(sigma: float, beyond: float) -> float:
@@ -94,13 +105,28 @@ def _tail(sigma: float, beyond: float) -> float:
     return float(np.exp(np.clip(added, 0.0, _LONGEST_TAIL)))
 
 
-def _is_noise(stabilized: list[NDArray[np.float64]], alive: NDArray[np.bool_], evenness: float) -> bool:
+def _coarse(sigma: float, excess: float) -> float:
+    """Factor on the variance for a denoiser that takes noise of a weak blur for white.
+
+    Args:
+        sigma: Width of the blur, px.
+        excess: Energy at scale 4 over the variance.
+    """
+    widest, fade, most = _COARSE
+    return float(np.clip(excess, 1.0, most) ** np.clip((widest - sigma) / fade, 0.0, 1.0))
+
+
+def _is_noise(
+    stabilized: list[NDArray[np.float64]], alive: NDArray[np.bool_], evenness: float, *, weak: bool
+) -> bool:
     """Whether patches of the flattest blocks look like shared noise: neither white nor texture."""
     blocks = np.concatenate([blocks_of(t) for t in stabilized])[alive]
     blocks = blocks[np.ptp(blocks, axis=(1, 2)) > 0]  # beside padding the filter sees its edge
     order = np.argsort(blocks.var((1, 2)))
     flattest = blocks[order[: max(2, int(_FLATTEST * len(blocks)))]]
     spectrum = patch_spectrum(flattest)
+    if weak:
+        return evenness > _UNEVEN[1] and slope(spectrum, len(flattest)) > _WEAK_SLOPE
     if slope(spectrum, len(flattest)) <= _SLOPE or evenness < _UNEVEN[0]:
         return False
     coherence = _coherence(spectrum)

@@ -72,9 +72,9 @@ def _with_correlation(noise: NoiseModel, windows: Sequence[NDArray]) -> NoiseMod
     found = measure_correlation(windows, noise)
     if found is None:
         return noise
-    note = f"{_SHARED} (as after a blur of {found.sigma:.1f} px)"
+    notes = (f"{_SHARED} (as after a blur of {found.sigma:.1f} px)",) if found.shared else ()
     gain, read_noise = noise.gain * found.factor, noise.read_noise * float(np.sqrt(found.factor))
-    return replace(noise, gain=gain, read_noise=read_noise, notes=(*noise.notes, note))
+    return replace(noise, gain=gain, read_noise=read_noise, notes=(*noise.notes, *notes))
 
 
 @dataclass(frozen=True)
