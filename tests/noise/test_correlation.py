@@ -46,6 +46,18 @@ def test_shared_noise_is_measured(seed: int, sigma: float) -> None:
     assert 0.65 < found.variance(clean).mean() / true < 1.35
 
 
+@pytest.mark.parametrize("seed", [2, 3])
+def test_noise_that_is_shared_by_little_is_measured_and_taken_for_white(seed: int) -> None:
+    clean = scene(seed, 512)
+    white = np.random.default_rng(seed + 1).standard_normal(clean.shape)
+    shared = white + 0.02 * sum(np.roll(white, step, axis) for step in (-1, 1) for axis in (0, 1))
+    noisy = clean + shared / shared.std() * np.sqrt(NOISE.variance(clean))
+    found = estimate_noise([noisy])
+    assert found.notes == ()
+    true = np.mean((noisy - clean) ** 2)
+    assert 0.93 < found.variance(clean).mean() / true < 1.15
+
+
 @pytest.mark.parametrize(("narrow", "wide", "share"), [(0.6, 1.6, 0.5), (0.65, 2.0, 0.35), (0.5, 1.5, 0.3)])
 @pytest.mark.parametrize("seed", range(2))
 def test_tails_of_shared_noise_are_measured(seed: int, narrow: float, wide: float, share: float) -> None:

@@ -35,11 +35,11 @@ _STRONGEST = 100.0  # largest factor of a blur on the variance that is believed:
 # and per px of the blur. Least squares over simulated noise, of one blur and of a narrow with a wide one, in
 # scenes of microscopy. To take noise for a third weaker than it is costs decibels, for stronger tenths.
 _TAIL = (-0.21, 0.48, 0.58)
-_LONGEST_TAIL = 0.5
+_LONGEST_TAIL = (0.3, 1.67, 0.5)  # px from which there is one, its growth per px, and the most
 # Noise that is shared by little looks white to a denoiser, of the strength that scale 4 shows: px from which
 # less of it counts, px over which it fades, most that it adds. Simulated like the tails, by the error of what
 # is denoised.
-_COARSE = (0.62, 0.15, 1.3)
+_COARSE = (0.62, 0.15, 1.25)
 _FLATTEST = 0.2  # share of the blocks whose patches are judged
 _SLOPE = 1.06  # of their spectrum; below it they are white
 _WEAK_SLOPE = 0.99  # the same where little is shared, and noise is much the same in all blocks
@@ -88,10 +88,10 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
         or not _is_noise(stabilized, alive, floor[1] / np.median(middle[alive]), weak=ratio < _SHARED)
     ):
         return None
+    if ratio < _SHARED:  # beside so little, what scale 4 shows is structure as likely as tails
+        return Correlation(sigma, factor, shared=False)
     factor *= _tail(sigma, beyond)
-    return Correlation(
-        sigma, factor * _coarse(sigma, floor[2] / floor[0] / _WHITE[1] / factor), ratio >= _SHARED
-    )
+    return Correlation(sigma, factor * _coarse(sigma, floor[2] / floor[0] / _WHITE[1] / factor))
 
 
 def _tail(sigma: float, beyond: float) -> float:
@@ -102,7 +102,8 @@ def _tail(sigma: float, beyond: float) -> float:
         beyond: Energy at scale 4 over that of the blur.
     """
     added = float(np.dot(_TAIL, (1.0, np.log(beyond), sigma)))
-    return float(np.exp(np.clip(added, 0.0, _LONGEST_TAIL)))
+    first, growth, most = _LONGEST_TAIL
+    return float(np.exp(np.clip(added, 0.0, np.clip(growth * (sigma - first), 0.0, most))))
 
 
 def _coarse(sigma: float, excess: float) -> float:
