@@ -35,7 +35,7 @@ _STRONGEST = 100.0  # largest factor of a blur on the variance that is believed:
 # and per px of the blur. Least squares over simulated noise, of one blur and of a narrow with a wide one, in
 # scenes of microscopy. To take noise for a third weaker than it is costs decibels, for stronger tenths.
 _TAIL = (-0.21, 0.48, 0.58)
-_LONGEST_TAIL = (0.3, 1.67, 0.5)  # px from which there is one, its growth per px, and the most
+_LONGEST_TAIL = (0.3, 1.67, 0.35)  # px from which there is one, its growth per px, and the most
 # Noise that is shared by little looks white to a denoiser, of the strength that scale 4 shows: px from which
 # less of it counts, px over which it fades, most that it adds. Simulated like the tails, by the error of what
 # is denoised.
