@@ -120,7 +120,14 @@ def _coarse(sigma: float, excess: float) -> float:
 def _is_noise(
     stabilized: list[NDArray[np.float64]], alive: NDArray[np.bool_], evenness: float, *, weak: bool
 ) -> bool:
-    """Whether patches of the flattest blocks look like shared noise: neither white nor texture."""
+    """Whether patches of the flattest blocks look like shared noise: neither white nor texture.
+
+    Args:
+        stabilized: Stabilised planes.
+        alive: Blocks that show anything, of all planes.
+        evenness: Lowest tenth of the blocks over their median, at scale 2.
+        weak: Whether so little is shared that only an image full of noise can show it.
+    """
     blocks = np.concatenate([blocks_of(t) for t in stabilized])[alive]
     blocks = blocks[np.ptp(blocks, axis=(1, 2)) > 0]  # beside padding the filter sees its edge
     order = np.argsort(blocks.var((1, 2)))
