@@ -19,7 +19,7 @@ from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.data.motion import MARGIN, inside, moved, neighbours_of
 from napari_rdpdenoise.train.settings import CodecStage, FlowStage, MotionRange, RealismStage, TrainSettings
 from napari_rdpdenoise.train.trainer import Trainer
-from napari_rdpdenoise.train.weights import deepened, of_decoder, widened, with_realism, without
+from napari_rdpdenoise.train.weights import broadened, deepened, of_decoder, widened, with_realism, without
 
 ALWAYS = {"missing": 0.0, "unrelated": 0.0, "bleached": 0.0, "defocused": 0.0}
 
@@ -244,6 +244,28 @@ def test_a_deeper_network_begins_by_doing_the_same(three):
     loss = second(frames.planes, rate, frames.presence).image.square().sum()
     loss.backward()
     assert second.analysis.layers[4].second.weight.grad.abs().max() > 0  # which learns from the first step
+
+
+def test_a_broader_network_begins_by_doing_the_same(three):
+    torch.manual_seed(1)
+    config = three.network.model_copy(update={"realism": True, "grain_channels": 8, "flow": True})
+    more = {"quarter_channels": 64, "eighth_channels": 96}
+    first, second = RdpNetwork(config).eval(), RdpNetwork(config.model_copy(update=more)).eval()
+    for parameter in first.parameters():
+        torch.nn.init.normal_(parameter, std=0.03)
+    load_tensors(second, broadened(network_tensors(first), second.state_dict()))
+    load_tensors(first, network_tensors(first))
+    frames, rate = Frames(torch.randn(2, 3, 32, 32), torch.ones(2, 2)), torch.tensor([0.2, 0.8])
+    with torch.no_grad():
+        one, two = (net.reconstruct(frames, rate, config.decoders, [Place()] * 2) for net in (first, second))
+    for name in config.decoders:
+        torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-5)
+    second(frames.planes, rate, frames.presence).image.square().sum().backward()
+    last = second.fidelity.layers[-2].weight
+    assert last.grad[:, :32].abs().max() > 0
+    assert last.grad[:, 32:].abs().max() > 0
+    large = network_tensors(second)
+    assert broadened(large, first.state_dict()) is large  # which is not cut
 
 
 def test_a_shallow_realism_decoder_beside_a_deep_codec_stays_what_it_was(three):

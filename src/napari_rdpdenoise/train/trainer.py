@@ -25,6 +25,7 @@ from napari_rdpdenoise.train.stages.fidelity import FidelityLoop
 from napari_rdpdenoise.train.stages.flow import FlowLoop
 from napari_rdpdenoise.train.stages.realism import RealismLoop, check_backbones
 from napari_rdpdenoise.train.weights import (
+    broadened,
     deepened,
     find_weights,
     of_decoder,
@@ -113,7 +114,7 @@ class Trainer:
                 tensors = _of_new(network, "flow.") | self._with_started(FLOW, tensors)
             else:
                 tensors = without(FLOW, tensors)
-            tensors = deepened(tensors, network.state_dict())
+            tensors = broadened(deepened(tensors, network.state_dict()), network.state_dict())
             if config.planes > 1 or config.detail_channels:
                 tensors = widened(tensors, network.state_dict())
             load_tensors(network, tensors)

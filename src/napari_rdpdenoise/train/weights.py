@@ -16,6 +16,7 @@ from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 
 __all__ = [
+    "broadened",
     "checkpoint_of",
     "deepened",
     "find_weights",
@@ -156,6 +157,40 @@ def _runs(prefix: str, tensors: Tensors) -> list[list[int]]:
 def _moved(tensors: Tensors, old: str, new: str) -> Tensors:
     """Tensors of one layer, as those of another."""
     return {new + n.removeprefix(old): value for n, value in tensors.items() if n.startswith(old)}
+
+
+def broadened(tensors: Tensors, wanted: Tensors) -> Tensors:
+    """Tensors of a network of fewer channels as those of one of more, which begins by doing the same.
+
+    New channels begin as in the untrained network, and those that were there do not hear them yet: their
+    weights for them are 0, and learn from the first step on (after Net2WiderNet: Chen et al. 2016, arXiv
+    1511.05641, which copies channels in their place).
+
+    Args:
+        tensors: Tensors to start from; returned as they are where one is larger than it is wanted.
+        wanted: Tensors of the untrained network that they are for.
+    """
+    shared = [name for name in tensors if name in wanted and tensors[name].shape != wanted[name].shape]
+    if not all(_fits(tensors[name], wanted[name]) for name in shared):
+        return tensors  # of another network: what loads them says what does not fit
+    return tensors | {name: _broader(name, tensors[name], wanted[name]) for name in shared}
+
+
+def _fits(old: Tensor, new: Tensor) -> bool:
+    return old.dim() == new.dim() and all(a <= b for a, b in zip(old.shape, new.shape, strict=True))
+
+
+def _broader(name: str, old: Tensor, like: Tensor) -> Tensor:
+    """One tensor of `broadened`; scales and shifts of a modulation are two tensors, one after the other."""
+    halves = 2 if ".modulation." in name else 1
+    parts = []
+    for before, after in zip(old.chunk(halves), like.to(old.dtype).chunk(halves), strict=True):
+        part = after.clone()
+        if old.dim() > 1:
+            part[: len(before)] = 0
+        part[tuple(slice(size) for size in before.shape)] = before
+        parts.append(part)
+    return torch.cat(parts)
 
 
 def widened(tensors: Tensors, wanted: Tensors) -> Tensors:
