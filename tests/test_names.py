@@ -7,7 +7,7 @@ import unicodedata
 
 import pytest
 
-from napari_rdpdenoise.names import check_name, is_reserved, matching, shown
+from napari_rdpdenoise.names import ADDED_IN_PARTS, check_length, check_name, is_reserved, matching, shown
 
 
 def touch(folder, *names):
@@ -110,3 +110,22 @@ def test_names_are_shown_on_one_line(name, expected):
 
 def test_lines_keep_their_breaks():
     assert shown("one\ntwo\t3\x1b", breaks=False) == "one\ntwo\t3\\x1b"
+
+
+@pytest.mark.parametrize("letter", ["x", "é", "細"])
+@pytest.mark.parametrize("added", [9, ADDED_IN_PARTS])
+def test_a_result_is_refused_where_a_name_beside_it_could_not_be_made(tmp_path, letter, added):
+    """Whatever is taken, the system takes with as many letters more; the first that is refused, it does not."""
+    longest = os.pathconf(tmp_path, "PC_NAME_MAX")
+    size = len(letter.encode())
+    count = (longest - added) // size
+    check_length(f"{tmp_path}/new/{count * letter}", added)
+    (tmp_path / (count * letter + added * "y")).touch()
+    with pytest.raises(ValueError, match=f"OUT: expected names of up to {longest - added} bytes"):
+        check_length(f"{tmp_path}/new/{(count + 1) * letter}", added)
+
+
+def test_a_path_is_refused_where_what_lies_in_a_result_would_be_too_deep(tmp_path):
+    check_length(f"{tmp_path}/{1000 * 'x/'}a.ome.zarr")
+    with pytest.raises(ValueError, match="OUT: expected a path of up to .*; choose a folder"):
+        check_length(f"{tmp_path}/{2000 * 'x/'}a.ome.zarr")

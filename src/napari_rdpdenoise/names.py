@@ -8,10 +8,17 @@ import re
 import unicodedata
 from pathlib import Path
 
-from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, UNFINISHED_SUFFIX
+from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, RECORD_SUFFIX, UNFINISHED_SUFFIX
+
+ADDED_IN_PARTS = 41
+"""Letters that names of what many processes lay beside a result have more than its own, at most."""
 
 # Beside results; a glob over a folder of results must not take them.
-_OURS = (PARTIAL_SUFFIX, LOCK_SUFFIX, UNFINISHED_SUFFIX, ".job.json")
+_OURS = (PARTIAL_SUFFIX, LOCK_SUFFIX, UNFINISHED_SUFFIX, RECORD_SUFFIX)
+_ADDED = max(len(PARTIAL_SUFFIX), len(LOCK_SUFFIX), len(RECORD_SUFFIX))
+_INSIDE = 100  # letters of paths inside an unfinished result
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096  # bytes, where the system does not say
+_SHOWN = 60  # letters of a name that is too long
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CONTROL_BUT_BREAKS = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
@@ -67,6 +74,47 @@ def check_name(text: str) -> None:
         raise ValueError(f"INPUTS, OUT: expected names that Windows can have, found {text}; choose another")
 
 
+def check_length(text: str, added: int = _ADDED) -> None:
+    """Refuse the path of a result where its name, or one that is laid beside it for a time, is too long.
+
+    Args:
+        text: Path of the result.
+        added: Letters that such names have more than the result's own, at most.
+
+    Raises:
+        ValueError: If the system cannot have a name, or a path, of that length.
+    """
+    path = Path(text).absolute()
+    folder = next(parent for parent in path.parents if exists(str(parent)))
+    longest, whole = _limit(folder, "PC_NAME_MAX", _LONGEST_NAME), _limit(folder, "PC_PATH_MAX", _LONGEST_PATH)
+    names = [(part, 0) for part in path.parent.relative_to(folder).parts] + [(path.name, added)]
+    for name, more in names:
+        if (length := _bytes(name)) > longest - more:
+            room = f", to which up to {more} are added while it is made" if more else ""
+            raise ValueError(
+                f"OUT: expected names of up to {longest - more} bytes{room}, found one of {length}: "
+                f"{shown(name[:_SHOWN])}...; choose a shorter name"
+            )
+    if (length := _bytes(str(path))) > whole - added - _INSIDE:
+        raise ValueError(
+            f"OUT: expected a path of up to {whole - added - _INSIDE} bytes, found one of {length}: "
+            f"{shown(str(path)[:_SHOWN])}...; choose a folder that lies less deep"
+        )
+
+
+def _bytes(text: str) -> int:
+    return len(os.fsencode(text)) if os.name != "nt" else len(text.encode("utf-16-le")) // 2
+
+
+def _limit(folder: Path, name: str, otherwise: int) -> int:
+    """What a system says of the length of names below a folder."""
+    try:
+        found = os.pathconf(folder, name)
+    except (AttributeError, OSError, ValueError):  # Windows does not say
+        return otherwise
+    return found if found > 0 else otherwise
+
+
 def shown(text: str, breaks: bool = True) -> str:
     """A name as messages and tables have it: control characters, which break lines or colour them, escaped.
 
@@ -94,7 +142,7 @@ def _with_literal_folders(pattern: str) -> str:
     parts = Path(pattern).parts
     literal = Path()
     for number, part in enumerate(parts):
-        if glob.has_magic(part) and not (literal / part).exists():
+        if glob.has_magic(part) and not exists(str(literal / part)):
             return str(Path(glob.escape(str(literal)), *parts[number:]))
         literal /= part
     return glob.escape(pattern)

@@ -361,7 +361,24 @@ OUTPUTS = {
     "a file in the place of a folder": Row(
         lambda f: text(f, "x", "out/file") and tiff(f), "(?s).*file", output="file/result.ome.tif"
     ),
-    "a name longer than names may be": Row(tiff, "(?s).*", output="x" * 300 + ".ome.tif"),
+    "a name longer than names may be": Row(
+        tiff, "OUT: expected names of up to .* found one of 308", output="x" * 300 + ".ome.tif"
+    ),
+    "a name too long for that of its record": Row(
+        tiff, "OUT: expected names of up to .* found one of 250", output="x" * 241 + ".ome.zarr"
+    ),
+    "a folder of too long a name": Row(
+        tiff, "OUT: expected names of up to .* found one of 300", output="x" * 300 + "/a.ome.tif"
+    ),
+    "a path longer than paths may be": Row(tiff, "OUT: expected a path of", output="x/" * 2500 + "a.ome.tif"),
+    "an input of too long a name": Row(lambda f: f / ("x" * 300), "image: expected a file or folder"),
+    "a mask of too long a name": Row(
+        tiff, "invalid: expected a mask at .*nothing at", {"invalid": "x" * 300 + ".tif"}
+    ),
+    "a pattern of too long a name": Row(
+        lambda f: f"{f}/{'x' * 300}*.tif", "INPUTS: expected files that match", {"stack": "T"}
+    ),
+    "a model of too long a name": Row(tiff, "model: no model", {"model": "x" * 300}),
     "a name with a null character": Row(tiff, "(?s).*", output="a\0b.ome.tif"),
     "a name that is not UTF-8": Row(tiff, "INPUTS, OUT: expected names in UTF-8", output="a\udcff.ome.tif"),
     "brackets, blanks and accents": Row(lambda f: tiff(f, name="é [1] ü.tif"), None, output="ö [2].ome.tif"),

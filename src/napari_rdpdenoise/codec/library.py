@@ -17,6 +17,7 @@ from typing import Literal
 from napari_rdpdenoise.axes import is_picture
 from napari_rdpdenoise.codec.card import ModelCard, read_card
 from napari_rdpdenoise.files import models_folder
+from napari_rdpdenoise.names import exists
 
 DEFAULT = "default"
 DEFAULT_MODEL = "fluo-light"
@@ -146,7 +147,8 @@ def model_folder(model: str | Path = DEFAULT) -> Path:
     name = DEFAULT_MODEL if model == DEFAULT else str(model)
     named = (MODELS_FOLDER / name, models_folder() / name) if Path(name).name == name else ()
     for folder in (*named, Path(name).resolve()):
-        if (folder / "card.yaml").is_file():
+        card = folder / "card.yaml"
+        if exists(str(card)) and card.is_file():
             return folder.absolute()
     known = list_models()
     shipped, own = (

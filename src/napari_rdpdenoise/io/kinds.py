@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.files import is_zarr
+from napari_rdpdenoise.names import exists, shown
 
 _ZARR_ZIPS = (".zarr.zip", ".ozx")
 _LISTS = (".nd", ".companion.ome")
@@ -40,8 +41,8 @@ def kind_of(source: Any) -> str:
         ValueError: If it is of no known kind.
     """
     text, path = str(source), Path(source)
-    if "://" not in text and not path.exists():
-        raise FileNotFoundError(f"image: expected a file or folder, found nothing at {text}; check the path")
+    if not exists(text):
+        raise FileNotFoundError(f"image: expected a file or folder, found nothing at {shown(text)}; check the path")
     if "://" in text or is_zarr(path) or (path.is_file() and path.name.lower().endswith(_ZARR_ZIPS)):
         return "zarr"
     if _is_ndtiff(path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
-from napari_rdpdenoise.names import check_name, exists, matching
+from napari_rdpdenoise.names import check_length, check_name, exists, matching
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -161,6 +161,8 @@ def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = No
         results = [target / (source.stem + ending_of(source.path, chosen)) for source in sources]
     for text in (*(source.path for source in sources), *map(str, results)):
         check_name(text)
+    for result in results:
+        check_length(str(result))
     _check_targets([(source.path, result) for source, result in zip(sources, results, strict=True)])
     jobs = [
         Job(source.path, result, settings.replace(series=source.series))

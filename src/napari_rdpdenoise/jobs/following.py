@@ -33,6 +33,7 @@ from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
 from napari_rdpdenoise.jobs.runner import check_places, codec_before, fitted, masked, named, said
 from napari_rdpdenoise.jobs.watch import Watch
+from napari_rdpdenoise.names import check_length
 from napari_rdpdenoise.settings import RESULT
 from napari_rdpdenoise.stream import Plan, Progress, make_plan
 from napari_rdpdenoise.stream.output import output_dtype
@@ -75,6 +76,7 @@ def run_following(
         Exception: As `runner.run` does.
     """
     target = _checked(job)
+    check_length(str(target))
     unseen = finished_unseen(target)
     if not unseen:
         check_free(target, job.settings.overwrite)

@@ -36,6 +36,7 @@ from napari_rdpdenoise.jobs.runner import (
     said,
     spec_of,
 )
+from napari_rdpdenoise.names import ADDED_IN_PARTS, check_length
 from napari_rdpdenoise.stream import Plan, Progress, make_plan
 from napari_rdpdenoise.stream.loaded import TileSink
 from napari_rdpdenoise.stream.parts import Asked, Part, PartReport, SharedPlan, as_words, together
@@ -193,6 +194,7 @@ def opening(job: Job, codec: Codec | None) -> Iterator[Opening]:
     if target is None:
         raise ValueError("part: expected a file as target, found none; a result in memory has no parts")
     check_places(job)
+    check_length(str(target), ADDED_IN_PARTS)
     check_ending(target)
     finished_unseen(target)
     with opened_source(job) as source:

@@ -38,7 +38,7 @@ from napari_rdpdenoise.io.output.sink import Output, check_free, claim, finished
 from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.names import check_name, matching
+from napari_rdpdenoise.names import check_length, check_name, matching
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
 from napari_rdpdenoise.stream.plan import check_model, for_image
@@ -224,6 +224,7 @@ def check_places(job: Job) -> None:
     if job.target is None:
         return
     check_name(str(job.target))
+    check_length(str(job.target))
     stacked = matching(str(job.input)) if job.settings.stack else ()
     beside = [name for name in (mask_file(job.settings),) if name is not None]
     refuse_overwriting(job.target, [*files_behind(job.input, job.path), *map(Path, [*stacked, *beside])])
