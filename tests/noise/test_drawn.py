@@ -26,15 +26,15 @@ DRAWN = {
 
 
 @pytest.mark.parametrize("name", DRAWN)
-def test_nothing_of_them_is_changed(name):
+@pytest.mark.parametrize("choice", ["auto", "none", 0, 255])
+def test_nothing_of_them_is_changed(name, choice):
     image = DRAWN[name]
     assert is_drawn([image])
-    rule, (found,) = screen_sample([image])
+    rule, (found,) = screen_sample([image], choice)
     assert rule.drawn
     assert found.left.all()
     assert found.defects is None
     assert np.isfinite(found.filled).all()
-    assert not screen_sample([image], "none")[0].drawn
 
 
 @pytest.mark.parametrize("mean", [0.002, 0.02, 0.1, 0.5, 0.7, 1, 3])

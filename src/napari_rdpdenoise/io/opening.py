@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from pathlib import Path
 from typing import Any, cast
 
@@ -83,11 +84,20 @@ def open_stack(pattern: str, axis: str, axes: str | None = None) -> ImageSource:
 
     Raises as `open_image` does, and:
         FileNotFoundError: If no file matches.
-        ValueError: If the files are not alike, or have that axis already.
+        ValueError: If the files are not alike, have that axis already, or one is there twice.
+
+    Warns:
+        UserWarning: If numbers are missing in their names, or these count more than one thing.
     """
+    from napari_rdpdenoise.io.numbering import check_numbers
     from napari_rdpdenoise.io.stack import StackSource
 
-    return StackSource(matching(pattern), axis, lambda path: open_image(path, axes))
+    paths = matching(pattern)
+    note = check_numbers(paths)
+    source = StackSource(paths, axis, lambda path: open_image(path, axes))
+    if note is not None:
+        warnings.warn(f"stack: {note}", stacklevel=2)
+    return source
 
 
 def files_of_set(path: str | os.PathLike[str]) -> set[Path]:

@@ -163,16 +163,16 @@ def screen_sample(
     Args:
         windows: 2-D arrays of raw counts, any real dtype.
         choice: Value that is not image, "auto" to look for such values, or "none", by which every finite
-            number is image, defects of the camera included.
+            number is image, defects of the camera included. A sample without noise is left alone by any.
         given: Pixels that the user declares invalid, by window; None for none.
     """
     masks = [None] * len(windows) if given is None else list(given)
-    if choice == "none":
-        sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
-        return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
     if is_drawn(windows) and find_enlargement(windows) is None:
         rule = InvalidRule(drawn=True)
         return rule, [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
+    if choice == "none":
+        sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
+        return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
     values = (
         find_fill_values(windows)
         if isinstance(choice, str)

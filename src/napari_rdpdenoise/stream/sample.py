@@ -104,7 +104,7 @@ class Sample:
         if self.rule.drawn:
             return [
                 "the sample holds no noise (it is blank, or drawn: masks, labels): such parts of the image "
-                "come out as they went in (invalid none denoises them all the same)"
+                "come out as they went in"
             ]
         return [
             *self.grid.words,
