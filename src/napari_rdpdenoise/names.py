@@ -86,7 +86,10 @@ def check_length(text: str, added: int = _ADDED) -> None:
     """
     path = Path(text).absolute()
     folder = next(parent for parent in path.parents if exists(str(parent)))
-    longest, whole = _limit(folder, "PC_NAME_MAX", _LONGEST_NAME), _limit(folder, "PC_PATH_MAX", _LONGEST_PATH)
+    longest, whole = (
+        _limit(folder, "PC_NAME_MAX", _LONGEST_NAME),
+        _limit(folder, "PC_PATH_MAX", _LONGEST_PATH),
+    )
     names = [(part, 0) for part in path.parent.relative_to(folder).parts] + [(path.name, added)]
     for name, more in names:
         if (length := _bytes(name)) > longest - more:

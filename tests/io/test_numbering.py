@@ -25,7 +25,10 @@ def test_a_number_that_is_missing_is_named_and_nothing_else(first, step, count, 
 
 def test_many_are_counted_and_some_are_named():
     said = check_numbers([f"t{n}.tif" for n in (*range(10), *range(2000, 2010))])
-    assert "1990 numbers are missing in the names of 20 files, between 0 and 2009 (10, 11, 12, 13, 14, ...)" in said
+    assert (
+        "1990 numbers are missing in the names of 20 files, between 0 and 2009 (10, 11, 12, 13, 14, ...)"
+        in said
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,7 +65,9 @@ def test_a_frame_that_is_there_twice_is_refused(names):
     ],
 )
 def test_two_counts_in_the_names_are_told(names):
-    assert f"the {len(names)} files tell them apart by more than one number (number 0: " in check_numbers(names)
+    assert f"the {len(names)} files tell them apart by more than one number (number 0: " in check_numbers(
+        names
+    )
 
 
 def test_it_is_told_where_a_stack_is_opened(tmp_path, image):

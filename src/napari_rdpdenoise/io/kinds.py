@@ -42,7 +42,9 @@ def kind_of(source: Any) -> str:
     """
     text, path = str(source), Path(source)
     if not exists(text):
-        raise FileNotFoundError(f"image: expected a file or folder, found nothing at {shown(text)}; check the path")
+        raise FileNotFoundError(
+            f"image: expected a file or folder, found nothing at {shown(text)}; check the path"
+        )
     if "://" in text or is_zarr(path) or (path.is_file() and path.name.lower().endswith(_ZARR_ZIPS)):
         return "zarr"
     if _is_ndtiff(path):

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from microscope_files import write_mmstack
 
 from napari_rdpdenoise.io import list_images, open_image
-from napari_rdpdenoise.io.tiff.images import whole_prefix
+from napari_rdpdenoise.io.tiff.present import whole_prefix
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import math
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,8 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.io.images import ImageInfo
+from napari_rdpdenoise.io.tiff.present import chain_is_cut, leading_count, present_pages, whole_prefix
+from napari_rdpdenoise.io.tiff.unindexed import series_without_index
 
 _POSITIONS = {"mmstack": "R", "lsm": "PM"}
 """Axes that tell images apart, by kind of series."""
@@ -64,13 +65,25 @@ def images_in(tif: Any, path: Path) -> list[TiffImage]:
     Raises:
         ValueError: If there is none, or not one whole plane of one is there.
     """
-    joined = _appended_frames(tif)
-    found = [joined] if joined is not None else _joined(_series(tif))
+    found, notes = _series_meant(tif)
     if not found:
         raise ValueError(f"image: expected at least one image in the TIFF, found none in {path.name}")
     images = [image for number, series in enumerate(found) for image in _split_positions(tif, series, number)]
+    images = [replace(image, notes=notes) for image in images]
     images = [replace(image, secondary=image.secondary or _is_thumbnail(image, images)) for image in images]
-    return [_whole_part(tif, image, path) for image in images]
+    return _whole_parts(tif, images, path)
+
+
+def _series_meant(tif: Any) -> tuple[list[Any], tuple[str, ...]]:
+    """Series as people mean them, and what is to be told of them."""
+    joined = _appended_frames(tif)
+    if joined is not None:
+        return [joined], ()
+    series = _series(tif)
+    if tif.is_micromanager and all(one.kind in _JOINED_KINDS for one in series):
+        found, note = series_without_index(tif)
+        return ([found] if found is not None else _joined(series)), (note,)
+    return _joined(series), ()
 
 
 def _is_thumbnail(image: TiffImage, images: Sequence[TiffImage]) -> bool:
@@ -247,6 +260,25 @@ def _position_names(tif: Any, count: int) -> list[str]:
     return names if len(names) == count and all(names) else [f"position {k}" for k in range(count)]
 
 
+def _whole_parts(tif: Any, images: Sequence[TiffImage], path: Path) -> list[TiffImage]:
+    """Images as far as they are there; those of which nothing is are told of by the others."""
+    whole: list[TiffImage] = []
+    lost: list[str] = []
+    missing = None
+    for number, image in enumerate(images):
+        try:
+            whole.append(_whole_part(tif, image, path))
+        except ValueError as error:
+            missing = missing or error
+            lost.append(image.name or f"image {number}")
+    if missing is not None and not whole:
+        raise missing
+    if not lost:
+        return whole
+    note = f"{path.name}: not one whole plane is there of {', '.join(lost)}: cut off, or never taken"
+    return [replace(image, notes=(*image.notes, note)) for image in whole]
+
+
 def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
     """The image without the planes at its end that are not in the file, with a sentence that counts them.
 
@@ -257,7 +289,7 @@ def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
     leading = leading_count(image.series)
     if leading is None:
         return image
-    present = _present_pages(image.series, path)
+    present = present_pages(image.series, path)
     fixed = dict(image.fixed)
     picked = tuple(fixed.get(i, slice(None)) for i in range(leading))
     chosen = present.reshape(sizes[:leading])[picked]
@@ -285,69 +317,10 @@ def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
             f"{path.name}: {missing} of {flat.size} planes are missing (their files are not beside it, or "
             "they were never written); they are read as zeros"
         )
-    if image.series.kind in (*_JOINED_KINDS, "appended") and _chain_is_cut(tif):
+    if image.series.kind in (*_JOINED_KINDS, "appended") and chain_is_cut(tif):
         count = "1 plane is" if present.size == 1 else f"{present.size} planes are"
         notes.append(
             f"{path.name} is cut off: {count} there, and the place of the next is beyond "
             f"its end at byte {path.stat().st_size}; how many are lost is not known"
         )
     return replace(image, notes=tuple(notes))
-
-
-def leading_count(series: Any) -> int | None:
-    """Number of dimensions that count pages; None where pages are no whole steps of dimensions."""
-    sizes, planes = series.get_shape(True), _declared_pages(series)
-    return next((d for d in range(len(sizes) + 1) if math.prod(sizes[:d]) == planes), None)
-
-
-def _declared_pages(series: Any) -> int:
-    return max(1, math.prod(series.get_shape(False)) // max(1, math.prod(series.keyframe.shape)))
-
-
-def _present_pages(series: Any, path: Path) -> np.ndarray:
-    """Which of the declared pages of a series are in its files with all their bytes."""
-    declared = _declared_pages(series)
-    ends: dict[Any, int] = {}
-    present = np.zeros(declared, bool)
-    start = None if series.is_multifile else series.dataoffset
-    if start is not None and series.keyframe.nbytes:
-        present[: (path.stat().st_size - start) // series.keyframe.nbytes] = True
-        return present
-    for number, page in enumerate(series):
-        if page is None or number >= declared:
-            continue
-        file = page.parent
-        if file not in ends:
-            ends[file] = Path(file.filehandle.path).stat().st_size
-        present[number] = _is_whole(page, ends[file])
-    return present
-
-
-def _is_whole(page: Any, end: int) -> bool:
-    starts, counts = page.dataoffsets, page.databytecounts
-    if not starts or not any(starts):
-        return False
-    return max(start + count for start, count in zip(starts, counts, strict=False)) <= end
-
-
-def whole_prefix(sizes: Sequence[int], planes: int) -> tuple[int, ...]:
-    """Sizes of the largest block of whole steps, the outermost first, among the first ``planes`` planes."""
-    for axis, size in enumerate(sizes):
-        inner = math.prod(sizes[axis + 1 :])
-        if planes >= inner:
-            return (*(1,) * axis, min(planes // inner, size), *sizes[axis + 1 :])
-    return (1,) * len(sizes)
-
-
-def _chain_is_cut(tif: Any) -> bool:
-    """Whether the last directory that can be read points to another one that is not in the file."""
-    layout, file = tif.tiff, tif.filehandle
-    start = tif.pages[len(tif.pages) - 1].offset
-    try:
-        file.seek(start)
-        (entries,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
-        file.seek(start + layout.tagnosize + entries * layout.tagsize)
-        (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
-    except (struct.error, OSError, ValueError):
-        return True
-    return bool(following > file.size - layout.tagnosize)

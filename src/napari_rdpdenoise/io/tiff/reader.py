@@ -26,8 +26,9 @@ from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, opening, reading
 from napari_rdpdenoise.io.ome_mending import is_ome, mended
 from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_dtype, check_shape
-from napari_rdpdenoise.io.tiff.images import TiffImage, images_in, leading_count
+from napari_rdpdenoise.io.tiff.images import TiffImage, images_in
 from napari_rdpdenoise.io.tiff.left_out import left_out
+from napari_rdpdenoise.io.tiff.present import leading_count
 
 UNKNOWN_AXES = "QI"
 """Letters tifffile gives to dimensions without a meaning: other, sequence."""

@@ -1,0 +1,70 @@
+"""How much of what a TIFF file declares is there: planes with all their bytes, and whole steps of dimensions."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def leading_count(series: Any) -> int | None:
+    """Number of dimensions that count pages; None where pages are no whole steps of dimensions."""
+    sizes, planes = series.get_shape(True), _declared_pages(series)
+    return next((d for d in range(len(sizes) + 1) if math.prod(sizes[:d]) == planes), None)
+
+
+def _declared_pages(series: Any) -> int:
+    return max(1, math.prod(series.get_shape(False)) // max(1, math.prod(series.keyframe.shape)))
+
+
+def present_pages(series: Any, path: Path) -> np.ndarray:
+    """Which of the declared pages of a series are in its files with all their bytes."""
+    declared = _declared_pages(series)
+    ends: dict[Any, int] = {}
+    present = np.zeros(declared, bool)
+    start = None if series.is_multifile else series.dataoffset
+    if start is not None and series.keyframe.nbytes:
+        present[: (path.stat().st_size - start) // series.keyframe.nbytes] = True
+        return present
+    for number, page in enumerate(series):
+        if page is None or number >= declared:
+            continue
+        file = page.parent
+        if file not in ends:
+            ends[file] = Path(file.filehandle.path).stat().st_size
+        present[number] = _is_whole(page, ends[file])
+    return present
+
+
+def _is_whole(page: Any, end: int) -> bool:
+    starts, counts = page.dataoffsets, page.databytecounts
+    if not starts or not any(starts):
+        return False
+    return max(start + count for start, count in zip(starts, counts, strict=False)) <= end
+
+
+def whole_prefix(sizes: Sequence[int], planes: int) -> tuple[int, ...]:
+    """Sizes of the largest block of whole steps, the outermost first, among the first ``planes`` planes."""
+    for axis, size in enumerate(sizes):
+        inner = math.prod(sizes[axis + 1 :])
+        if planes >= inner:
+            return (*(1,) * axis, min(planes // inner, size), *sizes[axis + 1 :])
+    return (1,) * len(sizes)
+
+
+def chain_is_cut(tif: Any) -> bool:
+    """Whether the last directory that can be read points to another one that is not in the file."""
+    layout, file = tif.tiff, tif.filehandle
+    start = tif.pages[len(tif.pages) - 1].offset
+    try:
+        file.seek(start)
+        (entries,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+        file.seek(start + layout.tagnosize + entries * layout.tagsize)
+        (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+    except (struct.error, OSError, ValueError):
+        return True
+    return bool(following > file.size - layout.tagnosize)
