@@ -43,9 +43,11 @@ def load_codec(options: argparse.Namespace) -> Codec:
 
 
 def machine() -> dict[str, Any]:
-    """Cores, memory, processor and versions."""
+    """Cores, memory, processor, versions, and the numbers that precision auto takes on its CPU."""
     import psutil
     import torch
+
+    from napari_rdpdenoise.codec.precision import choose_precision
 
     found = {}
     for name in PACKAGES:
@@ -55,7 +57,14 @@ def machine() -> dict[str, Any]:
             continue
     gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else None
     memory = round(psutil.virtual_memory().total / 2**30)
-    return {"cores": os.cpu_count(), "memory_gib": memory, "cpu": _cpu(), "gpu": gpu, "versions": found}
+    return {
+        "cores": os.cpu_count(),
+        "memory_gib": memory,
+        "cpu": _cpu(),
+        "gpu": gpu,
+        "precision": choose_precision("auto", "cpu"),
+        "versions": found,
+    }
 
 
 def _cpu() -> str:

@@ -100,15 +100,16 @@ def in_short(records: dict[str, dict[str, Any]]) -> str:
     """
     speed, dock, memory = (records[name]["result"] for name in ("speed", "dock", "memory"))
     runs, threads = speed["end_to_end"], records["speed"]["threads"]
+    numbers = {name: record["machine"].get("precision", "float32") for name, record in records.items()}
     cached = runs["from OME-Zarr, latents cached (decode only)"]["mpps"]
     first, drawn = (
         statistics.median(values) for values in (dock["first_tile_s"], dock["realism_ms"]["drawn"])
     )
     lines = (
         f"OME-Zarr to OME-Zarr: {runs['from OME-Zarr']['mpps']:.1f} megapixels per second on {threads} cores "
-        f"without a GPU, {cached:.1f} where the latents are cached (BM3D {speed['bm3d_mpps']:.2f}; "
+        f"in {numbers['speed']}, {cached:.1f} where the latents are cached (BM3D {speed['bm3d_mpps']:.2f}; "
         f"the U-Net of N2V, prediction alone, {speed['unet_mpps']:.1f}).",
-        f"Dock, on one core: first preview tile {first:.1f} s after a layer was chosen; "
+        f"Dock, on one core in {numbers['dock']}: first preview tile {first:.1f} s after a layer was chosen; "
         f"moving realism redraws in {drawn:.0f} ms.",
         f"Memory: {memory['peak_mib']:.0f} MiB above the start for a stack of {memory['gigabytes']:.0f} GB, "
         f"{memory['loaded_mib']:.0f} of them PyTorch with the model.",
