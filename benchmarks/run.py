@@ -52,8 +52,8 @@ def write_tables(folder: Path) -> Path:
         parts.append(
             f"## {title}\n\n{tables}\n\n"
             f"{record['date']}, `{record['command']}`, model {record['model']}, {machine['cpu']}: "
-            f"{machine['cores']} cores, {machine['memory_gib']} GiB{gpu}, {machine.get('precision', 'float32')}, "
-            f"{record['threads']} threads; {versions}.\n"
+            f"{machine['cores']} cores, {machine['memory_gib']} GiB{gpu}, "
+            f"{machine.get('precision', 'float32')}, {record['threads']} threads; {versions}.\n"
         )
     target = folder / "tables.md"
     target.write_text("\n".join(parts), encoding="utf-8")
