@@ -115,7 +115,7 @@ def test_lines_keep_their_breaks():
 @pytest.mark.parametrize("letter", ["x", "é", "細"])
 @pytest.mark.parametrize("added", [9, ADDED_IN_PARTS])
 def test_a_result_is_refused_where_a_name_beside_it_could_not_be_made(tmp_path, letter, added):
-    """Whatever is taken, the system takes with as many letters more; the first that is refused, it does not."""
+    """Whatever is taken, the system takes with as many letters more."""
     longest = os.pathconf(tmp_path, "PC_NAME_MAX")
     size = len(letter.encode())
     count = (longest - added) // size
@@ -127,5 +127,5 @@ def test_a_result_is_refused_where_a_name_beside_it_could_not_be_made(tmp_path, 
 
 def test_a_path_is_refused_where_what_lies_in_a_result_would_be_too_deep(tmp_path):
     check_length(f"{tmp_path}/{1000 * 'x/'}a.ome.zarr")
-    with pytest.raises(ValueError, match="OUT: expected a path of up to .*; choose a folder"):
+    with pytest.raises(ValueError, match=r"OUT: expected a path of up to .*; choose a folder"):
         check_length(f"{tmp_path}/{2000 * 'x/'}a.ome.zarr")

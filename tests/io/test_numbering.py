@@ -52,7 +52,7 @@ def test_nothing_is_said_where_numbers_do_not_count(names):
     ],
 )  # fmt: skip
 def test_a_frame_that_is_there_twice_is_refused(names):
-    with pytest.raises(ValueError, match="stack: expected every frame once, found .* and "):
+    with pytest.raises(ValueError, match=r"stack: expected every frame once, found .* and "):
         check_numbers(names)
 
 

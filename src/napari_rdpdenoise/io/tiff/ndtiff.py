@@ -24,8 +24,8 @@ import numpy as np
 from napari_rdpdenoise.axes import check_axes
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_dtype
-from napari_rdpdenoise.io.tiff.present import whole_prefix
 from napari_rdpdenoise.io.tiff.micromanager import acquisition_metadata
+from napari_rdpdenoise.io.tiff.present import whole_prefix
 
 INDEX = "NDTiff.index"
 _MAGIC = 483729

@@ -1,4 +1,4 @@
-"""How much of what a TIFF file declares is there: planes with all their bytes, and whole steps of dimensions."""
+"""How much of what a TIFF file declares is there: planes with all their bytes, whole steps of dimensions."""
 
 from __future__ import annotations
 
