@@ -109,8 +109,18 @@ def random_crop(images: Sequence[NDArray], size: int, rng: np.random.Generator) 
 
 
 def resized(image: NDArray[np.float32], shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Mean over the area of each new pixel; the image itself if it has that shape."""
+    """An image of another size: made smaller by means of areas, enlarged by cubic interpolation.
+
+    Enlarged it is a scene that is sampled more finely, which means of areas would show as blocks. Values stay
+    within those of the image. The image itself if it has that shape.
+    """
     if image.shape == shape:
         return image
     tensor = torch.from_numpy(np.ascontiguousarray(image))[None, None]
-    return torch.nn.functional.interpolate(tensor, shape, mode="area")[0, 0].numpy()
+    small = min(image.shape[0], shape[0]), min(image.shape[1], shape[1])
+    if image.shape != small:
+        tensor = torch.nn.functional.interpolate(tensor, small, mode="area")
+    if small != shape:
+        low, high = tensor.aminmax()
+        tensor = torch.nn.functional.interpolate(tensor, shape, mode="bicubic").clamp(low, high)
+    return tensor[0, 0].numpy()
