@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.ui.preview.engine import _IDLE_S, ChannelReady, Failed, Settled
+from napari_rdpdenoise.ui.preview.agenda import _IDLE_S
+from napari_rdpdenoise.ui.preview.engine import ChannelReady, Failed, Settled
 
 # The same pixels as a run
 
@@ -263,7 +264,7 @@ def test_a_forgotten_layer_leaves_nothing_behind(tiny_codec, desk_of, movie, vie
 def test_a_change_at_the_moment_when_a_rest_is_over_is_seen(tiny_codec, desk_of, movie, view):
     desk, there = desk_of(tiny_codec), view(movie())
     desk.show(replace(there, ahead=view(movie(), (1,)).requests))
-    with desk.engine._wake:  # as a thread that the machine gave no time to
+    with desk.engine._agenda.lock:  # as a thread that the machine gave no time to
         time.sleep(2 * _IDLE_S)
         desk.engine.aim(None)
     calls = tiny_codec.encoder_calls

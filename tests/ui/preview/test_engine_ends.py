@@ -167,7 +167,7 @@ def test_closing_ends_a_search_for_the_rate(tiny_codec, desk_of, monkeypatch, mo
     assert first.wait(PATIENCE)
     closing = threading.Thread(target=desk.engine.close)
     closing.start()
-    while not desk.engine._closed:
+    while not desk.engine._agenda.closed:
         pass
     may_go_on.set()
     closing.join(PATIENCE)

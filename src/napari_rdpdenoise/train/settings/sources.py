@@ -106,7 +106,7 @@ class SourceSettings(BaseModel):
     )
     weight: float = Field(1.0, gt=0, description="share of the samples, relative to the other sources")
     downscale: tuple[float, ...] = Field(
-        (1.0,), description="factors of size to choose from at random, clean, identity, series and colours only"
+        (1.0,), description="sizes, as factors, to choose from; clean, identity, series and colours only"
     )
     only: tuple[str, ...] = Field((), description="starts of file names that are used; empty: all")
     leave_out: tuple[str, ...] = Field((), description="starts of file names that are not used at all")

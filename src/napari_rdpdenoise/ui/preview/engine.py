@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections import deque
 from collections.abc import Callable, Hashable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -26,6 +25,7 @@ from napari_rdpdenoise.imports import short_turns
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import Tile
+from napari_rdpdenoise.ui.preview.agenda import Agenda, Task
 from napari_rdpdenoise.ui.preview.decode import TileDecoder
 from napari_rdpdenoise.ui.preview.decoded_tiles import Blender, DecodedTile, DecodedTiles, TileKey
 from napari_rdpdenoise.ui.preview.events import (
@@ -51,7 +51,6 @@ if TYPE_CHECKING:
 __all__ = ["ChannelReady", "Failed", "PreviewEngine", "PreviewView", "Settled", "TileReady"]
 
 MIB = 1024**2
-_IDLE_S = 0.3  # without a request, until what may be requested next is denoised
 
 _LOG = logging.getLogger(__name__)
 
@@ -89,13 +88,7 @@ class PreviewEngine:
         self._on_tile, self._on_event = on_tile, on_event
         self._decoded = DecodedTiles(tile_bytes)
         self._decoding = TileDecoder(cache, load)
-        self._wake = threading.Condition()
-        self._todo: deque[TileRequest] = deque()
-        self._ahead: deque[TileRequest] = deque()  # what may be requested next, after all that is
-        self._chores: deque[Callable[[], None]] = deque()  # what else the thread has to do, before tiles
-        self._target: Target | None = None
-        self._generation = 0
-        self._closed = False
+        self._agenda = Agenda()
         self._thread: threading.Thread | None = None
         self._blender = Blender()
 
@@ -104,7 +97,7 @@ class PreviewEngine:
     @property
     def generation(self) -> int:
         """Number of the last `aim`."""
-        return self._generation
+        return self._agenda.generation
 
     def aim(self, view: PreviewView | None) -> int:
         """Work on this view from the next tile on, and on nothing else; None rests. Returns the generation.
@@ -114,13 +107,10 @@ class PreviewEngine:
         Raises:
             RuntimeError: If the engine was closed.
         """
-        with self._wake:
+        with self._agenda.lock:
             self._check_open()
-            before = self._target
-            self._generation = generation = self._generation + 1
-            self._target = None if view is None else Target(generation, view)
-            self._todo = deque(view.requests if view is not None else ())
-            self._ahead = deque(view.ahead if view is not None else ())
+            before = self._agenda.target
+            generation = self._agenda.aim(view)
             self._start()
         if before is not None and view is not None:
             old, new = before.view.series.key, view.series.key
@@ -135,9 +125,9 @@ class PreviewEngine:
 
     def forget(self, layer: Hashable) -> None:
         """Drop everything of a layer that was deleted or whose pixels have changed; rest if it is in view."""
-        if self._closed:
+        if self._agenda.closed:
             return
-        target = self._target
+        target = self._agenda.target
         if target is not None and target.view.series.layer == layer:
             self.aim(None)
         self._drop_decoded(layer)
@@ -162,7 +152,7 @@ class PreviewEngine:
 
     def held_view(self, index: tuple[int, ...] | None = None) -> list[tuple[Tile, DecodedTile]]:
         """Decoded tiles of a plane in view, by its index; None for the first one that is requested."""
-        target = self._target
+        target = self._agenda.target
         if target is None or not target.view.requests:
             return []
         wanted = target.view.requests[0].index if index is None else index
@@ -177,12 +167,7 @@ class PreviewEngine:
 
         Waits so many seconds for the thread, None until it has ended.
         """
-        with self._wake:
-            self._closed = True
-            self._target = None
-            self._todo.clear()
-            self._ahead.clear()
-            self._wake.notify_all()
+        self._agenda.close()
         if self._thread is not None and self._thread is not threading.current_thread():
             self._thread.join(patience_s)
         self._decoded.drop(lambda key: True)
@@ -190,50 +175,31 @@ class PreviewEngine:
     # The thread
 
     def _check_open(self) -> None:
-        if self._closed:
+        if self._agenda.closed:
             raise RuntimeError("the preview engine was closed; make a new one")
 
     def _do_soon(self, chore: Callable[[], None]) -> None:
-        with self._wake:
-            self._chores.append(chore)
+        with self._agenda.lock:
+            self._agenda.add(chore)
             self._start()
 
     def _start(self) -> None:
-        """Have the thread look what there is to do; with the lock held."""
+        """Have a thread that looks what there is to do; with the lock held."""
         if self._thread is None:
             self._thread = start_thread(self._work, lambda: self.close(0), "preview")
-        self._wake.notify_all()
 
     def _work(self) -> None:
-        while (task := self._next()) is not None:
+        while (found := self._agenda.take()) is not None:
             try:
                 with short_turns():
-                    task()
+                    if not isinstance(found, Task):
+                        found()
+                    elif found.asked:
+                        self._serve(found.target, found.request)
+                    else:
+                        self._prepare(found.target, found.request)
             except Exception:  # of a chore: a tile's are told where they happen
                 _LOG.exception("preview: a task failed")
-
-    def _next(self) -> Callable[[], None] | None:
-        """Wait for something to do; None once closed."""
-        with self._wake:
-            while not self._closed:
-                if self._chores:
-                    return self._chores.popleft()
-                target = self._target
-                if target is not None and self._todo:
-                    request = self._todo.popleft()
-                    return lambda: self._serve(target, request)
-                if target is None or not self._ahead:
-                    self._wake.wait()
-                elif not self._wake.wait(_IDLE_S) and self._is_idle(target):
-                    following = self._ahead.popleft()
-                    return lambda: self._prepare(target, following)
-        return None
-
-    def _is_idle(self, target: Target) -> bool:
-        """Whether nothing came while a wait for it ran out, which is known only with the lock held again."""
-        return (
-            self._target is target and bool(self._ahead) and not (self._todo or self._chores or self._closed)
-        )
 
     def _serve(self, target: Target, request: TileRequest) -> None:
         from napari_rdpdenoise.codec.device import GivenUp
@@ -244,7 +210,7 @@ class PreviewEngine:
             pass
         except Exception as error:
             self._tell(self._on_event, Failed(target.generation, error))
-        if target.generation == self._generation and not self._todo:
+        if self._agenda.is_current(target) and self._agenda.settled:
             self._tell(self._on_event, Settled(target.generation))
 
     def _denoise(self, target: Target, request: TileRequest) -> None:
@@ -289,9 +255,7 @@ class PreviewEngine:
         try:
             return make()
         except Exception:
-            with self._wake:
-                if target.generation == self._generation:  # nothing was given up for another view
-                    self._todo.clear()
+            self._agenda.give_up(target)
             raise
 
     def _make(
@@ -308,7 +272,7 @@ class PreviewEngine:
         series = target.view.series
         stale = lambda: self._is_stale(target)  # noqa: E731
         decoded = self._decoding.make(series, request, plan, codec, stale, provisional=provisional)
-        if not self._closed:
+        if not self._agenda.closed:
             self._decoded.put(TileKey(series.key, request.index, request.tile), decoded)
         return decoded
 
@@ -323,7 +287,7 @@ class PreviewEngine:
     def _announce(self, target: Target, channel: int, plan: ChannelPlan, codec: Codec) -> None:
         """After the channel's first tile, because its checks take a while."""
         series, plans = target.view.series, self._decoding.plans
-        if self._closed or plans.was_told(series, channel):
+        if self._agenda.closed or plans.was_told(series, channel):
             return
         messages = plans.doubts(series, channel, plan, codec)
         self._tell(self._on_event, ChannelReady(target.generation, series.key, channel, plan, messages))
@@ -332,8 +296,8 @@ class PreviewEngine:
         """For the search of the rate: lets runs go first, and ends when nobody wants the rate any more."""
 
         def unwanted() -> bool:
-            now = self._target
-            if self._closed or now is None or now.view.series.key != target.view.series.key:
+            now = self._agenda.target
+            if now is None or now.view.series.key != target.view.series.key:
                 return True
             return all(request.channel != channel for request in now.view.requests)
 
@@ -358,7 +322,7 @@ class PreviewEngine:
         self._decoded.drop(lambda key: isinstance(key, SeriesKey) and key.layer == layer)
 
     def _is_stale(self, target: Target) -> bool:
-        return self._closed or target.generation != self._generation
+        return not self._agenda.is_current(target)
 
     def _tell(self, listener: Callable[[Any], None], event: object) -> None:
         try:
