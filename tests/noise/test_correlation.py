@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy import ndimage
+from scipy.signal import fftconvolve
 
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.correlation import measure_correlation
@@ -69,6 +70,43 @@ def test_tails_of_shared_noise_are_measured(seed: int, narrow: float, wide: floa
     found = estimate_noise([noisy])
     true = np.mean((noisy - clean) ** 2)
     assert 0.8 < found.variance(clean).mean() / true < 1.35
+
+
+def granules(seed: int, width: float, strength: float, size: int = 384) -> np.ndarray:
+    """Dense granules of ``width`` px, in all of the image but not everywhere as bright, counts."""
+    rng = np.random.default_rng(seed)
+    fine, coarse = (ndimage.gaussian_filter(rng.standard_normal((size, size)), s) for s in (width, 15))
+    brightness = np.clip(1 + coarse / coarse.std(), 0.2, None)
+    return 120 + strength * brightness * np.clip(fine / fine.std() + 0.5, 0, None)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 0.6, 0.7])
+@pytest.mark.parametrize(("width", "strength"), [(3, 40), (4, 40), (4, 60)])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_dense_granules_are_no_tails_of_shared_noise(
+    seed: int, width: float, strength: float, sigma: float
+) -> None:
+    clean = granules(seed, width, strength)
+    white = np.random.default_rng(seed + 50).standard_normal(clean.shape)
+    shared = ndimage.gaussian_filter(white, sigma)
+    noisy = clean + shared / shared.std() * np.sqrt(NOISE.variance(clean))
+    found = estimate_noise([noisy])
+    assert "share their noise" in found.notes[-1]
+    true = np.mean((noisy - clean) ** 2)
+    assert 0.85 < found.variance(clean).mean() / true < 1.22
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_noise_shares_far_counts_for_more_in_an_even_image(seed: int) -> None:
+    wide = ndimage.gaussian_filter(np.random.default_rng(seed).standard_normal((384, 384)), 25)
+    clean = 110 + 100 * np.clip(50 * wide, 0, 1)
+    white = np.random.default_rng(seed + 9).standard_normal(clean.shape)
+    rows, columns = np.mgrid[-16:17, -16:17]
+    shared = fftconvolve(white, np.exp(-np.hypot(rows, columns) / 0.6), mode="same")
+    noisy = clean + shared / shared.std() * np.sqrt(NOISE.variance(clean))
+    found = estimate_noise([noisy])
+    true = np.mean((noisy - clean) ** 2)
+    assert 1.35 < found.variance(clean).mean() / true < 1.75
 
 
 def test_dense_structure_is_no_noise() -> None:

@@ -1,12 +1,19 @@
 """Noise that neighbouring pixels share: after interpolation, stage correction, demosaicing or compression.
 
 A filter that rejects structure sees the finest noise only, so of shared noise it sees a small part. Here the
-same filter looks at the stabilised image, at its 2x2 and at its 4x4 means, each scaled so that white noise
+same filter looks at the stabilised image and at its 2x2, 4x4 and 8x8 means, each scaled so that white noise
 gives 1. The flattest blocks of the image (the lowest tenth) tell the noise apart from structure. Noise that
-went through a Gaussian blur has a known relation between the three scales; cameras and their software leave
-longer tails than that, which show at the third scale. Structure rises faster still, and is left alone. So is
-fine texture: noise is much the same in all blocks, and in the flattest of them its patches have no direction
-that stands out (see `spectrum`), or none that comes near the whole image's.
+went through a Gaussian blur has a known relation between the first three scales. Structure rises faster, and
+is left alone. So is fine texture: noise is much the same in all blocks, and in the flattest of them its
+patches have no direction that stands out (see `spectrum`), or none that comes near the whole image's.
+
+Cameras and their software leave longer tails than a blur does, and texture looks like tails at any one
+scale. Two things tell them apart. From some scale on noise rises no more: what the flattest blocks show at
+4x4 means beyond the blur is believed as far as it does not rise to 8x8 means. And noise is as strong in most
+blocks as in the flattest: the more they differ at 4x4 means, the less is added to what a blur explains, down
+to less than that, for where texture is nearly everywhere it is also in what the blur was measured by.
+Limits: texture as even as noise which rises no further than 4x4 means is taken for tails, and tails of noise
+under strong texture are not seen.
 """
 
 from __future__ import annotations
@@ -24,6 +31,7 @@ from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.spectrum import BLOCK, PATCH, blocks_of, patch_spectrum, slope
 from napari_rdpdenoise.noise.stabilized import stabilize
 
+_SCALES = (1, 2, 4, 8)  # px, edges of the means
 _FLAT = 10.0  # percentile of the blocks that counts as free of structure
 # What the lowest tenth of white noise's blocks shows at scales 2 and 4, relative to scale 1.
 _WHITE = (0.93, 0.85)
@@ -31,15 +39,18 @@ _LEAST = 1.05  # ratio of scale 2 to scale 1 below which noise is white: that of
 _SHARED = 1.25  # from which noise is called shared, so that no estimate may take it for white
 _STRUCTURE = 2.0  # times the ratio at scale 4 that blurred noise would have: from there on it is structure
 _STRONGEST = 100.0  # largest factor of a blur on the variance that is believed: enlarged images have more
-# Logarithm of what tails add to the factor: a constant, per logarithm of what scale 4 shows beyond the blur,
-# and per px of the blur. Least squares over simulated noise, of one blur and of a narrow with a wide one, in
-# scenes of microscopy. To take noise for a third weaker than it is costs decibels, for stronger tenths.
-_TAIL = (-0.21, 0.48, 0.58)
-_LONGEST_TAIL = (0.3, 1.67, 0.35)  # px from which there is one, its growth per px, and the most
-# Noise that is shared by little looks white to a denoiser, of the strength that scale 4 shows: px from which
-# less of it counts, px over which it fades, most that it adds. Simulated like the tails, by the error of what
-# is denoised.
-_COARSE = (0.62, 0.15, 1.25)
+# All that follows, up to the rise of tails, was chosen by the error of what is denoised, over noise of many
+# kernels in scenes of microscopy. To take noise for a third weaker than it is costs decibels, for stronger
+# tenths. Logarithm of what is added to a blur's factor on the variance, from an even image to one full of
+# texture; and how much texture each has: logarithm of the median over the lowest tenth of the blocks at scale
+# 4, and so much of that of the lowest tenth's rise from scale 4 to 8.
+_ADDED, _TEXTURE, _RISE = (0.25, -0.2), (0.5, 1.6), 0.2
+# Of tails: growth per logarithm of what scale 4 shows beyond the blur, and the most. A denoiser takes for
+# structure what reaches far, unless it is told of more noise than there is.
+_TAIL, _LONGEST_TAIL = 1.25, 0.45
+# Rise to scale 8, less so much of what is beyond the blur, up to which tails are believed wholly, and from
+# which not at all.
+_PLATEAU, _RISE_OF_TAILS = (-0.05, 0.9), 0.5
 _FLATTEST = 0.2  # share of the blocks whose patches are judged
 _SLOPE = 1.06  # of their spectrum; below it they are white
 _WEAK_SLOPE = 0.99  # the same where little is shared, and noise is much the same in all blocks
@@ -52,7 +63,8 @@ _EVERYWHERE = 2.15  # the same of all blocks, over that of the flattest: and noi
 class Correlation:
     """Shared noise: width of the Gaussian blur that white noise would have gone through, px, and a factor.
 
-    The factor, above 1, is the noise variance over what the finest scale shows. Where ``shared`` is False so
+    The factor, at least 1, is the noise variance that a denoiser has to be told over what the finest scale
+    shows: up to half more than there is where an even image shares noise far. Where ``shared`` is False so
     little is shared that the noise may be taken as white, of that variance.
     """
 
@@ -68,13 +80,15 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
     """
     stabilized = [stabilize(plane, noise).astype(np.float64) for plane in planes]
     energies = [_energies(t) for t in stabilized]
-    fine, middle, coarse = (np.concatenate(parts) for parts in zip(*energies, strict=True))
-    alive = np.isfinite(fine + middle + coarse) & (fine > 0)
+    scales = [np.concatenate(parts) for parts in zip(*energies, strict=True)]
+    fine = scales[0]
+    alive = np.isfinite(sum(scales)) & (fine > 0)
     if alive.any():
         alive &= fine > 0.2 * np.median(fine[alive])  # blocks of clipped pixels show nothing
     if alive.sum() < 16:
         return None
-    floor = [float(np.percentile(part[alive], _FLAT)) for part in (fine, middle, coarse)]
+    floor = [float(np.percentile(part[alive], _FLAT)) for part in scales]
+    usual = [float(np.median(part[alive])) for part in scales]
     ratio = floor[1] / floor[0] / _WHITE[0]
     if ratio < _LEAST:
         return None
@@ -85,36 +99,27 @@ def measure_correlation(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> Co
     if (
         beyond > _STRUCTURE
         or factor > _STRONGEST
-        or not _is_noise(stabilized, alive, floor[1] / np.median(middle[alive]), weak=ratio < _SHARED)
+        or not _is_noise(stabilized, alive, floor[1] / usual[1], weak=ratio < _SHARED)
     ):
         return None
     if ratio < _SHARED:  # beside so little, what scale 4 shows is structure as likely as tails
         return Correlation(sigma, factor, shared=False)
-    factor *= _tail(sigma, beyond)
-    return Correlation(sigma, factor * _coarse(sigma, floor[2] / floor[0] / _WHITE[1] / factor))
+    rise, uneven = np.log(floor[3] / floor[2]), np.log(usual[2] / floor[2])
+    added = _beside(float(uneven), float(rise), float(np.log(beyond)))
+    return Correlation(sigma, max(1.0, factor * float(np.exp(added))))
 
 
-def _tail(sigma: float, beyond: float) -> float:
-    """Factor on the variance for what noise shares further than a blur would.
-
-    Args:
-        sigma: Width of the blur, px.
-        beyond: Energy at scale 4 over that of the blur.
-    """
-    added = float(np.dot(_TAIL, (1.0, np.log(beyond), sigma)))
-    first, growth, most = _LONGEST_TAIL
-    return float(np.exp(np.clip(added, 0.0, np.clip(growth * (sigma - first), 0.0, most))))
-
-
-def _coarse(sigma: float, excess: float) -> float:
-    """Factor on the variance for a denoiser that takes noise of a weak blur for white.
+def _beside(uneven: float, rise: float, beyond: float) -> float:
+    """Logarithm of the factor on the variance beside that of the blur. All arguments are logarithms.
 
     Args:
-        sigma: Width of the blur, px.
-        excess: Energy at scale 4 over the variance.
+        uneven: Median over lowest tenth of the blocks at scale 4; .2 to .4 for noise alone.
+        rise: Lowest tenth of the blocks at scale 8 over that at scale 4; -.2 to .3 for noise alone.
+        beyond: Lowest tenth of the blocks at scale 4 over that of the blur.
     """
-    widest, fade, most = _COARSE
-    return float(np.clip(excess, 1.0, most) ** np.clip((widest - sigma) / fade, 0.0, 1.0))
+    added = np.interp(uneven + _RISE * rise, _TEXTURE, _ADDED)
+    believed = np.interp(rise - _RISE_OF_TAILS * beyond, _PLATEAU, (1.0, 0.0))
+    return float(added + believed * np.clip(_TAIL * beyond, 0.0, _LONGEST_TAIL))
 
 
 def _is_noise(
@@ -148,13 +153,13 @@ def _coherence(spectrum: NDArray[np.float64]) -> float:
 
 
 def _energies(t: NDArray[np.float64]) -> list[NDArray]:
-    """Mean square second difference per block at scales 1, 2 and 4; 1 for white noise of variance 1."""
+    """Mean square second difference per block at scales 1, 2, 4 and 8; 1 for white noise of variance 1."""
     parts: list[NDArray] = []
     rows, columns = (n // BLOCK * BLOCK for n in t.shape)
     image = np.where(np.isfinite(t), t, np.nan)[:rows, :columns]  # infinities would warn in every sum
     if image.size == 0:
-        return [np.empty(0)] * 3
-    for scale in (1, 2, 4):
+        return [np.empty(0)] * len(_SCALES)
+    for scale in _SCALES:
         high = ndimage.convolve1d(ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1) / 6.0
         edge = BLOCK // scale
         blocks = np.square(high * scale).reshape(high.shape[0] // edge, edge, high.shape[1] // edge, edge)
