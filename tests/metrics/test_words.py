@@ -100,3 +100,38 @@ def test_without_a_noise_model_it_is_measured(pair) -> None:
     stack = judge_residual(*(np.stack([image, image]) for image in pair))
     assert stack.report.pixels == 2 * verdict.report.pixels
     assert stack.fine
+
+
+@pytest.mark.parametrize("side", [12, 40, 200])
+def test_few_pixels_of_pure_noise_are_not_called_structure(side) -> None:
+    """By chance a correlation of n pixels is off by 1 / sqrt(n): of a hundred images a few stand out."""
+    rng, noise, wrong = np.random.default_rng(4), NoiseModel(gain=0.0, offset=0.0, read_noise=1.0), 0
+    for _ in range(100):
+        noisy = rng.normal(10, 1, (side, side)).astype(np.float32)
+        found = words(
+            judge_residual(noisy, np.full_like(noisy, 10) + 0.01 * rng.normal(size=noisy.shape), noise)
+        )
+        wrong += not (found["whiteness"][1] and found["structure"][1])
+    assert wrong <= 4
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_what_alternates_between_neighbours_is_called_fine_and_not_smooth(sign) -> None:
+    rng, noise = np.random.default_rng(5), NoiseModel(gain=0.0, offset=0.0, read_noise=1.0)
+    grain = rng.normal(size=(128, 129))
+    noisy = 10 + (grain[:, 1:] + sign * grain[:, :-1]) / 2**0.5
+    text, fine = words(judge_residual(noisy, np.full(noisy.shape, 10.0), noise))["whiteness"]
+    assert not fine
+    assert ("smooth" in text, "finer than the noise" in text) == (sign > 0, sign < 0)
+
+
+@pytest.mark.parametrize(("mean", "fine"), [(0.001, True), (10.0, False)])
+def test_a_mean_near_0_has_changed_by_chance_only(mean, fine) -> None:
+    """One percent of the noise is many percent of a mean near 0, and nothing that anybody could measure."""
+    rng, noise = np.random.default_rng(6), NoiseModel(gain=0.0, offset=0.0, read_noise=1.0)
+    noisy = rng.normal(size=(64, 64))
+    noisy += mean - noisy.mean()
+    change = 0.01 if mean < 1 else 0.1
+    text, found = words(judge_residual(noisy, np.full(noisy.shape, mean + change), noise))["mean"]
+    assert found is fine
+    assert ("no more than chance" in text) is fine

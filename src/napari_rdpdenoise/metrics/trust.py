@@ -28,6 +28,8 @@ class ResidualReport:
         signal_correlation: Correlation of z with x, -1..1; 0 where no structure was taken.
         mean_bias_pct: Change of the mean, mean(x) against mean(y), signed, percent.
         pixels: Number of pixels that were used (saturated ones are left out).
+        mean_chance_pct: Standard error of the mean of so many pixels with this noise, percent of the mean;
+            NaN where the mean is 0 or there is no pixel.
     """
 
     noise_ratio: float
@@ -36,6 +38,7 @@ class ResidualReport:
     signal_correlation: float
     mean_bias_pct: float
     pixels: int
+    mean_chance_pct: float = float("nan")
 
 
 def check_residual(
@@ -61,7 +64,9 @@ def check_residual(
     top = saturation_level([raw[usable]])
     if top is not None:
         usable &= raw < top
-    z = (y - x) / np.sqrt(noise.variance(x))
+    variance = noise.variance(x)
+    z = (y - x) / np.sqrt(variance)
+    chance = float(np.sqrt(np.mean(variance[usable]) / usable.sum())) if usable.any() else float("nan")
     mean = float(y[usable].mean()) if usable.any() else 0.0
     return ResidualReport(
         noise_ratio=float(np.mean(z[usable] ** 2)) if usable.any() else float("nan"),
@@ -70,6 +75,7 @@ def check_residual(
         signal_correlation=_correlation(z, x, usable),
         mean_bias_pct=100.0 * (float(x[usable].mean()) - mean) / abs(mean) if mean else float("nan"),
         pixels=int(usable.sum()),
+        mean_chance_pct=100.0 * chance / abs(mean) if mean else float("nan"),
     )
 
 

@@ -17,6 +17,7 @@ from napari_rdpdenoise.noise.outlier_limit import outlier_limit
 RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
 CORRELATED = 0.05
 MEAN_OFF = 0.5  # percent, the promise of this package
+_CHANCE = 3.0  # standard errors that say nothing: of few pixels, or of a mean near 0
 
 
 @dataclass(frozen=True)
@@ -106,19 +107,21 @@ def _removed(report: ResidualReport) -> Check:
 
 def _white(report: ResidualReport) -> Check:
     lag = max(report.lag_y, report.lag_x, key=abs)
-    fine = abs(lag) <= CORRELATED
+    fine = abs(lag) <= _allowed(report)
     where = f"{report.lag_y:+z.2f} down and {report.lag_x:+z.2f} across"
-    meaning = (
-        "what was removed is independent from pixel to pixel, as noise is"
-        if fine
-        else "what was removed is smooth: structure went with it, or the noise itself is smooth"
-    )
+    meaning = "what was removed is independent from pixel to pixel, as noise is"
+    if not fine:
+        meaning = (
+            "what was removed is smooth: structure went with it, or the noise itself is smooth"
+            if lag > 0
+            else "what was removed is finer than the noise, whose coarse part is still in the image"
+        )
     return Check("whiteness", lag, f"Correlation of neighbouring pixels {where}: {meaning}.", fine)
 
 
 def _structure(report: ResidualReport) -> Check:
     value = report.signal_correlation
-    fine = abs(value) <= CORRELATED
+    fine = abs(value) <= _allowed(report)
     meaning = "does not follow the image" if fine else "follows the image: contrast was changed"
     text = f"Correlation with the result {value:+z.2f}: what was removed {meaning}."
     return Check("structure", value, text, fine)
@@ -128,9 +131,17 @@ def _mean(report: ResidualReport) -> Check:
     bias = report.mean_bias_pct
     if not np.isfinite(bias):
         return Check("mean", bias, "The mean is 0: its change has no percentage.", True)
-    fine = abs(bias) <= MEAN_OFF
-    text = f"The mean intensity changed by {bias:+z.2f} %" + (": it is kept." if fine else ": too much.")
-    return Check("mean", bias, text, fine)
+    meaning = "it is kept"
+    if abs(bias) > MEAN_OFF:
+        chance = abs(bias) <= _CHANCE * report.mean_chance_pct
+        meaning = "no more than chance, as the mean is near 0" if chance else "too much"
+    text = f"The mean intensity changed by {bias:+z.2f} %: {meaning}."
+    return Check("mean", bias, text, meaning != "too much")
+
+
+def _allowed(report: ResidualReport) -> float:
+    """Size of a correlation that says nothing: a small one, or, of few pixels, one that chance gives."""
+    return max(CORRELATED, _CHANCE / max(report.pixels, 1) ** 0.5)
 
 
 def _same_shape(name: str, image: NDArray[Any], noisy: NDArray[Any]) -> None:

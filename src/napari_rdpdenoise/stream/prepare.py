@@ -253,7 +253,7 @@ def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
     if plan.structure and noise.doubt >= _TOLD and sample.grid.enlarged is None:
         found.append(
             f"what looks like noise may be fine grain of the sample itself: {noise.doubt:.0%} of it is kept; "
-            "choose structure none to remove it"
+            "set structure to none to remove it"
         )
     if trained and (doubt := outside(trained, sample.pixels, noise)):
         found.append(doubt)

@@ -107,7 +107,9 @@ def defect_words(count: int, hot_pixels: str) -> str:
     found = "1 hot or cold pixel" if count == 1 else f"{count} hot or cold pixels"
     if hot_pixels == "keep":
         return f"{found}, cosmic rays included: left as found, not used"
-    return f"{found}, cosmic rays included: replaced by the surroundings (--hot-pixels keep leaves them)"
+    return (
+        f"{found}, cosmic rays included: replaced by the surroundings (with hot pixels set to keep they stay)"
+    )
 
 
 @dataclass(frozen=True)

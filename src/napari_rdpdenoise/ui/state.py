@@ -45,6 +45,7 @@ class DockState:
 
     Attributes:
         layer: Name of the image layer to denoise; None while no image layer is open.
+        refused: Whether a layer is chosen that cannot be denoised; the status says why.
         facts: Line on what is known of it: sizes, and the device that computes.
         device: Device that computes and how precisely, in words; empty while it is not known.
         axes: Axes of the layer, one letter each; empty for none.
@@ -72,6 +73,7 @@ class DockState:
     """
 
     layer: str | None = None
+    refused: bool = False
     facts: str = ""
     device: str = ""
     axes: str = ""
@@ -141,6 +143,8 @@ class DockState:
     @property
     def preview_line(self) -> str:
         """What is still to come in view, or why there is no preview; empty when all is there."""
+        if self.refused:
+            return "This layer cannot be denoised: see below."
         if self.layer is None:
             return "Open an image to start; File > Open Sample has a noisy one."
         if self.elsewhere:

@@ -47,6 +47,7 @@ def test_where_only_noise_was_removed_the_line_says_so_with_the_expected_error()
         (lambda x: x + 1.5 * (x - 300), "more than the noise was removed", "towards weak"),
         (lambda x: x + 4, "mean intensity", "not measure"),
         (lambda x: 300 + (x - 300 + np.roll(x - 300, 1, 1)) / 2**0.5, "smooth", "raw images"),
+        (lambda x: 300 + (x - 300 - np.roll(x - 300, 1, 1)) / 2**0.5, "coarse part", "towards strong"),
     ],
 )
 def test_what_stands_out_is_named_with_what_to_do(change, words, advice) -> None:
@@ -146,3 +147,21 @@ def test_while_there_is_nothing_to_judge_the_reason_is_said(state, words) -> Non
     assert (found.fine, found.sign) == (None, "…")
     assert words in found.line
     assert waiting(DockState(layer="a", requested=3, shown=3)) is None
+
+
+@pytest.mark.parametrize(
+    ("kept", "fine", "words"), [(True, True, "no noise here"), (False, None, "Nothing to")]
+)
+def test_where_no_pixel_can_be_judged_nothing_is_said_to_be_removed(kept, fine, words) -> None:
+    shown = plane()
+    blank = np.full(shown.noisy.shape, np.iinfo(np.uint16).max, np.uint16)  # saturated throughout
+    result = (blank if kept else blank - 1).astype(np.float32)
+    found = judge(replace(shown, noisy=blank, fidelity=result))
+    assert found.fine is fine
+    assert words in found.line
+    assert not any("removed" in sentence or sentence.startswith("!") for sentence in (found.line, *found.why))
+
+
+def test_a_layer_that_is_refused_is_not_called_missing() -> None:
+    assert "cannot be denoised" in waiting(DockState(refused=True)).line
+    assert "Open an image" in waiting(DockState()).line

@@ -31,6 +31,6 @@ def test_only_what_has_values_is_shown_the_held_out_figure_first():
     assert [(curve.title, curve.last) for curve in curves.shown] == [
         ("held out", 0.8),
         ("loss", 2.0),
-        ("critic distance", 1.0),
+        ("unlike clean", 1.0),
         ("bits per pixel", 0.3),
     ]

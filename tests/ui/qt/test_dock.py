@@ -222,6 +222,37 @@ def test_the_selected_layer_is_taken_and_what_we_made_is_not(open_dock, qtbot):
     assert dock.layer is viewer.layers["cells"]
 
 
+@pytest.mark.parametrize("active", ["first", "second", "third", "boxes"])
+def test_the_layer_that_is_selected_when_the_dock_opens_is_taken(make_napari_viewer, tiny_codec, active):
+    from napari_rdpdenoise.ui.qt import DenoiseDock
+
+    viewer = make_napari_viewer()
+    for name in ("first", "second", "third"):
+        viewer.add_image(np.ones((40, 50), np.uint16), name=name)
+    viewer.add_shapes(name="boxes")
+    viewer.layers.selection.active = viewer.layers[active]
+    dock = DenoiseDock(viewer, engine, lambda model: NO_REALISM, lambda model, device: tiny_codec)
+    dock.session.edit(preview=False)
+    viewer.window.add_dock_widget(dock, name=DOCK)
+    taken = "first" if active == "boxes" else active
+    assert dock.layer is viewer.layers[taken]
+    assert dock.sections["image"].layers.currentText() == dock.session.state.layer == taken
+
+
+def test_a_layer_that_cannot_be_denoised_is_named_and_the_preview_stays_on(open_dock, qtbot, monkeypatch):
+    monkeypatch.setattr("napari_rdpdenoise.ui.qt.window.show_error", lambda words: None)
+    viewer, dock = open_dock(preview=True)
+    qtbot.waitUntil(lambda: dock.preview_layer is not None, timeout=20000)
+    viewer.layers.clear()
+    viewer.add_image(np.ones((40, 50), bool), name="mask")  # before what was deleted has come to its end
+    qtbot.wait(50)
+    assert dock.session.state.preview, "it was not the user who took the preview away"
+    assert dock.sections["verdict"].line.text().startswith("This layer cannot be denoised")
+    assert "found bool" in dock.sections["run"].status.text()
+    viewer.layers.clear()
+    assert dock.sections["verdict"].line.text().startswith("Open an image")
+
+
 def test_what_is_chosen_in_the_dock_stays_chosen_whatever_is_selected(open_dock, qtbot):
     viewer, dock = open_dock(preview=True)
     cells = viewer.layers["cells"]
@@ -591,11 +622,15 @@ def test_the_expected_error_is_a_layer_while_it_is_looked_at(open_dock, qtbot, t
     layer = viewer.layers["cells error"]
     qtbot.waitUntil(button.isChecked)
     assert "so many counts off" in check.what.text()
+    assert check.what.text().endswith(f"bright: 0 to {layer.contrast_limits[1]:.3g} counts.")
+    bright = layer.contrast_limits[1]
+    layer.contrast_limits = (1, 7)
+    assert check.what.text().endswith("1 to 7 counts.")
     assert not viewer.layers["cells"].visible
     noisy = viewer.layers["cells"].data
     expected = denoise(noisy, model=codec, rate=0.4, axes="TYX", device="cpu", quantity="error")[1]
     np.testing.assert_allclose(np.asarray(layer.data[1]), expected, rtol=1e-3)
-    assert 0 < np.median(expected) < layer.contrast_limits[1] < 2 * expected.max()
+    assert 0 < np.median(expected) < bright < 2 * expected.max()
     button.click()
     qtbot.waitUntil(lambda: "cells error" not in viewer.layers)
 
@@ -678,6 +713,13 @@ def test_lines_that_come_later_are_not_cut(open_dock, qtbot):
     viewer, dock = open_dock(show=True)
     viewer.window._qt_window.setGeometry(0, 0, 1366, 420)  # so that there is a bar beside the lines
     box, edit = dock.sections["image"], dock.session._store.edit
+
+    def fits(label):
+        """Neither cut nor in a row that is higher than its lines, and than the controls beside them."""
+        wrap = Qt.TextFlag.TextWordWrap
+        lines = label.fontMetrics().boundingRect(0, 0, label.width(), 999, wrap, label.text()).height()
+        return lines <= label.height() <= max(lines, 24) + 4
+
     edit(auto_rate=True)
     ends = {
         "found_rate": 1.0,
@@ -686,12 +728,8 @@ def test_lines_that_come_later_are_not_cut(open_dock, qtbot):
     }
     for changes in (ends, {"found_rate": 0.5, "outcome": "0.50 bits/pixel"}, ends):
         edit(**changes)
-        qtbot.wait(100)
         for label in (box.rate_note, box.facts):
-            lines = label.fontMetrics().boundingRect(
-                0, 0, label.width(), 999, Qt.TextFlag.TextWordWrap, label.text()
-            )
-            assert lines.height() <= label.height() < lines.height() + 24, label.text()
+            qtbot.waitUntil(lambda label=label: fits(label), timeout=5000)
 
 
 def test_the_verdict_never_speaks_of_texture_that_is_not_there(open_dock, qtbot):

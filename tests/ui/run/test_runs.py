@@ -139,3 +139,17 @@ def test_a_store_says_that_its_image_is_no_average(job, tmp_path, residual, ense
     runs.take(Finished(None, REPORT, tmp_path / "a.ome.zarr"))
     assert ("no average over mirror images" in store.state.status) == told
     assert "Saved as" in store.state.status
+
+
+def test_where_the_file_is_comes_before_what_was_found(job, tmp_path):
+    runs, store, _ = ready(FakeStream())
+    runs.job = replace(job, target=tmp_path / "a.ome.zarr")
+    runs.take(
+        Finished(
+            None, SimpleNamespace(**{**vars(REPORT), "messages": ("one", "two")}), tmp_path / "a.ome.zarr"
+        )
+    )
+    first, second, *found = store.state.status.split("\n")
+    assert first.startswith("Done in")
+    assert second == f"Saved as {tmp_path / 'a.ome.zarr'}."
+    assert found == ["! One.", "! Two."]

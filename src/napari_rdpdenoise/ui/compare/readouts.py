@@ -37,6 +37,9 @@ __all__ = [
 ]
 
 
+_ALIKE = 0.5  # correlation of a result and a clean image of the same field, at least
+
+
 @dataclass(frozen=True)
 class SeriesRow:
     """All metrics of one plane of a series; ``index`` is None for the mean over the planes."""
@@ -211,9 +214,24 @@ def measure_shown(
         rows, columns = (
             f"{at + part.start} to {at + part.stop - 1}" for at, part in zip(first, box, strict=True)
         )
-        yield f"Against {clean.name}. Measured on rows {rows}, columns {columns}."
+        place = f"Against {clean.name}. Measured on rows {rows}, columns {columns}."
+        yield f"{place} {_stranger(shown.result[box], reference[box])}".rstrip()
     yield from measure(shown, reference, folder=folder, region=region)
     yield from path(shown, reference, folder, region=region)
+
+
+def _stranger(result: NDArray[Any], reference: NDArray[Any]) -> str:
+    """Words for a reference that hardly goes with the result; empty where it does, or cannot be told."""
+    one, other = (np.asarray(image, np.float64) for image in (result, reference))
+    if not (np.isfinite(one).all() and np.isfinite(other).all() and one.std() and other.std()):
+        return ""
+    found = float(np.corrcoef(one.ravel(), other.ravel())[0, 1])
+    if found >= _ALIKE:
+        return ""
+    return (
+        f"! It hardly goes with the result (correlation {found:.2f}; 1 is the same image): numbers against "
+        "another channel or another field say nothing."
+    )
 
 
 def _texture_path(shown: Shown, box: Box, alphas: Sequence[float]) -> RealismPath:

@@ -21,12 +21,14 @@ _SHORT = {
     ("noise removed", True): "more than the noise was removed",
     ("noise removed", False): "some noise is left",
     ("whiteness", True): "what was removed is smooth, not like noise",
+    ("whiteness", False): "the coarse part of the noise is left",
     ("structure", True): "contrast was changed",
     ("mean", True): "the mean intensity was changed",
 }
 _MOVE = {  # and at which end of the rate nothing is left of it
     ("noise removed", True): ("Move Rate towards weak.", 1.0),
     ("noise removed", False): ("Move Rate towards strong if you see it.", 0.0),
+    ("whiteness", False): ("Move Rate towards strong if you see it.", 0.0),
     ("structure", True): ("Move Rate towards weak.", 1.0),
     ("mean", True): ("Move Rate towards weak.", 1.0),
 }
@@ -42,6 +44,11 @@ _LEFT_ALONE = (
     "So much light for such fine detail: the estimated error of any rate is as large as the noise. The image "
     "stays as it went in; take Auto off and move Rate to denoise all the same."
 )
+_BLANK = (
+    "All that is in view came out as it went in: it is blank, drawn (a mask, labels), or no image. Step to "
+    "another plane, or move to another place, to see what denoising does."
+)
+_UNJUDGED = "All that is in view is saturated or not image: nothing of it can be compared with the noise."
 _COPY = (
     "What is shown is a copy at 1/{:.3g} of the size. It has less noise than the full image, which a run "
     "denoises, so checks of it say little of the result."
@@ -84,7 +91,14 @@ def judge(shown: Shown) -> Verdict:
         return Verdict(True, "Left as it is: nothing to gain.", (_LEFT_ALONE, _noise(shown.noise, shown)))
     if shown.reduction > 1:
         return Verdict(None, "Zoom in to check what a run does.", (_COPY.format(shown.reduction),))
-    checks = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged).checks
+    judged = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged)
+    if not judged.report.pixels:
+        kept = np.array_equal(shown.noisy[shown.done], shown.fidelity[shown.done])
+        line, why = (
+            ("Left as it is: no noise here.", _BLANK) if kept else ("Nothing to check here.", _UNJUDGED)
+        )
+        return Verdict(True if kept else None, line, (why,))
+    checks = judged.checks
     error = error_words(shown.plan.choice.error if shown.plan.choice else None, structure=False)
     wrong = [check for check in checks if not check.fine]
     line = "Only noise was removed" if not wrong else f"Look closer: {_short(wrong[0])}"
@@ -146,6 +160,8 @@ def _sentence(check: Check, rate: float, automatic: bool) -> str:
 
 def _kind(check: Check) -> tuple[str, bool]:
     """Name of the check, and on which side it stands out, where there are two."""
+    if check.name == "whiteness":
+        return check.name, check.value > 0
     return check.name, check.name != "noise removed" or not check.value < 1
 
 

@@ -15,17 +15,23 @@ _HELD_OUT = {
     "error": "estimated error, noise variances, less is better",
     "pairs": "PSNR against the partners, dB, more is better",
 }
-_TITLES = {"loss": "loss", "critic": "critic distance", "bpp": "bits per pixel"}
+_TITLES = {"loss": "loss", "critic": "unlike clean", "bpp": "bits per pixel"}
+_WORDS = {
+    "loss": "What each step of the training lessens; less is better.",
+    "critic": "How surely a second network tells the results from the clean examples; less is better.",
+    "bpp": "What the results take; it may change while the model learns.",
+}
 
 
 class Curve:
     """Means over ever longer stretches, so that a curve of any length keeps at most 240 points.
 
-    A plot of it has the title, and a line to compare with at the level, where there is one.
+    A plot of it has the title, and a line to compare with at the level, where there is one. What its values
+    are is said in words.
     """
 
-    def __init__(self, title: str) -> None:
-        self.title = title
+    def __init__(self, title: str, words: str = "") -> None:
+        self.title, self.words = title, words
         self.level: float | None = None
         self._points: list[tuple[float, float, int]] = []  # mean step, mean value, how many
         self._width = 1
@@ -66,9 +72,9 @@ class Curves:
     """
 
     def __init__(self, goal: str = "error") -> None:
-        self._curves = {name: Curve(title) for name, title in _TITLES.items()}
-        self._curves["held_out"] = Curve("held out")
+        self._curves = {name: Curve(title, _WORDS[name]) for name, title in _TITLES.items()}
         self.held_out_words = f"Held out: {_HELD_OUT.get(goal, goal)}; ┄ the model it started from."
+        self._curves["held_out"] = Curve("held out", self.held_out_words)
 
     def add(self, progress: Progress) -> None:
         """Take the values of a step."""

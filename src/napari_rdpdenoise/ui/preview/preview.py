@@ -116,7 +116,7 @@ class Preview:
         self._sources, self._level = {}, 0
         self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
-        self._store.edit(layer=None, facts="", axes="", outcome="", found_rate=None)
+        self._store.edit(layer=None, refused=False, facts="", axes="", outcome="", found_rate=None)
         self._store.edit(preview_note="", notes=(), working="", scope="", shown=0, requested=0)
         if subject is not None:
             self._sources[0], self.subject = open_subject(subject), subject

@@ -22,6 +22,7 @@ __all__ = [
     "made_of",
     "name_axes",
     "position_of",
+    "same_file",
     "subject_of",
 ]
 
@@ -39,6 +40,14 @@ def made_of(layer: napari.layers.Layer) -> dict[str, Any]:
 def is_ours(layer: napari.layers.Layer) -> bool:
     """Whether the dock made this layer, so that it is not offered for denoising."""
     return made_of(layer).get("role") in _ROLES
+
+
+def same_file(one: napari.layers.Layer, other: napari.layers.Layer | None) -> bool:
+    """Whether two layers came from one file or sample."""
+    if other is None or one.source is None or other.source is None:
+        return False
+    places = [(layer.source.path, layer.source.sample) for layer in (one, other)]
+    return places[0] == places[1] != (None, None)
 
 
 def full_data(layer: napari.layers.Layer) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import napari
@@ -318,6 +319,7 @@ class NapariWindow(QObject):
             self.session.choose(self.subject(layer))
         except (TypeError, ValueError) as error:
             self.session.choose(None)
+            self.session.edit(refused=True)
             self.session.tell(f"{layer.name}: {describe(error)}")
             show_error(describe(error))
 
@@ -344,7 +346,8 @@ class NapariWindow(QObject):
         layer = event.value
         self.companions.removed(layer)
         if layer is self.preview_layer and not self._preview.placing:
-            QTimer.singleShot(0, self._preview_deleted)  # its source may be going with it
+            # its source may be going with it, and another layer may have come by then
+            QTimer.singleShot(0, partial(self._preview_deleted, self.layer))
         for family in self._families.values():
             if family.forget(layer):
                 break
@@ -356,8 +359,8 @@ class NapariWindow(QObject):
         if gone is not None:
             gone.end()
 
-    def _preview_deleted(self) -> None:
-        if self.preview_layer is None and self.layer is not None:
+    def _preview_deleted(self, noisy: napari.layers.Image | None) -> None:
+        if self.preview_layer is None and self.layer is not None and self.layer is noisy:
             self.session.edit(preview=False)
 
     def _look_soon(self, event: object = None) -> None:

@@ -15,9 +15,10 @@ from napari_rdpdenoise.codec.library import DEFAULT, find
 from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.nn.decoder_names import REALISM, lacks
+from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, RunReport
 
-__all__ = ["Finished", "denoise_job", "realism_note"]
+__all__ = ["Finished", "channel_names", "denoise_job", "planes_of", "realism_note"]
 
 
 @dataclass(frozen=True)
@@ -87,3 +88,24 @@ def realism_note(model: str = DEFAULT) -> str | None:
     except (OSError, ValueError) as error:
         return f"The model cannot be used: {error}"
     return None if offered else f"{lacks(REALISM).capitalize()}: it gives the result of lowest error."
+
+
+def planes_of(shape: tuple[int, ...], axes: str, settings: RunSettings) -> int:
+    """Number of planes of an array of these axes that a run with these settings denoises."""
+    count = 1
+    for axis, size in zip(axes, shape, strict=True):
+        if axis == "C" and settings.channels is not None:
+            size = len(settings.channels)
+        elif axis == "T" and settings.time is not None:
+            size = max(0, min(size, settings.time[1]) - settings.time[0])
+        count *= 1 if axis in "YXS" else size
+    return count
+
+
+def channel_names(job: Job) -> tuple[str, ...]:
+    """Names of the channels that were denoised; empty where they are not known."""
+    names = () if job.metadata is None else job.metadata.channel_names
+    chosen = job.settings.channels
+    if "C" not in job.axes or len(names) != job.input.shape[job.axes.index("C")]:
+        return ()
+    return names if chosen is None else tuple(names[number] for number in chosen)

@@ -111,7 +111,9 @@ class Runs:
                 words = " It is read at realism 0 unless another is chosen." if stored else ""
                 if stored and store.state.settings().ensemble > 1:
                     words += " It holds each tile once: its image is no average over mirror images."
-                store.edit(status=f"{store.state.status}\nSaved as {event.path}.{words}")
+                first, *notes = store.state.status.split("\n")
+                # what the run found may be long, and the place is what is looked for
+                store.edit(status="\n".join([first, f"Saved as {event.path}.{words}", *notes]))
         elif isinstance(event, Failed):
             store.state = transitions.failed(store.state, event.error)
         elif isinstance(event, Cancelled):

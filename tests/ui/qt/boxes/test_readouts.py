@@ -181,7 +181,6 @@ def test_numbers_of_an_older_view_are_called_so_but_not_for_the_slider(desk):
         (lambda v: v.add_image(np.zeros((64, 60, 3), np.uint8), rgb=True), r"found colours \(RGB\)"),
         (lambda v: v.add_image(np.zeros((64, 59))), r"reference: expected the shape of noisy, \(3, 64, 60\)"),
         (lambda v: v.add_image(np.zeros((4, 64, 60))), r"or one plane of \(64, 60\)"),
-        (lambda v: v.layers["noisy"], "expected a clean image, found the noisy layer"),
     ],
 )
 def test_references_that_cannot_serve_are_told(desk, make, words, qtbot):
@@ -210,18 +209,51 @@ def test_the_choice_follows_the_viewer(desk):
     assert choice.layer is None
     assert names(choice) == [
         "no clean image",
-        "noisy",
         "clean",
-    ]  # neither the result nor, by itself, anything
+    ]  # neither the noisy layer, nor the result, nor, by itself, anything
     choice.choose(layers["clean"])
     layers["clean"].name = "truth"
     desk.viewer.add_labels(np.zeros((4, 4), int))
-    assert names(choice) == ["no clean image", "noisy", "truth"]
+    assert names(choice) == ["no clean image", "truth"]
     assert choice.layer is layers["truth"]
     assert desk.box._series.isEnabled()
     layers.remove("truth")
     assert choice.layer is None
     assert not desk.box._series.isEnabled()
+
+
+def test_the_noisy_layer_itself_is_refused(desk):
+    """It may be chosen as the reference first, and become the noisy layer then."""
+    box, clean = desk.box, desk.viewer.layers["clean"]
+    box._reference.choose(clean)
+    box._noisy = lambda: clean
+    box.measure_plane()
+    assert "expected a clean image, found the noisy layer, clean" in box._status.text()
+    box.refresh()
+    assert box._reference.layer is None
+
+
+def test_another_channel_of_the_file_is_offered_last_and_not_without_a_word(desk):
+    from napari.layers._source import layer_source
+
+    layers, rng = desk.viewer.layers, np.random.default_rng(1)
+    with layer_source(path="/data/cells.ome.tif", reader_plugin="napari-rdpdenoise"):
+        noisy = desk.viewer.add_image(layers["noisy"].data, name="cells channel 0")
+        sister = desk.viewer.add_image(rng.poisson(50, SHAPE).astype(np.uint16), name="cells channel 1")
+    desk.box._noisy = lambda: noisy
+    layers.move(layers.index(layers["clean"]), len(layers))
+    desk.box.refresh()
+    choice = desk.box._reference
+    assert names(choice) == ["no clean image", "noisy", "clean", "cells channel 1 (of the same file)"]
+    choice.choose(sister)
+    desk.box.measure_plane()
+    desk.wait()
+    assert "! It hardly goes with the result" in desk.box._status.text()
+    choice.choose(layers["clean"])
+    desk.box.measure_plane()
+    desk.wait()
+    assert "Against clean" in desk.box._status.text()
+    assert "!" not in desk.box._status.text()
 
 
 @pytest.fixture

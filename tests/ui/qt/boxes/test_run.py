@@ -113,6 +113,71 @@ def test_a_file_that_is_gone_from_the_viewer_may_be_replaced_after_one_question(
     assert desk.told == []
 
 
+def several(desk):
+    """The box with a second layer that goes with the first."""
+    second = desk.viewer.add_image(np.zeros(SHAPE, np.uint16), name="more cells")
+    desk.box._targets = lambda: [desk.layer, second]
+    return desk.folder / "first.ome.tif", desk.folder / "more cells-denoised.ome.tif"
+
+
+def test_of_several_layers_all_that_is_there_is_asked_for_at_once_and_replaced(desk):
+    first, second = several(desk)
+    second.write_text("old")
+    desk.yes = False
+    desk.save_to(first)
+    assert (desk.runs, desk.told) == ([], [])
+    desk.yes = True
+    desk.save_to(first)
+    assert desk.asked[-1].startswith("more cells-denoised.ome.tif is there already")
+    first.write_text("old")
+    desk.save_to(first)
+    assert desk.asked[-1].startswith("first.ome.tif, more cells-denoised.ome.tif are there already")
+    assert desk.runs == [(first, False), (first, True)]
+    desk.session.runs.job = SimpleNamespace(name="cells")
+    desk.box._go_on(desk.session.runs.job)
+    assert desk.runs[-1] == (second, True)
+
+
+def test_two_layers_do_not_go_into_one_file(desk):
+    _, second = several(desk)
+    desk.save_to(second)
+    assert desk.runs == []
+    assert "expected a name for each layer" in desk.told[-1]
+
+
+def test_a_result_is_offered_beside_an_image_that_another_plugin_has_read(desk):
+    desk.session.view.subject.path = None  # the engine does not read it
+    assert desk.box._suggested(".ome.tif", "denoised") == str(desk.folder / "cells-denoised.ome.tif")
+
+
+def test_many_sentences_on_what_was_found_wait_until_they_are_asked_for(desk):
+    found = [f"! Red: sentence {number}." for number in range(4)]
+    lines = ["Done in 1.0 s.", "Saved as a.ome.tif.", *found]
+    desk.box.show_state(DockState(layer="cells", status="\n".join(lines)))
+    assert desk.box.status.text().split("\n") == lines[:2]
+    assert desk.box.notes.text() == "4 notes"
+    assert desk.box.notes.isVisibleTo(desk.box)
+    desk.box.show_state(DockState(layer="cells", status="\n".join(lines[:4])))
+    assert desk.box.status.text().split("\n") == lines[:4], "few are shown at once"
+    assert not desk.box.notes.isVisibleTo(desk.box)
+
+
+def test_what_was_found_in_one_of_several_layers_says_in_which(desk):
+    desk.session.tell = lambda text: setattr(desk.session, "state", DockState(status=text))
+    desk.box._first = desk.layer
+    second = desk.viewer.add_image(np.zeros(SHAPE, np.uint16), name="more cells")
+    desk.box._queue = [(second, None)]
+    for name in ("cells", "more cells"):
+        desk.session.state = DockState(status="Done.\n! The noise was shared.")
+        desk.box._go_on(SimpleNamespace(name=name))
+    assert desk.session.state.status.split("\n") == [
+        "cells: Done.",
+        "! cells: The noise was shared.",
+        "more cells: Done.",
+        "! more cells: The noise was shared.",
+    ]
+
+
 def test_a_store_is_saved_with_as_much_of_the_original_as_is_chosen(desk):
     store = desk.box.save.menu().actions()[2].menu()
     labels = [action.text() for action in store.actions()]

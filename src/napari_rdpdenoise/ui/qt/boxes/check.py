@@ -84,7 +84,7 @@ class CheckBox(Section):
         family = self._window.family
         self._view.choose(View.DENOISED if family is not None and family.view is view else view)
 
-    def _show_view(self) -> None:
+    def _show_view(self, event: object = None) -> None:
         family = self._window.family
         seen = None if family is None else family.seen
         for views in (self.views, self.kept):
@@ -94,10 +94,15 @@ class CheckBox(Section):
 
     def _words(self, seen: View | None) -> str:
         """What a picture shows; empty for what is none of ours."""
-        plan = self._window.session.view.plan
+        plan, family = self._window.session.view.plan, self._window.family
         if seen is View.KEPT and plan is not None and not plan.structure:
             return _NOTHING_KEPT
         shown = self._window.session.shown()
         if seen is View.ERROR and shown is not None and shown.error is None:
             return _NOT_TOLD
+        picture = None if family is None else family.picture(View.ERROR)
+        if seen is View.ERROR and picture is not None:
+            picture.events.contrast_limits.connect(self._show_view)  # once, however often it is asked for
+            dark, bright = picture.contrast_limits
+            return f"{_WHAT[seen]} From dark to bright: {dark:.3g} to {bright:.3g} counts."
         return "" if seen is None else _WHAT.get(seen, "")

@@ -102,7 +102,8 @@ class _Panel:
             return
         text, ground = colours
         self.title.setText(_caption(curve))
-        named(self.plot, curve.title, _caption(curve))
+        for part in (self.title, self.plot):
+            named(part, curve.title, f"{_caption(curve)}. {curve.words}")
         self.plot.setBackground(ground)
         for side in ("left", "bottom"):
             self.plot.getAxis(side).setPen(text)

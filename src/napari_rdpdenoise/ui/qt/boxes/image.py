@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.ui.qt.background import alive
-from napari_rdpdenoise.ui.qt.layers import full_data, is_ours
+from napari_rdpdenoise.ui.qt.layers import full_data, is_ours, same_file
 from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.end_slider import EndSlider
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice
@@ -59,7 +59,9 @@ class ImageBox(Section):
             "Image layer",
             "The image layer to denoise; a layer that you select is taken.",
         )
-        self.layers.setPlaceholderText("no image is open")
+        self.layers.setPlaceholderText("no image to denoise")
+        if active in self.layers.offered:
+            self.layers.choose(active)
         self.help = named(QToolButton(), "Help", "Open the page of the project in the browser.")
         self.help.setText("?")
         self.facts = named(text_label(), "About the layer", _FACTS)
@@ -146,6 +148,7 @@ class ImageBox(Section):
         """Show what is set and what was found; a run locks the settings."""
         free = not state.busy
         self.layers.setEnabled(free)
+        self.together.setEnabled(free)  # the layers of a run are those with which it began
         self.facts.setText(state.facts)
         self.facts.setToolTip(f"{_FACTS[:-1]}: {state.device}." if state.device else _FACTS)
         if not self.axes.hasFocus():
@@ -195,7 +198,7 @@ class ImageBox(Section):
             return
         layer, others = self._window.layer, self._others()
         selected = bool(others) and layer in self._picked and others[0] in self._picked
-        meant = selected or (bool(others) and all(_same_file(other, layer) for other in others))
+        meant = selected or (bool(others) and all(same_file(other, layer) for other in others))
         if meant != self._several:
             self._several = meant
             self.together.setChecked(meant)
@@ -225,14 +228,6 @@ class ImageBox(Section):
 
 
 section = ImageBox
-
-
-def _same_file(one: Image, other: Image | None) -> bool:
-    """Whether two layers came from one file or sample."""
-    if other is None or one.source is None or other.source is None:
-        return False
-    places = [(layer.source.path, layer.source.sample) for layer in (one, other)]
-    return places[0] == places[1] != (None, None)
 
 
 def _same_field(one: Image, other: Image) -> bool:

@@ -32,7 +32,7 @@ from napari_rdpdenoise.ui.layers.stacks import Box, Stack, series_planes
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.boxes.readout_table import ReadoutTable
-from napari_rdpdenoise.ui.qt.layers import is_ours
+from napari_rdpdenoise.ui.qt.layers import is_ours, same_file
 from napari_rdpdenoise.ui.qt.parts.consent import ask_consent
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, region_of, stack_of
@@ -42,6 +42,7 @@ __all__ = ["ReadoutsBox"]
 _MOVED = RealismPath((), "", "", "The view changed: measure the plane to see what realism trades here.")
 _OTHER = RealismPath((), "", "", "Another reference or region is chosen: measure again.")
 _FIRST = RealismPath((), "", "", "Measure what is shown, or the whole series, against it.")
+_SISTER = "of the same file"  # another channel, as a rule: with noise of its own, and of something else
 _WANTED = [network for network in NETWORKS if network.name in {metric.network for metric in METRICS}]
 _NEED_NETWORKS = {metric.name for metric in METRICS if metric.network}
 
@@ -90,7 +91,11 @@ class ReadoutsBox(QWidget):
         layers = self._viewer.layers
         self._reference = named(
             LayerChoice(
-                layers, Image, "no clean image", lambda layer: is_ours(layer) or layer is self._result()
+                layers,
+                Image,
+                "no clean image",
+                lambda layer: is_ours(layer) or layer in (self._result(), self._noisy()),
+                lambda layer: _SISTER if same_file(layer, self._noisy()) else "",
             ),
             "Reference",
             "A clean image of the same field: one plane, or as many as the noisy layer. Its scale is fitted.",

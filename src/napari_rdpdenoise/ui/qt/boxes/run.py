@@ -17,7 +17,6 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QProgressBar, QWidge
 
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
-from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.tile.terms import Residual
 from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.boxes.image import ImageBox
@@ -25,13 +24,14 @@ from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
-from napari_rdpdenoise.ui.run.jobs import Finished
+from napari_rdpdenoise.ui.run.jobs import Finished, channel_names, planes_of
 from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed
 from napari_rdpdenoise.ui.state import DockState, describe, limit_words
 
 __all__ = ["RunBox", "section"]
 
 _BAR_STEPS = 1000
+_FEW = 2  # sentences on what a run found that are shown at once
 _ENDINGS = {
     "OME-Zarr": (".ome.zarr", "OME-Zarr (*.ome.zarr)"),
     "OME-TIFF": (".ome.tif", "OME-TIFF (*.ome.tif)"),
@@ -66,6 +66,7 @@ class RunBox(Section):
         self._targets = targets or (lambda: [layer for layer in (window.layer,) if layer is not None])
         self._queue: list[tuple[Image, Path | None]] = []  # what is denoised next, and where to
         self._residual: Residual | None = None  # of a store that they come into
+        self._replaced: set[Path] = set()  # files that the user has agreed to lose
         self._told: list[str] = []  # of those that are done
         self._first: Image | None = None  # of several
         self._made: Path | None = None  # file of the last run
@@ -88,17 +89,21 @@ class RunBox(Section):
         self.part = text_label()
         self.status = named(text_label(), "Status", "How far the run is, or what came of it.")
         self.folder = button("Show folder", "Open the folder of the result.")
+        self.notes = button("", "Show all that the run found, sentence by sentence.", "Notes")
+        self.notes.setCheckable(True)
         self._idle, self._working = QWidget(), QWidget()
         for box, parts in ((self._idle, (self.denoise, self.save)), (self._working, (self.bar, self.stop))):
             line = row(*parts, wide=parts[0])
             line.setContentsMargins(0, 0, 0, 0)
             box.setLayout(line)
-        stack(self, self.part, self._idle, self._working, self.status, self.folder)
-        for part in (self.part, self._working, self.status, self.folder):
+        after = row(self.notes, self.folder, wide=self.folder)
+        stack(self, self.part, self._idle, self._working, self.status, after)
+        for part in (self.part, self._working, self.status, self.folder, self.notes):
             part.hide()
         self.denoise.clicked.connect(self._start)
         self.stop.clicked.connect(self._cancel)
         self.folder.clicked.connect(self._open_folder)
+        self.notes.toggled.connect(lambda on: self.show_state(window.session.state))
 
     def show_state(self, state: DockState) -> None:
         """Show where the run stands."""
@@ -113,13 +118,24 @@ class RunBox(Section):
         else:
             self.bar.setRange(0, _BAR_STEPS)
             self.bar.setValue(round(_BAR_STEPS * state.done / max(state.total, 1)))
-        self.status.setText(self._which() + state.hint if state.busy else state.hint)
+        self.status.setText(self._which() + state.hint if state.busy else self._brief(state.hint))
         self.status.setVisible(bool(state.hint))
         limits = limit_words(state.base)
         self.part.setText(f"Only {limits} (under More)." if limits else "")
         self.part.setVisible(bool(limits))
         self.folder.setVisible(self._made is not None and not state.busy and bool(state.hint))
         self._show_task(state)
+
+    def _brief(self, hint: str) -> str:
+        """What came of a run; many sentences on what it found are shown when they are asked for."""
+        lines = hint.split("\n")
+        found = [line for line in lines if line.startswith("!")]
+        many = len(found) > _FEW
+        self.notes.setText(f"{len(found)} notes")
+        self.notes.setVisible(many)
+        if not many or self.notes.isChecked():
+            return hint
+        return "\n".join(line for line in lines if line not in found)
 
     def _which(self) -> str:
         """Which of several layers is denoised now, in words; empty for a single one."""
@@ -191,12 +207,12 @@ class RunBox(Section):
     def _go_on(self, job: Job) -> None:
         """Denoise the next layer, if one is left."""
         state = self._window.session.state
-        self._told.append(f"{job.name}: {state.status}")
+        self._told.append(_of_layer(job.name, state.status))
         while self._queue:
             layer, target = self._queue.pop(0)
             if layer in self._viewer.layers:
                 self._choose(layer)
-                self.run(target, residual=self._residual)
+                self.run(target, overwrite=target in self._replaced, residual=self._residual)
                 return
         if len(self._told) > 1:
             if self._first is not None and self._first in self._viewer.layers:
@@ -211,9 +227,12 @@ class RunBox(Section):
     def _save_as(self, kind: str, residual: Residual | None = None) -> None:
         ending, pattern = _ENDINGS[kind]
         what = "denoised" if residual is None else "store"
+        title, others = "Save the denoised image" if residual is None else "Save a store", self._targets()[1:]
+        if others:
+            title += f" of the first of {len(others) + 1} layers; the others go beside it"
         text, _ = QFileDialog.getSaveFileName(
             self,
-            "Save the denoised image" if residual is None else "Save a store",
+            title,
             self._suggested(ending, what),
             pattern,
             # It would not ask for the folder that a Zarr is, and before an ending was added; we ask for all
@@ -225,17 +244,19 @@ class RunBox(Section):
         if not path.name.endswith((".zarr", ".tif", ".tiff") if residual is None else ".zarr"):
             path = path.with_name(path.name + ending)
         try:
-            self._check(path)  # before it is asked whether it may be replaced
-            if not path.exists() or self._may_replace(path):
+            places = [path, *(path.with_name(f"{_file_name(o.name)}-{what}{ending}") for o in others)]
+            if len(set(places)) < len(places):
+                raise ValueError(
+                    f"target: expected a name for each layer, found {path.name} twice; choose another"
+                )
+            for place in places:
+                self._check(place)  # before it is asked whether it may be replaced
+            there = [place for place in places if place.exists()]
+            if not there or self._may_replace(there):
                 self._begin()
-                self._residual = residual
-                for layer in self._targets()[1:]:
-                    beside = path.with_name(f"{_file_name(layer.name)}-{what}{ending}")
-                    self._check(beside)
-                    if beside.exists():
-                        raise ValueError(f"target: expected a new name, found {beside}; move it away first")
-                    self._queue.append((layer, beside))
-                self.run(path, overwrite=path.exists(), residual=residual)
+                self._residual, self._replaced = residual, set(there)
+                self._queue = list(zip(others, places[1:], strict=True))
+                self.run(path, overwrite=path in there, residual=residual)
         except ValueError as error:
             show_error(describe(error))
 
@@ -244,7 +265,9 @@ class RunBox(Section):
         layer, subject = self._window.layer, self._window.session.view.subject
         name = "image" if layer is None else _file_name(layer.name)
         path = None if subject is None else subject.path
-        beside = Path(path).parent if path and "://" not in path else Path()
+        if path is None and layer is not None and layer.source is not None:
+            path = layer.source.path  # read by another plugin, such as that for PNG
+        beside = Path(path).parent if path and "://" not in str(path) else Path()
         return str(beside / f"{name}-{what}{ending}")
 
     def _check(self, target: Path) -> None:
@@ -257,10 +280,11 @@ class RunBox(Section):
             files = {file for path in paths for file in files_behind(full_data(layer), path)}
             refuse_overwriting(target, sorted(files), f"the layer {layer.name}")
 
-    def _may_replace(self, path: Path) -> bool:
-        answer = QMessageBox.question(
-            self, "Replace?", f"{path.name} is there already. Replace it when the new result is complete?"
-        )
+    def _may_replace(self, paths: list[Path]) -> bool:
+        names = ", ".join(path.name for path in paths)
+        words = ("are", "them", "each") if len(paths) > 1 else ("is", "it", "the")
+        text = "{} {} there already. Replace {} when {} new result is complete?".format(names, *words)
+        answer = QMessageBox.question(self, "Replace?", text)
         return answer == QMessageBox.StandardButton.Yes
 
     def _show_task(self, state: DockState) -> None:
@@ -285,7 +309,7 @@ class RunBox(Section):
         made |= {"rate": report.rate, "bpp": report.bpp, "messages": list(report.messages)}
         if job.target is not None:
             made["path"] = str(job.target)
-        if names := _channel_names(job):
+        if names := channel_names(job):
             made["channel_names"] = names
         several, name = isinstance(done.data, list), f"{job.name} denoised"
         layer = Image(done.data, name=name, multiscale=several, metadata={OURS: made}, **look)
@@ -304,26 +328,12 @@ def section(window: NapariWindow, image: ImageBox) -> RunBox:
     return box
 
 
+def _of_layer(name: str, status: str) -> str:
+    """What came of the run of one of several layers: its sentences say whose they are."""
+    first, *rest = status.split("\n")
+    named = [f"! {name}: {line[2:]}" if line.startswith("! ") else line for line in rest]
+    return "\n".join([f"{name}: {first}", *named])
+
+
 def _file_name(name: str) -> str:
     return name.replace("/", "_").replace("\\", "_")
-
-
-def planes_of(shape: tuple[int, ...], axes: str, settings: RunSettings) -> int:
-    """Number of planes of an array of these axes that a run with these settings denoises."""
-    count = 1
-    for axis, size in zip(axes, shape, strict=True):
-        if axis == "C" and settings.channels is not None:
-            size = len(settings.channels)
-        elif axis == "T" and settings.time is not None:
-            size = max(0, min(size, settings.time[1]) - settings.time[0])
-        count *= 1 if axis in "YXS" else size
-    return count
-
-
-def _channel_names(job: Job) -> tuple[str, ...]:
-    """Names of the channels that were denoised; empty where they are not known."""
-    names = () if job.metadata is None else job.metadata.channel_names
-    chosen = job.settings.channels
-    if "C" not in job.axes or len(names) != job.input.shape[job.axes.index("C")]:
-        return ()
-    return names if chosen is None else tuple(names[number] for number in chosen)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import TypeVar
 
-from qtpy.QtCore import QObject, Qt, QTimer
+from qtpy.QtCore import QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
     QHBoxLayout,
@@ -68,6 +68,10 @@ class TextLabel(QLabel):
         """Wrap anew."""
         super().resizeEvent(event)
         self._insist()
+
+    def sizeHint(self) -> QSize:
+        """As high as its lines; Qt's own is for a width of its liking, and forms leave the rest empty."""
+        return QSize(super().sizeHint().width(), self.minimumHeight())
 
     def _insist(self) -> None:
         """Have all lines seen: forms squeeze rows to the height that they had before."""

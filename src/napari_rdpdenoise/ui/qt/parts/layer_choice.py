@@ -28,6 +28,8 @@ class LayerChoice(Choice):
         kind: Class of the layers that are offered.
         none: Name of no layer; None where there is no such choice.
         leave_out: Function that tells whether a layer is not offered.
+        remark: Function that tells what is said behind a layer's name, such as why it hardly serves; layers
+            with a remark come last. Empty for nothing.
     """
 
     def __init__(
@@ -36,9 +38,11 @@ class LayerChoice(Choice):
         kind: type[Layer],
         none: str | None,
         leave_out: Callable[[Layer], bool] = lambda layer: False,
+        remark: Callable[[Layer], str] = lambda layer: "",
     ) -> None:
         super().__init__()
-        self._layers, self._kind, self._none, self._leave_out = layers, kind, none, leave_out
+        self._layers, self._kind, self._none = layers, kind, none
+        self._leave_out, self._remark = leave_out, remark
         events = layers.events
         for event in (events.inserted, events.removed, events.reordered, events.renamed):
             event.connect(self.follow)
@@ -75,10 +79,12 @@ class LayerChoice(Choice):
             self.clear()
             if self._none is not None:
                 self.addItem(self._none, None)
-            for layer in self._layers:
-                if isinstance(layer, self._kind) and not self._leave_out(layer):
-                    self.addItem(shown(layer.name), layer)
-                    self.setItemData(self.count() - 1, shown(layer.name), Qt.ItemDataRole.ToolTipRole)
+            kind = (layer for layer in self._layers if isinstance(layer, self._kind))
+            offered = [(layer, self._remark(layer)) for layer in kind if not self._leave_out(layer)]
+            for layer, remark in sorted(offered, key=lambda item: bool(item[1])):
+                name = f"{shown(layer.name)} ({remark})" if remark else shown(layer.name)
+                self.addItem(name, layer)
+                self.setItemData(self.count() - 1, name, Qt.ItemDataRole.ToolTipRole)
             if self._none is None and chosen not in self.offered:
                 self.setCurrentIndex(max(0, min(number, self.count() - 1)))  # the one that takes its place
             else:
