@@ -26,6 +26,8 @@ _ENDINGS: dict[Format, str] = {"ome-zarr": ".ome.zarr", "ome-tiff": ".ome.tif"}
 _ZARR = (".ome.zarr", ".zarr.zip", ".zarr", ".ozx")
 _TIFF = (".ome.tiff", ".ome.tif", ".ome.btf", ".tiff", ".tif", ".btf", ".lsm")
 _OTHER = (".npy", ".czi", ".nd2", ".lif")
+IMAGE_ENDINGS = _ZARR + _TIFF + _OTHER
+"""How names of files that can be read end, longer ones first; those of the `formats` extra included."""
 
 
 @dataclass(frozen=True)
@@ -226,7 +228,7 @@ def _stem_of_stack(pattern: str, paths: Sequence[str]) -> str:
 def stem(path: str) -> str:
     """Name of an image without folder and ending: ``"x/a.ome.tif"`` gives ``"a"``."""
     name = short_name(path)
-    ending = next((e for e in _ZARR + _TIFF + _OTHER if name.lower().endswith(e)), "")
+    ending = next((e for e in IMAGE_ENDINGS if name.lower().endswith(e)), "")
     return name[: len(name) - len(ending)] or name
 
 

@@ -105,7 +105,7 @@ def test_too_large_a_view_is_cut_to_its_middle_and_says_so() -> None:
     view = LayerView("YX", (4000, 4000), (0, 1), (0, 0), ((0, 0), (3999, 3999)))
     sight = look_at(view, 512, 128, most=4)
     assert len(sight.requests) == sight.visible == 4
-    assert "64 tiles are in view, the 4 nearest to its middle are previewed: zoom in" in sight.scope
+    assert "64 parts are in view, the 4 nearest to its middle are previewed: zoom in" in sight.scope
     assert sight.note is None
     assert all(1000 < t.tile.y0 + 256 < 3000 for t in sight.requests)
 

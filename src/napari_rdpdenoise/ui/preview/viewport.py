@@ -118,7 +118,7 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
     scope = [_reduced(view.reduction)] if view.reduction > 1 else []
     if len(visible) > most:
         scope.append(
-            f"{len(visible)} tiles are in view, the {most} nearest to its middle are previewed: zoom in."
+            f"{len(visible)} parts are in view, the {most} nearest to its middle are previewed: zoom in."
         )
         chosen = visible = visible[:most]
     else:

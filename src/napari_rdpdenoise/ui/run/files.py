@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.files import is_zarr
-from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch
+from napari_rdpdenoise.jobs.batch import IMAGE_ENDINGS, Ended, Started, plan_jobs, run_batch
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.report import error_words
 from napari_rdpdenoise.ui.run.as_text import command_of
@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.stream import RunReport
 
 __all__ = ["batch", "batch_command", "images_in", "row_words"]
-
-_ENDINGS = (".tif", ".tiff", ".btf", ".lsm", ".npy", ".zarr", ".ozx", ".zarr.zip")
 
 
 def images_in(paths: Iterable[str | Path]) -> list[str]:
@@ -81,4 +79,4 @@ def _report_words(report: RunReport) -> str:
 
 
 def _is_image(path: Path) -> bool:
-    return path.name.lower().endswith(_ENDINGS) and not path.name.startswith(".")
+    return path.name.lower().endswith(IMAGE_ENDINGS) and not path.name.startswith(".")

@@ -110,7 +110,7 @@ class Runs:
                 stored = self.job is not None and self.job.residual is not None
                 words = " It is read at realism 0 unless another is chosen." if stored else ""
                 if stored and store.state.settings().ensemble > 1:
-                    words += " It holds each tile once: its image is no average over mirror images."
+                    words += " It holds each block once: its image is no average over mirror images."
                 first, *notes = store.state.status.split("\n")
                 # what the run found may be long, and the place is what is looked for
                 store.edit(status="\n".join([first, f"Saved as {event.path}.{words}", *notes]))

@@ -54,7 +54,7 @@ def test_clear_frees_files_and_memory_and_says_so(box_of, cache, qtbot):
     box = box_of(cache)
     LatentCache(folder=cache.folder).put("of another process", b"y" * 4_000_000)
     box._clear.click()
-    qtbot.waitUntil(lambda: box._told.text() == "Freed 16 MB, 4 tiles.")
+    qtbot.waitUntil(lambda: box._told.text() == "Freed 16 MB, 4 blocks.")
     qtbot.waitUntil(lambda: box._size.text().startswith("Cache: 0 MB of"))
     assert cache.get("tile 0") is None
     assert not list(cache.folder.rglob("*.lat"))

@@ -57,6 +57,16 @@ def test_of_a_folder_its_images_are_taken_once(files, box):
     assert "No image" in box.status.text()
 
 
+def test_every_file_that_the_command_line_takes_is_taken(tmp_path):
+    from napari_rdpdenoise.jobs.batch import IMAGE_ENDINGS
+
+    assert {".czi", ".nd2", ".lif", ".tif", ".npy", ".ome.zarr"} <= set(IMAGE_ENDINGS)
+    made = [tmp_path / f"image{ending}" for ending in IMAGE_ENDINGS]
+    for path in made:
+        path.touch()
+    assert images_in([tmp_path]) == sorted(map(str, made))
+
+
 def test_one_failure_stops_nothing_and_what_is_done_is_skipped(files, box, qtbot):
     box.take([str(files)])
     box.start.click()

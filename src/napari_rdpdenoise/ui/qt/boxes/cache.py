@@ -37,7 +37,7 @@ class CacheBox(QWidget):
         self._told = named(text_label(), "Cache cleared", "What was freed.")
         self._clear = button(
             "Clear…",
-            "Remove all encoded tiles, those of earlier sessions too. Results are not touched; images are "
+            "Remove all encoded blocks, those of earlier sessions too. Results are not touched; images are "
             "encoded again when they are needed.",
             "Clear cache",
         )
@@ -61,7 +61,7 @@ class CacheBox(QWidget):
         answer = QMessageBox.question(
             self,
             "Clear the cache",
-            f"Remove all encoded tiles in {self._cache.folder or 'memory'}?\n\n"
+            f"Remove all encoded blocks in {self._cache.folder or 'memory'}?\n\n"
             "Results are not touched. Images are encoded again when they are needed.",
             buttons.Yes | buttons.Cancel,
             buttons.Cancel,
@@ -73,10 +73,10 @@ class CacheBox(QWidget):
     def _tell_freed(self, found: tuple[CacheStats, CacheStats]) -> None:
         before, after = found
         count = max(before.entries - after.entries, 0)
-        tiles = "1 tile" if count == 1 else f"{count} tiles"
+        blocks = "1 block" if count == 1 else f"{count} blocks"
         left = f" {size_words(after.disk_bytes)} are in use and stay." if after.disk_bytes else ""
         freed = size_words(max(before.disk_bytes - after.disk_bytes, 0))
-        self._told.setText(f"Freed {freed}, {tiles}.{left}")
+        self._told.setText(f"Freed {freed}, {blocks}.{left}")
         self._told.show()
 
     def _cleared(self, error: Exception | None) -> None:
@@ -91,12 +91,12 @@ class CacheBox(QWidget):
     def _show_folder(self, found: CacheStats | None = None) -> None:
         folder, size = self._cache.folder, "…" if found is None else size_words(found.disk_bytes)
         if folder is None:
-            text, tooltip = "Cache: in memory only", "Encoded tiles are kept until napari is closed."
+            text, tooltip = "Cache: in memory only", "Encoded blocks are kept until napari is closed."
         elif self._limit <= 0:
             text, tooltip = f"Cache: off on disk, {size} in {_short(folder)}", str(folder)
         else:
             text = f"Cache: {size} of {size_words(self._limit)} in {_short(folder)}"
-            tooltip = f"Encoded tiles of earlier previews and runs, in {folder}"
+            tooltip = f"Encoded blocks of earlier previews and runs, in {folder}"
         self._size.setText(text)
         named(self._size, text, tooltip)
 

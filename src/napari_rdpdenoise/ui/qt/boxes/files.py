@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
     QProgressBar,
 )
 
-from napari_rdpdenoise.jobs.batch import Ended, Started
+from napari_rdpdenoise.jobs.batch import IMAGE_ENDINGS, Ended, Started
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress
 from napari_rdpdenoise.ui.qt.background import Newest
@@ -36,6 +36,7 @@ _HINT = (
     "Drop files or folders here. They are denoised with the rate, realism and settings of this dock, each by "
     "its own noise. What is done already is skipped, so that a stopped batch goes on."
 )
+_NONE = "No image among these: TIFF, OME-TIFF, OME-Zarr, zarr or .npy; with the extra formats CZI, ND2, LIF."
 _STEPS = 1000  # of the bar, per file
 _LIST_HEIGHT = 110  # px at least
 _PATH = Qt.ItemDataRole.UserRole
@@ -131,7 +132,7 @@ class FilesBox(Section):
                 self.table.addItem(item)
         if found and not self.out.text():
             self.out.setText(str(Path(found[0]).parent / "denoised"))
-        self.status.setText("" if found else "No image among these: TIFF, OME-TIFF, OME-Zarr, zarr or .npy.")
+        self.status.setText("" if found else _NONE)
         self._show()
 
     def begin(self) -> None:
@@ -223,7 +224,7 @@ class FilesBox(Section):
         self.folder.setEnabled(out and Path(self.out.text()).is_dir())
 
     def _add_files(self) -> None:
-        pattern = "Images (*.tif *.tiff *.btf *.lsm *.npy);;All files (*)"
+        pattern = f"Images ({' '.join(f'*{ending}' for ending in IMAGE_ENDINGS)});;All files (*)"
         names, _ = QFileDialog.getOpenFileNames(self, "Files to denoise", "", pattern)
         if names:
             self.take(names)
