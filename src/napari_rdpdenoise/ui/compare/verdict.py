@@ -93,11 +93,9 @@ def judge(shown: Shown) -> Verdict:
         return Verdict(None, "Zoom in to check what a run does.", (_COPY.format(shown.reduction),))
     judged = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged)
     if not judged.report.pixels:
-        kept = np.array_equal(shown.noisy[shown.done], shown.fidelity[shown.done])
-        line, why = (
-            ("Left as it is: no noise here.", _BLANK) if kept else ("Nothing to check here.", _UNJUDGED)
-        )
-        return Verdict(True if kept else None, line, (why,))
+        if np.array_equal(shown.noisy[shown.done], shown.fidelity[shown.done]):
+            return Verdict(True, "Left as it is: no noise here.", (_BLANK,))
+        return Verdict(None, "Nothing to check here.", (_UNJUDGED,))
     checks = judged.checks
     error = error_words(shown.plan.choice.error if shown.plan.choice else None, structure=False)
     wrong = [check for check in checks if not check.fine]
