@@ -8,6 +8,7 @@ import pytest
 import zarr
 
 from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.source import SUPPORTED_DTYPES
 
 
@@ -147,3 +148,21 @@ def test_path_errors_say_what_was_expected(tmp_path):
         open_image(tmp_path / "note.txt")
     with pytest.raises(ValueError, match="another kind"):
         open_image(tmp_path)
+
+
+def test_what_a_masked_array_hides_is_invalid():
+    array = np.arange(24, dtype=np.uint16).reshape(2, 3, 4)
+    hidden, given = array > 20, array[0] < 2
+    source = ArraySource(np.ma.masked_array(array, hidden), invalid=given)
+    whole = slice(0, 3), slice(0, 4)
+    for t in range(2):
+        assert (source.read((t,), *whole) == array[t]).all()
+        assert (source.read_invalid((t,), *whole) == (hidden[t] | given)).all()
+    assert ArraySource(np.ma.masked_array(array, False)).fingerprint() != source.fingerprint()
+    assert not ArraySource(np.ma.masked_array(array)).read_invalid((0,), *whole).any()
+
+
+def test_a_shape_that_is_not_known_is_refused():
+    array = da.from_array(np.arange(24).reshape(6, 4).astype("u2"), chunks=(2, 4))
+    with pytest.raises(ValueError, match=r"image: expected a known shape, found .*nan"):
+        ArraySource(array[array[:, 0] > 3])

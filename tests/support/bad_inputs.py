@@ -357,9 +357,21 @@ OUTPUTS = {
     "an output inside the input": Row(
         lambda f: multiscales(f, described()), "(?s).*a.zarr", output="../a.zarr/b.ome.zarr"
     ),
+    "an output beside the array of a group": Row(
+        lambda f: multiscales(f, described()) / "0",
+        "target: .*lies inside the Zarr .*a.zarr",
+        output="../a.zarr/b.ome.zarr",
+    ),
+    "an output deep in a group": Row(
+        lambda f: multiscales(f, described()) / "0",
+        "target: .*lies inside the Zarr",
+        output="../a.zarr/1/b.ome.tif",
+    ),
     "a finished result": Row(finished, "(?s).*result.ome.tif.*overwrite", output="result.ome.tif"),
     "a file in the place of a folder": Row(
-        lambda f: text(f, "x", "out/file") and tiff(f), "(?s).*file", output="file/result.ome.tif"
+        lambda f: text(f, "x", "out/file") and tiff(f),
+        "output: expected a folder for .*found a file",
+        output="file/result.ome.tif",
     ),
     "a name longer than names may be": Row(
         tiff, "OUT: expected names of up to .* found one of 308", output="x" * 300 + ".ome.tif"

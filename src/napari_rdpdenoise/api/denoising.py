@@ -14,6 +14,7 @@ from napari_rdpdenoise.api.options import ArrayOptions, FileOptions
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.source import check_shape
 from napari_rdpdenoise.jobs.follow import Follow, interruptible
 from napari_rdpdenoise.jobs.job import Job, Outcome
 from napari_rdpdenoise.settings import RunSettings
@@ -239,10 +240,7 @@ def _open(image: Any, axes: str | None, invalid: NDArray[Any] | None) -> ImageSo
     if dask_array is not None and isinstance(image, dask_array.Array):
         from napari_rdpdenoise.lazy import ComputedArray
 
-        if any(np.isnan(size) for size in image.shape):
-            raise ValueError(
-                f"image: expected a known shape, found {image.shape}; call compute_chunk_sizes() on it first"
-            )
+        check_shape(image.shape)
         return ArraySource(ComputedArray(image), axes, identity=image.name, invalid=invalid)
     if invalid is not None and not hasattr(image, "dtype"):
         raise TypeError(f"invalid: expected a mask beside an array, found one beside {type(image).__name__}")

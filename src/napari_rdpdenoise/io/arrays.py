@@ -34,7 +34,23 @@ def open_npy(path: Path, axes: str | None = None) -> ArraySource:
     state = path.stat()
     # what is larger would not be read as a whole to know it again
     known = repr((path.name, state.st_size, state.st_mtime_ns)) if array.nbytes > HASHED_BYTES else None
-    return ArraySource(array, axes, ImageMetadata(axes or "", name=path.stem), known)
+    lazily = _MappedWhenRead(path, array) if isinstance(array, np.memmap) else array
+    return ArraySource(lazily, axes, ImageMetadata(axes or "", name=path.stem), known)
+
+
+class _MappedWhenRead:
+    """A mapped file that is mapped anew for each read.
+
+    Pages of a lasting map would count as memory of this process, and end it where somebody shortens the file.
+    """
+
+    def __init__(self, path: Path, mapped: np.memmap) -> None:
+        self.shape, self.dtype = mapped.shape, mapped.dtype
+        fortran = mapped.flags.f_contiguous and not mapped.flags.c_contiguous
+        self._how = (path, mapped.dtype, "r", mapped.offset, mapped.shape, "F" if fortran else "C")
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        return np.array(np.memmap(*self._how)[key])
 
 
 def _mask(invalid: Any, shape: tuple[int, ...]) -> np.ndarray:
@@ -50,7 +66,8 @@ class ArraySource:
     """An array that can be sliced, as an ImageSource; only the slice asked for is read or computed.
 
     Args:
-        array: NumPy, dask or zarr array, or anything with ``shape``, ``dtype`` and slicing.
+        array: NumPy, dask or zarr array, or anything with ``shape``, ``dtype`` and slicing. What a masked
+            NumPy array hides is invalid.
         axes: Axes of the array as it is, None for those of ``metadata``, else YX, TYX, TZYX or TCZYX by the
             number of dimensions; 8-bit with a last axis of 3 or 4 is taken as colour (``YXS``, ``TYXS``).
         metadata: Scale, units and names where they are known; its axes are those as stored.
@@ -73,6 +90,9 @@ class ArraySource:
     ) -> None:
         self.dtype = check_dtype(array.dtype)
         shape = check_shape(array.shape)
+        if isinstance(array, np.ma.MaskedArray):
+            hidden, array = np.ma.getmaskarray(array), array.data
+            invalid = hidden if invalid is None else hidden | _mask(invalid, shape)
         given = axes or (metadata.axes if metadata else None) or default_axes(shape, self.dtype)
         self._layout = Layout(check_axes(given, len(shape)), shape)
         self.shape = self._layout.shape

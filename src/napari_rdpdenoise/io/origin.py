@@ -1,18 +1,21 @@
 """Files that an array is read from: they must not be written over, and they tell one content from another.
 
-``files_behind`` finds them, ``refuse_overwriting`` protects them, and ``file_identity`` names the content of
-an array by the state of its file, so that an interrupted run knows its input again without reading it.
+``files_behind`` finds them, ``refuse_overwriting`` protects them, ``file_identity`` names the content of an
+array by the state of its file, so that an interrupted run knows its input again without reading it, and
+``files_state`` tells whether somebody wrote to them.
 """
 
 from __future__ import annotations
 
+import hashlib
+import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from napari_rdpdenoise.files import PARTIAL_SUFFIX
+from napari_rdpdenoise.files import PARTIAL_SUFFIX, is_zarr
 from napari_rdpdenoise.io.opening import open_image
 
 
@@ -30,6 +33,20 @@ def refuse_overwriting(target: Path, inputs: Iterable[Path], whose: str = "the i
                 f"target: expected a place of its own, found {target}, where {whose} is read from ({path}); "
                 "choose another name or folder"
             )
+
+
+def refuse_inside_zarr(target: Path) -> None:
+    """Refuse a target in the folders of a Zarr: it would become a part of what others read there.
+
+    Raises:
+        ValueError: If it lies in one.
+    """
+    holder = next((parent for parent in target.absolute().resolve().parents if is_zarr(parent)), None)
+    if holder is not None:
+        raise ValueError(
+            f"target: expected a place of its own, found {target}, which lies inside the Zarr {holder}; "
+            "choose a folder beside it"
+        )
 
 
 def _overlap(one: Path, other: Path) -> bool:
@@ -77,6 +94,21 @@ def file_identity(data: Any) -> str | None:
         return repr((_state(store), data.path))
     folder = store / data.path
     return f"{folder}-{open_image(folder).fingerprint()}" if folder.is_dir() else None  # of its files' states
+
+
+def files_state(paths: Iterable[Path]) -> str:
+    """What changes when somebody writes to files, or to files in folders: their number, sizes and times."""
+    digest = hashlib.blake2b(digest_size=16)
+    for path in sorted(paths):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            try:
+                found = file.stat()
+            except OSError:
+                digest.update(f"{file} is gone".encode())
+                continue
+            if stat.S_ISREG(found.st_mode):
+                digest.update(repr((str(file), found.st_size, found.st_mtime_ns)).encode())
+    return digest.hexdigest()
 
 
 def _mapped(data: Any) -> Any:

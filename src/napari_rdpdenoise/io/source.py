@@ -68,8 +68,12 @@ def check_shape(shape: Sequence[int]) -> tuple[int, ...]:
     """Return the shape as plain integers.
 
     Raises:
-        ValueError: If a dimension is empty or there are fewer than two.
+        ValueError: If a dimension is empty or not known, or there are fewer than two.
     """
+    if any(size != size for size in shape):  # NaN, of dask arrays
+        raise ValueError(
+            f"image: expected a known shape, found {tuple(shape)}; call compute_chunk_sizes() on it first"
+        )
     sizes = tuple(int(size) for size in shape)
     if len(sizes) < 2:
         raise ValueError(f"image: expected at least 2 dimensions (Y, X), found shape {sizes}")

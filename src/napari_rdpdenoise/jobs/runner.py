@@ -8,9 +8,9 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Generator, Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,21 +28,28 @@ from napari_rdpdenoise.io import (
     OutputSpec,
     Sink,
     arrays,
+    files_of_set,
     list_images,
     open_image,
     open_stack,
 )
 from napari_rdpdenoise.io.masked import MaskedSource, open_mask
-from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_overwriting
+from napari_rdpdenoise.io.origin import (
+    file_identity,
+    files_behind,
+    files_state,
+    refuse_inside_zarr,
+    refuse_overwriting,
+)
 from napari_rdpdenoise.io.output.sink import Output, check_free, claim, finished_unseen, held, output_of
 from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.names import check_length, check_name, matching
+from napari_rdpdenoise.names import check_length, check_name, exists, matching
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress, denoise_stream, output_spec
 from napari_rdpdenoise.stream.plan import check_model, for_image
-from napari_rdpdenoise.stream.report import ModelNamed
+from napari_rdpdenoise.stream.report import ModelNamed, RunReport
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
@@ -68,6 +75,8 @@ def run(
     unseen = job.target is not None and finished_unseen(job.target)
     if job.target is not None and not unseen:
         check_free(job.target, job.settings.overwrite)
+    read_from = _read_from(job)
+    before = files_state(read_from)
     with opened_source(job) as source:
         known = codec
         job, codec = fitted(job, codec, source)
@@ -94,7 +103,16 @@ def run(
         if job.target is None:
             report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache)
             return Outcome(report, spec, data=data)
-        text = partial(record_text, job, codec, spec)
+
+        def text(report: RunReport) -> str:
+            if files_state(read_from) != before:
+                raise ValueError(
+                    f"image: expected files that nobody writes to, found that {job.name} changed while "
+                    "it was read, so that the result may be of both; give the same again when it is "
+                    "finished, or --follow while a microscope writes it"
+                )
+            return record_text(job, codec, spec, report)
+
         report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache, record=text)
     return Outcome(report, spec, job.target, record_path(job.target))
 
@@ -225,9 +243,22 @@ def check_places(job: Job) -> None:
         return
     check_name(str(job.target))
     check_length(str(job.target))
+    refuse_overwriting(job.target, _input_files(job))
+    refuse_inside_zarr(job.target)
+
+
+def _input_files(job: Job) -> list[Path]:
+    """Files and folders that a job reads, as far as they are known; of a set the one that was named."""
     stacked = matching(str(job.input)) if job.settings.stack else ()
     beside = [name for name in (mask_file(job.settings),) if name is not None]
-    refuse_overwriting(job.target, [*files_behind(job.input, job.path), *map(Path, [*stacked, *beside])])
+    return [*files_behind(job.input, job.path), *map(Path, [*stacked, *beside])]
+
+
+def _read_from(job: Job) -> list[Path]:
+    """Files and folders that a job reads while it runs: of a set all, none of an array in memory."""
+    lies = isinstance(job.input, str | os.PathLike)
+    files = [path for path in _input_files(job if lies else replace(job, path=None)) if exists(str(path))]
+    return [*files, *(file for path in files for file in files_of_set(path))] if lies else files
 
 
 @contextlib.contextmanager

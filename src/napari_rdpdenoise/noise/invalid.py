@@ -27,6 +27,7 @@ from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, outlier_limit
 from napari_rdpdenoise.noise.outliers import STRENGTH, fill_outliers, find_outliers
 from napari_rdpdenoise.noise.saturation import saturation_level
+from napari_rdpdenoise.noise.smooth_strokes import faint_edge, find_strokes
 from napari_rdpdenoise.tiles import GRID
 
 _MIXED_REACH = 5  # px that interpolation, or a label's smooth edge, carries a fill value into the image
@@ -116,6 +117,7 @@ def screen(
     if regions is not None:
         filled = fill_regions(plane, regions, dark)
         mixed = _mixed(plane, rule, regions)
+        mixed |= _smooth_letters(plane, rule, regions, mixed)
         strays, alike = _strays(plane, rule, regions | mixed)
         if mixed.any() or alike.any():
             regions = (regions | mixed) & ~alike
@@ -264,6 +266,35 @@ def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -
         beyond[ring] = towards > _MIXED * np.sqrt(rule.noise.variance(level))
         mixed |= ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH, mask=at | beyond) & beyond
     return mixed
+
+
+def _smooth_letters(
+    plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_], mixed: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """What of letters with smooth edges is beyond those that `_mixed` finds."""
+    found = np.zeros(plane.shape, bool)
+    for fill in rule.values:
+        at = (plane == fill.value) if fill.mixed else np.zeros(0, bool)
+        if rule.noise is None or not at.any():
+            continue
+        box = _box_around(at)
+        label, others = (at | mixed)[box], (regions & ~at)[box]
+        image = fill_regions(plane[box], others, rule.noise.offset) if others.any() else plane[box]
+        label |= find_strokes(image, label, fill.value, rule.noise)
+        ring = ndimage.binary_dilation(label, _EIGHT, 2)
+        beneath = fill_regions(plane[box], regions[box] | ring, rule.noise.offset)
+        found[box] |= label | faint_edge(image, label, beneath, fill.value, rule.noise)
+    return found & ~regions
+
+
+def _box_around(at: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The part of a plane, of whole squares of the grid, in which something may be near to pixels."""
+    rows, columns = (np.flatnonzero(at.any(axis=axis)) for axis in (1, 0))
+    y, x = (
+        slice(max(0, places[0] // GRID - 1) * GRID, (places[-1] // GRID + 2) * GRID)
+        for places in (rows, columns)
+    )
+    return y, x
 
 
 def _beside_labels(plane: NDArray[Any], rule: InvalidRule, filled: NDArray[Any]) -> NDArray[np.bool_]:

@@ -469,3 +469,30 @@ def test_lines_that_a_full_disk_cut_off_are_taken_back(tmp_path, image, monkeypa
     again = open_sink(tmp_path / "a.ome.zarr", spec_of(image((12, 64, 64)), "TYX"))
     assert [t for t in range(12) if again.is_done((t,), 0, 0)] == [1]
     again.discard()
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("EROFS", "read-only"),
+        ("EACCES", "may not write"),
+        ("EPERM", "may not write"),
+        ("EFBIG", "files that large"),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.ome.zarr", "a.ome.tif"])
+def test_a_place_that_refuses_is_named(tmp_path, monkeypatch, number, words, name):
+    from pathlib import Path
+
+    made = Path.mkdir
+
+    def mkdir(self, *args, **options):
+        if self.name.endswith(".partial"):
+            raise OSError(getattr(errno, number), "refused", str(self))
+        made(self, *args, **options)
+
+    monkeypatch.setattr(Path, "mkdir", mkdir)
+    spec = OutputSpec((2, 64, 64), "TYX", np.dtype("uint16"), ImageMetadata("TYX"), 64, "job")
+    with pytest.raises(OSError, match=rf"output: expected a folder for {name} .*{words}.*; choose another"):
+        open_sink(tmp_path / name, spec)
+    assert list(tmp_path.iterdir()) == []

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
+
+_REFUSED = {
+    errno.EROFS: "one on a file system that is read-only",
+    errno.EACCES: "one that you may not write to",
+    errno.EPERM: "one that you may not write to",
+    errno.EFBIG: "one whose file system, or a limit of the session, does not take files that large",
+    errno.ENOTDIR: "a file in its place",
+}
 
 
 class NoSpaceError(OSError):
@@ -12,6 +21,25 @@ class NoSpaceError(OSError):
 
     def __str__(self) -> str:
         return str(self.strerror)
+
+
+class NotWritableError(OSError):
+    """A place cannot be written to; the text says why."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+def refused(error: OSError, target: Path) -> NotWritableError | None:
+    """The same in words of what its user can change; None for what is no refusal of the place of a result."""
+    why = _REFUSED.get(error.errno or 0)
+    if why is None or isinstance(error, NotWritableError):
+        return None
+    return NotWritableError(
+        error.errno,
+        f"output: expected a folder for {target.name} that can be written to, found {why}: "
+        f"{target.parent}; choose another folder",
+    )
 
 
 def sync(path: Path) -> None:

@@ -25,7 +25,7 @@ from itertools import product
 from pathlib import Path
 
 from napari_rdpdenoise.files import UNFINISHED_SUFFIX, InUseError, locked, remove
-from napari_rdpdenoise.io.output.disk import sync
+from napari_rdpdenoise.io.output.disk import refused, sync
 from napari_rdpdenoise.io.output.publishing import remove_partial, settle
 from napari_rdpdenoise.io.output.sink import PLAN, Output, check_free, is_in_parts
 from napari_rdpdenoise.io.output.staging import Staging, partial_folder
@@ -78,7 +78,10 @@ def begin(output: Output, plan: str, *, overwrite: bool = False) -> str | None:
     target = output.target
     folder = partial_folder(target)
     fresh = folder.with_name(f"{folder.name}.{uuid.uuid4().hex[:8]}{UNFINISHED_SUFFIX}")
-    fresh.mkdir(parents=True)
+    try:
+        fresh.mkdir(parents=True)
+    except OSError as error:
+        raise refused(error, target) or error from error
     try:
         for name, text in (("job.json", output.identity), (PLAN, plan)):
             (fresh / name).write_text(text, encoding="utf-8")

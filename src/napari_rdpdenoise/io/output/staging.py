@@ -31,7 +31,7 @@ import numpy as np
 from napari_rdpdenoise.files import PARTIAL_SUFFIX, atomic
 from napari_rdpdenoise.io.limits import words
 from napari_rdpdenoise.io.ome_zarr.decoded_chunks import DecodedChunks
-from napari_rdpdenoise.io.output.disk import NoSpaceError, append, size_of, sync
+from napari_rdpdenoise.io.output.disk import NoSpaceError, append, refused, size_of, sync
 from napari_rdpdenoise.io.output.publishing import publish, remove_partial
 from napari_rdpdenoise.io.output.sharding import create_array, planes_per_shard
 from napari_rdpdenoise.io.output.spec import OutputSpec
@@ -275,10 +275,12 @@ class Staging(ABC):
 
     @contextmanager
     def _space_told(self) -> Iterator[None]:
-        """Say how much is needed where the disk is full."""
+        """Say how much is needed where the disk is full, and why a place cannot be written to."""
         try:
             yield
         except OSError as error:
+            if (words_of := refused(error, self.target)) is not None:
+                raise words_of from error
             if error.errno not in (errno.ENOSPC, errno.EDQUOT) or isinstance(error, NoSpaceError):
                 raise
             needed = math.prod(self.layout.shape) * self.spec.dtype.itemsize * self.copies
