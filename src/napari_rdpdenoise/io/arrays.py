@@ -47,7 +47,14 @@ class _MappedWhenRead:
     def __init__(self, path: Path, mapped: np.memmap) -> None:
         self.shape, self.dtype = mapped.shape, mapped.dtype
         fortran = mapped.flags.f_contiguous and not mapped.flags.c_contiguous
-        self._how = (path, mapped.dtype, "r", mapped.offset, mapped.shape, "F" if fortran else "C")
+        self._how: tuple[Any, ...] = (
+            path,
+            mapped.dtype,
+            "r",
+            mapped.offset,
+            mapped.shape,
+            "F" if fortran else "C",
+        )
 
     def __getitem__(self, key: Any) -> np.ndarray:
         return np.array(np.memmap(*self._how)[key])
