@@ -9,10 +9,10 @@ import torch
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import load_model
 from napari_rdpdenoise.codec import precision as module
-from napari_rdpdenoise.codec.precision import MOST, VARIABLE, choose_precision, is_faster
+from napari_rdpdenoise.codec.precision import MOST, NEAR, VARIABLE, choose_precision, is_faster
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.output.array_sink import ArraySink
-from napari_rdpdenoise.nn.layers import ResidualBlock, branches_in
+from napari_rdpdenoise.nn.layers import ResidualBlock, branches_in, numbers_in
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, output_spec
@@ -141,11 +141,48 @@ def test_bright_tiles_are_encoded_in_float32_and_dim_ones_beside_them_are_not(sh
         assert same == (tile is tiles[1])
 
 
+def test_a_decode_that_is_bright_is_computed_anew_whatever_is_beside_it(shipped):
+    dim = scene(20, seed=1)[0]
+    spot = dim.copy()
+    spot[60:66, 60:66] += 8000  # in one block of 64 px, whose mean does not tell
+    units, fast = shipped.fit([dim], CAMERA), shipped.at("bfloat16")
+    latents = shipped.encode([dim, spot, dim[::-1]], units, 1.0)
+    reach = [np.abs(units.target(tile)).max() * SCALE for tile in (dim, spot)]
+    assert reach[0] < NEAR < reach[1]
+    together = fast.decode(latents, shipped.decoders[:2])
+    turned = fast.decode(latents[::-1], shipped.decoders[:2])[::-1]
+    exact = shipped.decode(latents, shipped.decoders[:2])
+    for item, one, other, known in zip(latents, together, turned, exact, strict=True):
+        (alone,) = fast.decode([item], shipped.decoders[:2])
+        for name in one:
+            np.testing.assert_array_equal(one[name], alone[name])
+            np.testing.assert_array_equal(one[name], other[name])
+            assert 0 < rms((units.target(one[name]) - units.target(known[name])) * SCALE) < 0.05
+
+
+@pytest.mark.parametrize("gradient", [False, True])
+def test_all_numbers_of_a_block_or_those_of_its_branch(gradient):
+    block = ResidualBlock(32)
+    x = torch.randn(2, 32, 24, 24, generator=torch.Generator().manual_seed(0))
+    with torch.set_grad_enabled(gradient):
+        expected = block(x)
+        with branches_in(torch.bfloat16):
+            branch = block(x)
+        with numbers_in(torch.bfloat16):
+            whole = block(x.bfloat16())
+        assert (expected.dtype, branch.dtype, whole.dtype) == (torch.float32, torch.float32, torch.bfloat16)
+        assert 0 < (branch - expected).abs().max() < 0.01
+        assert 0 < (whole - expected).abs().max() < 0.05
+    if gradient:
+        whole.float().square().sum().backward()
+        assert block.first.weight.grad.abs().sum() > 0
+
+
 def test_a_bright_neighbour_counts_as_well(shipped, monkeypatch):
     dim, bright = scene(20, seed=1)[0], scene(50_000, seed=2)[0]
     units, fast = shipped.fit([dim], CAMERA), shipped.at("bfloat16")
     used = []
-    monkeypatch.setattr(module, "branches_in", lambda dtype: used.append(dtype) or branches_in(dtype))
+    monkeypatch.setattr(module, "numbers_in", lambda dtype: used.append(dtype) or numbers_in(dtype))
     fast.encode([dim], units, 1.0, [(dim, None)])
     assert used == [torch.bfloat16]
     fast.encode([dim], units, 1.0, [(dim, bright)])

@@ -125,7 +125,13 @@ def test_training_rounds_but_lets_gradients_through():
 
 
 def test_scales_are_found_where_the_coder_has_them():
-    sigma = torch.cat([torch.logspace(-2, 3, 10_001), torch.tensor([entropy.SCALE_FLOOR])])
+    raw = torch.cat([torch.linspace(-20, 20, 10_001), torch.linspace(20, 1000, 10_001)])
+    sigma = torch.nn.functional.softplus(raw) + entropy.SCALE_FLOOR
     expected = torch.bucketize(sigma, torch.tensor(entropy.SCALES[:-1]), out_int32=True)
-    assert (entropy._scale_of(sigma) != expected).float().mean() < 1e-3
-    assert (entropy._scale_of(sigma) - expected).abs().max() <= 1
+    assert (entropy.row_of(raw) - expected).abs().max() <= 1
+    assert (entropy.row_of(raw) != expected).float().mean() < 0.02  # steps of a 256th, borders .1 apart
+    for shape in ((2, 3, 5, 7), (1, 3, 5, 7)):
+        some = torch.randn(shape) * 4
+        rows = entropy.row_of(some)
+        assert torch.equal(rows, entropy.row_of(some.contiguous(memory_format=torch.channels_last)))
+        assert torch.equal(rows[:, 1, 2, 3], entropy.row_of(some[:, 1, 2, 3]))

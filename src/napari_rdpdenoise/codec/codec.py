@@ -21,11 +21,19 @@ from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack
 from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.codec.network_input import Neighbours, network_input
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization, fit_normalization
-from napari_rdpdenoise.codec.precision import Precision, analysed, branch_type, choose_precision
+from napari_rdpdenoise.codec.precision import (
+    BFLOAT16_VERSION,
+    MOST,
+    Precision,
+    choose_precision,
+    decoded,
+    encoded,
+    encoder_reach,
+    numbers_of,
+)
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, FLOW, check_decoders
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
-from napari_rdpdenoise.nn.layers import branches_in
 from napari_rdpdenoise.nn.network import Frames, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
 
@@ -118,7 +126,9 @@ class Codec:
     @property
     def identity(self) -> bytes:
         """What tells apart what codecs make of one image: weights, and precision if it is not float32."""
-        return self.digest if self.precision == "float32" else self.digest + self.precision.encode()
+        if self.precision == "float32":
+            return self.digest
+        return self.digest + self.precision.encode() + BFLOAT16_VERSION
 
     def encode(
         self,
@@ -146,8 +156,9 @@ class Codec:
         self._calls[0] += 1
         rate = float(np.float32(rate))  # as the bitstream keeps it
         with torch.inference_mode():
-            features = self._features(tiles, normalization, neighbours)
-            found = self._network.quantize_and_count(features, self._rates(len(tiles), rate))
+            frames = self._frames(tiles, normalization, neighbours)
+            rates = self._rates(len(tiles), rate)
+            found = encoded(self._network, frames, rates, normalization.scale, self.precision)
         parts = [part.to(torch.int16).cpu().numpy() for part in found.symbols]
         restored = [part.cpu().numpy() for part in found.restored]
         costs = found.bits.double().cpu().numpy()
@@ -173,11 +184,16 @@ class Codec:
         self._calls[0] += 1
         height, width = tile.shape
         with torch.inference_mode():
-            features = self._features([tile], normalization, given)
+            frames = self._frames([tile], normalization, given)
+            (reach,) = encoder_reach(frames, normalization.scale)
+            precision: Precision = self.precision if reach <= MOST else "float32"
+            with numbers_of(reach, precision):
+                features = self._network.analysis(*frames)
             for rate in rates:
                 q = self._rates(1, rate)
-                latents, bits = self._network.coded(features, q)
-                with branches_in(branch_type(self.precision)):
+                with numbers_of(reach, precision):
+                    latents, bits = self._network.coded(features, q)
+                with numbers_of(reach, self.precision):
                     image = self._network.decode(latents, q)[FIDELITY]
                 yield image[0, 0, :height, :width].cpu().numpy(), float(bits.double()[0]) / tile.size
 
@@ -215,9 +231,19 @@ class Codec:
         with torch.inference_mode():
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
             hat = self._decoder_input(latents, rates)
-            with branches_in(branch_type(self.precision)):
-                decoded = self._network.decode(hat, rates, names, places, sampling)
-            images = {name: image[:, 0].cpu().numpy() for name, image in decoded.items()}
+
+            def given(which: NDArray[np.intp]) -> dict[str, Tensor]:
+                some = tuple(part[which] for part in hat) if len(which) < len(latents) else hat
+                some_places = [places[i] for i in which]
+                return self._network.decode(some, rates[which], names, some_places, sampling)
+
+            scales = [item.normalization.scale for item in latents]
+            # the flow takes steps from the fidelity decode: its numbers are those of bright images
+            expected = [np.inf if FLOW in names else _means_reach(item) for item in latents]
+            images = {
+                name: image[:, 0].cpu().numpy()
+                for name, image in decoded(given, expected, scales, self.precision).items()
+            }
         return [
             Decoded({name: _to_counts(image[i], item) for name, image in images.items()})
             for i, item in enumerate(latents)
@@ -293,15 +319,6 @@ class Codec:
         """
         return decompressed(data, self._network, self.digest)
 
-    def _features(
-        self,
-        tiles: Sequence[NDArray[Any]],
-        normalization: Normalization,
-        neighbours: Sequence[Neighbours] | None,
-    ) -> tuple[Tensor, ...]:
-        scale = normalization.scale  # the frames have no name here, so that the network can let go of them
-        return analysed(self._network, self._frames(tiles, normalization, neighbours), scale, self.precision)
-
     def _frames(
         self,
         tiles: Sequence[NDArray[Any]],
@@ -339,6 +356,11 @@ def _latents(
     overhead = 8 * (_CONTAINER_BYTES + len(pack_means(means)))
     height, width = tile.shape
     return Latents(symbols, means, (height, width), rate, normalization, bits + overhead)
+
+
+def _means_reach(latents: Latents) -> float:
+    """How far from the centre a tile's blocks lie at least, noise standard deviations."""
+    return float(np.abs(latents.means).max()) * MEAN_STEP * UNIT / latents.normalization.scale
 
 
 def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:

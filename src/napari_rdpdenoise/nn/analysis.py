@@ -48,7 +48,8 @@ class Analysis(nn.Module):
         for layer in self.layers[1 : self._eighth_at]:  # here, for a called function's caller would keep x
             x = layer(x)
         y = in_turn(self.layers[self._eighth_at :], x)
-        return (y,) if self.detail is None else (y, self.detail(x))
+        found = (y,) if self.detail is None else (y, self.detail(x))
+        return tuple(part.to(planes.dtype) for part in found)
 
     def _folded(self, planes: Tensor, presence: Tensor | None) -> Tensor:
         """Planes and presence as the stem takes them."""

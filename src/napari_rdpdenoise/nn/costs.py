@@ -36,8 +36,15 @@ class CostTable:
         self._reach, self._bits = reach, bits
 
     def __call__(self, row: Tensor, symbols: Tensor) -> Tensor:
-        """Bits of integer symbols (int32), given the row of each (int32, of a shape that broadcasts)."""
+        """Bits (b,) of integer symbols (int32), given the row of each (int32, of a shape that broadcasts)."""
         if self._bits.device != symbols.device:
             self._bits = self._bits.to(symbols.device)
         place = symbols.clamp(-self._reach, self._reach).add_(row * self._bits.shape[1] + self._reach)
-        return torch.take(self._bits, place.long())
+        return self._bits.view(-1).index_select(0, in_memory(place)).view(len(symbols), -1).sum(1)
+
+
+def in_memory(x: Tensor) -> Tensor:
+    """All values in the order in which they lie in memory, one sample after the other."""
+    if x.is_contiguous(memory_format=torch.channels_last):
+        x = x.permute(0, 2, 3, 1)
+    return x.reshape(-1)

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -23,12 +24,14 @@ from torch import Tensor, nn
 from napari_rdpdenoise.nn import _compressai
 from napari_rdpdenoise.nn.coder import SCALE_FLOOR, SCALES, Coder
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.layers import conv, in_turn, start_small
+from napari_rdpdenoise.nn.costs import in_memory
+from napari_rdpdenoise.nn.layers import conv, in_turn, numbers_in, start_small
 
 _compressai.prepare()
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional  # noqa: E402
 
 _ROWS = 64  # of latents whose bits are counted at once: what a processor's cache holds
+_LEAST_RAW, _PER_RAW = -3.0, 256  # raw scales are told apart by: below the first is row 0
 _INT16 = (-32768, 32767)  # symbols are kept in 16 bits
 
 
@@ -128,42 +131,42 @@ class Hyperprior(nn.Module):
 
     def dequantize(self, symbols: Symbols) -> tuple[Tensor, ...]:
         """Latents (float32) that the symbols stand for; inverts :meth:`quantize` up to the rounding."""
-        return _restored(symbols, self._moments(symbols.z.to(self._medians().dtype) + self._medians()))
+        return _restored(symbols, self._means(self._expanded(symbols)))
 
     def estimated_bits(self, symbols: Symbols) -> Tensor:
         """Bits (b,) that the symbols will take, looked up in the coder's own tables, without coding them.
 
         Needs :meth:`prepare_coder`. A look-up takes a tenth of the time of evaluating the likelihoods.
         """
-        moments = self._moments(symbols.z.to(self._medians().dtype) + self._medians())
-        return self._cost(symbols, moments)
+        return self._cost(symbols, self._expanded(symbols))
 
     def quantize_and_count(self, *latents: Tensor) -> Counted:
         """:meth:`quantize`, :meth:`dequantize` and :meth:`estimated_bits` at the cost of one."""
-        symbols, moments = self._symbols(latents)
-        return Counted(symbols, _restored(symbols, moments), self._cost(symbols, moments))
+        symbols, means, expanded = self._symbols(latents)
+        return Counted(symbols, _restored(symbols, means), self._cost(symbols, expanded))
 
     def rounded(self, *latents: Tensor) -> tuple[Tensor, ...]:
         """:meth:`quantize` and :meth:`dequantize` at the cost of one."""
-        return _restored(*self._symbols(latents))
+        symbols, means, _ = self._symbols(latents)
+        return _restored(symbols, means)
 
-    def _symbols(self, latents: tuple[Tensor, ...]) -> tuple[Symbols, list[Moments]]:
-        median = self._medians()
-        z_sym = torch.round(self._hyper_latents(latents) - median).clamp(*_INT16)
-        moments = self._moments(z_sym + median)
+    def _symbols(self, latents: tuple[Tensor, ...]) -> tuple[Symbols, list[Tensor], Tensor]:
+        """Symbols, the means of the latents by kind, and what these follow from."""
+        z = torch.round(self._hyper_latents(latents) - self._medians()).clamp(*_INT16).to(torch.int32)
+        expanded = self._expanded((z, z))
+        means = self._means(expanded)
         y, *finer = (
-            torch.round(y - mu).clamp(*_INT16).to(torch.int32)
-            for y, (mu, _) in zip(latents, moments, strict=True)
+            torch.round(y - mu).clamp_(*_INT16).to(torch.int32) for y, mu in zip(latents, means, strict=True)
         )
-        return Symbols(y, z_sym.to(torch.int32), *finer), moments
+        return Symbols(y, z, *finer), means, expanded
 
-    def _cost(self, symbols: Symbols, moments: Iterable[Moments]) -> Tensor:
+    def _cost(self, symbols: Symbols, expanded: Tensor) -> Tensor:
         coder = self._prepared()
         channel = torch.arange(symbols.z.shape[1], device=symbols.z.device, dtype=torch.int32)[:, None, None]
-        cost = coder.z_cost(channel[None], symbols.z).flatten(1).sum(1)
-        for kept, (_, sigma) in zip(symbols.latents, moments, strict=True):
-            strips = zip(kept.split(_ROWS, -2), sigma.split(_ROWS, -2), strict=True)
-            cost = sum((coder.cost(_scale_of(there), part).flatten(1).sum(1) for part, there in strips), cost)
+        cost = coder.z_cost(channel[None], symbols.z)
+        for kept, raw in zip(symbols.latents, self._halves(expanded, 1), strict=True):
+            strips = zip(kept.split(_ROWS, -2), raw.split(_ROWS, -2), strict=True)
+            cost = sum((coder.cost(row_of(there), part) for part, there in strips), cost)
         return cost
 
     def encode(self, symbols: Symbols) -> list[tuple[bytes]]:
@@ -203,37 +206,62 @@ class Hyperprior(nn.Module):
         x = self.analysis[0](latents[0])
         if self.detail_analysis is not None:
             x = x + self.detail_analysis(latents[1])
-        return in_turn(self.analysis[1:], x)
+        return in_turn(self.analysis[1:], x).to(latents[0].dtype)
 
     def _moments(self, z_hat: Tensor) -> list[Moments]:
-        return _moments_by_kind(self.synthesis, self.detail_synthesis, z_hat)
+        """Moments of y and, where there are details, of d; both follow from one tensor at y's resolution."""
+        expanded = in_turn(self.synthesis[:-1], z_hat)
+        found = [self.synthesis[-1](expanded)]
+        if self.detail_synthesis is not None:
+            found.append(self.detail_synthesis(expanded))
+        pairs = (out.chunk(2, 1) for out in found)
+        return [Moments(mu, nn.functional.softplus(raw) + SCALE_FLOOR) for mu, raw in pairs]
+
+    def _expanded(self, symbols: Sequence[Tensor]) -> Tensor:
+        """What moments follow from by one layer each, given y and z."""
+        with numbers_in(None):  # a reader must find the same means
+            median = self._medians()
+            return in_turn(self.synthesis[:-1], symbols[1].to(median.dtype) + median)
+
+    def _means(self, expanded: Tensor) -> list[Tensor]:
+        with numbers_in(None):
+            return self._halves(expanded, 0)
+
+    def _halves(self, expanded: Tensor, number: int) -> list[Tensor]:
+        """Means (0) or raw scales (1) by kind."""
+        found = [self.synthesis[-1](expanded, number)]
+        if self.detail_synthesis is not None:
+            layer, shuffle = self.detail_synthesis
+            found.append(shuffle(layer(expanded, number)))
+        return found
 
     def _medians(self) -> Tensor:
         return self.bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach()
 
 
-def _moments_by_kind(
-    synthesis: nn.Sequential, detail_synthesis: nn.Sequential | None, z_hat: Tensor
-) -> list[Moments]:
-    """Moments of y and, where there are details, of d; both follow from one tensor at y's resolution."""
-    shared = in_turn(synthesis[:-1], z_hat)
-    found = [synthesis[-1](shared)]
-    if detail_synthesis is not None:
-        found.append(detail_synthesis(shared))
-    pairs = (out.chunk(2, 1) for out in found)
-    return [Moments(mu, nn.functional.softplus(raw) + SCALE_FLOOR) for mu, raw in pairs]
+def row_of(raw: Tensor) -> Tensor:
+    """Row (int32) of the coder's tables by raw scale: the least of its scales that is not below."""
+    table = _row_table(raw.device)
+    place = raw.float().sub(_LEAST_RAW).mul_(_PER_RAW).to(torch.int32).clamp_(0, len(table) - 1)
+    if place.is_contiguous(memory_format=torch.channels_last):
+        batch, channels, height, width = place.shape
+        rows = table.index_select(0, in_memory(place)).view(batch, height, width, channels)
+        return rows.permute(0, 3, 1, 2)
+    return table.index_select(0, place.reshape(-1)).view(place.shape)
 
 
-def _scale_of(sigma: Tensor) -> Tensor:
-    """Number (int32) of the least of the coder's scales that is not below; they grow by a constant factor."""
-    step = math.log(SCALES[-1] / SCALES[0]) / (len(SCALES) - 1)
-    place = torch.log(sigma).sub_(math.log(SCALES[0])).mul_(1 / step)
-    return place.ceil_().clamp_(0, len(SCALES) - 1).to(torch.int32)
+@lru_cache(maxsize=4)
+def _row_table(device: torch.device) -> Tensor:
+    """Row of each step of raw scales, in its middle."""
+    borders = torch.tensor([math.log(math.expm1(scale - SCALE_FLOOR)) for scale in SCALES[:-1]])
+    steps = torch.arange(int((float(borders[-1]) - _LEAST_RAW) * _PER_RAW) + 2)
+    raw = (steps + 0.5) / _PER_RAW + _LEAST_RAW
+    return torch.bucketize(raw, borders, out_int32=True).to(device)
 
 
-def _restored(symbols: Symbols, moments: Iterable[Moments]) -> tuple[Tensor, ...]:
+def _restored(symbols: Symbols, means: Iterable[Tensor]) -> tuple[Tensor, ...]:
     """Latents by kind that symbols stand for."""
-    return tuple(kept.to(mu.dtype) + mu for kept, (mu, _) in zip(symbols.latents, moments, strict=True))
+    return tuple(kept.to(mu.dtype) + mu for kept, mu in zip(symbols.latents, means, strict=True))
 
 
 def _round_through(x: Tensor) -> Tensor:

@@ -5,16 +5,38 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
+
+_SLOPE = 0.1  # of the LeakyReLU of residual blocks
 
 
 def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv2d:
     """Convolution that keeps the size (divided by ``stride``)."""
     if kernel == stride == 1:
         return Pointwise(inputs, outputs, 1)
-    return nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2)
+    return Convolution(inputs, outputs, kernel, stride, kernel // 2)
+
+
+class Convolution(nn.Conv2d):
+    """Convolution whose numbers `numbers_in` chooses."""
+
+    def forward(self, input: Tensor, half: int | None = None) -> Tensor:
+        """All outputs, or the first (0) or the second half (1) of them."""
+        weight, bias = self.weight, self.bias
+        if half is not None:
+            middle = self.out_channels // 2
+            which = slice(middle, None) if half else slice(middle)
+            weight, bias = weight[which], None if bias is None else bias[which]
+        return self._convolved(input, weight, bias)
+
+    def _convolved(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if (dtype := _numbers.get().all) is not None:
+            input, weight, bias = input.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+        return self._conv_forward(input, weight, bias)
 
 
 class Pointwise(nn.Conv2d):
@@ -25,8 +47,14 @@ class Pointwise(nn.Conv2d):
     """
 
     def forward(self, input: Tensor) -> Tensor:
-        pixels = input.permute(0, 2, 3, 1)
-        return nn.functional.linear(pixels, self.weight.flatten(1), self.bias).permute(0, 3, 1, 2)
+        pixels, weight, bias = input.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias
+        if (dtype := _numbers.get().all) is not None:
+            pixels, weight, bias = (
+                pixels.to(dtype),
+                weight.to(dtype),
+                None if bias is None else bias.to(dtype),
+            )
+        return nn.functional.linear(pixels, weight, bias).permute(0, 3, 1, 2)
 
 
 def start_small(layer: nn.Conv2d) -> None:
@@ -44,7 +72,15 @@ def in_turn(layers: nn.Sequential, x: Tensor) -> Tensor:
     return x
 
 
-_branches: ContextVar[torch.dtype | None] = ContextVar("branches", default=None)
+class _Numbers(NamedTuple):
+    """Types of floating-point numbers; None for that of the input."""
+
+    branches: torch.dtype | None = None
+    all: torch.dtype | None = None
+
+
+_AS_GIVEN = _Numbers()
+_numbers: ContextVar[_Numbers] = ContextVar("numbers", default=_AS_GIVEN)
 
 
 @contextmanager
@@ -57,11 +93,30 @@ def branches_in(dtype: torch.dtype | None) -> Iterator[None]:
     Args:
         dtype: Type of floating-point numbers, such as ``torch.bfloat16``; None for that of the input.
     """
-    token = _branches.set(dtype)
+    with _in(_Numbers(dtype)):
+        yield
+
+
+@contextmanager
+def numbers_in(dtype: torch.dtype | None) -> Iterator[None]:
+    """Compute everything in another type of numbers, in this thread and inside this context.
+
+    For images that are dim throughout.
+
+    Args:
+        dtype: Type of floating-point numbers; None for that of the input.
+    """
+    with _in(_Numbers(dtype, dtype)):
+        yield
+
+
+@contextmanager
+def _in(numbers: _Numbers) -> Iterator[None]:
+    token = _numbers.set(numbers)
     try:
         yield
     finally:
-        _branches.reset(token)
+        _numbers.reset(token)
 
 
 class ResidualBlock(nn.Module):
@@ -73,19 +128,56 @@ class ResidualBlock(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.first = conv(channels, channels)
-        self.act = nn.LeakyReLU(0.1, inplace=True)
+        self.act = nn.LeakyReLU(_SLOPE, inplace=True)
         self.second = conv(channels, channels)
         with torch.no_grad():  # start as the identity, so that depth costs nothing at the first steps
             self.second.weight.mul_(0.1)
             nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
-        dtype = _branches.get()
-        if dtype is None:
+        numbers = _numbers.get()
+        dtype = x.dtype if numbers.branches is None else numbers.branches
+        if dtype == torch.bfloat16 and _fuses(x):
+            return self._fused(x)
+        if x.dtype == dtype:
             return self.second(self.act(self.first(x))).add_(x)
-        with torch.autocast(x.device.type, dtype):
+        with numbers_in(dtype):
             branch = self.second(self.act(self.first(x)))
         return branch.to(x.dtype).add_(x)
+
+    def _fused(self, x: Tensor) -> Tensor:
+        """The same where no gradient is wanted: what follows a convolution is done before it is written."""
+        if x.dtype == torch.bfloat16:
+            return _fused(self.second, _fused(self.first, x, slope=_SLOPE), add=x)
+        return _fused(self.second, _fused(self.first, x, slope=_SLOPE)).to(x.dtype).add_(x)
+
+
+def _fuses(x: Tensor) -> bool:
+    """Whether PyTorch has convolutions of bfloat16 on this device that do what follows them, too."""
+    return x.device.type == "cpu" and not torch.is_grad_enabled() and _has_fused()
+
+
+@cache
+def _has_fused() -> bool:
+    library = torch.ops.mkldnn
+    names = ("_convolution_pointwise", "_is_mkldnn_bf16_supported")
+    return all(hasattr(library, name) for name in names) and bool(library._is_mkldnn_bf16_supported())
+
+
+def _fused(layer: nn.Conv2d, x: Tensor, slope: float | None = None, add: Tensor | None = None) -> Tensor:
+    """A convolution in bfloat16 with a LeakyReLU behind it, or added to something; channels last.
+
+    Not a part of PyTorch's documented interface, but what its compiler makes of models.
+    """
+    x, weight, bias = (part.to(torch.bfloat16) for part in (x, layer.weight, cast(Tensor, layer.bias)))
+    x, shape = x.contiguous(memory_format=torch.channels_last), (layer.padding, layer.stride, layer.dilation)
+    convolve = torch.ops.mkldnn._convolution_pointwise
+    if add is not None:
+        return cast(
+            Tensor, convolve.binary(x, add, weight, bias, *shape, layer.groups, "add", None, None, [], None)
+        )
+    kind, numbers = ("none", []) if slope is None else ("leaky_relu", [slope])
+    return cast(Tensor, convolve.default(x, weight, bias, *shape, layer.groups, kind, numbers, ""))
 
 
 class RateGains(nn.Module):

@@ -10,6 +10,8 @@ noise", IEEE TIP 2013 (the exact unbiased inverse maps ``E[t | p]`` back to ``p`
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -24,6 +26,7 @@ TABLE_READ = 16.0
 
 _TABLE_LIGHT = 64.0  # photo-electrons; above it the closed forms are exact to 1e-3 of them
 _WORTH_A_TABLE = 2**16  # pixels; of fewer, a table of all values of 16 bits would cost more than it saves
+_STRIP = 2**15  # pixels that are computed at once
 _STEPS = 8192  # of the tables with even steps
 
 
@@ -79,15 +82,33 @@ def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
     s = noise.read_electrons
     if s > TABLE_READ or x.dtype != np.float32:
         return _precise_moments(x, noise)
-    p = (x - np.float32(noise.offset)) / np.float32(noise.gain)
+    mean, variance = np.empty(x.shape, np.float32), np.ones(x.shape, np.float32)
+    for part, *found in _strips(x, mean, variance):
+        p = (part - np.float32(noise.offset)) / np.float32(noise.gain)
+        _write_moments(p, s, *found)
+    return Moments(mean, variance)
+
+
+def _write_moments(
+    p: NDArray[np.float32], s: float, mean: NDArray[np.float32], variance: NDArray[np.float32]
+) -> None:
+    """Moments at photo-electrons p, into the two arrays; variances are 1 before."""
     table = _forward_table(round(s, 4))
     dim = p <= table.top
-    if dim.all():
-        return table.at(p, s)
-    mean, variance = np.asarray(_series(p, s)), np.ones(p.shape, np.float32)
-    if dim.any():
-        mean[dim], variance[dim] = table.at(p[dim], s)
-    return Moments(mean, variance)
+    some, every = dim.any(), dim.all()
+    if not every:
+        mean[...] = _series(p, s)
+    if some:
+        near = table.at(p if every else np.fmin(p, table.top), s)
+        np.copyto(mean, near.mean, where=dim)
+        np.copyto(variance, near.variance, where=dim)
+
+
+def _strips(*arrays: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+    """Parts of arrays of one shape, as many pixels as a processor's cache holds."""
+    rows = max(1, _STRIP // max(1, math.prod(arrays[0].shape[1:])))
+    for start in range(0, len(arrays[0]), rows):
+        yield [array[start : start + rows] for array in arrays]
 
 
 def _precise_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
@@ -118,20 +139,40 @@ def stabilized_variance(x: NDArray[Any], noise: NoiseModel) -> NDArray[np.float3
 
 def unstabilize(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     """Exact unbiased inverse of :func:`stabilize` for denoised values (float32 raw counts, same shape)."""
+    if np.ndim(t) == 0:
+        return np.asarray(unstabilize(np.asarray(t)[None], noise)[0])
     s = noise.read_electrons
     # float64 where a large number is subtracted from another
     t = np.asarray(t, dtype=np.float32 if s <= TABLE_READ else np.float64)
     if noise.gain == 0:
         return np.asarray(t * noise.read_noise + noise.offset, dtype=np.float32)
-    p = np.asarray(np.square(np.maximum(t, 0)) * 0.25 - (0.125 + s * s))  # inverts the series
-    if s <= TABLE_READ:
-        top, start, density, table = inverse_table(round(s, 4))
-        dim = t <= top
-        place = (t[dim] - start) * density
-        step = np.clip(place, 0, len(table) - 2).astype(np.int32)
-        low = table.take(step)
-        p[dim] = low + (place - step) * (table.take(step + 1) - low)
-    return np.asarray(p * noise.gain + noise.offset, dtype=np.float32)
+    counts = np.empty(t.shape, np.float32)
+    for part, found in _strips(t, counts):
+        p = np.square(np.maximum(part, 0)) * 0.25 - (0.125 + s * s)  # inverts the series
+        if s <= TABLE_READ:
+            _write_dim(part, s, p)
+        p *= noise.gain
+        np.add(p, noise.offset, out=found)
+    return counts
+
+
+def _write_dim(t: NDArray[np.float32], s: float, p: NDArray[np.float32]) -> None:
+    """Photo-electrons of stabilised values up to the top of the table, into p."""
+    top, start, density, table = inverse_table(round(s, 4))
+    dim = t <= top
+    if not dim.any():
+        return
+    place = np.fmin(t, top) - start  # what is not a number is not dim
+    place *= density
+    step = np.clip(place, 0, len(table) - 2).astype(np.int32)
+    place -= step
+    low = table.take(step)
+    step += 1
+    rise = table.take(step)
+    rise -= low
+    rise *= place
+    rise += low
+    np.copyto(p, rise, where=dim)
 
 
 def _series(p: NDArray[Any], s: float) -> NDArray[Any]:
@@ -171,9 +212,11 @@ class _ForwardTable(NamedTuple):
     def _between(
         values: NDArray[np.float32], step: NDArray[np.int32], share: NDArray[np.float32]
     ) -> NDArray[np.float32]:
-        found = np.diff(values).take(step)
+        low = values.take(step)
+        found = values.take(step + 1)
+        found -= low
         found *= share
-        found += values.take(step)
+        found += low
         return found
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import nn
 
 from napari_rdpdenoise.codec.models import network_tensors
-from napari_rdpdenoise.codec.precision import branch_type, choose_precision
+from napari_rdpdenoise.codec.precision import choose_precision
 from napari_rdpdenoise.files import atomic
 from napari_rdpdenoise.nn.layers import branches_in
 from napari_rdpdenoise.nn.network import RdpNetwork
@@ -94,7 +94,8 @@ class Loop(ABC):
         self.stage: Stage = settings.stages[number]
         self.folder = folder / stage_name(number, self.stage)
         self.device = next(network.parameters()).device
-        self._branches = branch_type(choose_precision(settings.precision, self.device.type))
+        chosen = choose_precision(settings.precision, self.device.type)
+        self._branches = torch.bfloat16 if chosen == "bfloat16" else None
         self.average = copy.deepcopy(network).eval()
         self.step = 0
         self._lost = 0  # steps without a usable error, one after the other

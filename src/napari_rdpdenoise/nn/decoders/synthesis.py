@@ -65,4 +65,4 @@ class Synthesis(nn.Module):
             x = x + self.grain[1](grain)
         for layer in self.layers[self._quarter_at :]:
             x = layer(x)
-        return x
+        return x.to(latents[0].dtype)
