@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from benchmarks.common import timed
 from napari_rdpdenoise.codec import Codec
+from napari_rdpdenoise.codec.precision import choose_precision, numbers_of
 
 ROOF_CHANNELS = (32, 64, 128)
 
@@ -86,14 +87,17 @@ def waiting(device: str) -> Callable[[], None]:
 
 
 def bare_seconds(codec: Codec, size: int, batch: int, repeats: int) -> float:
-    """Seconds of encoding (analysis, hyperprior, rounding) and one decode of a prepared tensor."""
+    """Seconds of encoding (analysis, hyperprior, rounding) and one decode of a prepared, dim tensor.
+
+    In the numbers that precision auto takes.
+    """
     network = codec._network  # the bare network is nobody's business but this measurement's
     image = torch.randn(batch, 1, size, size, device=codec.device).to(memory_format=torch.channels_last)
     rate = torch.full((batch,), 0.6, device=codec.device)
-    wait = waiting(codec.device)
+    wait, precision = waiting(codec.device), choose_precision("auto", codec.device)
 
     def call() -> None:
-        with torch.inference_mode():
+        with torch.inference_mode(), numbers_of(0.0, precision):
             symbols = network.quantize(network.analysis(image), rate)
             network.decode(network.latents(symbols, rate), rate)
             wait()

@@ -113,8 +113,10 @@ def table(record: dict[str, Any]) -> str:
         share = f"{100 * row['mpps'] / r['bare_mpps']:.0f} % of the bare network"
         note = f"{share}; {row['mpps_with_preparation']:.2f} with noise estimate and choice of rate"
         rows.append((f"ours, {name} to OME-Zarr", f"{row['mpps']:.2f}", str(threads), note))
+    numbers = record["machine"].get("precision", "float32")
     share = f"{100 * r['bare_share_of_roof']:.0f} % of the roof of its convolutions"
-    note = f"{r['kmac_per_px']:.1f} kMAC/px; {share}"
+    beside = share if numbers == "float32" else "the roof is that of float32"
+    note = f"{r['kmac_per_px']:.1f} kMAC/px, {numbers}; {beside}"
     rows.append(("ours, bare network: encode and decode", f"{r['bare_mpps']:.2f}", str(threads), note))
     rows.append(("N2V U-Net, bare prediction", f"{r['unet_mpps']:.2f}", str(threads), r["unet"]))
     rows.append(("BM3D", f"{r['bm3d_mpps']:.3f}", str(threads), "one 512x512 plane, all in memory"))
