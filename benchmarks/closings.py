@@ -166,7 +166,7 @@ class _Scene:
 
     def _running(self) -> list[Any]:
         begun = lambda: self._dock.session.state.done > 0  # noqa: E731
-        return [(self._loaded, lambda: self._add(512)), (self._previewed, self._run), (begun, lambda: None)]
+        return [(self._loaded, lambda: self._add(1536)), (self._previewed, self._run), (begun, lambda: None)]
 
     def _training(self) -> list[Any]:
         return [(self._loaded, lambda: self._add(256)), (self._previewed, self._train)]

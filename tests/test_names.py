@@ -129,3 +129,9 @@ def test_a_path_is_refused_where_what_lies_in_a_result_would_be_too_deep(tmp_pat
     check_length(f"{tmp_path}/{1000 * 'x/'}a.ome.zarr")
     with pytest.raises(ValueError, match=r"OUT: expected a path of up to .*; choose a folder"):
         check_length(f"{tmp_path}/{2000 * 'x/'}a.ome.zarr")
+
+
+def test_a_drive_that_is_not_there_is_named(monkeypatch):
+    monkeypatch.setattr("napari_rdpdenoise.names.exists", lambda path: False)
+    with pytest.raises(ValueError, match="OUT: expected a folder on a drive that is there, found "):
+        check_length("/nowhere/a.ome.zarr")

@@ -82,10 +82,15 @@ def check_length(text: str, added: int = _ADDED) -> None:
         added: Letters that such names have more than the result's own, at most.
 
     Raises:
-        ValueError: If the system cannot have a name, or a path, of that length.
+        ValueError: If the system cannot have a name, or a path, of that length, or its drive is not there.
     """
     path = Path(text).absolute()
-    folder = next(parent for parent in path.parents if exists(str(parent)))
+    folder = next((parent for parent in path.parents if exists(str(parent))), None)
+    if folder is None:
+        raise ValueError(
+            f"OUT: expected a folder on a drive that is there, found {shown(text[:_SHOWN])}; connect "
+            f"{path.anchor}, or choose another"
+        )
     longest, whole = (
         _limit(folder, "PC_NAME_MAX", _LONGEST_NAME),
         _limit(folder, "PC_PATH_MAX", _LONGEST_PATH),

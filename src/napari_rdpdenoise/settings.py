@@ -198,8 +198,8 @@ class RunSettings(Marked):
             default="auto",
             title="Precision",
             description="Numbers the network computes with: 'auto' takes bfloat16 where the CPU (AMX, "
-            "AVX512-BF16) or the GPU is faster with it, else float32. bfloat16 moves results by about a "
-            "twentieth of the noise.",
+            "AVX512-BF16) or the GPU is faster with it, else float32. bfloat16 moves results by up to "
+            "a tenth of the noise.",
         )
     )
     channels: Annotated[tuple[Index, ...] | None, Marks(Decides.OUTPUT, "advanced", 4, "--channel")] = Field(

@@ -160,6 +160,17 @@ def test_a_decode_that_is_bright_is_computed_anew_whatever_is_beside_it(shipped)
             assert 0 < rms((units.target(one[name]) - units.target(known[name])) * SCALE) < 0.05
 
 
+@pytest.mark.parametrize("photons", [20, 5000])
+def test_what_else_is_decoded_changes_no_pixel(shipped, photons):
+    raw, _ = scene(photons)
+    units, fast = shipped.fit([raw], CAMERA), shipped.at("bfloat16")
+    latents = shipped.encode([raw], units, 1.0)
+    (together,) = fast.decode(latents, shipped.decoders)
+    for name in shipped.decoders:
+        (alone,) = fast.decode(latents, (name,))
+        np.testing.assert_array_equal(together[name], alone[name])
+
+
 @pytest.mark.parametrize("gradient", [False, True])
 def test_all_numbers_of_a_block_or_those_of_its_branch(gradient):
     block = ResidualBlock(32)

@@ -37,7 +37,7 @@ def test_many_are_counted_and_some_are_named():
         ["a.tif"], ["t1.tif", "t9.tif"], ["control.tif", "treated.tif"], ["a.tif", "t1.tif"],
         ["f1_170001.tif", "f2_170913.tif", "f3_171000.tif"],  # a count beside a time
         ["img_120301.tif", "img_120407.tif", "img_120911.tif", "img_121500.tif"],  # times alone
-        [f"day{n}.tif" for n in (1, 2, 4, 8, 16)],
+        [f"day{n}.tif" for n in (1, 2, 4, 8, 16)], ["d/scan_0.5", "d/scan_0.7"], ["a/t0.5.tif", "a/t1.5.tif"],
     ],
 )  # fmt: skip
 def test_nothing_is_said_where_numbers_do_not_count(names):

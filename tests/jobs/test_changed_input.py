@@ -76,6 +76,19 @@ def test_nothing_appears_and_the_same_again_is_right(tmp_path, tiny_codec, count
     assert not job.target.with_name("a.ome.zarr.partial").exists()
 
 
+@pytest.mark.parametrize("kind", ["npy", "tif"])
+def test_a_result_in_memory_is_refused_as_well(tmp_path, tiny_codec, counts, fast, kind):
+    path, name = save(tmp_path, kind, counts((6, 70, 90)))
+
+    def changed_meanwhile():
+        for event in run(Job(name, None, fast), codec=tiny_codec):
+            if isinstance(event, Opened):
+                change(path, "written")
+
+    with pytest.raises(ValueError, match="image: expected files that nobody writes to, found that"):
+        changed_meanwhile()
+
+
 def test_state_of_files(tmp_path):
     (tmp_path / "z" / "c").mkdir(parents=True)
     for name in ("a", "z/c/0", "z/c/1"):

@@ -249,7 +249,7 @@ def test_a_deeper_network_begins_by_doing_the_same(three):
 def test_a_broader_network_begins_by_doing_the_same(three):
     torch.manual_seed(1)
     config = three.network.model_copy(update={"realism": True, "grain_channels": 8, "flow": True})
-    more = {"quarter_channels": 64, "eighth_channels": 96}
+    more = {"quarter_channels": 64, "eighth_channels": 96, "latent_channels": 32, "detail_channels": 24}
     first, second = RdpNetwork(config).eval(), RdpNetwork(config.model_copy(update=more)).eval()
     for parameter in first.parameters():
         torch.nn.init.normal_(parameter, std=0.03)

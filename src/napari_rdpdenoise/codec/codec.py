@@ -177,7 +177,10 @@ class Codec:
         rates: Sequence[float],
         neighbours: Neighbours | None = None,
     ) -> Iterator[tuple[NDArray[np.float32], float]]:
-        """Fidelity decode in network units (2-D) and bpp of one tile at several rates, analysed only once."""
+        """Fidelity decode in network units (2-D) and bpp of one tile at several rates, analysed only once.
+
+        Its numbers are chosen by the tile's pixels, for all rates alike; those of `decode` by its result.
+        """
         given = None if neighbours is None else [neighbours]
         check_tiles([tile], 0.0)
         check_neighbours([tile], given, self.planes, self.card.name)
@@ -232,17 +235,16 @@ class Codec:
             rates = torch.tensor([item.rate for item in latents], dtype=torch.float32, device=self.device)
             hat = self._decoder_input(latents, rates)
 
-            def given(which: NDArray[np.intp]) -> dict[str, Tensor]:
+            def given(which: NDArray[np.intp], some_names: tuple[str, ...]) -> dict[str, Tensor]:
                 some = tuple(part[which] for part in hat) if len(which) < len(latents) else hat
                 some_places = [places[i] for i in which]
-                return self._network.decode(some, rates[which], names, some_places, sampling)
+                return self._network.decode(some, rates[which], some_names, some_places, sampling)
 
             scales = [item.normalization.scale for item in latents]
-            # the flow takes steps from the fidelity decode: its numbers are those of bright images
-            expected = [np.inf if FLOW in names else _means_reach(item) for item in latents]
+            reach = [_means_reach(item) for item in latents]
             images = {
                 name: image[:, 0].cpu().numpy()
-                for name, image in decoded(given, expected, scales, self.precision).items()
+                for name, image in decoded(given, names, reach, scales, self.precision).items()
             }
         return [
             Decoded({name: _to_counts(image[i], item) for name, image in images.items()})

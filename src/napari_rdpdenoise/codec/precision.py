@@ -6,10 +6,10 @@ of all others only the branches of residual blocks (`nn.layers.branches_in`): wh
 decode moves by less than .05 noise standard deviations (root mean square) at any light. In the encoder
 rounding turns symbols over, the more the brighter the image. Neither answer is nearer to the truth, but
 they differ; so tiles that reach beyond `MOST` are encoded in float32 throughout. The encoder judges by the
-pixels of a tile, decoders by its block means and by what comes out: neither order nor batch changes what
-becomes of it. What a reader must find again, means and scales of the entropy model and the bitstream, is
-always computed in float32; of the entropy model only the choice of the hyper-latents and the count of bits
-is not.
+pixels of a tile, each decoder by its block means and by what comes out of it: neither order, batch nor what
+else is decoded changes what becomes of it. What a reader must find again, means and scales of the entropy
+model and the bitstream, is always computed in float32; of the entropy model only the choice of the
+hyper-latents and the count of bits is not.
 
 Measured by ``python benchmarks/run.py precision``.
 """
@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_rdpdenoise.codec.normalization import UNIT
+from napari_rdpdenoise.nn.decoder_names import FLOW
 from napari_rdpdenoise.nn.entropy import Counted, Symbols
 from napari_rdpdenoise.nn.layers import branches_in, numbers_in
 from napari_rdpdenoise.nn.network import Frames, RdpNetwork
@@ -40,8 +41,8 @@ VARIABLE = "RDPDENOISE_PRECISION"
 MOST = 64.0
 """Distance from the centre, noise standard deviations, up to which a tile is encoded in bfloat16.
 
-Up to it results move by .05 noise standard deviations in the mean and .16 at most (root mean square), and
-their error by less than .05 dB; without it they would move by up to .45.
+From `NEAR` up to it results move by .06 to .09 noise standard deviations in the mean and .18 at most (root
+mean square), and their error by less than .02 dB; without it they would move by up to .45.
 """
 
 
@@ -169,38 +170,57 @@ def encoded(
 
 
 def decoded(
-    given: Callable[[NDArray[np.intp]], dict[str, Tensor]],
+    given: Callable[[NDArray[np.intp], tuple[str, ...]], dict[str, Tensor]],
+    names: tuple[str, ...],
     expected: Sequence[float],
     scales: Sequence[float],
     precision: Precision,
 ) -> dict[str, Tensor]:
-    """Images by decoder, each computed with the numbers that its own pixels allow.
+    """Images by decoder, each computed with the numbers that its own pixels allow, whatever else is decoded.
 
-    Where they turn out to be brighter than was expected, they are computed once more.
+    Where they turn out to be brighter than was expected, they are computed once more. The flow takes steps
+    from the fidelity decode: its numbers are always those of bright images.
 
     Args:
-        given: Function that decodes some samples of the batch, by their numbers.
-        expected: Distance from the centre that is known of each, noise standard deviations.
+        given: Function that decodes some samples of the batch, by their numbers, with some decoders.
+        names: Names of the decoders.
+        expected: Distance from the centre that is known of each sample, noise standard deviations.
         scales: Factor on stabilised values of each.
         precision: Precision of the codec.
     """
     every = np.arange(len(expected))
+    if precision == "float32":
+        return given(every, names)
+    known = [np.inf] * len(every)
+    return {
+        name: _decoded(given, name, known if name == FLOW else expected, np.array(scales)) for name in names
+    }
+
+
+def _decoded(
+    given: Callable[[NDArray[np.intp], tuple[str, ...]], dict[str, Tensor]],
+    name: str,
+    expected: Sequence[float],
+    scales: NDArray[np.float64],
+) -> Tensor:
+    """Images of one decoder in bfloat16, as far as their pixels allow."""
+    every = np.arange(len(expected))
     dim = np.array(expected) <= NEAR
-    if precision == "float32" or not dim.any():
-        with numbers_of(np.inf, precision):
-            return given(every)
-    with numbers_of(NEAR, precision):
-        fast = given(every[dim])
-    reach = torch.stack([image.abs().flatten(1).amax(1) for image in fast.values()]).amax(0).cpu().numpy()
-    near = reach * (UNIT / np.array(scales)[dim]) <= NEAR
+
+    def bright(which: NDArray[np.intp]) -> Tensor:
+        with numbers_of(np.inf, "bfloat16"):
+            return given(which, (name,))[name]
+
+    if not dim.any():
+        return bright(every)
+    with numbers_of(NEAR, "bfloat16"):
+        fast = given(every[dim], (name,))[name]
+    near = fast.abs().flatten(1).amax(1).cpu().numpy() * (UNIT / scales[dim]) <= NEAR
     if near.all() and dim.all():
         return fast
     kept = every[dim][near]
     again = np.setdiff1d(every, kept)
-    with numbers_of(np.inf, precision):
-        slow = given(again)
-    back = np.argsort([*kept, *again])
-    return {name: torch.cat([image[near], slow[name]])[back] for name, image in fast.items()}
+    return torch.cat([fast[near], bright(again)])[np.argsort([*kept, *again])]
 
 
 def _chosen(frames: Frames, which: NDArray[np.intp]) -> Frames:

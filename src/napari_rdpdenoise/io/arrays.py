@@ -48,7 +48,7 @@ class _MappedWhenRead:
         self.shape, self.dtype = mapped.shape, mapped.dtype
         fortran = mapped.flags.f_contiguous and not mapped.flags.c_contiguous
         self._how: tuple[Any, ...] = (
-            path,
+            path.absolute(),
             mapped.dtype,
             "r",
             mapped.offset,

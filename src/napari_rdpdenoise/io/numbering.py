@@ -9,6 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 _LISTED = 5  # numbers or files that are named
+_ENDING = re.compile(
+    r"(\.ome)?\.(tiff?|tf[28]|btf|stk|lsm|zarr|zip|npy|png|jpe?g|bmp|gif|jp2|czi|nd2|lif)$", re.IGNORECASE
+)
 _REGULAR = 0.5  # least share of the commonest step among steps from one number to the next
 
 
@@ -47,8 +50,7 @@ def check_numbers(paths: Sequence[str]) -> str | None:
 
 def _parts(path: str) -> tuple[list[str], list[int]]:
     """Texts and numbers of a path, in turn; without the ending."""
-    name = str(Path(path).with_suffix(""))
-    name = name[: -len(".ome")] if name.lower().endswith(".ome") else name
+    name = _ENDING.sub("", path)
     found = re.split(r"([0-9]+)", name)
     return found[::2], [int(number) for number in found[1::2]]
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -102,19 +102,25 @@ def run(
             raise
         if job.target is None:
             report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache)
+            _check_unchanged(job, read_from, before)
             return Outcome(report, spec, data=data)
 
         def text(report: RunReport) -> str:
-            if files_state(read_from) != before:
-                raise ValueError(
-                    f"image: expected files that nobody writes to, found that {job.name} changed while "
-                    "it was read, so that the result may be of both; give the same again when it is "
-                    "finished, or --follow while a microscope writes it"
-                )
+            _check_unchanged(job, read_from, before)
             return record_text(job, codec, spec, report)
 
         report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache, record=text)
     return Outcome(report, spec, job.target, record_path(job.target))
+
+
+def _check_unchanged(job: Job, read_from: Sequence[Path], before: str) -> None:
+    """Refuse a result whose input was written to while it was read."""
+    if files_state(read_from) != before:
+        raise ValueError(
+            f"image: expected files that nobody writes to, found that {job.name} changed while it was read, "
+            "so that the result may be of both; give the same again when it is finished, or --follow while a "
+            "microscope writes it"
+        )
 
 
 def finished_before(job: Job, codec: Codec | None) -> bool:

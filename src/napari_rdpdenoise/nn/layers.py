@@ -1,4 +1,4 @@
-"""Building blocks: residual block and the gains that make one network cover every rate."""
+"""Building blocks: convolutions, residual block, the numbers they compute with, and gains for every rate."""
 
 from __future__ import annotations
 

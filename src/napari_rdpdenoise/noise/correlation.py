@@ -64,8 +64,8 @@ class Correlation:
     """Shared noise: width of the Gaussian blur that white noise would have gone through, px, and a factor.
 
     The factor, at least 1, is the noise variance that a denoiser has to be told over what the finest scale
-    shows: up to half more than there is where an even image shares noise far. Where ``shared`` is False so
-    little is shared that the noise may be taken as white, of that variance.
+    shows: up to three quarters more than there is where an even image shares noise far. Where ``shared`` is
+    False so little is shared that the noise may be taken as white, of that variance.
     """
 
     sigma: float

@@ -29,6 +29,10 @@ __all__ = [
 
 _LAYER = re.compile(r"((?:analysis|fidelity|realism)\.layers\.)(\d+)\.")
 _STEM = "analysis.layers.1.weight"
+_HALVES = (
+    "hyperprior.synthesis.3.",
+    "hyperprior.detail_synthesis.0.",
+)  # whose first channels are means, the others scales
 
 Tensors = dict[str, Tensor]
 """Tensors of a network by name; those of a decoder begin with its own name."""
@@ -181,12 +185,12 @@ def _fits(old: Tensor, new: Tensor) -> bool:
 
 
 def _broader(name: str, old: Tensor, like: Tensor) -> Tensor:
-    """One tensor of `broadened`; scales and shifts of a modulation are two tensors, one after the other."""
-    halves = 2 if ".modulation." in name else 1
+    """One tensor of `broadened`; scales and shifts, means and scales are two, one after the other."""
+    halves = 2 if name.startswith(_HALVES) or ".modulation." in name else 1
     parts = []
     for before, after in zip(old.chunk(halves), like.to(old.dtype).chunk(halves), strict=True):
         part = after.clone()
-        if old.dim() > 1:
+        if old.dim() > 1 and ".log_" not in name:  # of gains rows are anchors, which new channels have too
             part[: len(before)] = 0
         part[tuple(slice(size) for size in before.shape)] = before
         parts.append(part)

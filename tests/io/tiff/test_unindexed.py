@@ -120,3 +120,12 @@ def test_an_image_that_is_lost_does_not_take_the_others_with_it(tmp_path, image)
     source, said = told(path)
     assert source.shape == (3, 20, 30)
     assert "not one whole plane is there of image 1" in said
+
+
+def test_a_file_with_its_index_is_not_said_to_lack_it(tmp_path, image):
+    """Though tifffile does not read it: older versions and Magellan write no number of frames."""
+    planes = {(0, 0, t, 0): plane for t, plane in enumerate(image((3, 20, 30)))}
+    path = write_mmstack(tmp_path / "run_MMStack.ome.tif", planes, {"Prefix": "run"})
+    source, said = told(path)
+    assert source.shape[-2:] == (20, 30)
+    assert "index" not in said

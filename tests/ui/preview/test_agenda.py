@@ -47,8 +47,11 @@ def test_another_view_replaces_the_tiles_and_outdates_the_one_before(agenda, vie
 
 def test_closing_wakes_the_thread_and_leaves_nothing_to_do(agenda, view, movie):
     taken: list[object] = []
-    thread = threading.Thread(target=lambda: taken.append(agenda.take()))
+    waits, wait = threading.Event(), agenda.lock.wait
+    agenda.lock.wait = lambda *timeout: (waits.set(), wait(*timeout))[1]
+    thread = threading.Thread(target=lambda: taken.append(agenda.take()), daemon=True)
     thread.start()
+    assert waits.wait(5)
     agenda.close()
     thread.join(5)
     assert taken == [None]

@@ -27,6 +27,7 @@ _POSITIONS = {"mmstack": "R", "lsm": "PM"}
 """Axes that tell images apart, by kind of series."""
 
 _JOINED_KINDS = ("shaped", "uniform", "generic")
+_INDEX_APART = 2  # version of NDTiff from which the index is a file of its own
 
 
 @dataclass(frozen=True)
@@ -80,10 +81,18 @@ def _series_meant(tif: Any) -> tuple[list[Any], tuple[str, ...]]:
     if joined is not None:
         return [joined], ()
     series = _series(tif)
-    if tif.is_micromanager and all(one.kind in _JOINED_KINDS for one in series):
+    if _lacks_index(tif) and all(one.kind in _JOINED_KINDS for one in series):
         found, note = series_without_index(tif)
         return ([found] if found is not None else _joined(series)), (note,)
     return _joined(series), ()
+
+
+def _lacks_index(tif: Any) -> bool:
+    """Whether a file of Micro-Manager has no index of its planes, though files of its kind end with one."""
+    if not tif.is_micromanager:
+        return False
+    told = tif.micromanager_metadata or {}
+    return "IndexMap" not in told and int(told.get("MajorVersion", 0)) < _INDEX_APART
 
 
 def _is_thumbnail(image: TiffImage, images: Sequence[TiffImage]) -> bool:

@@ -157,6 +157,12 @@ def test_many_sentences_on_what_was_found_wait_until_they_are_asked_for(desk):
     assert desk.box.status.text().split("\n") == lines[:2]
     assert desk.box.notes.text() == "4 notes"
     assert desk.box.notes.isVisibleTo(desk.box)
+    desk.session.state = DockState(layer="cells", status="\n".join(lines))
+    desk.box.notes.setChecked(True)
+    assert desk.box.status.text().split("\n") == lines
+    desk.box.show_state(DockState(layer="cells", phase=Phase.RUNNING))
+    assert not desk.box.notes.isVisibleTo(desk.box), "of a run that is over"
+    assert not desk.box.notes.isChecked()
     desk.box.show_state(DockState(layer="cells", status="\n".join(lines[:4])))
     assert desk.box.status.text().split("\n") == lines[:4], "few are shown at once"
     assert not desk.box.notes.isVisibleTo(desk.box)

@@ -109,6 +109,11 @@ class RunBox(Section):
         """Show where the run stands."""
         self._idle.setVisible(not state.busy)
         self._working.setVisible(state.busy)
+        if state.busy:  # what the run before found is over
+            self.notes.hide()
+            self.notes.blockSignals(True)
+            self.notes.setChecked(False)
+            self.notes.blockSignals(False)
         for part in (self.denoise, self.save):
             part.setEnabled(state.can_start)
         self.denoise.setText(self._words())
