@@ -90,7 +90,10 @@ def test_nothing_usable_is_nan_not_a_crash() -> None:
 
 def test_one_pixel() -> None:
     report = check_residual(np.array([[120]], np.uint16), np.array([[110.0]]), NOISE)
-    assert report == ResidualReport(pytest.approx(100 / 45), 0.0, 0.0, 0.0, pytest.approx(-100 / 12), 1)
+    chance = pytest.approx(100 * np.sqrt(45) / 120)
+    assert report == ResidualReport(
+        pytest.approx(100 / 45), 0.0, 0.0, 0.0, pytest.approx(-100 / 12), 1, chance
+    )
 
 
 def test_refusals_name_what_was_found() -> None:
