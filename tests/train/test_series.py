@@ -227,33 +227,14 @@ def test_old_weights_widened_do_the_same(settings, three):
             torch.testing.assert_close(one, two, atol=1e-5, rtol=1e-5)
 
 
-def test_a_deeper_network_begins_by_doing_the_same(three):
+def grown(three, more, grow):
+    """A network and a larger one from its weights, which must do the same; its gradients are there."""
     torch.manual_seed(1)
     config = three.network.model_copy(update={"realism": True, "grain_channels": 8, "flow": True})
-    more = {"encoder_blocks": (3, 2), "decoder_blocks": (1, 4)}
     first, second = RdpNetwork(config).eval(), RdpNetwork(config.model_copy(update=more)).eval()
     for parameter in first.parameters():
         torch.nn.init.normal_(parameter, std=0.03)
-    load_tensors(second, deepened(network_tensors(first), second.state_dict()))
-    load_tensors(first, network_tensors(first))
-    frames, rate = Frames(torch.randn(2, 3, 32, 32), torch.ones(2, 2)), torch.tensor([0.2, 0.8])
-    with torch.no_grad():
-        one, two = (net.reconstruct(frames, rate, config.decoders, [Place()] * 2) for net in (first, second))
-    for name in config.decoders:
-        torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-5)
-    loss = second(frames.planes, rate, frames.presence).image.square().sum()
-    loss.backward()
-    assert second.analysis.layers[4].second.weight.grad.abs().max() > 0  # which learns from the first step
-
-
-def test_a_broader_network_begins_by_doing_the_same(three):
-    torch.manual_seed(1)
-    config = three.network.model_copy(update={"realism": True, "grain_channels": 8, "flow": True})
-    more = {"quarter_channels": 64, "eighth_channels": 96, "latent_channels": 32, "detail_channels": 24}
-    first, second = RdpNetwork(config).eval(), RdpNetwork(config.model_copy(update=more)).eval()
-    for parameter in first.parameters():
-        torch.nn.init.normal_(parameter, std=0.03)
-    load_tensors(second, broadened(network_tensors(first), second.state_dict()))
+    load_tensors(second, grow(network_tensors(first), second.state_dict()))
     load_tensors(first, network_tensors(first))
     frames, rate = Frames(torch.randn(2, 3, 32, 32), torch.ones(2, 2)), torch.tensor([0.2, 0.8])
     with torch.no_grad():
@@ -261,9 +242,20 @@ def test_a_broader_network_begins_by_doing_the_same(three):
     for name in config.decoders:
         torch.testing.assert_close(one[name], two[name], atol=1e-5, rtol=1e-5)
     second(frames.planes, rate, frames.presence).image.square().sum().backward()
-    last = second.fidelity.layers[-2].weight
-    assert last.grad[:, :32].abs().max() > 0
-    assert last.grad[:, 32:].abs().max() > 0
+    return first, second
+
+
+def test_a_deeper_network_begins_by_doing_the_same(three):
+    _, second = grown(three, {"encoder_blocks": (3, 2), "decoder_blocks": (1, 4)}, deepened)
+    assert second.analysis.layers[4].second.weight.grad.abs().max() > 0  # which learns from the first step
+
+
+def test_a_broader_network_begins_by_doing_the_same(three):
+    more = {"quarter_channels": 64, "eighth_channels": 96, "latent_channels": 32, "detail_channels": 24}
+    first, second = grown(three, more, broadened)
+    gradient = second.fidelity.layers[-2].weight.grad
+    assert gradient[:, :32].abs().max() > 0
+    assert gradient[:, 32:].abs().max() > 0  # of what is new, too
     large = network_tensors(second)
     assert broadened(large, first.state_dict()) is large  # which is not cut
 

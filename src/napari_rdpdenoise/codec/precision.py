@@ -3,13 +3,13 @@
 bfloat16 keeps 8 bits. What is exact enough beside the noise in a dim image is not in a bright one, whose
 stabilised values reach 450 noise standard deviations. So tiles up to `NEAR` are computed in it throughout;
 of all others only the branches of residual blocks (`nn.layers.branches_in`): what they add is small. A
-decode moves by less than .05 noise standard deviations (root mean square) at any light. In the encoder
-rounding turns symbols over, the more the brighter the image. Neither answer is nearer to the truth, but
-they differ; so tiles that reach beyond `MOST` are encoded in float32 throughout. The encoder judges by the
-pixels of a tile, each decoder by its block means and by what comes out of it: neither order, batch nor what
-else is decoded changes what becomes of it. What a reader must find again, means and scales of the entropy
-model and the bitstream, is always computed in float32; of the entropy model only the choice of the
-hyper-latents and the count of bits is not.
+decode moves by .03 noise standard deviations (root mean square) in the mean, .06 at most, at any light. In
+the encoder rounding turns symbols over, the more the brighter the image. Neither answer is nearer to the
+truth, but they differ; so tiles that reach beyond `MOST` are encoded in float32 throughout. The encoder
+judges by the pixels of a tile, each decoder by its block means and by what comes out of it: neither order,
+batch nor what else is decoded changes what becomes of it. What a reader must find again, means and scales
+of the entropy model and the bitstream, is always computed in float32; of the entropy model only the choice
+of the hyper-latents and the count of bits is not.
 
 Measured by ``python benchmarks/run.py precision``.
 """
@@ -54,7 +54,7 @@ mean and .13 at most, and its error by .01 dB in the mean (of 160 px crops of tr
 """
 
 
-_PEAK = 2.0  # times as far as block means do pixels reach, as a rule: what is brighter is not tried
+_PEAK = 2.0  # pixels usually reach this many times as far as block means; what will be bright is not tried
 
 
 def choose_precision(asked: Literal["auto", "float32", "bfloat16"], device: str) -> Precision:

@@ -29,10 +29,7 @@ __all__ = [
 
 _LAYER = re.compile(r"((?:analysis|fidelity|realism)\.layers\.)(\d+)\.")
 _STEM = "analysis.layers.1.weight"
-_HALVES = (
-    "hyperprior.synthesis.3.",
-    "hyperprior.detail_synthesis.0.",
-)  # whose first channels are means, the others scales
+_HALVES = ("hyperprior.synthesis.3.", "hyperprior.detail_synthesis.0.")  # first means, then scales
 
 Tensors = dict[str, Tensor]
 """Tensors of a network by name; those of a decoder begin with its own name."""
