@@ -120,6 +120,18 @@ def load(path: Path) -> Any:
     return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
 
 
+def kept(name: str, options: argparse.Namespace) -> dict[str, Any]:
+    """The kept record of a benchmark.
+
+    Raises:
+        SystemExit: There is none in the folder of the results.
+    """
+    record: dict[str, Any] | None = load(options.out / f"{name}.json")
+    if record is None:
+        raise SystemExit(f"--out: expected {name}.json in {options.out}, found none; run the benchmark first")
+    return record
+
+
 def timed(call: Callable[[], object], repeats: int = 5, warm: int = 1) -> float:
     """Median seconds of a call, after some that do not count."""
     for _ in range(warm):

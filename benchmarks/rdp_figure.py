@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.common import load, parser
+from benchmarks.common import kept, parser
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -200,12 +200,7 @@ def _surfaces(row: NDArray[Any], result: dict[str, Any], score: str, title: str)
 def main() -> None:
     """Draw ``rdp.json`` again."""
     options = parser(__doc__.splitlines()[0]).parse_args()
-    record = load(options.out / "rdp.json")
-    if record is None:
-        raise SystemExit(
-            f"--out: expected rdp.json in {options.out}, found none; run the rdp benchmark first"
-        )
-    draw(record["result"], options.out / "rdp.png")
+    draw(kept("rdp", options)["result"], options.out / "rdp.png")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.io import imread
 
-from benchmarks.common import execute, load, load_codec, markdown, parser
+from benchmarks.common import execute, kept, load_codec, markdown, parser
 from benchmarks.images import folder_of
 from benchmarks.light import READ, REAL, expose
 from benchmarks.quality import denoise_one
@@ -237,9 +237,7 @@ def main() -> None:
     if not given.draw:
         execute("risk", measure, given)
         return
-    record = load(given.out / "risk.json")
-    if record is None:
-        raise SystemExit(f"--out: expected risk.json in {given.out}, found none; run the benchmark first")
+    record = kept("risk", given)
     draw(record["result"]["rows"], given.out / "risk.png", record["model"])
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.common import execute, load_codec, markdown, parser
+from benchmarks.common import execute, kept, load_codec, markdown, parser
 from benchmarks.memory import MIB, VirtualStore, Watch
 
 EDGES = (1024, 2048, 4096, 8192, 12_000)  # px, of the one plane
@@ -128,8 +128,14 @@ def table(record: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    """Measure and keep the result."""
-    execute("scaling", measure, parser(__doc__).parse_args())
+    """Measure and keep the result; ``--draw`` draws the kept one again."""
+    options = parser(__doc__)
+    options.add_argument("--draw", action="store_true", help="draw the kept result again")
+    given = options.parse_args()
+    if given.draw:
+        draw(kept("scaling", given)["result"], given.out / FIGURE)
+    else:
+        execute("scaling", measure, given)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -19,6 +20,18 @@ from benchmarks.run import write_tables
 ROOT = readme.ROOT
 FOLDERS = (".", ".github", "benchmarks/results", "examples", "models")
 PAGES = sorted(path for folder in FOLDERS for path in (ROOT / folder).glob("*.md"))
+
+
+def _ignored() -> set[Path]:
+    """Files here that git leaves out; none where there is no checkout, which does not have them either."""
+    command = ("git", "ls-files", "--others", "--ignored", "--exclude-standard", "-z", "--", *FOLDERS[1:])
+    if not shutil.which(command[0]):
+        return set()
+    names = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False).stdout
+    return {(ROOT / name).resolve() for name in names.split("\0") if name}
+
+
+IGNORED = _ignored()
 
 
 def test_pages_show_what_was_measured():
@@ -64,6 +77,7 @@ def test_links_lead_somewhere(page):
         target = (page.parent / path).resolve() if path else page
         if not link.startswith("http"):
             assert target.exists(), link
+            assert target not in IGNORED, f"{link}: git ignores this file, so nobody else has it"
             assert not heading or f"# {heading.replace('-', ' ')}" in target.read_text("utf-8").lower(), link
 
 
