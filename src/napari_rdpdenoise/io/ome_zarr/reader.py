@@ -7,29 +7,22 @@ names (zarr v3) or from xarray's ``_ARRAY_DIMENSIONS``, else they are assumed as
 from __future__ import annotations
 
 import hashlib
-import itertools
 import os
 import warnings
 import zipfile
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening, reaching
-from napari_rdpdenoise.io.metadata import ImageMetadata, with_json
+from napari_rdpdenoise.io.metadata import ImageMetadata
 from napari_rdpdenoise.io.ome_mending import decoded, mended, why_unread
-from napari_rdpdenoise.io.ome_xml import read_ome, samples_per_pixel
+from napari_rdpdenoise.io.ome_zarr.contents import FoundImage, images_below, refuse_arrays, tell_missing
 from napari_rdpdenoise.io.ome_zarr.decoded_chunks import DecodedChunks
-from napari_rdpdenoise.io.ome_zarr.metadata import (
-    ome_metadata,
-    plain_metadata,
-    tell_of_colours,
-    with_colours,
-)
+from napari_rdpdenoise.io.ome_zarr.metadata import tell_of_colours
 from napari_rdpdenoise.io.ome_zarr.unwritten import warn_of_unwritten
 
 _META = ("zarr.json", ".zgroup", ".zarray")
@@ -72,7 +65,7 @@ def zarr_levels(location: str | Path, series: int | None = None) -> list[ArraySo
     return [finest, *(ArraySource(array, finest.stored_axes) for array in below)]
 
 
-def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str | None]:
+def _chosen(location: str | Path | Any, series: int | None) -> tuple[FoundImage, str | None]:
     """The image of that number, and what tells its content from another where that is known."""
     import zarr
 
@@ -94,15 +87,15 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[_Found, str
     return image, identity
 
 
-def _image_of(node: Any, name: str, series: int | None) -> tuple[_Found, int, int]:
+def _image_of(node: Any, name: str, series: int | None) -> tuple[FoundImage, int, int]:
     """The image of that number in a group or array, its number, and how many there are."""
     import zarr
 
-    found = _images_below(node, name) if isinstance(node, zarr.Group) else [_Found("", node, name)]
+    found = images_below(node, name) if isinstance(node, zarr.Group) else [FoundImage("", node, name)]
     if series is None and len(found) > 1 and not found[0].is_ome:
-        _refuse_arrays(found, name)
+        refuse_arrays(found, name)
     if series is None and isinstance(node, zarr.Group):
-        _tell_missing(node, name)
+        tell_missing(node, name)
     number = choose_image([image.info for image in found], series, name)
     image = found[number]
     check_part(image.array.chunks, image.array.dtype, name, "chunk")
@@ -119,7 +112,7 @@ def zarr_array(location: str | Path, series: int | None = None) -> tuple[Any, Im
         return image.array, image.metadata
 
 
-def _refuse_labels(image: _Found, folder: Path | None) -> None:
+def _refuse_labels(image: FoundImage, folder: Path | None) -> None:
     """Refuse numbers of objects, which have no noise: a group of them, one below an image, and its arrays."""
     if not image.labels and not (folder is not None and image.node.path == "" and _in_labels(folder)):
         return
@@ -173,8 +166,8 @@ def zarr_images(location: str | Path) -> list[ImageInfo]:
         node = _open_node(location)
         if not isinstance(node, zarr.Group):
             return [ImageInfo("", "", tuple(node.shape))]
-        _tell_missing(node, stem(str(location)))
-        return [image.info for image in _images_below(node, stem(str(location)))]
+        tell_missing(node, stem(str(location)))
+        return [image.info for image in images_below(node, stem(str(location)))]
 
 
 def _open_node(location: str | Path) -> Any:
@@ -209,155 +202,6 @@ def stem(location: str) -> str:
     for ending in (".ozx", ".zip", ".zarr", ".ome"):
         name = name[: -len(ending)] if name.lower().endswith(ending) else name
     return name
-
-
-@dataclass(frozen=True)
-class _Found:
-    """One image below a group: where it lies, its group or array, and its entry among the multiscales."""
-
-    path: str
-    node: Any
-    name: str
-    multiscale: Mapping[str, Any] | None = None
-    omero: Mapping[str, Any] = field(default_factory=dict)
-    ours: Any = None
-    ome: tuple[str, int] = ("", 0)
-    labels: bool = False
-
-    @property
-    def is_ome(self) -> bool:
-        return self.multiscale is not None
-
-    @cached_property
-    def array(self) -> Any:
-        """Full resolution."""
-        if self.multiscale is None:
-            return self.node
-        path = self.multiscale["datasets"][0]["path"]
-        try:
-            return self.node[path]
-        except KeyError as error:
-            raise ValueError(
-                f"image: expected the array {path}, which the metadata of {self.name} name, found none; "
-                "it was not copied or not written completely"
-            ) from error
-
-    @property
-    def metadata(self) -> ImageMetadata:
-        if self.multiscale is None:
-            return plain_metadata(self.node, self.name)
-        known = with_json(ome_metadata(self.multiscale, self.omero, self.name), self.ours)
-        xml, number = self.ome
-        known = with_colours(known, self.array.shape, samples_per_pixel(xml, number))
-        if not xml or "ome" in known.texts:
-            return known
-        shape = [size for axis, size in zip(known.axes, self.array.shape, strict=True) if axis not in "YX"]
-        axes = "".join(axis for axis in known.axes if axis not in "YX") + "YX"
-        said = read_ome(xml, number, axes, shape)
-        channels = known.channels or said.channels
-        if len(said.channels) == len(channels):
-            channels = tuple(
-                replace(channel, excitation=other.excitation, emission=other.emission)
-                for channel, other in zip(channels, said.channels, strict=True)
-            )
-        texts = {**known.texts, **said.texts}
-        return replace(
-            known, channels=channels, planes=known.planes or said.planes, texts=texts, number=number
-        )
-
-    @property
-    def info(self) -> ImageInfo:
-        return ImageInfo(self.path, self.metadata.axes, tuple(self.array.shape))
-
-
-def _images_below(group: Any, name: str) -> list[_Found]:
-    """OME-Zarr images of a group, plate, well or collection; else all arrays below it.
-
-    Raises:
-        ValueError: If there is neither.
-    """
-    found = list(_ome_images(group, name)) or [
-        _Found(path, array, name) for path, array in _arrays_below(group)
-    ]
-    if not found:
-        below = ", ".join(itertools.islice(sorted(key for key, _ in group.members()), 4)) or "nothing"
-        raise ValueError(
-            f"image: expected an OME-Zarr image, plate or well, or an array, found none in {name}, which "
-            f"holds {below}; check the path, or copy it again"
-        )
-    return found
-
-
-def _ome_images(group: Any, name: str, path: str = "") -> Iterator[_Found]:
-    attributes = dict(group.attrs)
-    ome = attributes.get("ome", attributes)
-    if ome.get("multiscales"):
-        for number, multiscale in enumerate(ome["multiscales"]):
-            label = path if number == 0 else f"{path or name}#{number}"
-            ours = attributes.get("napari_rdpdenoise")
-            ours = ours.get("metadata") if isinstance(ours, Mapping) else None
-            labels = "image-label" in ome
-            yield _Found(label, group, name, multiscale, ome.get("omero") or {}, ours, labels=labels)
-        return
-    for below in _paths_below(group, ome):
-        if below in group:
-            yield from _ome_images(group[below], name, f"{path}/{below}".strip("/"))
-
-
-def _tell_missing(group: Any, name: str) -> None:
-    """Say which of the images or wells that a plate, a well or a collection names are not there."""
-    attributes = dict(group.attrs)
-    listed = _paths_below(group, attributes.get("ome", attributes))
-    gone = [below for below in listed if below not in group]
-    if gone and len(gone) < len(listed):
-        more = ", ..." if len(gone) > 4 else ""
-        warnings.warn(
-            f"{name} names {len(listed)} images or wells, and {len(gone)} of them are not there "
-            f"({', '.join(gone[:4])}{more}): not acquired, or not copied",
-            stacklevel=6,
-        )
-
-
-def _paths_below(group: Any, ome: Mapping[str, Any]) -> list[str]:
-    """Paths of the images, or of groups of images, that a plate, a well or a collection of series names."""
-    if "plate" in ome:
-        return [str(well["path"]) for well in ome["plate"].get("wells", ())]
-    if "well" in ome:
-        return [str(image["path"]) for image in ome["well"].get("images", ())]
-    if "labels" in ome:
-        return [str(path) for path in ome["labels"]]
-    if "bioformats2raw.layout" not in ome:
-        return []
-    if "OME" in group:
-        attributes = dict(group["OME"].attrs)
-        listed = attributes.get("ome", attributes).get("series")
-        if listed:
-            return [str(path) for path in listed]
-    return list(itertools.takewhile(lambda number: number in group, map(str, itertools.count())))
-
-
-def _arrays_below(group: Any, path: str = "", most: int = 100) -> list[tuple[str, Any]]:
-    """Paths and arrays at any depth, in the order of their names; at most so many."""
-    found: list[tuple[str, Any]] = []
-    for key, member in sorted(group.members(), key=lambda pair: pair[0]):
-        below = f"{path}/{key}".strip("/")
-        if type(member).__name__ == "Array":
-            found.append((below, member))
-        else:
-            found += _arrays_below(member, below, most - len(found))
-        if len(found) >= most:
-            break
-    return found
-
-
-def _refuse_arrays(found: list[_Found], name: str) -> None:
-    paths = [image.path for image in found]
-    more = f" and {len(paths) - 8} more" if len(paths) > 8 else ""
-    raise ValueError(
-        f"image: expected an OME-Zarr image or a group of one array, found {len(paths)} arrays in {name}: "
-        f"{', '.join(paths[:8])}{more}; give the path of one of them, such as {name}.zarr/{paths[0]}, or its "
-        "number (--series N)"
-    )
 
 
 def _folder_identity(path: Path) -> tuple[str, int]:
