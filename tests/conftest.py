@@ -228,10 +228,10 @@ def in_place_of_shipped(monkeypatch: pytest.MonkeyPatch) -> Callable[[Codec], No
     # first of all: what imports the function while another is in its place keeps that one for ever
     from napari_rdpdenoise import lazy
     from napari_rdpdenoise.codec import device
-    from napari_rdpdenoise.jobs import runner
+    from napari_rdpdenoise.jobs import models
 
     def put(codec: Codec) -> None:
-        for module in (device, lazy, runner):
+        for module in (device, lazy, models):
             monkeypatch.setattr(module, "shared_codec", lambda model, device: codec)
 
     return put

@@ -40,7 +40,8 @@ def demo(
         say("simulating a time-lapse of living cells")
         from napari_rdpdenoise.cli.images import read_all
         from napari_rdpdenoise.cli.picture import side_by_side
-        from napari_rdpdenoise.jobs.runner import load_codec, model_line, run
+        from napari_rdpdenoise.jobs.models import load_codec, model_line
+        from napari_rdpdenoise.jobs.runner import run
         from napari_rdpdenoise.samples import simulate_timelapse
 
         sample = simulate_timelapse()

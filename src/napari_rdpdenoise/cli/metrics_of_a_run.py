@@ -118,8 +118,9 @@ def _encode_again(
 ) -> Generator[str, None, dict[int, Idempotence]]:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.io import open_image
+    from napari_rdpdenoise.jobs.inputs import open_input
     from napari_rdpdenoise.jobs.job import Job
-    from napari_rdpdenoise.jobs.runner import load_codec, open_input
+    from napari_rdpdenoise.jobs.models import load_codec
     from napari_rdpdenoise.stream.idempotence import encode_result_again
 
     with ExitStack() as open_files:

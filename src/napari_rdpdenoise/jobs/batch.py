@@ -80,7 +80,8 @@ def run_batch(
         FileNotFoundError: There is no such model.
         ValueError: The model cannot be used as the settings ask.
     """
-    from napari_rdpdenoise.jobs.runner import codec_before, finished_before, named, run
+    from napari_rdpdenoise.jobs.models import codec_before, named
+    from napari_rdpdenoise.jobs.runner import finished_before, run
 
     naming = _Naming()
     if codec is None and jobs:

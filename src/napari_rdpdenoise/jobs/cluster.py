@@ -29,8 +29,8 @@ from napari_rdpdenoise.files import UNFINISHED_SUFFIX
 from napari_rdpdenoise.io import SelectedSource, planes
 from napari_rdpdenoise.io.output.staging import partial_folder
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
+from napari_rdpdenoise.jobs.lines import said
 from napari_rdpdenoise.jobs.parts import Opening, Part, finish_parts, opening, run_part
-from napari_rdpdenoise.jobs.runner import said
 from napari_rdpdenoise.stream import Progress
 from napari_rdpdenoise.stream.plan import work_at
 from napari_rdpdenoise.stream.report import ModelNamed, PartsLeft

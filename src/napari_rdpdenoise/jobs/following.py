@@ -29,9 +29,11 @@ from napari_rdpdenoise.io.growing.opening import GrowingImage, open_growing
 from napari_rdpdenoise.io.growing.sink import GrowingSink
 from napari_rdpdenoise.io.output.sink import check_free, claim, finished_unseen
 from napari_rdpdenoise.jobs.follow import Follow
+from napari_rdpdenoise.jobs.inputs import check_places, masked
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
+from napari_rdpdenoise.jobs.lines import said
+from napari_rdpdenoise.jobs.models import codec_before, fitted, named
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.jobs.runner import check_places, codec_before, fitted, masked, named, said
 from napari_rdpdenoise.jobs.watch import Watch
 from napari_rdpdenoise.names import check_length
 from napari_rdpdenoise.settings import RESULT

@@ -24,18 +24,12 @@ from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
 from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.io.output.sink import Output, check_ending, check_free, finished_unseen
 from napari_rdpdenoise.io.output.staging import Staging, partial_folder
+from napari_rdpdenoise.jobs.inputs import check_places, opened_source
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
+from napari_rdpdenoise.jobs.lines import said
+from napari_rdpdenoise.jobs.models import fitted, named
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job, with_model_named
-from napari_rdpdenoise.jobs.runner import (
-    check_places,
-    file_output,
-    fitted,
-    model_words,
-    named,
-    opened_source,
-    said,
-    spec_of,
-)
+from napari_rdpdenoise.jobs.results import file_output, model_words, spec_of
 from napari_rdpdenoise.names import ADDED_IN_PARTS, check_length
 from napari_rdpdenoise.stream import Plan, Progress, make_plan
 from napari_rdpdenoise.stream.loaded import TileSink
@@ -267,7 +261,7 @@ def _done_before(asked: Opening, part: Part, shared: SharedPlan) -> Generator[Pr
 
 
 def _left(message: str) -> PartsLeft:
-    return PartsLeft(**vars(said(message)))
+    return said(message, PartsLeft)
 
 
 def _state(target: Path, part: Part) -> str:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from napari_rdpdenoise.io.growing.opening import GrowingImage
 from napari_rdpdenoise.jobs.follow import Follow
-from napari_rdpdenoise.jobs.runner import said
+from napari_rdpdenoise.jobs.lines import said
 from napari_rdpdenoise.stream import Progress
 
 _TOLD_EVERY = 60.0  # s, between lines that say how far it is
