@@ -10,9 +10,11 @@ import pytest
 import tifffile
 import zarr
 
-from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.io.origin import files_state
+from napari_rdpdenoise.io import file_states, open_image
+from napari_rdpdenoise.io.file_states import files_state
+from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.jobs.job import Job, Opened
+from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
 from napari_rdpdenoise.jobs.runner import run
 
 
@@ -87,6 +89,59 @@ def test_a_result_in_memory_is_refused_as_well(tmp_path, tiny_codec, counts, fas
 
     with pytest.raises(ValueError, match="image: expected files that nobody writes to, found that"):
         changed_meanwhile()
+
+
+@pytest.mark.parametrize("kind", ["tif", "npy", "zarr", "frames"])
+@pytest.mark.parametrize("how", ["written", "shortened"])
+def test_no_part_is_done_and_the_same_image_again_is_right(
+    tmp_path, tiny_codec, counts, fast, drain, kind, how
+):
+    path, name = save(tmp_path, kind, counts((6, 70, 90)))
+    settings = fast.replace(stack="T" if kind == "frames" else None)
+    job = Job(name, tmp_path / "out" / "a.ome.tif", settings)
+    drain(run_part(job, Part(1, 2), codec=tiny_codec))
+    kept = tmp_path / "kept"
+    shutil.copytree(path, kept) if path.is_dir() else shutil.copy2(path, kept)
+
+    def changed_meanwhile():
+        for event in run_part(job, Part(2, 2), codec=tiny_codec):
+            if isinstance(event, Opened):
+                change(path, how)
+
+    with pytest.raises((ValueError, OSError), match=r"image: expected|image: plane .* cannot be read"):
+        changed_meanwhile()
+    assert parts.missing(job.target, 2) == [2]
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    kept.rename(path)  # as it was, with its times
+    drain(run_part(job, Part(2, 2), codec=tiny_codec))
+    drain(finish_parts(job, codec=tiny_codec))
+    whole = Job(name, tmp_path / "whole" / "a.ome.tif", settings)
+    drain(run(whole, codec=tiny_codec))
+    assert job.target.read_bytes() == whole.target.read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["tif", "npy", "zarr"])
+def test_no_parts_begin_with_a_plan_of_an_image_that_changed(tmp_path, tiny_codec, counts, fast, kind):
+    path, name = save(tmp_path, kind, counts((6, 70, 90)))
+    job = Job(name, tmp_path / "out" / "a.ome.tif", fast.replace(rate="auto"))
+    running = run_part(job, Part(1, 2), codec=tiny_codec)
+    assert next(running).message  # the first of what is told while the plan is made
+    change(path, "written")
+    with pytest.raises(ValueError, match="image: expected"):
+        list(running)
+    assert parts.read_plan(job.target) is None
+
+
+@pytest.mark.parametrize("by", ["path", "array"])
+def test_files_are_looked_at_once_before_and_once_after(
+    tmp_path, tiny_codec, counts, fast, drain, monkeypatch, by
+):
+    path, name = save(tmp_path, "zarr", counts((6, 70, 90)))
+    looks, real = [], file_states._looked_at
+    monkeypatch.setattr(file_states, "_looked_at", lambda folder: (looks.append(folder), real(folder))[1])
+    given = name if by == "path" else zarr.open_array(path, mode="r")
+    drain(run(Job(given, tmp_path / "out.ome.zarr", fast), codec=tiny_codec))
+    assert looks == [path, path]
 
 
 def test_state_of_files(tmp_path):

@@ -134,12 +134,21 @@ class ArraySource:
         """Let go of the array."""
         self._array = None
 
+    @property
+    def identified(self) -> bool:
+        """Whether its content is told from another without reading it."""
+        return bool(self._known_as)
+
+    @property
+    def _known_as(self) -> str | None:
+        graph_name = getattr(self._array, "name", None) if hasattr(self._array, "dask") else None
+        return self._identity or graph_name
+
     def fingerprint(self) -> str:
         """Identity of axes, shape, dtype and content (dask: the name of its graph)."""
         digest = hashlib.blake2b(repr((self._layout, self.dtype.str)).encode(), digest_size=16)
-        graph_name = getattr(self._array, "name", None) if hasattr(self._array, "dask") else None
-        if self._identity or graph_name:
-            digest.update(str(self._identity or graph_name).encode())
+        if self.identified:
+            digest.update(str(self._known_as).encode())
         else:
             self._hash_content(digest)
         if self._invalid is not None:

@@ -1,14 +1,11 @@
 """Files that an array is read from: they must not be written over, and they tell one content from another.
 
-``files_behind`` finds them, ``refuse_overwriting`` protects them, ``file_identity`` names the content of an
-array by the state of its file, so that an interrupted run knows its input again without reading it, and
-``files_state`` tells whether somebody wrote to them.
+``files_behind`` finds them, ``refuse_overwriting`` protects them, and ``file_identity`` names the content of
+an array by the state of its file, so that an interrupted run knows its input again without reading it.
 """
 
 from __future__ import annotations
 
-import hashlib
-import stat
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -94,21 +91,6 @@ def file_identity(data: Any) -> str | None:
         return repr((_state(store), data.path))
     folder = store / data.path
     return f"{folder}-{open_image(folder).fingerprint()}" if folder.is_dir() else None  # of its files' states
-
-
-def files_state(paths: Iterable[Path]) -> str:
-    """What changes when somebody writes to files, or to files in folders: their number, sizes and times."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in sorted(paths):
-        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
-            try:
-                found = file.stat()
-            except OSError:
-                digest.update(f"{file} is gone".encode())
-                continue
-            if stat.S_ISREG(found.st_mode):
-                digest.update(repr((str(file), found.st_size, found.st_mtime_ns)).encode())
-    return digest.hexdigest()
 
 
 def _mapped(data: Any) -> Any:

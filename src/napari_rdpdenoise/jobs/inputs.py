@@ -7,38 +7,81 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from napari_rdpdenoise.io import ImageSource, arrays, files_of_set, list_images, open_image, open_stack
+from napari_rdpdenoise.io.file_states import files_state, one_look
 from napari_rdpdenoise.io.masked import MaskedSource, open_mask
-from napari_rdpdenoise.io.origin import (
-    file_identity,
-    files_behind,
-    files_state,
-    refuse_inside_zarr,
-    refuse_overwriting,
-)
+from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_inside_zarr, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.names import check_length, check_name, exists, matching
 from napari_rdpdenoise.settings import RunSettings
 
 __all__ = [
+    "FilesRead",
     "array_identity",
     "as_given",
     "check_places",
-    "check_unchanged",
-    "files_read",
     "is_array",
     "mask_file",
     "masked",
     "open_input",
     "opened_source",
+    "opened_to_read",
 ]
+
+
+@dataclass(frozen=True)
+class FilesRead:
+    """The files that a job reads while it runs, and how they were before.
+
+    Attributes:
+        name: Name of the image, for the refusal.
+        files: Files and folders: of a set all, none of an array in memory.
+        before: What `files_state` said of them.
+    """
+
+    name: str
+    files: tuple[Path, ...]
+    before: str
+
+    @classmethod
+    def of(cls, job: Job) -> FilesRead:
+        """The files of a job as they are now."""
+        lies = isinstance(job.input, str | os.PathLike)
+        named = _input_files(job if lies else replace(job, path=None))
+        files = [path for path in named if exists(str(path))]
+        if lies:
+            files += [file for path in files for file in files_of_set(path)]
+        return cls(job.name, tuple(files), files_state(files))
+
+    def check_unchanged(self) -> None:
+        """Refuse a result of files that somebody has written to.
+
+        Raises:
+            ValueError: If somebody has.
+        """
+        if files_state(self.files) != self.before:
+            raise ValueError(
+                f"image: expected files that nobody writes to, found that {self.name} changed while it was "
+                "read, so that the result may be of both; give the same again when it is finished, or "
+                "--follow while a microscope writes it"
+            )
+
+
+@contextlib.contextmanager
+def opened_to_read(job: Job) -> Iterator[tuple[ImageSource, FilesRead]]:
+    """The input of a job and the state of its files, of one look at them; raises as `open_input` does."""
+    with contextlib.ExitStack() as held:
+        with one_look():
+            files = FilesRead.of(job)
+            source = held.enter_context(opened_source(job))
+        yield source, files
 
 
 @contextlib.contextmanager
@@ -113,28 +156,11 @@ def check_places(job: Job) -> None:
     refuse_inside_zarr(job.target)
 
 
-def files_read(job: Job) -> list[Path]:
-    """Files and folders that a job reads while it runs: of a set all, none of an array in memory."""
-    lies = isinstance(job.input, str | os.PathLike)
-    files = [path for path in _input_files(job if lies else replace(job, path=None)) if exists(str(path))]
-    return [*files, *(file for path in files for file in files_of_set(path))] if lies else files
-
-
 def _input_files(job: Job) -> list[Path]:
     """Files and folders that a job reads, as far as they are known; of a set the one that was named."""
     stacked = matching(str(job.input)) if job.settings.stack else ()
     beside = [name for name in (mask_file(job.settings),) if name is not None]
     return [*files_behind(job.input, job.path), *map(Path, [*stacked, *beside])]
-
-
-def check_unchanged(job: Job, read_from: Sequence[Path], before: str) -> None:
-    """Refuse a result whose input was written to while it was read."""
-    if files_state(read_from) != before:
-        raise ValueError(
-            f"image: expected files that nobody writes to, found that {job.name} changed while it was read, "
-            "so that the result may be of both; give the same again when it is finished, or --follow while a "
-            "microscope writes it"
-        )
 
 
 def is_array(data: Any) -> bool:

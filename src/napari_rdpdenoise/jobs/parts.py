@@ -24,7 +24,7 @@ from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
 from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.io.output.sink import Output, check_ending, check_free, finished_unseen
 from napari_rdpdenoise.io.output.staging import Staging, partial_folder
-from napari_rdpdenoise.jobs.inputs import check_places, opened_source
+from napari_rdpdenoise.jobs.inputs import FilesRead, check_places, opened_to_read
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.lines import said
 from napari_rdpdenoise.jobs.models import fitted, named
@@ -54,8 +54,8 @@ def run_part(
         Outcome whose report is of this part; its path is None, but where the job was finished before.
 
     Raises:
-        ValueError: If other parts were begun with another image, model or settings, or in another number, or
-            as `runner.run` does.
+        ValueError: If other parts were begun with another image, model or settings, or in another number,
+            the image changed while it was read, or as `runner.run` does.
         InUseError: If a run in one piece is at the target, or has left there what it had done.
         Exception: As `runner.run` does.
     """
@@ -73,6 +73,7 @@ def run_part(
         try:
             yield Opened(None)
             tally = yield from _worked(asked, part, shared, sink, cache)
+            asked.files.check_unchanged()
         except BaseException:
             sink.abort()
             raise
@@ -132,6 +133,7 @@ class Opening:
 
     job: Job
     source: ImageSource
+    files: FilesRead
     codec: Codec
     spec: OutputSpec
     output: Output
@@ -191,10 +193,10 @@ def opening(job: Job, codec: Codec | None) -> Iterator[Opening]:
     check_length(str(target), ADDED_IN_PARTS)
     check_ending(target)
     finished_unseen(target)
-    with opened_source(job) as source:
+    with opened_to_read(job) as (source, files):
         job, codec = fitted(job, codec, source)
         spec = spec_of(job, source, codec)
-        yield Opening(job, source, codec, spec, file_output(job, spec, codec), began)
+        yield Opening(job, source, files, codec, spec, file_output(job, spec, codec), began)
 
 
 def _shared_plan(
@@ -211,6 +213,7 @@ def _shared_plan(
                 yield said(made)
         assert isinstance(made, Plan)
         mine = SharedPlan(asked.asks(part.of), codec.precision, made.channels, made.messages)
+        asked.files.check_unchanged()
         note = parts.begin(asked.output, mine.to_text(), overwrite=settings.overwrite)
         if note:
             yield said(note)

@@ -13,18 +13,10 @@ from dataclasses import replace
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.io import ArraySink
-from napari_rdpdenoise.io.origin import files_state
+from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.output.sink import check_free, finished_unseen
 from napari_rdpdenoise.io.output.staging import Staging
-from napari_rdpdenoise.jobs.inputs import (
-    array_identity,
-    as_given,
-    check_places,
-    check_unchanged,
-    files_read,
-    is_array,
-    opened_source,
-)
+from napari_rdpdenoise.jobs.inputs import as_given, check_places, is_array, opened_source, opened_to_read
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.lines import said
 from napari_rdpdenoise.jobs.models import fitted, named
@@ -57,14 +49,12 @@ def run(
     unseen = job.target is not None and finished_unseen(job.target)
     if job.target is not None and not unseen:
         check_free(job.target, job.settings.overwrite)
-    read_from = files_read(job)
-    before = files_state(read_from)
-    with opened_source(job) as source:
+    with opened_to_read(job) as (source, files):
         known = codec
         job, codec = fitted(job, codec, source)
         if codec is not known:
             yield named(codec)
-        if is_array(job.input) and array_identity(job) is None:
+        if is_array(job.input) and isinstance(source, ArraySource) and not source.identified:
             yield said("Reading the image once, so that this run can be continued if it is interrupted.")
         spec = spec_of(job, source, codec)
         if job.target is not None and unseen and same_job(job.target, spec):
@@ -84,11 +74,11 @@ def run(
             raise
         if job.target is None:
             report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache)
-            check_unchanged(job, read_from, before)
+            files.check_unchanged()
             return Outcome(report, spec, data=data)
 
         def text(report: RunReport) -> str:
-            check_unchanged(job, read_from, before)
+            files.check_unchanged()
             return record_text(job, codec, spec, report)
 
         report = yield from denoise_stream(source, sink, job.settings, codec=codec, cache=cache, record=text)

@@ -6,18 +6,16 @@ names (zarr v3) or from xarray's ``_ARRAY_DIMENSIONS``, else they are assumed as
 
 from __future__ import annotations
 
-import hashlib
-import os
 import warnings
 import zipfile
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.file_states import folder_state
 from napari_rdpdenoise.io.images import ImageInfo, choose_image
-from napari_rdpdenoise.io.limits import check_claim, check_part, check_plain, opening, reaching
+from napari_rdpdenoise.io.limits import check_claim, check_part, opening, reaching
 from napari_rdpdenoise.io.metadata import ImageMetadata
 from napari_rdpdenoise.io.ome_mending import decoded, mended, why_unread
 from napari_rdpdenoise.io.ome_zarr.contents import FoundImage, images_below, refuse_arrays, tell_missing
@@ -206,20 +204,7 @@ def stem(location: str) -> str:
 
 def _folder_identity(path: Path) -> tuple[str, int]:
     """Names, sizes and times of change of all files, and the sum of their sizes, bytes."""
-    digest, stored = hashlib.blake2b(digest_size=16), 0
-    for file in _files(path):
-        stored += check_plain(file)
-        state = file.stat()
-        where = file.relative_to(path).as_posix()
-        digest.update(repr((where, state.st_size, state.st_mtime_ns)).encode())
-    return digest.hexdigest(), stored
-
-
-def _files(path: Path) -> Iterator[Path]:
-    if path.is_file():
-        yield path
-        return
-    for folder, below, files in os.walk(path):
-        below.sort()
-        for file in sorted(files):
-            yield Path(folder) / file
+    found = folder_state(path)
+    if found.odd:
+        raise ValueError(f"image: expected plain files, found {found.odd}; remove it or copy the image")
+    return found.digest, found.stored
