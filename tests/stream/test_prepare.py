@@ -138,6 +138,12 @@ def test_missing_pixels_are_told(tiny_codec):
     assert plan.messages[0] == told
 
 
+def test_of_a_sample_that_is_missing_altogether_nothing_else_is_told(tiny_codec):
+    plan, _ = plan_of(np.full((2, 80, 80), np.nan, np.float32), BASE.replace(rate="auto"), tiny_codec)
+    (told,) = plan.messages
+    assert told.startswith("all of the sample is missing")
+
+
 def test_light_outside_the_models_training_is_told_per_channel(tiny_codec):
     y, x = np.mgrid[:200, :200]
     cells = 0.1 + np.exp(-(((y % 50) - 25) ** 2 + ((x % 50) - 25) ** 2) / 100)

@@ -8,7 +8,7 @@ import pytest
 
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream import ChannelReport, RunReport
-from napari_rdpdenoise.stream.report import Counts, Tally, error_words
+from napari_rdpdenoise.stream.report import Counts, Tally, error_words, percent_words
 
 
 def test_before_the_first_tile_nothing_is_known():
@@ -36,6 +36,22 @@ def test_the_rate_of_a_run_is_the_mean_of_its_channels():
     noise = NoiseModel(1.0, 0.0, 1.0)
     channels = tuple(ChannelReport(c, noise, rate, None, None) for c, rate in enumerate((0.2, 0.6)))
     assert RunReport(channels, 0.1, 0, 1, 0, 1, 1.0, 1.0, (), None).rate == pytest.approx(0.4)
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "blank"), [(0.0, 1.0, True), (0.5, 1.0, False), (None, None, False)]
+)
+def test_a_run_is_blank_where_no_channel_had_noise(found, expected, blank):
+    noise = NoiseModel(1.0, 0.0, 1.0)
+    channels = ChannelReport(0, noise, 1.0, expected, found), ChannelReport(1, noise, 1.0, 1.0, 0.0)
+    assert RunReport(channels, 0.1, 0, 1, 0, 1, 1.0, 1.0, (), None).blank is blank
+
+
+@pytest.mark.parametrize(
+    ("share", "words"), [(0.00123, "0.12 %"), (0.25, "25 %"), (0.999, "100 %"), (1.0, "100 %")]
+)
+def test_a_share_is_never_written_with_an_exponent(share, words):
+    assert percent_words(share) == words
 
 
 @pytest.mark.parametrize(

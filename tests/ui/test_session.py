@@ -20,6 +20,7 @@ from napari_rdpdenoise.cli import app
 from napari_rdpdenoise.codec import library
 from napari_rdpdenoise.files import locked
 from napari_rdpdenoise.jobs.record import read_job, write_job
+from napari_rdpdenoise.ui.compare.verdict import judge
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.run.as_text import as_command
@@ -219,6 +220,19 @@ def test_automatic_rate_is_told_once_it_is_known(make_session, movie):
     assert session.state.shown_rate == session.state.found_rate == session.view.plan.rate
     assert session.shown().plan.choice is not None
     assert session.rate == "auto"
+
+
+@pytest.mark.parametrize("count", [0.0, 100.0, np.nan])
+def test_of_a_blank_image_no_rate_is_shown_that_nothing_was_denoised_by(make_session, count):
+    session, window = make_session()
+    session.rate = "auto"
+    session.choose(subject(np.full((1, 64, 64), count, np.float32)))
+    window.work(lambda: known(session)() and not session.view.unsettled)
+    assert session.state.shown_rate is None
+    assert session.state.rate_words == "no noise to remove"
+    (note,) = session.state.notes
+    assert "as they went in" in note or "as it went in" in note
+    assert judge(session.shown()).line == "Left as it is: no noise here."
 
 
 def test_stepping_to_another_plane_previews_it(make_session, movie):

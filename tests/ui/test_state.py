@@ -63,12 +63,19 @@ def test_message_is_shown_before_tiles_are_counted():
 
 
 def test_finished_reports_rate_and_bits():
-    report = SimpleNamespace(seconds=2.0, rate=0.625, bpp=0.4, messages=("The noise was shared.",))
+    report = SimpleNamespace(
+        seconds=2.0, rate=0.625, blank=False, bpp=0.4, messages=("The noise was shared.",)
+    )
     done = dock.finished(dock.started(READY), report)
     assert done.can_start
     assert (
         done.status == "Done in 2.0 s, rate 0.62 (auto), 0.40 bits/pixel on average.\n! The noise was shared."
     )
+
+
+def test_a_run_without_noise_reports_no_rate_that_nothing_was_denoised_by():
+    report = SimpleNamespace(seconds=2.0, rate=1.0, blank=True, bpp=0.04, messages=())
+    assert dock.finished(dock.started(READY), report).status == "Done in 2.0 s, no noise to remove."
 
 
 def test_an_error_without_words_is_named():
@@ -84,5 +91,8 @@ def test_the_automatic_rate_is_not_shown_before_it_is_known_and_an_end_of_the_sc
     found = replace(waits, found_rate=0.7, working="")
     assert (found.shown_rate, found.rate_words) == (0.7, "0.1 bits/pixel")
     assert "weak end" in replace(found, found_rate=1.0).rate_words
+    blank = replace(found, found_rate=None, no_rate="no noise to remove")
+    assert (blank.shown_rate, blank.rate_words) == (None, "no noise to remove")
+    assert replace(blank, auto_rate=False, rate=0.3).shown_rate == 0.3
     chosen = replace(found, auto_rate=False, rate=1.0)
     assert (chosen.shown_rate, chosen.rate_words) == (1.0, "0.1 bits/pixel")

@@ -97,6 +97,11 @@ class RateChoice:
     error: float | None = None
     left_alone: bool = False
 
+    @property
+    def blank(self) -> bool:
+        """Whether there was no noise to choose a rate by, so that it says nothing."""
+        return is_blank(self.found, self.expected)
+
     def check(self) -> None:
         """Refuse what can be no choice, wherever it was kept.
 
@@ -106,6 +111,11 @@ class RateChoice:
         numbers = (self.bpp, self.expected, self.found, self.error or 0.0, *sum(self.curve, ()))
         if not 0 <= self.rate <= 1 or not np.isfinite(numbers).all():
             raise ValueError(f"choice: expected a rate from 0 to 1 and numbers, found {self}")
+
+
+def is_blank(found: float, expected: float) -> bool:
+    """Whether a residual is nothing beside the one that was expected, both in noise variances."""
+    return found < _BLANK * max(expected, 1e-6)
 
 
 def choose_rate(
@@ -314,7 +324,7 @@ def _doubt(found: float, expected: float) -> str | None:
     ratio = found / max(expected, 1e-6)
     if abs(ratio - 1) <= _FAR:
         return None
-    if ratio < _BLANK:
+    if is_blank(found, expected):
         return "the sample is blank or flat: there is no noise to choose a rate by"
     reason = (
         "structure is being removed, or the noise is stronger than estimated (as in compressed files)"

@@ -247,7 +247,7 @@ def _candidates(sample: Sample, settings: RunSettings, codec: Codec) -> str:
 def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
     """What the user should know of a channel, in words; empty where nothing stands out."""
     noise, trained = plan.normalization.noise, codec.card.trained_range
-    if sample.rule.drawn:  # nothing else can be said of it
+    if sample.rule.drawn or sample.missing == 1:  # nothing else can be said of it
         return sample.left_alone()
     found = [*sample.left_alone(), *(f"noise estimate: {note}" for note in noise.notes)]
     if plan.structure and noise.doubt >= _TOLD and sample.grid.enlarged is None:

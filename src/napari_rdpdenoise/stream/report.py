@@ -68,6 +68,15 @@ class ChannelReport:
     structure: bool = False
     neighbours: str | None = None
 
+    @property
+    def blank(self) -> bool:
+        """Whether there was no noise to choose the rate by, so that it says nothing."""
+        if self.found_residual is None or self.expected_residual is None:
+            return False
+        from napari_rdpdenoise.codec.autorate import is_blank
+
+        return is_blank(self.found_residual, self.expected_residual)
+
 
 _NEIGHBOURS = {
     "T": "planes before and after in time used",
@@ -146,6 +155,17 @@ class RunReport:
     def rate(self) -> float:
         """Rate used, the mean over the channels."""
         return sum(c.rate for c in self.channels) / len(self.channels)
+
+    @property
+    def blank(self) -> bool:
+        """Whether no channel had noise to choose a rate by."""
+        return all(channel.blank for channel in self.channels)
+
+
+def percent_words(share: float) -> str:
+    """A share from 0 to 1 in percent, to two digits or whole."""
+    percent = 100 * share
+    return f"{percent:.2g} %" if percent < 10 else f"{percent:.0f} %"
 
 
 def clipped_words(count: int, dtype: object) -> str:

@@ -17,6 +17,7 @@ from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, screen_sa
 from napari_rdpdenoise.noise.lines import LinePattern, find_lines
 from napari_rdpdenoise.noise.wrapped import is_wrapped
 from napari_rdpdenoise.stream.neighbours import Brightness
+from napari_rdpdenoise.stream.report import percent_words
 from napari_rdpdenoise.stream.screen import FilledSource
 
 __all__ = ["Sample", "Window", "sample_channel", "sample_windows"]
@@ -106,6 +107,11 @@ class Sample:
                 "the sample holds no noise (it is blank, or drawn: masks, labels): such parts of the image "
                 "come out as they went in"
             ]
+        if self.missing == 1:
+            return [
+                "all of the sample is missing (NaN or infinite): nothing is denoised, and it comes out "
+                "as it went in"
+            ]
         return [
             *self.grid.words,
             *self._missing_left(),
@@ -118,16 +124,16 @@ class Sample:
         if not self.missing:
             return []
         return [
-            f"{100 * self.missing:.2g} % of the sample is missing (NaN or infinite): such pixels are left as "
-            "they are and count nowhere"
+            f"{percent_words(self.missing)} of the sample is missing (NaN or infinite): such pixels are left "
+            "as they are and count nowhere"
         ]
 
     def _highlights_left(self) -> list[str]:
         if not self.highlights:
             return []
         return [
-            f"{100 * self.highlights:.2g} % of the sample is far brighter than all the rest (beads, debris, "
-            "labels): it is left as it is, so that it does not disturb what is around it"
+            f"{percent_words(self.highlights)} of the sample is far brighter than all the rest (beads, "
+            "debris, labels): it is left as it is, so that it does not disturb what is around it"
         ]
 
     def _pixels_spared(self) -> list[str]:
@@ -148,7 +154,7 @@ class Sample:
         share = float(np.mean([np.ma.getmaskarray(window.pixels).mean() for window in self.windows]))
         pixels = "pixels of value" if len(values) == 1 else "pixels of the values"
         return [
-            f"{pixels} {' and '.join(values)} are not image ({100 * share:.2g} % of the sample): they are "
+            f"{pixels} {' and '.join(values)} are not image ({percent_words(share)} of the sample): they are "
             "left as they are and count nowhere"
         ]
 

@@ -52,7 +52,10 @@ class DockState:
         model: Name of a model, shipped or the user's own, or path of a model folder.
         auto_rate: Whether the rate is chosen from the measured noise.
         rate: Position on the model's rate curve when it is not, 0 (fewest bits) to 1.
-        found_rate: Rate that was chosen automatically for what is in view; None while it is not known.
+        found_rate: Rate that was chosen automatically for what is in view; None while it is not known,
+            and where there is no noise to choose one by.
+        no_rate: Why what is in view comes out as it went in whatever its rate, in words; empty where it
+            does not.
         realism: Realism, 0 (lowest error) to 1 (most natural texture).
         realism_note: Reason why realism cannot be chosen, shown as tooltip; None when it can.
         outcome: Bits per pixel of what is in view.
@@ -81,6 +84,7 @@ class DockState:
     auto_rate: bool = True
     rate: float = 0.5
     found_rate: float | None = None
+    no_rate: str = ""
     realism: float = 0.0
     realism_note: str | None = PENDING
     outcome: str = ""
@@ -137,7 +141,7 @@ class DockState:
 
     @property
     def shown_rate(self) -> float | None:
-        """Where the rate's slider stands: at the automatic rate, where chosen; None until that is known."""
+        """Where the rate's slider stands: at the automatic rate, where chosen; None while there is none."""
         return self.found_rate if self.auto_rate else self.rate
 
     @property
@@ -163,6 +167,8 @@ class DockState:
     @property
     def rate_words(self) -> str:
         """What to say of the rate: bits per pixel, or what is waited for."""
+        if self.auto_rate and self.no_rate:
+            return self.no_rate
         if self.auto_rate and self.found_rate is None:
             return "not known yet" if self.working or self.requested else ""
         words = [self.outcome] if self.outcome else []
@@ -226,8 +232,9 @@ def failed(state: DockState, error: BaseException) -> DockState:
 def finished(state: DockState, report: RunReport) -> DockState:
     """Return the state of a run whose result was added."""
     how = "auto" if state.auto_rate else "set"
-    parts = [f"Done in {report.seconds:.1f} s", f"rate {report.rate:.2f} ({how})"]
-    if math.isfinite(report.bpp):
+    rate = "no noise to remove" if report.blank else f"rate {report.rate:.2f} ({how})"
+    parts = [f"Done in {report.seconds:.1f} s", rate]
+    if math.isfinite(report.bpp) and not report.blank:
         parts.append(f"{report.bpp:.2f} bits/pixel on average")
     lines = [", ".join(parts) + ".", *(f"! {sentence(message)}" for message in report.messages)]
     return replace(state, phase=Phase.IDLE, done=state.total, status="\n".join(lines))

@@ -17,7 +17,9 @@ from napari_rdpdenoise.ui.run.jobs import Finished
 pytestmark = pytest.mark.display
 
 PLUGIN, DOCK = "napari-rdpdenoise", "RDP Denoise"
-REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=("The noise was shared by neighbours.",))
+REPORT = SimpleNamespace(
+    seconds=1.0, rate=0.5, blank=False, bpp=0.3, messages=("The noise was shared by neighbours.",)
+)
 NO_REALISM = "This model has no realism decoder."
 
 

@@ -198,7 +198,7 @@ class Slow:
                     done=plane + 1, total=len(part), mpps=1.0, eta_s=1.0, bpp=0.3, message=None
                 )
                 assert self.go_on.wait(PATIENCE_MS / 1000)
-            return Finished(part, SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=()))
+            return Finished(part, SimpleNamespace(seconds=1.0, rate=0.5, blank=False, bpp=0.3, messages=()))
         finally:
             self.closed.set()
 

@@ -12,7 +12,7 @@ from napari_rdpdenoise.ui.run.jobs import Finished
 from napari_rdpdenoise.ui.run.runs import Cancelled, Failed, Runs
 from napari_rdpdenoise.ui.state import Phase, StateStore
 
-REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=())
+REPORT = SimpleNamespace(seconds=1.0, rate=0.5, blank=False, bpp=0.3, messages=())
 
 
 def tile(done, total=4):

@@ -11,7 +11,7 @@ from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.metrics.words import Check, judge_residual
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.stream.report import error_words
+from napari_rdpdenoise.stream.report import error_words, percent_words
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.state import DockState
 
@@ -93,7 +93,7 @@ def judge(shown: Shown) -> Verdict:
         return Verdict(None, "Zoom in to check what a run does.", (_COPY.format(shown.reduction),))
     judged = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged)
     if not judged.report.pixels:
-        if np.array_equal(shown.noisy[shown.done], shown.fidelity[shown.done]):
+        if np.array_equal(shown.noisy[shown.done], shown.fidelity[shown.done], equal_nan=True):
             return Verdict(True, "Left as it is: no noise here.", (_BLANK,))
         return Verdict(None, "Nothing to check here.", (_UNJUDGED,))
     checks = judged.checks
@@ -134,7 +134,7 @@ def left_words(layers: Sequence[tuple[str, Shown]]) -> str:
         count = 0 if shown.invalid is None else int((shown.invalid & shown.done).sum())
         if count:
             pixels = f"{count:,} pixel" + "s" * (count > 1)
-            parts.append(f"{pixels} ({100 * count / done:.2g} %) of {name}")
+            parts.append(f"{pixels} ({percent_words(count / done)}) of {name}")
     return f"Not image, so left as it is and not counted, in view: {', '.join(parts)}." if parts else ""
 
 

@@ -123,8 +123,10 @@ class ChannelPlans:
         if key not in self._doubts:
             sample = self._sample(series, channel)
             self._doubts[key] = tuple(prepare.doubts(sample, replace(plan, choice=None), codec))
-        of_rate = plan.choice.message if plan.choice is not None and not plan.invalid.drawn else None
-        return self._doubts[key] + (() if of_rate is None else (of_rate,))
+        of_rate = None if plan.choice is None else plan.choice.message
+        if of_rate is None or (plan.choice is not None and plan.choice.blank and self._doubts[key]):
+            return self._doubts[key]  # that there is no noise follows from what was said
+        return (*self._doubts[key], of_rate)
 
     def was_told(self, series: Series, channel: int) -> bool:
         """Whether this was asked before of this series and channel."""

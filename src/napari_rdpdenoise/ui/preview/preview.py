@@ -28,7 +28,7 @@ from napari_rdpdenoise.ui.preview.mosaic import Mosaic, Pyramid
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
 from napari_rdpdenoise.ui.preview.shown import Shown, assemble, box_around, within
 from napari_rdpdenoise.ui.preview.viewport import LayerView, Sight, look_at, preview_tile
-from napari_rdpdenoise.ui.preview.where import device_of, neighbour_words
+from napari_rdpdenoise.ui.preview.where import device_of, is_blank, neighbour_words, no_rate_words
 from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of, open_subject
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
@@ -117,7 +117,7 @@ class Preview:
         self._aimed, self._sight, self._scene = None, Sight(), None
         self._engine.aim(None)
         self._store.edit(layer=None, refused=False, facts="", axes="", outcome="", found_rate=None)
-        self._store.edit(preview_note="", notes=(), working="", scope="", shown=0, requested=0)
+        self._store.edit(no_rate="", preview_note="", notes=(), working="", scope="", shown=0, requested=0)
         if subject is not None:
             self._sources[0], self.subject = open_subject(subject), subject
             self._store.edit(layer=subject.name, facts=subject.facts, axes=subject.axes)
@@ -242,7 +242,7 @@ class Preview:
             self._aimed = self._device = None
             if self._board is not None:
                 self._board.restart(self._sight.requests)
-            self._store.edit(outcome="", found_rate=None, working="")
+            self._store.edit(outcome="", found_rate=None, no_rate="", working="")
             self._window.look_again()
 
     def close(self, patience_s: float | None) -> None:
@@ -362,7 +362,8 @@ class Preview:
                 facts=" · ".join([self.subject.facts, *neighbour_words(plan), device]),
                 device=self._device,
                 outcome=f"{bits:.2f} bits/pixel" if bits == bits else "",
-                found_rate=None if plan is None else plan.rate,
+                found_rate=None if plan is None or is_blank(plan) else plan.rate,
+                no_rate=no_rate_words(plan),
             )
 
 

@@ -68,7 +68,7 @@ def row_words(event: Started | Ended) -> tuple[bool | None, str, str]:
 
 
 def _report_words(report: RunReport) -> str:
-    parts = [f"rate {report.rate:.2f}"]
+    parts = ["no noise to remove" if report.blank else f"rate {report.rate:.2f}"]
     errors = [channel.error for channel in report.channels if channel.error is not None]
     if errors and (expected := error_words(max(errors), structure=False)):
         parts.append(expected.removeprefix("expected "))  # it fits beside the sign and the rate then

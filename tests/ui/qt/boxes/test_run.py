@@ -17,7 +17,7 @@ from napari_rdpdenoise.ui.state import DockState, Phase
 pytestmark = pytest.mark.display
 
 OURS = "napari-rdpdenoise"
-REPORT = SimpleNamespace(seconds=1.0, rate=0.5, bpp=0.3, messages=())
+REPORT = SimpleNamespace(seconds=1.0, rate=0.5, blank=False, bpp=0.3, messages=())
 SHAPE = (2, 3, 40, 50)
 
 
