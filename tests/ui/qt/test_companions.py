@@ -163,3 +163,28 @@ def test_a_run_denoises_each_of_them_once(
     assert sorted(sources) == ["actin", "nuclei"]
     assert visible(viewer) == {"actin denoised", "nuclei denoised"}
     assert dock.layer is viewer.layers[chosen]
+
+
+def test_while_another_layer_in_view_is_noisy_that_is_told_and_no_verdict(desk, qtbot, monkeypatch):
+    viewer, dock, settle = desk
+    box = dock.sections["verdict"]
+    qtbot.waitUntil(lambda: not box.why.isHidden(), timeout=60_000)
+    other = next(name for name in ("nuclei", "actin") if viewer.layers[name] is not dock.layer)
+    companions = dock._contents.viewer_window.companions
+    assert companions.waiting == []
+    work = companions._work
+    monkeypatch.setattr(companions, "_work", lambda: None)  # its turn does not come for a while
+    companions._timer.timeout.disconnect()
+    viewer.dims.set_current_step(0, 0)
+    told = f"Denoising {other}, which is still noisy…"
+    qtbot.waitUntil(lambda: box.line.text() == told, timeout=60_000)
+    assert box.sign.text() == "…"
+    assert box.why.isHidden()
+    companions._timer.timeout.connect(work)
+    companions._timer.start()
+    qtbot.waitUntil(lambda: box.line.text() not in (told, "Checking what was removed…"), timeout=60_000)
+    assert companions.waiting == []
+    settle()
+    viewer.layers[f"{other} preview"].visible = False
+    viewer.layers[other].visible = False
+    assert companions.waiting == []

@@ -237,6 +237,16 @@ class Companions:
         return [f"{one.layer.name}: {note}" for one in self._made for note in one.notes]
 
     @property
+    def waiting(self) -> list[str]:
+        """Names of the layers in view that are still noisy: their turn comes, or is now."""
+        if self._closed or not self._window.session.state.preview:
+            return []
+        known = {one.layer: one for one in self._made}
+        return [
+            layer.name for layer in self._wanted if self._may_show(layer) and self._awaits(known.get(layer))
+        ]
+
+    @property
     def unsettled(self) -> bool:
         """Whether a part of what is in view is still to come."""
         waiting = self._timer.isActive() or bool(self._todo)
@@ -289,6 +299,14 @@ class Companions:
 
     # Inside
 
+    def _may_show(self, layer: Image) -> bool:
+        """Whether a layer is in view, and not previewed by others."""
+        hidden = layer not in self._window.viewer.layers or self._window.family_of(layer).hidden
+        return not (hidden or layer is self._window.layer or self._window.elsewhere(layer))
+
+    def _awaits(self, one: Companion | None) -> bool:
+        return one is None or one in self._todo or one.unsettled
+
     def _drop(self, one: Companion) -> None:
         self._made.remove(one)
         self._todo = [other for other in self._todo if other is not one]
@@ -323,9 +341,7 @@ class Companions:
             return
         made = [one.layer for one in self._made]
         for layer in self._wanted:
-            hidden = layer not in self._window.viewer.layers or self._window.family_of(layer).hidden
-            taken = layer is self._window.layer or self._window.elsewhere(layer)
-            if not taken and layer not in made and not hidden:
+            if layer not in made and self._may_show(layer):
                 self._made.append(Companion(self._window, layer, self._make_layer, self._soon))
                 self._todo.append(self._made[-1])
         for one in self._made:

@@ -9,7 +9,7 @@ from qtpy.QtWidgets import QLabel, QPushButton
 from napari_rdpdenoise.ui.compare.verdict import Verdict, judge, left_words, waiting
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.qt.background import Newest
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, single_shot, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, short, single_shot, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.state import DockState, sentence
@@ -17,6 +17,7 @@ from napari_rdpdenoise.ui.state import DockState, sentence
 __all__ = ["VerdictBox", "section"]
 
 _WAIT_MS = 300  # realism may be under way
+_BESIDE_MS = 500  # after which it is told that other layers are still noisy: most changes take less
 _COLOURS = {True: "#2f9e63", False: "#d98200", None: "#888888"}
 
 
@@ -37,12 +38,13 @@ class VerdictBox(Section):
         )
         self.sentences = named(text_label(), "Checks", "The checks of what was removed, in words.")
         self._timer = single_shot(self, _WAIT_MS, self._ask)
+        self._beside, self._beside_timer = False, single_shot(self, _BESIDE_MS, self._tell_beside)
         stack(self, self.scope, row(self.sign, self.line, self.why, wide=self.line), self.sentences)
         self.scope.hide()
         self.sentences.hide()
         self.why.toggled.connect(lambda on: self._show())
         window.settled_view.connect(self._settled)
-        window.settled_beside.connect(self._timer.start)
+        window.settled_beside.connect(self._settled_beside)
 
     def show_state(self, state: DockState) -> None:
         """Say what is waited for; judge anew where realism has changed."""
@@ -61,6 +63,7 @@ class VerdictBox(Section):
     def shut(self) -> None:
         """Judge nothing more."""
         self._timer.stop()
+        self._beside_timer.stop()
         self._work.cancel()
 
     _judged: tuple[float, float | None] | None = None
@@ -75,6 +78,24 @@ class VerdictBox(Section):
         self._verdict, self._judged = None, None
         self._timer.start()
         self._show()
+
+    def _settled_beside(self) -> None:
+        self._timer.start()
+        self._show()
+
+    def _tell_beside(self) -> None:
+        self._beside = True
+        self._show()
+
+    def _waiting_beside(self) -> Verdict | None:
+        """What is told while other layers in view are still noisy, once that has lasted a while."""
+        names = self._window.companions.waiting
+        if not names:
+            self._beside = False
+            self._beside_timer.stop()
+        elif not self._beside and not self._beside_timer.isActive():
+            self._beside_timer.start()
+        return Verdict(None, f"Denoising {short(names[0])}, which is still noisy…") if self._beside else None
 
     def _ask(self) -> None:
         shown = self._window.session.shown()
@@ -91,7 +112,12 @@ class VerdictBox(Section):
 
     def _show(self) -> None:
         state = self._window.session.state
-        verdict = waiting(state) or self._verdict or Verdict(None, "Checking what was removed…")
+        verdict = (
+            waiting(state)
+            or self._waiting_beside()
+            or self._verdict
+            or Verdict(None, "Checking what was removed…")
+        )
         self.sign.setText(verdict.sign)
         self.sign.setStyleSheet(f"color: {_COLOURS[verdict.fine]}; font-weight: bold")
         self.line.setText(verdict.line)
