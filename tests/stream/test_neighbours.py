@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 
@@ -9,9 +11,10 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import SelectedSource, open_image
 from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.lazy import denoise_lazy
-from napari_rdpdenoise.noise.invalid import MISSING_ONLY
+from napari_rdpdenoise.noise.invalid import MISSING_ONLY, screen
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, make_plan, output_spec
+from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.neighbours import Brightness, PlaneRing, adjacent, neighbour_axes
 from napari_rdpdenoise.stream.screen import FilledSource
 
@@ -116,6 +119,27 @@ def test_every_plane_is_read_once(tiny_series_codec):
     list(make_plan(sampled, SETTINGS, tiny_series_codec))
     for index, pixels in source.read_of.items():
         assert pixels - sampled.read_of.get(index, 0) == 130 * 96
+
+
+def test_every_plane_is_screened_once(tiny_series_codec, monkeypatch):
+    array = movie((5, 130, 96))
+    array[2, 40, 50] = 9000  # a defect: the filled plane is another array than the plane itself
+    counted = []
+
+    def counting(plane, *more):
+        counted.append(plane.size)
+        return screen(plane, *more)
+
+    list(make_plan(open_image(array), SETTINGS, tiny_series_codec))
+    monkeypatch.setattr("napari_rdpdenoise.stream.screen.screen", counting)
+    source = open_image(array)
+    plan = [step for step in make_plan(source, SETTINGS, tiny_series_codec)][-1]
+    counted.clear()
+    sink = ArraySink(output_spec(source, SETTINGS))
+    list(denoise_works(source, sink, SETTINGS, plan, codec=tiny_series_codec))
+    once = sum(math.prod(work.tile.outer_shape) for work in plan.works)
+    places = array.size  # the whole planes, by which brightness is measured
+    assert sum(counted) <= once + places
 
 
 def test_the_ring_gives_what_the_source_gives():

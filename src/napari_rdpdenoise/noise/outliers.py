@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import sparse
 
 from napari_rdpdenoise.noise.model import NoiseModel
 
@@ -35,6 +35,7 @@ _SHOULDER = 0.2  # share of its highest neighbour below which a pixel is that on
 _ALONG, _LINE = 8, 9  # px up and down a line that are looked at, and how many of them stand out at least
 _OF_NOISE_OF_LINE = 0.5  # noise of the mean of what is beside these, standard deviations: three times that
 _FAR, _NEARER = 4, 3  # px to the surroundings; together they bridge a group of twelve
+_ROWS = 64  # that are looked at together: what a processor's cache holds
 _OF_FAR = 6  # of the 8 pixels at that distance that a defect is beyond
 
 Steps = Sequence[tuple[int, int]]
@@ -152,18 +153,36 @@ class _Strong(NamedTuple):
 
 def _beyond(t: NDArray[np.float32], least: float, sign: int) -> tuple[_Places, NDArray[np.float64]]:
     """Pixels that are above (or below) most of those 4 px away, mirrored at the edges, and by how much."""
-    padded = np.pad(t, _FAR, mode="reflect")
-    height, width = t.shape
-    shifted = [padded[_FAR + y : _FAR + y + height, _FAR + x : _FAR + x + width] for y, x in _ring(_FAR)[:3]]
-    # whoever is beyond 6 of 8 is beyond one of any three
-    nearest = np.minimum if sign > 0 else np.maximum
-    gap = nearest(shifted[0], shifted[1])
-    nearest(gap, shifted[2], out=gap)
-    np.subtract(t, gap, out=gap)
-    places = _Places(*np.nonzero(gap > least if sign > 0 else gap < -least))
+    places = _Places(*np.divmod(_apart(t, least, sign), t.shape[1]))
     above = np.sort(sign * (t[places] - _values(t, places, _ring(_FAR))), axis=0)[-_OF_FAR]
     beyond = above > least
     return places.of(beyond), above[beyond]
+
+
+def _apart(t: NDArray[np.float32], least: float, sign: int) -> NDArray[np.intp]:
+    """Pixels beyond both of at least two of four pairs of opposite ones 4 px away: numbers in the plane.
+
+    Whoever is beyond 6 of the 8 is; the slope of an edge, beyond one of each pair, is not.
+    """
+    padded = np.pad(t, _FAR, mode="reflect")
+    height, width = t.shape
+    nearer, further, beyond = (
+        (np.minimum, np.maximum, np.greater) if sign > 0 else (np.maximum, np.minimum, np.less)
+    )
+    found = []
+    for start in range(0, height, _ROWS):
+        rows = min(_ROWS, height - start)
+        ring = [
+            padded[_FAR + start + y : _FAR + start + y + rows, _FAR + x : _FAR + x + width]
+            for y, x in _ring(_FAR)
+        ]
+        one, two, three, four = (further(ring[i], ring[-1 - i]) for i in range(4))
+        second = further(nearer(one, two), nearer(three, four))  # of the four, with what follows
+        nearer(second, further(one, two, out=one), out=second)
+        nearer(second, further(three, four, out=three), out=second)
+        gap = np.subtract(t[start : start + rows], second, out=second)
+        found.append(np.flatnonzero(beyond(gap, sign * least)) + start * width)
+    return np.concatenate(found)
 
 
 def _strong(
@@ -237,10 +256,9 @@ class _Groups:
     def __init__(self, plane: NDArray[Any], strong: _Strong, sign: int) -> None:
         held = np.zeros(plane.shape, bool)
         held[strong.places] = True
-        labels, count = ndimage.label(held, np.ones((3, 3)))
         self._plane, self._places, self._held, self._sign = plane, strong.places, held, sign
-        self._group, self._count = labels[strong.places] - 1, count
-        self._size = np.bincount(self._group, minlength=count)
+        self._count, self._group = _touching(strong.places, plane.shape[1])
+        self._size = np.bincount(self._group, minlength=self._count)
         self._amount, self._level, self._sigma = (
             self._mean(values) for values in (strong.amount, strong.level, strong.sigma)
         )
@@ -269,6 +287,23 @@ class _Groups:
 
     def _mean(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(np.bincount(self._group, values, self._count) / self._size)
+
+
+def _touching(places: _Places, width: int) -> tuple[int, NDArray[np.intp]]:
+    """How many groups of pixels touch, corners included, and each pixel's: of a few, in any order."""
+    count = len(places.rows)
+    pitch = width + 2  # so that the ends of two rows do not touch
+    numbers = places.rows * pitch + places.columns
+    order = np.argsort(numbers)
+    ends = []
+    for step in (1, pitch - 1, pitch, pitch + 1):
+        found = np.searchsorted(numbers, numbers + step, sorter=order)
+        beside = order[np.minimum(found, count - 1)] if count else order
+        ends.append(np.stack([np.arange(count), beside])[:, numbers[beside] == numbers + step])
+    pairs = np.concatenate(ends, axis=1)
+    graph = sparse.coo_array((np.ones(pairs.shape[1], bool), tuple(pairs)), (count, count))
+    groups, group = sparse.csgraph.connected_components(graph, directed=False)
+    return int(groups), group.astype(np.intp)
 
 
 def _values(plane: NDArray[Any], places: _Places, steps: Steps) -> NDArray[Any]:

@@ -29,6 +29,7 @@ from napari_rdpdenoise.stream.plan import Order, Plan, Work, check_model, decode
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
 from napari_rdpdenoise.stream.report import Counts, Progress, RunReport, Tally, defect_words
+from napari_rdpdenoise.stream.screen import ScreenedWindows
 from napari_rdpdenoise.stream.tile import TileTask, copied
 
 # Pixels per batch. On a CPU more only costs memory and makes Cancel wait; a GPU wants to be full.
@@ -174,9 +175,10 @@ class _Run:
         left_pixels = _pixels(works) - _pixels(marked)
         for message in plan.messages:
             yield tally.progress(left_pixels, message)
-        source = self._source
+        source, screened = self._source, ScreenedWindows()
         if any(c.neighbours for c in plan.channels.values()) and PlaneRing.fits(source.whole):
             source = source.over(PlaneRing(source.whole))
+            screened = ScreenedWindows.of(source.whole)
         task = TileTask(
             source,
             plan,
@@ -186,6 +188,7 @@ class _Run:
             sampling=sampling_of(self._settings),
             quantity=self._settings.quantity,
             ensemble=self._settings.ensemble,
+            screened=screened,
         )
         left: Sequence[Work] = works
         if marked:

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
+from cachetools import LRUCache
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.io import ImageSource, Index
 from napari_rdpdenoise.noise.invalid import InvalidRule, Screened, screen
 
-__all__ = ["FilledSource", "Kept", "kept_pixels", "read_screened"]
+__all__ = ["FilledSource", "Kept", "ScreenedWindows", "kept_pixels", "read_screened"]
+
+_Window = tuple[slice, slice]
+_PLANES = 6  # as many bytes as so many have: those of three with their halos, masks, and copies without defects
+_BYTES = 256 * 1024**2  # at most
 
 
 class Kept(NamedTuple):
@@ -38,7 +45,7 @@ class Kept(NamedTuple):
 
 
 def read_screened(
-    source: ImageSource, index: Index, window: tuple[slice, slice], rule: InvalidRule
+    source: ImageSource, index: Index, window: _Window, rule: InvalidRule
 ) -> tuple[NDArray[Any], Screened]:
     """A block as it is, and without what is not image."""
     raw = source.read(index, *window)
@@ -52,21 +59,71 @@ def kept_pixels(raw: NDArray[Any], found: Screened, hot_pixels: str) -> Kept | N
     return None if mask is None else Kept(mask, raw)
 
 
+class ScreenedWindows:
+    """Blocks of one series, read and screened; the last ones are kept, for threads to share.
+
+    A plane is asked for three times, by itself and as the neighbour of two others, and is the same each time.
+
+    Args:
+        limit: Bytes that are kept; 0 to read and screen each time.
+    """
+
+    def __init__(self, limit: int = 0) -> None:
+        self._limit = limit
+        self._known: LRUCache[Any, tuple[NDArray[Any], Screened]] = LRUCache(max(1, limit), _bytes_of)
+        self._lock = threading.Lock()
+
+    @classmethod
+    def of(cls, source: ImageSource) -> ScreenedWindows:
+        """Room for the planes that tiles of a series ask for again, if they are not too large."""
+        plane = math.prod(source.shape[-2:]) * source.dtype.itemsize
+        return cls(min(_PLANES * plane, _BYTES))
+
+    def read(
+        self, source: ImageSource, index: Index, window: _Window, rule: InvalidRule
+    ) -> tuple[NDArray[Any], Screened]:
+        """As `read_screened`, of always the same source, and of always the same rule for one plane.
+
+        The arrays belong to all who ask for them: nobody writes into them.
+        """
+        if not self._limit:
+            return read_screened(source, index, window, rule)
+        key = (index, *((part.start, part.stop) for part in window))
+        with self._lock:
+            known = self._known.get(key)
+        if known is None:
+            known = read_screened(source, index, window, rule)
+            if _bytes_of(known) <= self._limit:
+                with self._lock:
+                    self._known[key] = known
+        return known
+
+
+def _bytes_of(block: tuple[NDArray[Any], Screened]) -> int:
+    raw, found = block
+    own = [part for part in found if part is not None and part is not raw]
+    return 1 + raw.nbytes + sum(part.nbytes for part in own)
+
+
 class FilledSource:
     """A source whose blocks come without what is not image, filled from the surroundings.
 
     Args:
         source: Source of one channel.
         rule: Rule of that channel.
+        windows: Blocks of that source that were screened before, and room for those of now.
     """
 
-    def __init__(self, source: ImageSource, rule: InvalidRule) -> None:
+    def __init__(
+        self, source: ImageSource, rule: InvalidRule, windows: ScreenedWindows | None = None
+    ) -> None:
         self._source, self._rule = source, rule
+        self._windows = ScreenedWindows() if windows is None else windows
         self.shape, self.dtype, self.metadata = source.shape, source.dtype, source.metadata
 
     def read(self, index: Index, y: slice, x: slice) -> NDArray[Any]:
         """Read one block, filled."""
-        return read_screened(self._source, index, (y, x), self._rule)[1].filled
+        return self._windows.read(self._source, index, (y, x), self._rule)[1].filled
 
     def close(self) -> None:
         """Close the source."""

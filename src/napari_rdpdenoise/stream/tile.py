@@ -23,7 +23,7 @@ from napari_rdpdenoise.stream.ensemble import Mirrored, averaged, mirrored
 from napari_rdpdenoise.stream.loaded import LoadedTile
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, Work
-from napari_rdpdenoise.stream.screen import FilledSource, kept_pixels, read_screened
+from napari_rdpdenoise.stream.screen import FilledSource, ScreenedWindows, kept_pixels, read_screened
 from napari_rdpdenoise.values import Quantity
 
 CACHE_VERSION = "3"  # of what is cached under a key
@@ -50,6 +50,7 @@ class TileTask:
         sampling: Steps and constraints of the flow decoder.
         quantity: Quantity that is wanted of a tile: its images, how far they may be off, or what was kept.
         ensemble: Number of images, the tile itself and mirrored ones, that are averaged.
+        screened: Blocks that were screened, for tiles whose neighbours they are.
     """
 
     source: SelectedSource
@@ -61,6 +62,7 @@ class TileTask:
     sampling: Sampling = PLAIN
     quantity: Quantity = "image"
     ensemble: int = 1
+    screened: ScreenedWindows = field(default_factory=ScreenedWindows)
 
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
         """Read, encode unless the latents are cached, decode, keep the latents.
@@ -79,12 +81,15 @@ class TileTask:
     def read(self, work: Work) -> LoadedTile:
         """Read one tile with its halo, and its latents where they are cached."""
         channel = self.plan.channels[work.channel]
-        raw, found = read_screened(self.source, work.index, work.tile.outer, channel.invalid)
+        whole, index = self.source.whole, self.source.original(work.index)
         beside = ALONE
-        if channel.neighbours is not None:
-            index, offset = self.source.original(work.index), channel.normalization.noise.offset
-            whole = FilledSource(self.source.whole, channel.invalid)
-            beside = self.brightness.neighbours(whole, index, work.tile.outer, channel.neighbours, offset)
+        if channel.neighbours is None:
+            raw, found = read_screened(whole, index, work.tile.outer, channel.invalid)
+        else:
+            raw, found = self.screened.read(whole, index, work.tile.outer, channel.invalid)
+            filled = FilledSource(whole, channel.invalid, self.screened)
+            offset = channel.normalization.noise.offset
+            beside = self.brightness.neighbours(filled, index, work.tile.outer, channel.neighbours, offset)
         key = latents_key(self.codec.identity, channel, found.filled, beside)
         latents = self._cached(key, channel, raw.shape)
         usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)
