@@ -12,7 +12,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK = 128  # px that are made at once
+_BLOCK = 64  # px that are made at once
 
 
 def gaussian_mean(values: NDArray[np.float32], sigma: float, radius: int) -> NDArray[np.float32]:

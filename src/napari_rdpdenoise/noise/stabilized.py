@@ -27,7 +27,8 @@ TABLE_READ = 16.0
 _TABLE_LIGHT = 64.0  # photo-electrons; above it the closed forms are exact to 1e-3 of them
 _WORTH_A_TABLE = 2**16  # pixels; of fewer, a table of all values of 16 bits would cost more than it saves
 _STRIP = 2**15  # pixels that are computed at once
-_STEPS = 8192  # of the tables with even steps
+_STEPS = 8192  # of the table of the inverse, with even steps
+_FINE, _RANGE = 16384, 16  # steps per unit of u, and units, of the tables of moments
 
 
 class Moments(NamedTuple):
@@ -82,7 +83,7 @@ def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
     s = noise.read_electrons
     if s > TABLE_READ or x.dtype != np.float32:
         return _precise_moments(x, noise)
-    mean, variance = np.empty(x.shape, np.float32), np.ones(x.shape, np.float32)
+    mean, variance = np.empty(x.shape, np.float32), np.empty(x.shape, np.float32)
     for part, *found in _strips(x, mean, variance):
         p = (part - np.float32(noise.offset)) / np.float32(noise.gain)
         _write_moments(p, s, *found)
@@ -92,16 +93,19 @@ def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
 def _write_moments(
     p: NDArray[np.float32], s: float, mean: NDArray[np.float32], variance: NDArray[np.float32]
 ) -> None:
-    """Moments at photo-electrons p, into the two arrays; variances are 1 before."""
+    """Moments at photo-electrons p, into the two arrays."""
     table = _forward_table(round(s, 4))
-    dim = p <= table.top
-    some, every = dim.any(), dim.all()
-    if not every:
-        mean[...] = _series(p, s)
-    if some:
-        near = table.at(p if every else np.fmin(p, table.top), s)
-        np.copyto(mean, near.mean, where=dim)
-        np.copyto(variance, near.variance, where=dim)
+    u = np.sqrt(np.maximum(p, 0) + np.float32(0.375 + s * s))
+    with np.errstate(invalid="ignore"):  # what is not a number stays none
+        step = ((u - table.start) * table.density + np.float32(0.5)).astype(np.int32)
+    np.take(table.beyond, step, mode="clip", out=mean)
+    mean += 2 * u
+    np.take(table.variance, step, mode="clip", out=variance)
+    if p.min(initial=0) < 0:
+        mean += np.minimum(p, 0) * table.slope
+    bright = step >= len(table.beyond)
+    if bright.any():
+        mean[bright] = _series(p[bright], s)
 
 
 def _strips(*arrays: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
@@ -187,37 +191,13 @@ def _series(p: NDArray[Any], s: float) -> NDArray[Any]:
 
 
 class _ForwardTable(NamedTuple):
-    """Moments at even steps of u: up to which light, first u, steps per unit; slope below zero light."""
+    """Moments at even steps of u: first u, steps per unit; slope below zero light; mean beyond 2u, variance."""
 
-    top: np.float32
     start: np.float32
     density: np.float32
     slope: np.float32
-    mean: NDArray[np.float32]
+    beyond: NDArray[np.float32]
     variance: NDArray[np.float32]
-
-    def at(self, p: NDArray[np.float32], s: float) -> Moments:
-        """Moments at photo-electrons up to the top."""
-        place = np.sqrt(np.maximum(p, 0) + np.float32(0.375 + s * s))
-        place -= self.start
-        place *= self.density
-        step = place.astype(np.int32)
-        np.clip(step, 0, len(self.mean) - 2, out=step)
-        place -= step
-        mean, variance = (self._between(values, step, place) for values in (self.mean, self.variance))
-        mean += np.minimum(p, 0) * self.slope
-        return Moments(mean, variance)
-
-    @staticmethod
-    def _between(
-        values: NDArray[np.float32], step: NDArray[np.int32], share: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        low = values.take(step)
-        found = values.take(step + 1)
-        found -= low
-        found *= share
-        found += low
-        return found
 
 
 @lru_cache(maxsize=256)
@@ -237,18 +217,19 @@ def moments_table(s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], N
     return light, mean, pmf @ (t**2 @ weights) - mean**2
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=8)
 def _forward_table(s: float) -> _ForwardTable:
     light, mean, variance = moments_table(s)
-    u = np.linspace(np.sqrt(0.375 + s * s), np.sqrt(light[-1] + 0.375 + s * s), _STEPS)
+    start = math.sqrt(0.375 + s * s)
+    u = start + np.arange(_RANGE * _FINE) / _FINE  # so fine that the nearest step will do
     at = np.square(u) - (0.375 + s * s)
+    means = np.where(at > light[-1], _series(at, s), np.interp(at, light, mean))
     return _ForwardTable(
-        np.float32(light[-1]),
-        np.float32(u[0]),
-        np.float32(1 / (u[1] - u[0])),
+        np.float32(start),
+        np.float32(_FINE),
         np.float32((mean[1] - mean[0]) / (light[1] - light[0])),
-        np.interp(at, light, mean).astype(np.float32),
-        np.interp(at, light, variance).astype(np.float32),
+        (means - 2 * u).astype(np.float32),
+        np.interp(at, light, variance, right=1.0).astype(np.float32),
     )
 
 
