@@ -86,13 +86,19 @@ def _shared_out(counts: Fractions, shares: Fractions, tie: Fractions) -> Fractio
         share -= floor
         floors.append(floor)
         keys.append(np.where(share > 0, share + shuffled, np.float32(-1)))
-    left = counts - (floors[0] + floors[1] + floors[2] + floors[3])
-    ranks = [np.zeros(counts.shape, np.int8) for _ in keys]
-    for i, j in combinations(range(4), 2):
-        first = keys[i] >= keys[j]
-        ranks[j] += first
-        ranks[i] += ~first
+    left = (counts - (floors[0] + floors[1] + floors[2] + floors[3])).astype(np.int8)
+    ranks = _ranks(keys)
     given = np.empty(shares.shape, np.float32)
     for (y, x), floor, rank in zip(((0, 0), (0, 1), (1, 0), (1, 1)), floors, ranks, strict=True):
         given[y::2, x::2] = floor + (rank < left)
     return given
+
+
+def _ranks(keys: list[Fractions]) -> list[NDArray[np.int8]]:
+    """For each of four arrays how many of the others come before it: the larger, or the first of equals."""
+    ahead = {(i, j): (keys[i] >= keys[j]).view(np.int8) for i, j in combinations(range(4), 2)}
+    ranks = [np.full(keys[0].shape, 3 - i, np.int8) for i in range(4)]
+    for (i, j), first in ahead.items():
+        ranks[i] -= first
+        ranks[j] += first
+    return ranks
