@@ -81,11 +81,11 @@ class TileTask:
     def read(self, work: Work) -> LoadedTile:
         """Read one tile with its halo, and its latents where they are cached."""
         channel = self.plan.channels[work.channel]
-        whole, index = self.source.whole, self.source.original(work.index)
         beside = ALONE
         if channel.neighbours is None:
-            raw, found = read_screened(whole, index, work.tile.outer, channel.invalid)
+            raw, found = read_screened(self.source, work.index, work.tile.outer, channel.invalid)
         else:
+            whole, index = self.source.whole, self.source.original(work.index)
             raw, found = self.screened.read(whole, index, work.tile.outer, channel.invalid)
             filled = FilledSource(whole, channel.invalid, self.screened)
             offset = channel.normalization.noise.offset
