@@ -14,8 +14,8 @@ from napari_rdpdenoise.lazy import denoise_lazy
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, screen
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, make_plan, output_spec
-from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.neighbours import Brightness, PlaneRing, adjacent, neighbour_axes
+from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.screen import FilledSource
 
 SETTINGS = RunSettings(device="cpu", rate=0.4, tile=64, halo=192, neighbours="T", structure="none")
@@ -130,11 +130,9 @@ def test_every_plane_is_screened_once(tiny_series_codec, monkeypatch):
         counted.append(plane.size)
         return screen(plane, *more)
 
-    list(make_plan(open_image(array), SETTINGS, tiny_series_codec))
-    monkeypatch.setattr("napari_rdpdenoise.stream.screen.screen", counting)
     source = open_image(array)
-    plan = [step for step in make_plan(source, SETTINGS, tiny_series_codec)][-1]
-    counted.clear()
+    plan = list(make_plan(source, SETTINGS, tiny_series_codec))[-1]
+    monkeypatch.setattr("napari_rdpdenoise.stream.screen.screen", counting)
     sink = ArraySink(output_spec(source, SETTINGS))
     list(denoise_works(source, sink, SETTINGS, plan, codec=tiny_series_codec))
     once = sum(math.prod(work.tile.outer_shape) for work in plan.works)

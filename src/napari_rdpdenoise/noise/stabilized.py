@@ -191,7 +191,7 @@ def _series(p: NDArray[Any], s: float) -> NDArray[Any]:
 
 
 class _ForwardTable(NamedTuple):
-    """Moments at even steps of u: first u, steps per unit; slope below zero light; mean beyond 2u, variance."""
+    """Moments at even steps of u: first u, steps per unit, slope below zero light, mean less 2u, variance."""
 
     start: np.float32
     density: np.float32

@@ -16,7 +16,7 @@ from napari_rdpdenoise.noise.invalid import InvalidRule, Screened, screen
 __all__ = ["FilledSource", "Kept", "ScreenedWindows", "kept_pixels", "read_screened"]
 
 _Window = tuple[slice, slice]
-_PLANES = 6  # as many bytes as so many have: those of three with their halos, masks, and copies without defects
+_PLANES = 6  # whose bytes are kept: three planes with halos and masks, and copies without defects
 _BYTES = 256 * 1024**2  # at most
 
 
