@@ -228,10 +228,9 @@ def in_place_of_shipped(monkeypatch: pytest.MonkeyPatch) -> Callable[[Codec], No
     # first of all: what imports the function while another is in its place keeps that one for ever
     from napari_rdpdenoise import lazy
     from napari_rdpdenoise.codec import device
-    from napari_rdpdenoise.jobs import models
 
     def put(codec: Codec) -> None:
-        for module in (device, lazy, models):
+        for module in (device, lazy):
             monkeypatch.setattr(module, "shared_codec", lambda model, device: codec)
 
     return put

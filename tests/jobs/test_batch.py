@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_rdpdenoise.codec import device
 from napari_rdpdenoise.codec.library import COLOUR_MODEL, DEFAULT_MODEL
-from napari_rdpdenoise.jobs import models
 from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch, stem
 from napari_rdpdenoise.jobs.job import Job, Opened
 from napari_rdpdenoise.settings import RunSettings
@@ -249,9 +249,9 @@ class TestRunning:
         self, two_models, counts, fast, tmp_path, drain, monkeypatch
     ):
         loaded = []
-        real = models.shared_codec
+        real = device.shared_codec
         monkeypatch.setattr(
-            models, "shared_codec", lambda model, device: (loaded.append(model), real(model, device))[1]
+            device, "shared_codec", lambda model, device: (loaded.append(model), real(model, device))[1]
         )
         for name, shape in (("a", (40, 50, 3)), ("b", (40, 50, 3)), ("c", (40, 50)), ("d", (40, 50))):
             tifffile.imwrite(tmp_path / f"{name}.tif", counts(shape))

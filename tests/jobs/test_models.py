@@ -11,9 +11,10 @@ import tifffile
 
 from napari_rdpdenoise.codec import library
 from napari_rdpdenoise.io import ImageMetadata, open_image
+from napari_rdpdenoise.jobs.finish import finish_parts
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.jobs.models import load_codec
-from napari_rdpdenoise.jobs.parts import finish_parts, run_part
+from napari_rdpdenoise.jobs.parts import run_part
 from napari_rdpdenoise.jobs.runner import finished_before, run
 from napari_rdpdenoise.lazy import denoise_lazy
 from napari_rdpdenoise.stream.parts import Part

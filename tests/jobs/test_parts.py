@@ -15,8 +15,9 @@ from napari_rdpdenoise.files import InUseError
 from napari_rdpdenoise.io import ImageMetadata
 from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.jobs.batch import Ended, run_batch
+from napari_rdpdenoise.jobs.finish import finish_parts
 from napari_rdpdenoise.jobs.job import Job, Opened
-from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
+from napari_rdpdenoise.jobs.parts import Part, run_part
 from napari_rdpdenoise.jobs.record import record_path
 from napari_rdpdenoise.jobs.runner import run
 

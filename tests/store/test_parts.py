@@ -10,8 +10,9 @@ from stores import last, quick, steps
 
 import napari_rdpdenoise as rdp
 from napari_rdpdenoise.codec import load_model
+from napari_rdpdenoise.jobs.finish import finish_parts
 from napari_rdpdenoise.jobs.job import Job, Opened
-from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
+from napari_rdpdenoise.jobs.parts import Part, run_part
 from napari_rdpdenoise.jobs.record import record_path
 from napari_rdpdenoise.store.reading import open_store
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_rdpdenoise.codec.autorate import RateChoice
+from napari_rdpdenoise.codec.choice import RateChoice
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.fill_values import FillValue

@@ -215,7 +215,7 @@ def finish_file(
     Warns:
         UserWarning: As `denoise_file` does.
     """
-    from napari_rdpdenoise.jobs.parts import finish_parts
+    from napari_rdpdenoise.jobs.finish import finish_parts
 
     job, codec = _file_job(image, output, model, settings)
     return to_the_end(finish_parts(job, codec=codec))

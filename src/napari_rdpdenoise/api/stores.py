@@ -118,7 +118,7 @@ def finish_store(
     Warns:
         UserWarning: As `create_store` does.
     """
-    from napari_rdpdenoise.jobs.parts import finish_parts
+    from napari_rdpdenoise.jobs.finish import finish_parts
 
     job, codec = _store_job(image, output, model, settings)
     return to_the_end(finish_parts(replace(job, residual=residual, embed_model=embed_model), codec=codec))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,6 +24,8 @@ from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
+    from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
+    from napari_rdpdenoise.stream.report import Progress
 
 
 class Following(BaseModel, frozen=True):
@@ -81,7 +83,6 @@ def denoise(
         follow = _followed(follows, following, by_hand)
         plan = plan_jobs(*order) if follow is None else Plan((followed_job(*order),), several=False)
         from napari_rdpdenoise.cache import LatentCache
-        from napari_rdpdenoise.jobs.runner import run
 
         cache = None if no_cache else LatentCache()
         with _step(division, follow, cache) as step:
@@ -90,10 +91,20 @@ def denoise(
                 _tell_failures(show(running, command=command), len(plan.jobs))
                 return
             (only,) = plan.jobs
-            begun = run(only, cache=cache) if step is None else step(only, None)
-            outcome = show(begun, only.name, command)
+            outcome = show(_begun(only, step, cache), only.name, command)
         if outcome.path is not None:
             result(str(only.target))
+
+
+def _begun(
+    job: Job, step: Step | None, cache: LatentCache | None
+) -> Generator[Opened | Progress, None, Outcome]:
+    """What is done of the one job: all, here, or the step that was asked for."""
+    if step is not None:
+        return step(job, None)
+    from napari_rdpdenoise.jobs.runner import run
+
+    return run(job, cache=cache)
 
 
 def _followed(follows: bool, given: dict[str, Any], by_hand: set[str]) -> Follow | None:

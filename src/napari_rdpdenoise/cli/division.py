@@ -56,7 +56,7 @@ def divided(division: Division, cache: LatentCache | None, *others: str) -> Iter
         with connected(division.scheduler) as client:
             yield lambda job, codec: run_on(job, client, codec=codec, cache=cache)
     elif division.finish:
-        from napari_rdpdenoise.jobs.parts import finish_parts
+        from napari_rdpdenoise.jobs.finish import finish_parts
 
         yield lambda job, codec: finish_parts(job, codec=codec)
     elif division.part is not None:

@@ -73,36 +73,55 @@ def run_batch(
 
     A failure ends its job only. A job that an earlier batch has finished with the same input, settings and
     model is not done again, unless its settings let it be replaced. Codec, cache and closing the generator
-    are as in `runner.run`. ``step`` is what is done of each job, such as a part of it, with the loaded model,
-    or with None where its image decides which one that is; None for all.
+    are as in `runner.run`. ``step`` is what is done of each job, such as a part of it, with the codec or
+    None, and loads the model itself then; None for all.
 
     Raises:
         FileNotFoundError: There is no such model.
         ValueError: The model cannot be used as the settings ask.
     """
-    from napari_rdpdenoise.jobs.models import codec_before, named
-    from napari_rdpdenoise.jobs.runner import finished_before, run
-
     naming = _Naming()
     if codec is None and jobs:
-        codec = codec_before(jobs[0].settings)
-        if codec is not None:
-            yield naming.noted(named(codec))
+        if step is None:
+            from napari_rdpdenoise.jobs.models import codec_before, named
+
+            codec = codec_before(jobs[0].settings)
+            if codec is not None:
+                yield naming.noted(named(codec))
+        else:  # which loads the model itself, where it needs one
+            from napari_rdpdenoise.codec.library import find
+
+            find(jobs[0].settings.model)
     failed: list[Ended] = []
     for number, job in enumerate(jobs, start=1):
         yield Started(job, number, len(jobs))
         try:
-            if step is not None:
-                ended = Ended(job, (yield from naming.of(step(job, codec))))
-            elif not job.settings.overwrite and finished_before(job, codec):
+            if step is None and _finished(job, codec):
                 ended = Ended(job)
             else:
-                ended = Ended(job, (yield from naming.of(run(job, codec=codec, cache=cache))))
+                begun = _begun(job, codec, cache) if step is None else step(job, codec)
+                ended = Ended(job, (yield from naming.of(begun)))
         except Exception as error:
             ended = Ended(job, error=error)
             failed.append(ended)
         yield ended
     return tuple(failed)
+
+
+def _finished(job: Job, codec: Codec | None) -> bool:
+    """Whether a job was done before, and is not to be done again."""
+    from napari_rdpdenoise.jobs.runner import finished_before
+
+    return not job.settings.overwrite and finished_before(job, codec)
+
+
+def _begun(
+    job: Job, codec: Codec | None, cache: LatentCache | None
+) -> Generator[Opened | Progress, None, Outcome]:
+    """All of a job, here."""
+    from napari_rdpdenoise.jobs.runner import run
+
+    return run(job, codec=codec, cache=cache)
 
 
 class _Naming:

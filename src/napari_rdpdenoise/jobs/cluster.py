@@ -28,9 +28,11 @@ from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.files import UNFINISHED_SUFFIX
 from napari_rdpdenoise.io import SelectedSource, planes
 from napari_rdpdenoise.io.output.staging import partial_folder
+from napari_rdpdenoise.jobs.finish import finish_parts
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.lines import said
-from napari_rdpdenoise.jobs.parts import Opening, Part, finish_parts, opening, run_part
+from napari_rdpdenoise.jobs.opening import Opening, opening
+from napari_rdpdenoise.jobs.parts import Part, run_part
 from napari_rdpdenoise.stream import Progress
 from napari_rdpdenoise.stream.plan import work_at
 from napari_rdpdenoise.stream.report import ModelNamed, PartsLeft
@@ -133,7 +135,7 @@ def run_on(
         yield said(f"{count} parts on {threads} threads of {len(client.nthreads())} workers")
         yield Opened(None)
         yield from _mapped(_Task(job, count, None if cache is None else cache.folder), client, board)
-    return (yield from finish_parts(asked.job, codec=asked.codec))
+    return (yield from finish_parts(job, codec=codec))
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,14 @@
-"""The model of a job: the one that its settings mean for its image, loaded once in a process."""
+"""The model of a job: the one that its settings mean for its image, loaded once in a process.
+
+Torch is loaded with the first model.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from napari_rdpdenoise.codec import Codec
-from napari_rdpdenoise.codec.device import shared_codec
 from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL
-from napari_rdpdenoise.codec.precision import device_words
 from napari_rdpdenoise.io import ImageSource
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.jobs.lines import said
@@ -15,7 +16,10 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import check_model, for_image
 from napari_rdpdenoise.stream.report import ModelNamed
 
-__all__ = ["codec_before", "fitted", "load_codec", "model_line", "named"]
+if TYPE_CHECKING:
+    from napari_rdpdenoise.codec import Codec
+
+__all__ = ["chosen", "codec_before", "fitted", "load_codec", "loaded", "model_line", "named"]
 
 
 def fitted(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Codec]:
@@ -32,6 +36,12 @@ def fitted(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Cod
         FileNotFoundError: There is no such model.
         ValueError: It cannot be used as the settings ask.
     """
+    job, codec = chosen(job, codec, source)
+    return job, loaded(job.settings, codec)
+
+
+def chosen(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Codec | None]:
+    """`fitted` where the model need not be loaded yet: None stands for the one that the settings name now."""
     if job.residual is not None:
         from napari_rdpdenoise.store.settings import fitting
 
@@ -40,10 +50,15 @@ def fitted(job: Job, codec: Codec | None, source: ImageSource) -> tuple[Job, Cod
         settings = for_image(job.settings, source)
         if settings.model != job.settings.model:
             job, codec = replace(job, settings=settings), None
-    if codec is None:
-        return job, load_codec(job.settings)
-    check_model(codec, job.settings)
     return job, codec
+
+
+def loaded(settings: RunSettings, codec: Codec | None) -> Codec:
+    """A model in hand, or that of some settings, of which both raise what `load_codec` does."""
+    if codec is None:
+        return load_codec(settings)
+    check_model(codec, settings)
+    return codec
 
 
 def codec_before(settings: RunSettings) -> Codec | None:
@@ -58,6 +73,8 @@ def load_codec(settings: RunSettings) -> Codec:
         FileNotFoundError: There is no such model.
         ValueError: It cannot be used as the settings ask.
     """
+    from napari_rdpdenoise.codec.device import shared_codec
+
     codec = shared_codec(settings.model, settings.device).at(settings.precision)
     check_model(codec, settings)
     return codec
@@ -65,6 +82,8 @@ def load_codec(settings: RunSettings) -> Codec:
 
 def model_line(codec: Codec) -> str:
     """Name of a model and where it computes, in words."""
+    from napari_rdpdenoise.codec.precision import device_words
+
     return f"model {codec.card.name} on {device_words(codec.device, codec.precision)}"
 
 

@@ -31,8 +31,8 @@ from napari_rdpdenoise.files import RECORD_SUFFIX, atomic
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.codec.card import ModelCard
+    from napari_rdpdenoise.codec.identity import KnownModel
     from napari_rdpdenoise.io import OutputSpec
     from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.stream.report import RunReport
@@ -56,7 +56,7 @@ def record_path(target: Path) -> Path:
     return target.with_name(target.name + RECORD_SUFFIX)
 
 
-def record_text(job: Job, codec: Codec, spec: OutputSpec, report: RunReport) -> str:
+def record_text(job: Job, model: KnownModel, spec: OutputSpec, report: RunReport) -> str:
     """Text of the job file beside the result of a job.
 
     Raises:
@@ -68,7 +68,7 @@ def record_text(job: Job, codec: Codec, spec: OutputSpec, report: RunReport) -> 
     return _as_text(
         {
             **_head(job.path, job.target.name, is_pattern=job.settings.stack is not None),
-            **_how(job.settings, codec.card),
+            **_how(job.settings, model.card),
             "report": _finite(found),
             "job": spec.job,
         }

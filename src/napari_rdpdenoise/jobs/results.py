@@ -1,41 +1,48 @@
-"""What a job makes: shape, number type and identity of its result, and the output that holds it."""
+"""What a job makes: shape, number type and identity of its result, and the output that holds it.
+
+Loads no torch, but for stores.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
 
-from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.io import ArraySink, ImageSource, OutputSpec, Sink
 from napari_rdpdenoise.io.output.sink import Output, claim, held, output_of
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.jobs.record import with_model_named
 from napari_rdpdenoise.stream import output_spec
 
+if TYPE_CHECKING:
+    from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.codec.identity import KnownModel
+
 __all__ = ["file_output", "model_words", "open_sink", "spec_of", "wider_words"]
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
 
-def spec_of(job: Job, source: ImageSource, codec: Codec) -> OutputSpec:
+def spec_of(job: Job, source: ImageSource, model: KnownModel) -> OutputSpec:
     """What the result of a job that is `fitted` holds; raises as `stream.output_spec` does."""
-    settings = with_model_named(job.settings, codec.card)  # its path has no part in what is the same job
-    spec = output_spec(source, settings, codec)
+    settings = with_model_named(job.settings, model.card)  # its path has no part in what is the same job
+    spec = output_spec(source, settings, model)
     if job.target is not None:
         spec = held(job.target, spec)
     return spec if job.residual is None else replace(spec, job=f"{spec.job}|store {job.residual}")
 
 
-def file_output(job: Job, spec: OutputSpec, codec: Codec) -> Output:
+def file_output(job: Job, spec: OutputSpec, load: Callable[[], Codec]) -> Output:
     """The output of a job whose target is a file.
 
     Args:
         job: Job, `fitted`.
         spec: What it has to hold.
-        codec: Model of the job.
+        load: Function that gives the model of the job; called for a store alone.
 
     Raises:
         ValueError: If there is no target, its ending is not known, or the settings do not fit a store.
@@ -46,7 +53,7 @@ def file_output(job: Job, spec: OutputSpec, codec: Codec) -> Output:
         return output_of(job.target, spec)
     from napari_rdpdenoise.store.writer import store_output
 
-    return store_output(job.target, spec, job.settings, codec, job.residual, job.embed_model)
+    return store_output(job.target, spec, job.settings, load(), job.residual, job.embed_model)
 
 
 def open_sink(job: Job, spec: OutputSpec, codec: Codec) -> Sink:
@@ -58,7 +65,7 @@ def open_sink(job: Job, spec: OutputSpec, codec: Codec) -> Sink:
         OSError: If another process is writing there, or it cannot be written.
     """
     if job.target is not None:
-        output = file_output(job, spec, codec)
+        output = file_output(job, spec, lambda: codec)
         return claim(job.target, job.settings.overwrite, lambda: output.blocks(None))
     needed = int(np.prod(spec.shape, dtype=np.int64)) * spec.dtype.itemsize
     free = psutil.virtual_memory().available

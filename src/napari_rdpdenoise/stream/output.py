@@ -9,17 +9,14 @@ import numpy as np
 from napari_rdpdenoise.axes import channel_axis
 from napari_rdpdenoise.codec.library import model_digest
 from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource
-from napari_rdpdenoise.noise import estimate_noise
 from napari_rdpdenoise.settings import RESULT, RunSettings
 from napari_rdpdenoise.stream.plan import check_count
-from napari_rdpdenoise.stream.rounding import rounding_doubt
-from napari_rdpdenoise.stream.sample import sample_windows
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec import Codec
+    from napari_rdpdenoise.codec.identity import KnownModel
 
 
-def output_spec(source: ImageSource, settings: RunSettings, codec: Codec | None = None) -> OutputSpec:
+def output_spec(source: ImageSource, settings: RunSettings, codec: KnownModel | None = None) -> OutputSpec:
     """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata.
 
     Args:
@@ -45,6 +42,11 @@ def output_dtype(source: ImageSource, settings: RunSettings) -> np.dtype:
         return np.dtype(np.float32)
     if settings.dtype == "input" or source.dtype.kind == "f":
         return source.dtype
+    # by way of the network's input these load torch
+    from napari_rdpdenoise.noise import estimate_noise
+    from napari_rdpdenoise.stream.rounding import rounding_doubt
+    from napari_rdpdenoise.stream.sample import sample_windows
+
     axis = channel_axis(source.metadata.axes)
     numbers = [None] if axis is None else range(source.shape[axis])
     for number in numbers if settings.channels is None or axis is None else settings.channels:

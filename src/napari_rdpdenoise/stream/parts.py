@@ -193,7 +193,7 @@ class SharedPlan:
 
 
 def _channel(content: dict[str, Any]) -> ChannelPlan:
-    from napari_rdpdenoise.codec.autorate import RateChoice
+    from napari_rdpdenoise.codec.choice import RateChoice
 
     kinds: dict[str, Any] = {
         "normalization": Normalization,

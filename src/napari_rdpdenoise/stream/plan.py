@@ -22,7 +22,7 @@ from napari_rdpdenoise.tiles import Tile, plan_tiles
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
-    from napari_rdpdenoise.codec.autorate import RateChoice
+    from napari_rdpdenoise.codec.choice import RateChoice
 
 _MOST_TILES = 2_000_000  # a plan of these takes half a gigabyte
 
@@ -104,10 +104,10 @@ def for_image(settings: RunSettings, source: ImageSource) -> RunSettings:
     Raises:
         ValueError: If this machine does not have the device.
     """
-    from napari_rdpdenoise.codec.models import choose_device
-
     if settings.model != DEFAULT:
         return settings
+    from napari_rdpdenoise.codec.models import choose_device  # loads torch
+
     model = default_model(source.metadata.axes, source.shape, choose_device(settings.device))
     return settings if model == DEFAULT_MODEL else settings.replace(model=model)
 

@@ -17,12 +17,12 @@ from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.autorate import (
     RATES,
     TOLERANCE,
-    RateChoice,
     choose_neighbours,
     choose_rate,
     estimate_errors,
     gives_back,
 )
+from napari_rdpdenoise.codec.choice import RateChoice
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.io import ImageSource, SelectedSource

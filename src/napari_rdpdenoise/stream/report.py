@@ -73,7 +73,7 @@ class ChannelReport:
         """Whether there was no noise to choose the rate by, so that it says nothing."""
         if self.found_residual is None or self.expected_residual is None:
             return False
-        from napari_rdpdenoise.codec.autorate import is_blank
+        from napari_rdpdenoise.codec.choice import is_blank
 
         return is_blank(self.found_residual, self.expected_residual)
 

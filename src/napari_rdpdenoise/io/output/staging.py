@@ -83,6 +83,10 @@ class Staging(ABC):
         self._together = tuple((self.array.shards or self.array.chunks)[:-2])
         self._collected: dict[Index, _Collected] = {}
 
+    def notes(self) -> list[str]:
+        """What is to be told of the blocks, once all are there, in words."""
+        return []
+
     def _identity(self) -> str:
         """Text that tells what it is to become."""
         return self.spec.identity

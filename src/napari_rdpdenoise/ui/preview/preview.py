@@ -33,7 +33,7 @@ from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_o
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec.autorate import RateChoice
+    from napari_rdpdenoise.codec.choice import RateChoice
 
 __all__ = ["Preview"]
 

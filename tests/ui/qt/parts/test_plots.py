@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from napari_rdpdenoise.codec.autorate import RateChoice
+from napari_rdpdenoise.codec.choice import RateChoice
 from napari_rdpdenoise.ui.compare.readouts import PathPoint, RealismPath
 
 pytestmark = pytest.mark.display

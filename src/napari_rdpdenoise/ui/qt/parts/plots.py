@@ -20,7 +20,7 @@ from napari_rdpdenoise.ui.qt.background import Newest
 from napari_rdpdenoise.ui.qt.parts.controls import named, stack, text_label
 
 if TYPE_CHECKING:
-    from napari_rdpdenoise.codec.autorate import RateChoice
+    from napari_rdpdenoise.codec.choice import RateChoice
 
 __all__ = ["PathPlot", "Plot", "RatePlot", "quiet_plot"]
 
