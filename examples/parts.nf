@@ -47,5 +47,5 @@ process finish {
 }
 
 workflow {
-    finish(part(channel.of(1..params.parts)).collect()).view()
+    finish(part(channel.of(1..(params.parts as Integer))).collect()).view()
 }

@@ -102,6 +102,25 @@ sys.exit(max(codes))
 PROGRAM = "import sys; from napari_rdpdenoise.cli import main; sys.argv[0] = 'napari-rdpdenoise'; main()"
 
 
+def scripts_of(text, given, parts):
+    """What the tasks of ``parts.nf`` run: a script for each part, and the one that finishes.
+
+    What stands in ``${...}`` has to be known here, so that nothing is left as it is by mistake.
+    """
+    functions = {f"{name}()": body for name, body in re.findall(r'def (\w+)\(\) \{\s*"(.*)"\s*\}', text)}
+    scripts = dict(re.findall(r'process (\w+) \{.*?script:\s*"""(.*?)"""\s*\}', text, re.DOTALL))
+    assert set(scripts) == {"part", "finish"}
+    assert re.search(r"finish\(part\(channel\.of\(1\.\.\(params\.parts as Integer\)\)\)\.collect\(\)\)", text)
+
+    def filled(script, **more):
+        known = {"params.parts": parts, "task.cpus": 1, **given, **functions, **more}
+        while "${" in script:
+            script = re.sub(r"\$\{(.*?)\}", lambda found: str(known[found[1]]), script)
+        return script
+
+    return [filled(scripts["part"], number=k + 1) for k in range(parts)], filled(scripts["finish"])
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
 class TestParts:
@@ -140,6 +159,21 @@ class TestParts:
         assert sent == [["--parsable", "--array=1-3"], ["--dependency=afterok:7"]]
         assert re.findall(r"(\d) of 3 parts are done|All 3 parts are done", done.stderr)
         assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["r.ome.zarr", "r.ome.zarr.job.json"]
+
+    def test_the_scripts_of_nextflow_make_one_result(self, shell, command, tmp_path):
+        """Its processes as bash runs them; Nextflow itself is no Python package."""
+        image, options = command
+        target, options = tmp_path / "out" / "r.ome.zarr", " ".join(map(str, options))
+        given = {"file(params.image)": image, "file(params.result)": target, "params.options": options}
+        part, finish = scripts_of((EXAMPLES / "parts.nf").read_text(encoding="utf-8"), given, parts=3)
+        bash = ["bash", "-ue", "-c"]
+        running = [subprocess.Popen([*bash, script], stderr=subprocess.PIPE, text=True) for script in part]
+        for process in running:
+            _, told = process.communicate(timeout=500)
+            assert process.returncode == 0, told
+        done = subprocess.run([*bash, finish], capture_output=True, text=True, timeout=300)
+        assert (done.returncode, done.stdout) == (0, f"{target}\n"), done.stderr
+        assert sorted(p.name for p in target.parent.iterdir()) == ["r.ome.zarr", "r.ome.zarr.job.json"]
 
     def test_a_loop_of_the_shell_makes_the_result_of_one_process(self, shell, command, tmp_path):
         image, options = command

@@ -243,6 +243,30 @@ def test_what_is_missing_or_different_is_said_and_nothing_is_lost(run, quick, tm
     assert target.read_bytes() == whole.read_bytes()
 
 
+LOADED = """
+import sys
+from napari_rdpdenoise.cli import main
+sys.argv = ["napari-rdpdenoise", *sys.argv[1:]]
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+heavy = {"torch", "compressai", "dask", "scipy.stats", "napari"}
+print("LOADED", sorted(heavy & set(sys.modules)))
+"""
+
+
+@pytest.mark.parametrize("name", ["r.ome.zarr", "r.ome.tif"])
+def test_what_is_done_and_who_finishes_loads_no_torch(run, quick, tmp_path, write_stack, name):
+    command = ("denoise", write_stack(tmp_path / "a.tif", (2, 70, 90)), tmp_path / name, *quick)
+    assert run(*command, "--part", "1/1").exit_code == 0
+    for step in (("--part", "1/1"), ("--finish",), ("--finish",)):
+        code = [sys.executable, "-c", LOADED, *map(str, command), *step]
+        answer = subprocess.run(code, capture_output=True, text=True, check=True)
+        assert answer.stdout.splitlines()[-1] == "LOADED []", step
+    assert (tmp_path / name).exists()
+
+
 def test_a_folder_of_images_is_divided_image_by_image(run, quick, tmp_path, write_stack):
     for name in "ab":
         write_stack(tmp_path / "in" / f"{name}.tif", (3, 70, 90))
