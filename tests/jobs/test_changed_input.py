@@ -13,8 +13,9 @@ import zarr
 from napari_rdpdenoise.io import file_states, open_image
 from napari_rdpdenoise.io.file_states import files_state
 from napari_rdpdenoise.io.output import parts
+from napari_rdpdenoise.jobs.finish import finish_parts
 from napari_rdpdenoise.jobs.job import Job, Opened
-from napari_rdpdenoise.jobs.parts import Part, finish_parts, run_part
+from napari_rdpdenoise.jobs.parts import Part, run_part
 from napari_rdpdenoise.jobs.runner import run
 
 

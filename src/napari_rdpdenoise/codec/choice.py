@@ -8,6 +8,7 @@ import numpy as np
 
 _BLANK = 0.01  # share of the expected residual below which nothing at all was removed
 
+
 @dataclass(frozen=True)
 class RateChoice:
     """An automatically chosen rate and what it rests on.
