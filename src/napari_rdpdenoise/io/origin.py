@@ -26,8 +26,9 @@ def refuse_overwriting(target: Path, inputs: Iterable[Path], whose: str = "the i
     written = (target, target.with_name(target.name + PARTIAL_SUFFIX))  # the second is cleared at the start
     for path in inputs:
         if any(_overlap(new, path) for new in written):
+            read = "" if path == target else f" ({path})"
             raise ValueError(
-                f"target: expected a place of its own, found {target}, where {whose} is read from ({path}); "
+                f"target: expected a place of its own, found {target}, where {whose} is read from{read}; "
                 "choose another name or folder"
             )
 

@@ -73,7 +73,11 @@ def test_one_failure_stops_nothing_and_what_is_done_is_skipped(files, box, qtbot
     wait(box, qtbot)
     assert ["Failed" in words for words in told(box)] == [False, False, True]
     assert "rate 0.50" in told(box)[0]
-    assert "2 of 3 files are done, 1 failed" in box.status.text()
+    assert box.status.text() == "2 of 3 files are done, 1 failed. Point at a file to read its notes."
+    last = box.table.item(2)
+    assert box.table.visualItemRect(last).bottom() <= box.table.viewport().height(), (
+        "the last row is seen whole"
+    )
     box.resize(300, 600)
     heights = [box.table.visualItemRect(box.table.item(row)).height() for row in range(3)]
     assert heights[2] > heights[1], "why it failed is read without pointing at it"

@@ -12,7 +12,7 @@ from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.run.jobs import Finished
 from napari_rdpdenoise.ui.run.runs import Cancelled, Failed
-from napari_rdpdenoise.ui.state import DockState, Phase
+from napari_rdpdenoise.ui.state import DockState, Phase, sentence
 
 pytestmark = pytest.mark.display
 
@@ -37,7 +37,7 @@ def desk(qtbot, tmp_path, monkeypatch):
         data = np.arange(np.prod(SHAPE), dtype=np.uint16).reshape(SHAPE)
         layer = viewer.add_image(data, name="cells", axis_labels=tuple("tcyx"))
     found = SimpleNamespace(viewer=viewer, folder=tmp_path, raw=raw, runs=[], told=[], asked=[], yes=True)
-    found.residuals = []
+    found.residuals, found.lines = [], []
 
     def start(target, *, overwrite, residual):
         found.runs.append((target, overwrite))
@@ -59,6 +59,7 @@ def desk(qtbot, tmp_path, monkeypatch):
     session = SimpleNamespace(
         run=start,
         cancel=lambda: None,
+        tell=found.lines.append,
         view=SimpleNamespace(subject=subject),
         runs=runs,
         state=DockState(status="Done."),
@@ -88,6 +89,8 @@ def test_files_that_layers_are_read_from_are_refused_before_anything_is_asked(de
     ):
         desk.save_to(path)
         assert f"where {whose} is read from" in desk.told[-1]
+        assert desk.lines[-1] == f"Not started: {sentence(desk.told[-1])}", "napari cuts long words off"
+        assert desk.told[-1].count(str(path)) == 1
         with pytest.raises(ValueError, match=f"where {whose} is read from"):
             desk.box.run(path, overwrite=True)
     assert len(desk.told) == 3

@@ -36,7 +36,10 @@ _HINT = (
     "Drop files or folders here. They are denoised with the rate, realism and settings of this dock, each by "
     "its own noise. What is done already is skipped, so that a stopped batch goes on."
 )
-_NONE = "No image among these: TIFF, OME-TIFF, OME-Zarr, zarr or .npy; with the extra formats CZI, ND2, LIF."
+_NONE = (
+    "No image found that can be read: TIFF, OME-TIFF, OME-Zarr, Zarr and .npy can, and CZI, ND2 and LIF with "
+    "the extra formats."
+)
 _STEPS = 1000  # of the bar, per file
 _LIST_HEIGHT = 110  # px at least
 _PATH = Qt.ItemDataRole.UserRole
@@ -61,6 +64,7 @@ class FilesBox(Section):
         self._settings, self._work = settings, work
         self._running = Newest(self, task="Denoising files")
         self._number = self._failed = 0
+        self._noted = False  # whether there is more to read of a file than its row
         self.hint = text_label(_HINT)
         self.table = named(QListWidget(), "Files", "Files to denoise, and below each what came of it.")
         self.add = button("Add files…", "Choose image files.")
@@ -143,6 +147,7 @@ class FilesBox(Section):
         for number in range(len(paths)):
             self._write(number, "", "")
         self._number = self._failed = 0
+        self._noted = False
         self.status.setText("Starting.")
         self.bar.setRange(0, _STEPS * len(paths))
         self.bar.setValue(0)
@@ -171,8 +176,10 @@ class FilesBox(Section):
         if isinstance(event, Started | Ended):
             fine, words, more = row_words(event)
             self._failed += fine is False and isinstance(event, Ended) and event.error is not None
+            self._noted = self._noted or fine is False
             mark = {True: "✓ ", False: "! ", None: ""}[fine]
             self._write(self._number - 1, mark + words, more)
+            self.table.doItemsLayout()  # the row has grown, and is to be seen whole
             self.table.scrollToItem(self._item(self._number - 1))
             done = self._number if isinstance(event, Ended) else self._number - 1
             self.bar.setValue(_STEPS * done)
@@ -191,8 +198,9 @@ class FilesBox(Section):
             self.status.setText("Cancelled. Start again to go on where it was.")
             self._write(max(self._number, 1) - 1, "Stopped.", "")
         else:
-            failed = f", {self._failed} failed: see the table" if self._failed else ""
-            self.status.setText(f"{count - self._failed} of {count} files are done{failed}.")
+            failed = f", {self._failed} failed" if self._failed else ""
+            read = " Point at a file to read its notes." if self._noted else ""
+            self.status.setText(f"{count - self._failed} of {count} files are done{failed}.{read}")
         self._show()
 
     # Inside

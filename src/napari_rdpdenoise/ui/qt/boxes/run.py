@@ -26,7 +26,7 @@ from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import Finished, channel_names, planes_of
 from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed
-from napari_rdpdenoise.ui.state import DockState, describe, limit_words
+from napari_rdpdenoise.ui.state import DockState, describe, limit_words, sentence
 
 __all__ = ["RunBox", "section"]
 
@@ -199,7 +199,12 @@ class RunBox(Section):
         try:
             self.run()
         except ValueError as error:
-            show_error(describe(error))
+            self._refuse(error)
+
+    def _refuse(self, error: ValueError) -> None:
+        """Say why nothing was started, also in the dock: what napari shows is cut off after a few words."""
+        self._window.session.tell(f"Not started: {sentence(describe(error))}")
+        show_error(describe(error))
 
     def _begin(self) -> None:
         self._told, self._queue, self._first = [], [], self._window.layer
@@ -263,7 +268,7 @@ class RunBox(Section):
                 self._queue = list(zip(others, places[1:], strict=True))
                 self.run(path, overwrite=path in there, residual=residual)
         except ValueError as error:
-            show_error(describe(error))
+            self._refuse(error)
 
     def _suggested(self, ending: str, what: str) -> str:
         """A name beside the image's file, where there is one."""
