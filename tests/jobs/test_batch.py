@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_rdpdenoise import places
 from napari_rdpdenoise.codec import device
 from napari_rdpdenoise.codec.library import COLOUR_MODEL, DEFAULT_MODEL
 from napari_rdpdenoise.jobs.batch import Ended, Started, plan_jobs, run_batch, stem
@@ -121,6 +122,27 @@ def test_equal_through_a_link_is_refused(folder):
     Path("link.tif").symlink_to("a.tif")
     with pytest.raises(ValueError, match="holds or lies in"):
         plan_jobs(["a.tif"], "link.tif")
+
+
+@pytest.mark.parametrize(("one", "other"), [("x/cell.tif", "y/Cell.tif"), ("x/\u00e9.tif", "y/e\u0301.tif")])
+def test_results_whose_names_the_file_system_takes_for_one_are_refused(folder, monkeypatch, one, other):
+    for name in (one, other):
+        Path(name).parent.mkdir()
+        Path(name).touch()
+    inputs = [one, other]
+    found = targets(inputs, "out")
+    assert len(set(found)) == 2
+    monkeypatch.setattr(places, "tells_case_apart", lambda _: False)
+    with pytest.raises(ValueError, match="INPUTS: expected different names"):
+        plan_jobs(inputs, "out", RunSettings(overwrite=True))
+
+
+def test_a_result_of_an_input_s_name_in_other_case_is_refused_where_they_are_one(folder, monkeypatch):
+    Path("A.OME.TIF").touch()
+    assert targets(["A.OME.TIF", "a.tif"], ".") == ["A.ome.tif", "a.ome.tif"]
+    monkeypatch.setattr(places, "tells_case_apart", lambda _: False)
+    with pytest.raises(ValueError, match=r"holds or lies in the input A\.OME\.TIF"):
+        plan_jobs(["A.OME.TIF"], ".")
 
 
 class TestSetsAndSeries:

@@ -107,3 +107,21 @@ def test_tiles_decide_as_the_plane_does():
             part = np.zeros(image[rows, columns].shape, bool) if part is None else part
             inside = part[y - rows.start :, x - columns.start :][:64, :64]
             assert np.array_equal(inside, whole.left[y : y + 64, x : x + 64])
+
+
+@pytest.mark.parametrize("value", [255, 4095])
+def test_bright_image_around_lone_pixels_of_a_label_s_value_is_image(value):
+    """Cells that reach the value at single pixels have no letters' edges."""
+    rng = np.random.default_rng(0)
+    spots = np.zeros(SHAPE)
+    spots[70:180:30, 30:240:30] = 1
+    spots = ndimage.gaussian_filter(spots, 4)
+    light = 0.03 * value + 0.85 * value * spots / spots.max()
+    counts = np.minimum(light + rng.normal(0, 0.01 * value, SHAPE), value - 1)
+    counts[70:180:30, 30:240:30] = value
+    share = letters(18)
+    share[60:] = 0
+    image = stored(counts * (1 - share) + value * share, "u1" if value == 255 else "u2")
+    _, (found,) = screen_sample([image], float(value))
+    assert found.left[share > 0.9].all()
+    assert found.left[60:].sum() <= 28  # the pixels themselves

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
 from napari_rdpdenoise.names import check_length, check_name, exists, matching
+from napari_rdpdenoise.places import place_of
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -279,21 +280,23 @@ def _check_folder(folder: Path, several: bool) -> None:
 
 
 def _check_targets(pairs: Sequence[tuple[str, Path]]) -> None:
-    taken: dict[Path, tuple[str, Path]] = {}
+    taken: dict[str, tuple[str, Path]] = {}
     for source, target in pairs:
-        place = target.resolve()
+        place = place_of(target)
         if place in taken:
             raise ValueError(
                 f"INPUTS: expected different names, found {taken[place][0]} and {source}, which both "
                 f"give {target}; denoise them into different folders"
             )
         taken[place] = source, target
-    inputs = {Path(path).resolve(): path for path, _ in pairs}
-    zarrs = {place: path for place, path in inputs.items() if is_zarr(place)}
-    held = {parent: path for place, path in inputs.items() for parent in place.parents}
+    inputs = {place_of(path): path for path, _ in pairs}
+    zarrs = {place: path for place, path in inputs.items() if is_zarr(Path(path))}
+    above = {parent: path for path, _ in pairs for parent in Path(path).resolve().parents}
+    held = {place_of(parent): path for parent, path in above.items()}
     for place, (_, target) in taken.items():
         beside = inputs.get(place) or held.get(place)
-        beside = beside or next((zarrs[parent] for parent in place.parents if parent in zarrs), None)
+        around = map(place_of, target.resolve().parents) if zarrs else ()
+        beside = beside or next((zarrs[parent] for parent in around if parent in zarrs), None)
         if beside is not None:
             raise ValueError(
                 f"OUT: expected a result beside the inputs, found that {target} holds or lies in "

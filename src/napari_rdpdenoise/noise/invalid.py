@@ -240,9 +240,7 @@ def _strays(
     values = [fill.value for fill in rule.values if not fill.code]
     if rule.noise is None or not values:
         return none, none
-    beside = ndimage.uniform_filter(regions.astype(np.float32), 5, mode="mirror") * 25
-    label = ndimage.binary_dilation(regions & (beside > _ALONE + 0.5), _EIGHT, _LABEL)
-    alone = regions & ~label & np.isin(plane, values)
+    alone = regions & ~_together(regions) & np.isin(plane, values)
     if not alone.any():
         return none, none
     level = fill_regions(plane, regions, rule.noise.offset)[alone].astype(np.float64)
@@ -252,11 +250,17 @@ def _strays(
     return alone & ~alike, alike
 
 
+def _together(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels that lie together, or near to such: not the lone ones, at which the image reaches a value."""
+    beside = ndimage.uniform_filter(at.astype(np.float32), 5, mode="mirror") * 25
+    return at & ndimage.binary_dilation(at & (beside > _ALONE + 0.5), _EIGHT, _LABEL)
+
+
 def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Image pixels beside a region that interpolation mixed with its value."""
     mixed = np.zeros(plane.shape, bool)
     for fill in rule.values:
-        at = (plane == fill.value) if fill.mixed else mixed
+        at = _together(plane == fill.value) if fill.mixed else mixed
         if rule.noise is None or not at.any():
             continue
         ring = ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH) & ~regions
@@ -274,7 +278,7 @@ def _smooth_letters(
     """What of letters with smooth edges is beyond those that `_mixed` finds."""
     found = np.zeros(plane.shape, bool)
     for fill in rule.values:
-        at = (plane == fill.value) if fill.mixed else np.zeros(0, bool)
+        at = _together(plane == fill.value) if fill.mixed else np.zeros(0, bool)
         if rule.noise is None or not at.any():
             continue
         box = _box_around(at)
@@ -301,7 +305,7 @@ def _beside_labels(plane: NDArray[Any], rule: InvalidRule, filled: NDArray[Any])
     """Pixels near regions with a smooth edge that are on the way to their value: thin parts of letters."""
     near = np.zeros(plane.shape, bool)
     for fill in rule.values:
-        at = (plane == fill.value) if fill.mixed else near
+        at = _together(plane == fill.value) if fill.mixed else near
         if at.any():
             towards = (plane > filled) if fill.value > np.median(filled) else (plane < filled)
             near |= ndimage.binary_dilation(at, _EIGHT, _LABEL) & towards

@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QProgressBar, QWidge
 
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.places import place_of
 from napari_rdpdenoise.store.tile.terms import Residual
 from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.boxes.image import ImageBox
@@ -255,7 +256,7 @@ class RunBox(Section):
             path = path.with_name(path.name + ending)
         try:
             places = [path, *(path.with_name(f"{_file_name(o.name)}-{what}{ending}") for o in others)]
-            if len(set(places)) < len(places):
+            if len(set(map(place_of, places))) < len(places):
                 raise ValueError(
                     f"target: expected a name for each layer, found {path.name} twice; choose another"
                 )
