@@ -97,7 +97,7 @@ import compressai.entropy_models
 import torch
 import zarr
 
-target, wanted, given = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
+target, wanted, count, given = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]), sys.argv[4:]
 chance = random.Random(0)
 
 
@@ -126,7 +126,7 @@ def contents(path):
     return {file.relative_to(path): file.read_bytes() for file in path.rglob("*") if file.is_file()}
 
 
-steps = (("--part", "1/2"), ("--part", "2/2"), ("--finish",))
+steps = (*(("--part", f"{number}/{count}") for number in range(1, count + 1)), ("--finish",))
 usual = {}
 for step in steps:
     began = time.monotonic()
@@ -161,15 +161,17 @@ print(kills)
 @pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize(
-    ("name", "words"),
-    [("a.ome.zarr", ["denoise"]), ("a.ome.tif", ["denoise"]), ("a.ome.zarr", ["store", "create"])],
+    ("name", "words", "count"),
+    [("a.ome.zarr", ["denoise"], 4), ("a.ome.tif", ["denoise"], 2), ("a.ome.zarr", ["store", "create"], 2)],
 )
-def test_processes_killed_at_twenty_random_moments(start, options, image, whole, tmp_path, name, words):
+def test_processes_killed_at_twenty_random_moments(
+    start, options, image, whole, tmp_path, name, words, count
+):
     """Parts, twins of parts and who finishes are killed and run again: files and record are whole."""
     target = tmp_path / "parts" / name
     target.parent.mkdir()
     given = [*words, image, target, *options, "--rate", "0.5"]
-    command = [sys.executable, "-c", KILLING, target, "20", *given]
+    command = [sys.executable, "-c", KILLING, target, 20, count, *given]
     done = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=550)
     assert done.returncode == 0, done.stderr
     told = (tmp_path / "told").read_text(encoding="utf-8")

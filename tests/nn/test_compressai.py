@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HEAVY = ("torch_geometric", "torchvision", "pandas", "triton", "torch._dynamo", "compressai.zoo")
+HEAVY = (
+    "torch_geometric", "torchvision", "pandas", "triton", "torch._dynamo", "compressai.zoo", "scipy.stats",
+)  # fmt: skip
 
 
 def python(program: str) -> str:
@@ -59,3 +61,17 @@ def test_who_has_loaded_it_keeps_it():
         "import sys; print(sys.modules['compressai'] is before)\n"
     )
     assert python(program) == "True"
+
+
+def test_its_quantiles_are_there_when_they_are_asked_for():
+    program = (
+        "import sys\n"
+        "from napari_rdpdenoise.nn._compressai import prepare; prepare()\n"
+        "from compressai.entropy_models import GaussianConditional\n"
+        "model = GaussianConditional(None)\n"
+        "assert 'scipy.stats' not in sys.modules\n"
+        "model.update_scale_table([0.5, 1.0])\n"
+        "import scipy.stats\n"
+        "print(model._standardized_quantile(0.975) == scipy.stats.norm.ppf(0.975), model._offset.tolist())\n"
+    )
+    assert python(program) == "True [-4, -7]"  # of 6.1 standard deviations, beyond which a billionth lies
