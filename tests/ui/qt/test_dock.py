@@ -323,6 +323,27 @@ def test_several_layers_are_denoised_one_after_the_other(open_dock, qtbot, previ
     assert dock.layer is cells, "what was chosen before"
 
 
+@pytest.mark.parametrize(
+    ("blending", "colours", "meant"),
+    [("additive", ["green", "magenta"], True), ("additive", ["gray", "gray"], False), (None, None, False)],
+)
+def test_channels_of_an_array_that_are_seen_as_one_picture_are_denoised_together(
+    open_dock, blending, colours, meant
+):
+    viewer, dock = open_dock()
+    viewer.layers.clear()
+    data = np.full((2, 40, 50), 100, np.uint16)
+    viewer.add_image(data, channel_axis=0, name=["actin", "nuclei"], colormap=colours, blending=blending)
+    if blending is None:
+        viewer.layers["nuclei"].blending = "translucent"
+    viewer.layers.selection.active = viewer.layers["nuclei"]
+    box = dock.sections["image"]
+    assert box.together.isChecked() is meant
+    words = "Denoise both channels" if meant else "Denoise both layers of this size"
+    assert box.together.text() == words
+    assert len(box.targets) == 1 + meant
+
+
 def test_axes_are_read_as_the_engine_reads_the_file(open_dock, tmp_path):
     import tifffile
     from napari.layers._source import layer_source

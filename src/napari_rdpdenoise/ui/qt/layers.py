@@ -21,6 +21,7 @@ __all__ = [
     "look_of",
     "made_of",
     "name_axes",
+    "overlaid",
     "position_of",
     "same_file",
     "subject_of",
@@ -48,6 +49,14 @@ def same_file(one: napari.layers.Layer, other: napari.layers.Layer | None) -> bo
         return False
     places = [(layer.source.path, layer.source.sample) for layer in (one, other)]
     return places[0] == places[1] != (None, None)
+
+
+def overlaid(one: napari.layers.Image, other: napari.layers.Image | None) -> bool:
+    """Whether two layers are seen as one picture, as napari shows channels of an array: colours that add."""
+    if other is None or one.rgb or other.rgb:
+        return False
+    adding = all(layer.blending == "additive" for layer in (one, other))
+    return adding and one.colormap.name != other.colormap.name
 
 
 def full_data(layer: napari.layers.Layer) -> Any:

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import (
 
 from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.ui.qt.background import alive
-from napari_rdpdenoise.ui.qt.layers import full_data, is_ours, same_file
+from napari_rdpdenoise.ui.qt.layers import full_data, is_ours, overlaid, same_file
 from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.end_slider import EndSlider
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice
@@ -198,7 +198,8 @@ class ImageBox(Section):
             return
         layer, others = self._window.layer, self._others()
         selected = bool(others) and layer in self._picked and others[0] in self._picked
-        meant = selected or (bool(others) and all(same_file(other, layer) for other in others))
+        channels = all(same_file(other, layer) or overlaid(other, layer) for other in others)
+        meant = selected or (bool(others) and channels)
         if meant != self._several:
             self._several = meant
             self.together.setChecked(meant)
