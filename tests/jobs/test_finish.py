@@ -69,3 +69,13 @@ def test_neither_finishing_nor_a_part_that_is_done_loads_a_model(job, drain, mon
     monkeypatch.setattr(device, "shared_codec", refused)
     assert "was done before" in drain(run_part(job, Part(2, 2)))[0][-1].message
     assert drain(finish_parts(job))[1].path == job.target
+
+
+def test_the_image_is_read_once_to_know_it_again(job, drain, monkeypatch):
+    from napari_rdpdenoise.io.arrays import ArraySource
+
+    asked, real = [], ArraySource.fingerprint
+    monkeypatch.setattr(ArraySource, "fingerprint", lambda self: asked.append(1) or real(self))
+    for count, running in enumerate((run_part(job, Part(1, 1)), finish_parts(job)), start=1):
+        drain(running)
+        assert len(asked) == count

@@ -42,6 +42,7 @@ class Opening:
     Attributes:
         job: Job, with the model that its settings mean for its image.
         source: Image.
+        fingerprint: Its identity, asked for once: of what lies in no file of its own all pixels are read.
         files: Files that it lies in, as they were when it was opened.
         model: That model, which need not be loaded.
         load: Function that gives it loaded; it raises as `models.load_codec` does.
@@ -52,6 +53,7 @@ class Opening:
 
     job: Job
     source: ImageSource
+    fingerprint: str
     files: FilesRead
     model: KnownModel
     load: Callable[[], Codec]
@@ -69,7 +71,7 @@ class Opening:
         settings = with_model_named(self.job.settings, self.model.card)
         store = {"residual": self.job.residual, "embed_model": self.job.embed_model}
         further = {} if self.job.residual is None else store
-        return Asked.of(settings, self.source.fingerprint(), self.model.digest.hex(), count, **further)
+        return Asked.of(settings, self.fingerprint, self.model.digest.hex(), count, **further)
 
     def check(self, shared: SharedPlan, count: int) -> None:
         """Refuse the plan of another job, or of another number of parts."""
@@ -128,8 +130,9 @@ def opening(job: Job, codec: Codec | None) -> Iterator[Opening]:
         job, codec = chosen(job, codec, source)
         model: KnownModel = codec or identity_of(job.settings.model)
         load = lambda: loaded(job.settings, codec)  # noqa: E731
-        spec = spec_of(job, source, model)
-        yield Opening(job, source, files, model, load, spec, file_output(job, spec, load), began)
+        fingerprint = source.fingerprint()
+        spec = spec_of(job, source, model, fingerprint)
+        yield Opening(job, source, fingerprint, files, model, load, spec, file_output(job, spec, load), began)
 
 
 def _with_the_default_of_others(job: Job, target: Path, source: ImageSource) -> Job:

@@ -27,10 +27,10 @@ __all__ = ["file_output", "model_words", "open_sink", "spec_of", "wider_words"]
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
 
-def spec_of(job: Job, source: ImageSource, model: KnownModel) -> OutputSpec:
-    """What the result of a job that is `fitted` holds; raises as `stream.output_spec` does."""
+def spec_of(job: Job, source: ImageSource, model: KnownModel, fingerprint: str | None = None) -> OutputSpec:
+    """What the result of a job that is `fitted` holds; else as `stream.output_spec`."""
     settings = with_model_named(job.settings, model.card)  # its path has no part in what is the same job
-    spec = output_spec(source, settings, model)
+    spec = output_spec(source, settings, model, fingerprint)
     if job.target is not None:
         spec = held(job.target, spec)
     return spec if job.residual is None else replace(spec, job=f"{spec.job}|store {job.residual}")

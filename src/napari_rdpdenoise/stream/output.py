@@ -16,7 +16,12 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.codec.identity import KnownModel
 
 
-def output_spec(source: ImageSource, settings: RunSettings, codec: KnownModel | None = None) -> OutputSpec:
+def output_spec(
+    source: ImageSource,
+    settings: RunSettings,
+    codec: KnownModel | None = None,
+    fingerprint: str | None = None,
+) -> OutputSpec:
     """What the output of denoising ``source`` holds: chosen channels and times, dtype, metadata.
 
     Args:
@@ -24,6 +29,8 @@ def output_spec(source: ImageSource, settings: RunSettings, codec: KnownModel | 
         settings: Settings of the run.
         codec: Model that will denoise, None for ``settings.model``. Its digest is in the job, so that another
             model under the same name does not continue what this one began.
+        fingerprint: Fingerprint of the source where it is known, as it may take reading all of it; None to
+            ask for it.
 
     Raises:
         ValueError: If there is no such channel or time, or more tiles than can be planned.
@@ -31,7 +38,7 @@ def output_spec(source: ImageSource, settings: RunSettings, codec: KnownModel | 
     chosen = SelectedSource(source, settings.channels, settings.time)
     check_count(chosen, settings)
     model = codec.digest.hex() if codec is not None else model_digest(settings.model)
-    job = f"{settings.deciding(*RESULT).model_dump_json()}|{source.fingerprint()}|{model}"
+    job = f"{settings.deciding(*RESULT).model_dump_json()}|{fingerprint or source.fingerprint()}|{model}"
     dtype = output_dtype(source, settings)
     return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
 
