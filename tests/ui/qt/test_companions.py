@@ -104,6 +104,26 @@ def test_one_that_is_not_meant_or_was_deleted_is_noisy_again(desk):
     assert visible(viewer) == {f"{chosen} preview", other}, "what the user deletes does not come back"
 
 
+def test_layers_beyond_those_that_are_previewed_at_once_are_named(desk, monkeypatch):
+    from napari_rdpdenoise.ui.qt import companions
+
+    viewer, dock, settle = desk
+    box, image = dock.sections["verdict"], dock.sections["image"]
+    assert box.scope.isHidden()
+    other = next(name for name in ("nuclei", "actin") if viewer.layers[name] is not dock.layer)
+    image.together.setChecked(False)
+    settle()
+    monkeypatch.setattr(companions, "_MOST", 0)
+    image.together.setChecked(True)
+    settle()
+    dock.sections["image"].realism.setValue(0.2)
+    assert box.scope.text().startswith(f"{other} stays noisy here")
+    assert f"{other} preview" not in viewer.layers
+    viewer.layers[other].visible = False
+    dock.sections["image"].realism.setValue(0.3)
+    assert box.scope.isHidden(), "what is not in view is not noisy there"
+
+
 def test_closing_the_dock_leaves_the_images_and_no_thread(desk, qtbot):
     viewer, dock, _ = desk
     assert sum(thread.name == "preview" for thread in threading.enumerate()) >= 2

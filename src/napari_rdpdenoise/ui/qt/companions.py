@@ -212,6 +212,7 @@ class Companions:
     def __init__(self, owner: QObject, window: MainWindow, make_layer: Callable[[Image, Any], Image]) -> None:
         self._window, self._make_layer = window, make_layer
         self._wanted: list[Image] = []
+        self._beyond: list[Image] = []  # too many to be previewed
         self._deleted: list[Image] = []  # whose previews the user has deleted
         self._made: list[Companion] = []
         self._todo: list[Companion] = []
@@ -247,6 +248,11 @@ class Companions:
         ]
 
     @property
+    def beyond(self) -> list[str]:
+        """Names of the layers in view that stay noisy, because so many are not previewed at once."""
+        return [layer.name for layer in self._beyond if self._may_show(layer)]
+
+    @property
     def unsettled(self) -> bool:
         """Whether a part of what is in view is still to come."""
         waiting = self._timer.isActive() or bool(self._todo)
@@ -256,7 +262,8 @@ class Companions:
         """Preview these layers beside the chosen one, and no others."""
         if not layers:
             self._deleted = []
-        wanted = [layer for layer in layers if layer not in self._deleted][:_MOST]
+        wanted = [layer for layer in layers if layer not in self._deleted]
+        wanted, self._beyond = wanted[:_MOST], wanted[_MOST:]
         if self._closed or wanted == self._wanted:
             return
         self._wanted = wanted

@@ -49,8 +49,6 @@ class VerdictBox(Section):
     def show_state(self, state: DockState) -> None:
         """Say what is waited for; judge anew where realism has changed."""
         self._notes = state.notes
-        self.scope.setText(state.scope)
-        self.scope.setVisible(bool(state.scope))
         if waiting(state) is not None:
             self._verdict = None
         elif self._judged != self._now() and (not self._timer.isActive() or self._awaited != self._now()):
@@ -118,6 +116,9 @@ class VerdictBox(Section):
             or self._verdict
             or Verdict(None, "Checking what was removed…")
         )
+        scope = " ".join(words for words in (state.scope, _beyond(self._window.companions.beyond)) if words)
+        self.scope.setText(scope)
+        self.scope.setVisible(bool(scope))
         self.sign.setText(verdict.sign)
         self.sign.setStyleSheet(f"color: {_COLOURS[verdict.fine]}; font-weight: bold")
         self.line.setText(verdict.line)
@@ -130,6 +131,16 @@ class VerdictBox(Section):
 
 
 section = VerdictBox
+
+
+def _beyond(names: list[str]) -> str:
+    """What to say of layers in view that are not previewed; empty for none."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 1} more stay" if len(names) > 1 else " stays"
+    return (
+        f"{short(names[0])}{more} noisy here: so many layers are not previewed at once. A run denoises all."
+    )
 
 
 def _kind(judged: tuple[float, float | None]) -> tuple[bool, float | None]:
