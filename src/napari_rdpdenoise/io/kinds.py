@@ -27,6 +27,10 @@ _OTHER_KINDS = {
     b"NRRD": "NRRD",
     b"PK\3\4": "zip",
     b"\x1f\x8b": "gzip",
+    b"version h": "a pointer of Git LFS, whose file was not fetched (git lfs pull)",
+    b"<!DOCTYPE": "a web page, such as one that asks to log in,",
+    b"<!doctype": "a web page, such as one that asks to log in,",
+    b"<html": "a web page, such as one that asks to log in,",
     b"\0\0\0\3": "DM3",
     b"\0\0\0\4": "DM4",
 }
@@ -66,6 +70,7 @@ def kind_of(source: Any) -> str:
         if magic[:4] == b"PK\3\4" and _is_packed_zarr(path):
             return "zarr"
         found = next((kind for start, kind in _OTHER_KINDS.items() if magic.startswith(start)), found)
+        found = found if magic else "an empty file"
     if path.is_dir() and (name := _a_tiff_in(path)):
         raise ValueError(
             f"image: expected a file or an OME-Zarr, found the folder {text} of files such as {name}; give "

@@ -7,6 +7,7 @@ import zarr
 from ome_zarrs import multiscales, write_image
 
 from napari_rdpdenoise.io import list_images, open_image
+from napari_rdpdenoise.io.ome_zarr.reader import zarr_levels
 
 
 def test_image_inside_a_bioformats2raw_folder_is_found(tmp_path, image, same_pixels):
@@ -88,3 +89,29 @@ class TestSeveralImages:
         group.attrs["multiscales"] = [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]
         with pytest.raises(ValueError, match="expected the array 0"):
             open_image(tmp_path / "a.zarr")
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_the_finest_level_is_taken_also_where_it_is_not_the_first(tmp_path, image, same_pixels, zarr_format):
+    array = image((3, 2, 20, 18))
+    entry = multiscales(scale=(0.5, 1.0, 0.1, 0.2))[0]
+    coarse = multiscales(scale=(0.5, 1.0, 0.2, 0.4))[0]["datasets"][0] | {"path": "1"}
+    entry["datasets"] = [coarse, *entry["datasets"]]
+    attributes = (
+        {"multiscales": [entry]} if zarr_format == 2 else {"ome": {"version": "0.5", "multiscales": [entry]}}
+    )
+    path = write_image(tmp_path / "a.zarr", array, zarr_format, attributes)
+    source = open_image(path)
+    same_pixels(source, array, "TCYX")
+    assert source.metadata.scale["Y"] == pytest.approx(0.1)
+    levels = zarr_levels(path)
+    assert [level.shape[-2:] for level in levels] == [(20, 18), (10, 9)]
+
+
+def test_levels_with_wrong_steps_stay_in_the_order_of_their_sizes(tmp_path, image, same_pixels):
+    """Some writers give the factor of a level upside down."""
+    array = image((3, 2, 20, 18))
+    entry = multiscales(scale=(0.5, 1.0, 1.0, 1.0))[0]
+    entry["datasets"] += [multiscales(scale=(0.5, 1.0, 0.5, 0.5))[0]["datasets"][0] | {"path": "1"}]
+    path = write_image(tmp_path / "a.zarr", array, 2, {"multiscales": [entry]})
+    same_pixels(open_image(path), array, "TCYX")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 
@@ -329,3 +330,32 @@ def test_numbers_of_colours_are_told_from_brightness(tmp_path, image):
             warnings.simplefilter("always")
             open_image(path).close()
         assert ["numbers of colours" in str(line.message) for line in found] == [True] * told
+
+
+def write_packed(path, counts, bits, byteorder):
+    """One strip of integers of any number of bits, as TIFF packs them."""
+    rows, columns = counts.shape
+    places = np.arange(bits - 1, -1, -1)
+    packed = np.packbits(((counts[..., None] >> places) & 1).astype("u1").reshape(rows, -1), axis=1).tobytes()
+    if bits == 24 and byteorder == "<":
+        packed = np.frombuffer(packed, "u1").reshape(-1, 3)[:, ::-1].tobytes()
+    tags = {256: columns, 257: rows, 258: bits, 259: 1, 262: 1, 273: 512, 277: 1, 278: rows, 279: len(packed)}
+    head = (b"II*\0" if byteorder == "<" else b"MM\0*") + struct.pack(f"{byteorder}IH", 8, len(tags))
+    for tag, value in tags.items():
+        head += struct.pack(f"{byteorder}HHII", tag, 4, 1, value)
+    path.write_bytes((head + bytes(4)).ljust(512, b"\0") + packed)
+
+
+@pytest.mark.parametrize("byteorder", ["<", ">"])
+@pytest.mark.parametrize("bits", [4, 10, 12, 20, 24, 28])
+def test_integers_of_any_number_of_bits_are_right_or_refused(tmp_path, bits, byteorder):
+    counts = np.random.default_rng(0).integers(0, 2**bits, (17, 20))
+    write_packed(tmp_path / "a.tif", counts, bits, byteorder)
+    if (bits, byteorder) == (24, "<"):
+        with pytest.raises(
+            TypeError, match=r"image: expected integers of 8, 16 or 32 bits, found 24 bits in a\.tif"
+        ):
+            open_image(tmp_path / "a.tif")
+        return
+    found = open_image(tmp_path / "a.tif").read((), slice(None), slice(None))
+    np.testing.assert_array_equal(found, counts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -120,12 +121,32 @@ def _ome_images(group: Any, name: str, path: str = "") -> Iterator[FoundImage]:
             label = path if number == 0 else f"{path or name}#{number}"
             ours = attributes.get("napari_rdpdenoise")
             ours = ours.get("metadata") if isinstance(ours, Mapping) else None
-            labels = "image-label" in ome
+            labels, multiscale = "image-label" in ome, _finest_first(multiscale, group)
             yield FoundImage(label, group, name, multiscale, ome.get("omero") or {}, ours, labels=labels)
         return
     for below in _paths_below(group, ome):
         if below in group:
             yield from _ome_images(group[below], name, f"{path}/{below}".strip("/"))
+
+
+def _finest_first(multiscale: Mapping[str, Any], group: Any) -> Mapping[str, Any]:
+    """An entry whose levels of resolution are in the order that it should have, also where they were not."""
+    levels = multiscale["datasets"]
+    steps = [_step(level) for level in levels]
+    if all(one <= other for one, other in itertools.pairwise(steps)):
+        return multiscale
+    sizes = [math.prod(group[level["path"]].shape) if level["path"] in group else 0 for level in levels]
+    order = sorted(range(len(levels)), key=lambda number: -sizes[number])
+    return {**multiscale, "datasets": [levels[number] for number in order]}
+
+
+def _step(level: Mapping[str, Any]) -> float:
+    """Product of the steps of a level of resolution along all axes; 0 where it gives none."""
+    for transform in level.get("coordinateTransformations") or ():
+        scale = transform.get("scale") if isinstance(transform, Mapping) else None
+        if isinstance(scale, list) and all(isinstance(step, int | float) for step in scale):
+            return math.prod(scale)
+    return 0.0
 
 
 def tell_missing(group: Any, name: str) -> None:

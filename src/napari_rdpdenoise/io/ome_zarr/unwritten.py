@@ -1,17 +1,28 @@
-"""Planes that a Zarr array declares and nobody wrote: an acquisition that was stopped."""
+"""Planes that a Zarr array declares and nobody wrote: an acquisition that was stopped, or other names.
+
+Zarr reads a chunk that it does not find as empty. Where the metadata name chunks otherwise than the files are
+named, as copies and converters make it, that is all of them.
+"""
 
 from __future__ import annotations
 
 import itertools
+import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any
 
 _LOOKED_FOR = 20_000  # files, at most
+_CHUNK = re.compile(r"(c[./])?[0-9]+([./][0-9]+)*")
 
 
 def warn_of_unwritten(array: Any, location: Any, name: str) -> None:
-    """Say what of an array in a folder was never written; other locations are not looked into."""
+    """Say what of an array in a folder was never written; other locations are not looked into.
+
+    Raises:
+        ValueError: If all of its chunks have other names than its metadata give them.
+    """
     if isinstance(location, str | Path) and (words := unwritten_words(array, Path(location), name)):
         warnings.warn(words, stacklevel=5)
 
@@ -23,12 +34,15 @@ def unwritten_words(array: Any, folder: Path, name: str) -> str:
     without any light: they are read as they are.
 
     Args:
-        array: Zarr array of three or more axes.
+        array: Zarr array; one of two axes has no steps to be told.
         folder: Folder of its store; a zip is not looked into.
         name: Name of the image, for the sentence.
+
+    Raises:
+        ValueError: If all of its chunks have other names than its metadata give them.
     """
     sizes, parts = tuple(array.shape), tuple(getattr(array, "shards", None) or array.chunks)
-    if len(sizes) < 3 or not folder.is_dir():
+    if not sizes or not folder.is_dir():
         return ""
     root = Path(getattr(array.store, "root", folder)) / array.path
     counts = [-(-size // part) for size, part in zip(sizes, parts, strict=True)]
@@ -36,11 +50,29 @@ def unwritten_words(array: Any, folder: Path, name: str) -> str:
     for last in reversed(range(counts[0])):
         for rest in itertools.product(*map(range, counts[1:])):
             if (root / array.metadata.encode_chunk_key((last, *rest))).exists():
-                return _words(min((last + 1) * parts[0], sizes[0]), sizes[0], name)
+                there = min((last + 1) * parts[0], sizes[0])
+                return _words(there, sizes[0], name) if len(sizes) > 2 else ""
             looked_for += 1
             if looked_for > _LOOKED_FOR:
                 return ""
-    return ""
+    _refuse_other_names(root, array.metadata.encode_chunk_key((0,) * len(sizes)), name)
+    return _words(0, sizes[0], name) if len(sizes) > 2 else ""
+
+
+def _refuse_other_names(root: Path, first: str, name: str) -> None:
+    """Refuse an array whose folder holds chunks, and none of the form of the name of the ``first``."""
+    form = re.compile(re.escape(first).replace("0", "[0-9]+"))
+    for folder, _, files in os.walk(root):
+        for file in files:
+            found = (Path(folder) / file).relative_to(root).as_posix()
+            if _CHUNK.fullmatch(found):
+                if form.fullmatch(found) is None:
+                    raise ValueError(
+                        f"image: expected chunks of {name} with names like {first}, as its metadata say, "
+                        f"found {found}; correct dimension_separator in .zarray (chunk_key_encoding in "
+                        "zarr.json), or copy the image again"
+                    )
+                return
 
 
 def _words(there: int, declared: int, name: str) -> str:

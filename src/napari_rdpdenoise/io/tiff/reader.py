@@ -69,6 +69,7 @@ class TiffSource:
             warnings.warn(note, stacklevel=4)
         series = image.series
         self.dtype = check_dtype(series.dtype)
+        _refuse_three_bytes(series.keyframe, self._tif.byteorder, self._path.name)
         stored = sum(Path(file).stat().st_size for file in _files_of(series, self._path))
         check_claim(image.sizes, self.dtype, stored, self._path.name)
         stored_axes, stored_shape = _resolve_axes(image, axes, self._path.name)
@@ -150,6 +151,14 @@ class TiffSource:
             state = path.stat()
             digest.update(repr((path.name, state.st_size, state.st_mtime_ns)).encode())
         return digest.hexdigest()
+
+
+def _refuse_three_bytes(page: Any, byteorder: str, name: str) -> None:
+    """Refuse integers of 24 bits, the lowest byte first, which are not decoded as what they are."""
+    if page.bitspersample == 24 and page.dtype is not None and page.dtype.kind in "iu" and byteorder == "<":
+        raise TypeError(
+            f"image: expected integers of 8, 16 or 32 bits, found 24 bits in {name}; save it with 32 bits"
+        )
 
 
 def _files_of(series: Any, path: Path) -> set[Path]:
