@@ -24,9 +24,11 @@ from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.decoded_tiles import DecodedTile
 from napari_rdpdenoise.ui.preview.engine import PreviewEngine, PreviewView
 from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, TileReady, Working
+from napari_rdpdenoise.ui.preview.found import Found
 from napari_rdpdenoise.ui.preview.mosaic import Mosaic, Pyramid
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
-from napari_rdpdenoise.ui.preview.shown import Shown, assemble, box_around, within
+from napari_rdpdenoise.ui.preview.scene import Place, Scene
+from napari_rdpdenoise.ui.preview.shown import Shown, box_around, within
 from napari_rdpdenoise.ui.preview.viewport import LayerView, Sight, look_at, preview_tile
 from napari_rdpdenoise.ui.preview.where import device_of, is_blank, neighbour_words, no_rate_words
 from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of, open_subject
@@ -72,10 +74,7 @@ class Preview:
         self.canvas: Canvas | Pyramid | None = None
         self._aimed: tuple[Any, ...] | None = None
         self._sight = Sight()
-        self._plans: dict[tuple[SeriesKey, int], ChannelReady] = {}
-        self._choices: dict[tuple[SeriesKey, int], RateChoice] = {}  # what searches of the rate have found
-        # The plane that `shown` put together last; tiles that come later are added to it
-        self._scene: tuple[SeriesKey, tuple[int, ...], Box, Shown] | None = None
+        self._found, self._scene = Found(), Scene()
         self._device: str | None = None  # once it was used
         self._settled = False  # whether all requests of the last aim were dealt with
         self._closed = False
@@ -93,7 +92,7 @@ class Preview:
         requests = self._sight.requests
         if not requests or self.subject is None:
             return None
-        return self._choices.get((self._series_key().automatic, requests[0].channel))
+        return self._found.choice(self._series_key(), requests[0].channel)
 
     @property
     def settings(self) -> RunSettings:
@@ -114,7 +113,8 @@ class Preview:
             return
         self.subject = self.canvas = None
         self._sources, self._level = {}, 0
-        self._aimed, self._sight, self._scene = None, Sight(), None
+        self._aimed, self._sight = None, Sight()
+        self._scene.forget()
         self._engine.aim(None)
         self._store.edit(layer=None, refused=False, facts="", axes="", outcome="", found_rate=None)
         self._store.edit(no_rate="", preview_note="", notes=(), working="", scope="", shown=0, requested=0)
@@ -129,7 +129,7 @@ class Preview:
     def forget(self, key: Hashable) -> None:
         """Let go of everything of a layer that was deleted or whose pixels were replaced."""
         self._engine.forget(key)
-        self._plans = {known: told for known, told in self._plans.items() if known[0].layer != key}
+        self._found.forget(key)
 
     def look(self) -> None:
         """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
@@ -168,12 +168,10 @@ class Preview:
         held = [(tile, decoded) for tile, decoded in held if within(tile, frame)]
         if not held:
             return None
-        if self._scene is None or self._scene[:3] != (key, index, frame):
-            noisy = self._noisy(index, frame)
-            self._scene = key, index, frame, assemble(key.layer, index, noisy, held, frame)
+        scene = self._scene.of(Place(key, index, frame), lambda: self._noisy(index, frame), held)
         bpp = sum(decoded.bpp for _, decoded in held) / len(held)
         return replace(
-            self._scene[3],
+            scene,
             alpha=self._store.state.shown_realism,
             plan=self.plan,
             bpp=bpp,
@@ -257,16 +255,7 @@ class Preview:
         if self._closed or board is None or tile.generation != self._engine.generation:
             return
         index = tile.request.index
-        scene = self._scene
-        if (
-            scene is not None
-            and scene[:2] == (self._series_key(), index)
-            and within(tile.request.tile, scene[2])
-        ):
-            if scene[3].holds(tile.decoded):
-                scene[3].add(tile.request.tile, tile.decoded)
-            else:
-                self._scene = None  # put together anew when it is asked for
+        self._scene.add(self._series_key(), index, tile.request.tile, tile.decoded)
         alpha = self._alpha([(tile.request.tile, tile.decoded)])
         self._engine.blend_tile(tile.request.tile, tile.decoded, alpha, board.part(index, tile.request.tile))
         if not tile.decoded.provisional:
@@ -280,9 +269,7 @@ class Preview:
         if self._closed:
             return
         if isinstance(event, ChannelReady):
-            self._plans[event.series, event.channel] = event
-            if event.plan.choice is not None:
-                self._choices[event.series.automatic, event.channel] = event.plan.choice
+            self._found.take(event)
             self._describe()
             self._store.edit(notes=self._notes(self._sight))
         elif event.generation != self._engine.generation:
@@ -336,7 +323,7 @@ class Preview:
         return self._series(self.subject).key
 
     def _told(self, channel: int) -> ChannelReady | None:
-        return None if self.subject is None else self._plans.get((self._series_key(), channel))
+        return None if self.subject is None else self._found.of(self._series_key(), channel)
 
     def _notes(self, sight: Sight) -> tuple[str, ...]:
         """What to know of the channel in view."""
