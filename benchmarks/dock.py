@@ -91,7 +91,7 @@ def _alone(window: Window, large: SimulatedSample) -> Iterator[tuple[str, Any]]:
     window.viewer.add_image(stack, **LAYER)
     window.rest(1.0)
     yield "napari without the dock: adding such layers as a run does", _watched(lambda: _add(window, stack))
-    window.viewer.layers.clear()
+    yield "napari without the dock: removing them one by one", _watched(lambda: _remove(window))
     window.rest(1.0)
 
 
@@ -99,6 +99,21 @@ def _add(window: Window, stack: np.ndarray) -> None:
     """Layers one after the other, each drawn."""
     for number in range(ADDED):
         window.viewer.add_image(stack + number, **LAYER)
+        window.rest(0.7)
+
+
+def _remove(window: Window) -> None:
+    """All layers one after the other, each time drawn anew."""
+    while window.viewer.layers:
+        window.viewer.layers.pop()
+        window.rest(0.7)
+
+
+def _open_others(window: Window, stack: np.ndarray) -> None:
+    """Images that a user opens one after the other, each of which is previewed in the place of the last."""
+    for number in range(ADDED):
+        window.viewer.add_image(stack + number, name=f"image {number}", **LAYER)
+        window.wait(window.previewed, "preview")
         window.rest(0.7)
 
 
@@ -210,6 +225,10 @@ def _stalls(window: Window, large: SimulatedSample, small: SimulatedSample) -> I
     yield "run to memory", _watched(lambda: _run(window, None))
     with TemporaryDirectory() as folder:
         yield "run to OME-Zarr", _watched(lambda: _run(window, Path(folder) / "stack.ome.zarr"))
+        yield (
+            "opening image after image, each previewed in place of the last",
+            _watched(lambda: _open_others(window, small.noisy[:1, :512, :512])),
+        )
         with _models_in(folder):
             yield f"training, {TRAINED} steps", _watched(lambda: _train(window))
         viewer.layers.clear()

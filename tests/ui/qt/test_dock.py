@@ -325,7 +325,12 @@ def test_several_layers_are_denoised_one_after_the_other(open_dock, qtbot, previ
 
 @pytest.mark.parametrize(
     ("blending", "colours", "meant"),
-    [("additive", ["green", "magenta"], True), ("additive", ["gray", "gray"], False), (None, None, False)],
+    [
+        (None, None, True),  # as napari does by itself
+        ("additive", ["green", "magenta"], True),
+        ("additive", ["gray", "gray"], False),
+        ("translucent", ["green", "magenta"], False),
+    ],
 )
 def test_channels_of_an_array_that_are_seen_as_one_picture_are_denoised_together(
     open_dock, blending, colours, meant
@@ -334,8 +339,6 @@ def test_channels_of_an_array_that_are_seen_as_one_picture_are_denoised_together
     viewer.layers.clear()
     data = np.full((2, 40, 50), 100, np.uint16)
     viewer.add_image(data, channel_axis=0, name=["actin", "nuclei"], colormap=colours, blending=blending)
-    if blending is None:
-        viewer.layers["nuclei"].blending = "translucent"
     viewer.layers.selection.active = viewer.layers["nuclei"]
     box = dock.sections["image"]
     assert box.together.isChecked() is meant

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from typing import Any
 
 import napari
@@ -51,12 +51,14 @@ def same_file(one: napari.layers.Layer, other: napari.layers.Layer | None) -> bo
     return places[0] == places[1] != (None, None)
 
 
-def overlaid(one: napari.layers.Image, other: napari.layers.Image | None) -> bool:
-    """Whether two layers are seen as one picture, as napari shows channels of an array: colours that add."""
-    if other is None or one.rgb or other.rgb:
-        return False
-    adding = all(layer.blending == "additive" for layer in (one, other))
-    return adding and one.colormap.name != other.colormap.name
+def overlaid(layers: Sequence[napari.layers.Image]) -> bool:
+    """Whether layers, the lowest first, are seen as one picture, as napari shows the channels of an array.
+
+    Each has another colour, which is added to what lies below.
+    """
+    colours = {layer.colormap.name for layer in layers}
+    adding = all(layer.blending == "additive" for layer in layers[1:])
+    return adding and len(colours) == len(layers) > 1 and not any(layer.rgb for layer in layers)
 
 
 def full_data(layer: napari.layers.Layer) -> Any:

@@ -198,7 +198,8 @@ class ImageBox(Section):
             return
         layer, others = self._window.layer, self._others()
         selected = bool(others) and layer in self._picked and others[0] in self._picked
-        channels = all(same_file(other, layer) or overlaid(other, layer) for other in others)
+        together = [one for one in self._window.viewer.layers if one is layer or one in others]
+        channels = all(same_file(other, layer) for other in others) or overlaid(together)
         meant = selected or (bool(others) and channels)
         if meant != self._several:
             self._several = meant
