@@ -71,13 +71,14 @@ def test_thin_light_beside_a_label_is_image(width):
     assert found[near].mean() < (0.06 if width == 1.0 else 1e-3)
 
 
-def test_borders_have_no_letters():
-    """Dark gaps beside a border of zeros are image, however near they come to it."""
+@pytest.mark.parametrize("width", [1, 3, 11, 20])
+def test_borders_have_no_letters(width):
+    """Dark gaps beside a border of zeros are image, however near they come to it, and however thin it is."""
     counts, _ = exposure(shape=SHAPE)
     counts += 300
     counts[:, 30::9] -= 350
     border = np.zeros(SHAPE, bool)
-    border[:, :20] = True
+    border[:, :width] = True
     counts[border] = 0
     assert not find_strokes(counts, border, 0.0, NOISE).any()
 

@@ -43,7 +43,7 @@ def find_strokes(
         value: Its value, counts.
         noise: Noise model of the channel.
     """
-    border = ndimage.binary_opening(label, np.ones((_BORDER, _BORDER), bool))
+    border = _borders(label)
     letters = label & ~ndimage.maximum_filter(border, 2 * _BORDER + 1, mode="constant")
     near = ndimage.maximum_filter(letters, 2 * _NEAR + 1, mode="constant")
     if not near.any():
@@ -60,6 +60,13 @@ def find_strokes(
         wide |= ndimage.binary_opening(strong & ~label, np.ones(shape, bool))
     thin = half & strong & ~ndimage.binary_dilation(wide, _EIGHT, max(max(_WIDE)))
     return np.asarray(ndimage.binary_dilation(thin, _EIGHT, _ALONG, mask=strong & ~wide) & ~label)
+
+
+def _borders(label: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Where squares of a border's size fit into a label, which goes on beyond the edges of the plane."""
+    beyond = np.pad(label, _BORDER, constant_values=True)
+    inside = (slice(_BORDER, -_BORDER),) * 2
+    return np.asarray(ndimage.binary_opening(beyond, np.ones((_BORDER, _BORDER), bool))[inside])
 
 
 def faint_edge(
