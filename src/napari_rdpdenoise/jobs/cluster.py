@@ -113,7 +113,7 @@ def run_on(
     Raises:
         ValueError: If the image is not a path, there is no target, or as `parts.run_part` does.
         RuntimeError: If workers died again and again.
-        Exception: As `parts.run_part` and `parts.finish_parts` do.
+        Exception: As `parts.run_part` and `finish.finish_parts` do.
     """
     job = _travelling(job)
     with opening(job, codec) as asked:

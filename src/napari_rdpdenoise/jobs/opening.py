@@ -42,7 +42,7 @@ class Opening:
     Attributes:
         job: Job, with the model that its settings mean for its image.
         source: Image.
-        fingerprint: Its identity, asked for once: of what lies in no file of its own all pixels are read.
+        fingerprint: Its identity, asked for once: for arrays all pixels are read.
         files: Files that it lies in, as they were when it was opened.
         model: That model, which need not be loaded.
         load: Function that gives it loaded; it raises as `models.load_codec` does.
