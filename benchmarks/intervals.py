@@ -25,7 +25,7 @@ from benchmarks.light import CROP, expose
 from benchmarks.quality import denoise_one
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.interval import IntervalTable, error_in_counts, fit_intervals
-from napari_rdpdenoise.codec.structure import structure_share
+from napari_rdpdenoise.codec.structure import returned
 from napari_rdpdenoise.metrics import affine_match
 from napari_rdpdenoise.nn.decoder_names import FLOW
 from napari_rdpdenoise.noise import expected_stabilized
@@ -95,7 +95,7 @@ def _judged(codec: Codec, noisy: Plane, clean: Plane) -> dict[str, Any]:
     (latents,) = codec.encode([noisy], codec.fit([noisy], channel.noise), report.rate)
     (decoded,), (expected,) = codec.decode([latents]), codec.expected_error([latents])
     apart = expected_stabilized(decoded.first, channel.noise) - expected_stabilized(clean, channel.noise)
-    share = structure_share(noisy, decoded.first, channel.noise) if channel.structure else None
+    share = returned(noisy, decoded.first, channel.noise).noise_share if channel.structure else None
     return {
         "image": image, "expected": expected, "error": apart, "share": share, "noise": channel.noise,
     }  # fmt: skip

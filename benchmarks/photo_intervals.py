@@ -123,7 +123,8 @@ def _judged(
         plain = decoded.first if item.plain is None else item.plain
         (expected,) = codec.expected_error([item.latents])
         apart = expected_stabilized(plain, noise) - expected_stabilized(truth, noise)
-        yield Judged(decoded.first, expected, apart, noise, item.share, truth)
+        share = None if item.back is None else item.back.noise_share
+        yield Judged(decoded.first, expected, apart, noise, share, truth)
 
 
 def table(record: dict[str, Any]) -> str:

@@ -14,7 +14,7 @@ from napari_rdpdenoise import denoise
 from napari_rdpdenoise.codec import fit_normalization, load_model, plane_seed
 from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.codec.models import build_network
-from napari_rdpdenoise.codec.structure import structure_share
+from napari_rdpdenoise.codec.structure import returned, structure_share
 from napari_rdpdenoise.export.module import Fixed, torchscript
 from napari_rdpdenoise.export.structure import Structure
 from napari_rdpdenoise.noise import NoiseModel, expected_stabilized, stabilize
@@ -45,12 +45,17 @@ def scene(shape=(150, 210), seed=0):
     return raw.astype(np.float32), smooth.astype(np.float32)
 
 
-def exported_share(noise, raw, decoded, usable=None):
+def given_back(noise, raw, decoded, usable=None):
+    """What the exported module gives back: share, and texture in counts."""
     t, expected = stabilize(raw, noise), expected_stabilized(decoded, noise)
     usable = np.ones(raw.shape, bool) if usable is None else usable
     with torch.no_grad():
         module = torch.jit.script(Structure(noise))
-        return module.share(*map(torch.from_numpy, (t, expected, decoded, usable))).numpy()
+        return [part.numpy() for part in module(*map(torch.from_numpy, (t, expected, decoded, usable)))]
+
+
+def exported_share(noise, raw, decoded, usable=None):
+    return given_back(noise, raw, decoded, usable)[0]
 
 
 @pytest.mark.parametrize("shape", [(150, 210), (20, 90), (7, 5), (1, 1)])
@@ -60,6 +65,16 @@ def test_the_share_is_that_of_the_tile_loop(noise, shape):
     found = exported_share(noise, raw, smooth)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, share, atol=2e-5)
+
+
+@pytest.mark.parametrize("shape", [(150, 210), (20, 90), (7, 5), (1, 1)])
+def test_the_texture_is_that_of_the_tile_loop(noise, shape):
+    raw, smooth = scene(shape)
+    usable = np.random.default_rng(1).random(shape) < 0.95
+    back = returned(raw, smooth, noise, usable.copy())
+    found = given_back(noise, raw, smooth, usable)[1]
+    wanted = np.zeros(shape) if back.texture is None else back.texture
+    np.testing.assert_allclose(found, wanted, atol=1e-3 * np.ptp(raw) + 1e-6)
 
 
 def test_pixels_that_say_nothing_count_as_little_and_get_nothing(noise):

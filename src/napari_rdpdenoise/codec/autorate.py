@@ -30,7 +30,7 @@ from napari_rdpdenoise.codec.choice import RateChoice, is_blank
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.codec.shared import SHARED, noise_in_common
-from napari_rdpdenoise.codec.structure import structure_share, with_structure
+from napari_rdpdenoise.codec.structure import returned
 from napari_rdpdenoise.metrics.risk import STRENGTH, recorrupt
 from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance
 
@@ -192,10 +192,10 @@ def estimate_errors(
         for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates, beside)):
             between()
             decoded = units.inverse(image)
-            share = structure_share(pair.seen, decoded, noise, usable)
+            back = returned(pair.seen, decoded, noise, usable)
             weight = _count(tile) / pixels
             bare[place] += weight * pair.risk(decoded, usable)
-            filled[place] += weight * pair.risk(with_structure(decoded, pair.seen, share), usable)
+            filled[place] += weight * pair.risk(back.into(decoded, pair.seen), usable)
     return Errors(bare, filled)
 
 

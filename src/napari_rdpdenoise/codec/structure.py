@@ -10,12 +10,13 @@ share
 of it goes back: the empirical Wiener filter. It is mixed in raw counts, ``(1 - w) decode + w input``, so
 that a pixel with ``w = 1`` is exactly what it was. Where what looks like noise may be the sample itself, the
 noise model's ``doubt`` is the share of the rest, ``w + (1 - w) doubt``; where neighbouring pixels share their
-noise, only that.
+noise, only that. What is above 1 at some frequencies alone goes back by these: see `texture`.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,9 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.codec.gaussian import gaussian_mean
 from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_moments
+
+if TYPE_CHECKING:
+    from napari_rdpdenoise.codec.texture import Texture
 
 REACH = 36
 """Half width of the window in which the residual is judged, px: what a tile has to know beyond its edge."""
@@ -34,13 +38,37 @@ _ROWS = 128  # that are judged at once: what a processor's cache holds
 LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
 
 
-def structure_share(
+class Returned(NamedTuple):
+    """What of a tile's residual goes back into its decodes.
+
+    Attributes:
+        share: Share of the residual that does at all frequencies, [0, 1], float32.
+        texture: Raw counts of what does at some frequencies only, float32; None for none.
+        noise_share: Share of the noise's standard deviation that comes with both, [0, 1], float32.
+    """
+
+    share: NDArray[np.float32]
+    texture: NDArray[np.float32] | None
+    noise_share: NDArray[np.float32]
+
+    def into(self, image: NDArray[np.float32], raw: NDArray[Any]) -> NDArray[np.float32]:
+        """A decode of any decoder, raw counts, with what goes back.
+
+        Args:
+            image: Decode, raw counts.
+            raw: Noisy tile, raw counts, same shape.
+        """
+        filled = with_structure(image, raw, self.share)
+        return filled if self.texture is None else filled + self.texture
+
+
+def returned(
     raw: NDArray[Any],
     decoded: NDArray[np.float32],
     noise: NoiseModel,
     usable: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float32]:
-    """Share of the residual that is structure, per pixel.
+) -> Returned:
+    """What of the residual is structure.
 
     Args:
         raw: Noisy tile, 2-D, raw counts.
@@ -48,27 +76,50 @@ def structure_share(
         noise: Noise model of its channel.
         usable: Pixels whose residual says something, same shape; None for all. Saturated and missing ones do
             not, and nothing comes back to them.
+    """
+    if noise.doubt == 1 or shares_noise(noise):
+        share = np.full(raw.shape, noise.doubt, np.float32)
+        if usable is not None:
+            share[~usable] = 0
+        return Returned(share, None, share)
+    residual = _residual(raw, decoded, noise)
+    known = np.float32(1 - noise.doubt)
+    broad = _excess_share(np.square(residual), usable)
+    share = 1 - (1 - broad) * known
+    if usable is not None:
+        residual[~usable] = 0
+        share[~usable] = 0
+    found = _texture(residual, broad)
+    if found is None:
+        return Returned(share, None, share)
+    amount, noisy = found
+    amount *= known
+    noisy *= known
+    if usable is not None:
+        amount[~usable] = 0
+        noisy[~usable] = 0
+    level = np.sqrt(noise.variance(decoded)).astype(np.float32)
+    # counts are squares of stabilised values
+    texture = amount * (level + np.float32(noise.gain / 4) * amount)
+    return Returned(share, texture, 1 - (1 - share) * (1 - noisy))
+
+
+def structure_share(
+    raw: NDArray[Any],
+    decoded: NDArray[np.float32],
+    noise: NoiseModel,
+    usable: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float32]:
+    """Share of the residual that is structure at all frequencies: that of `returned`.
 
     Returns:
         Share in [0, 1], float32, same shape; at least the noise's doubt, but 0 at pixels that are not usable.
     """
-    if noise.doubt == 1 or shares_noise(noise):
-        share = np.full(raw.shape, noise.doubt, np.float32)
-    else:
-        share = 1 - (1 - _excess_share(raw, decoded, noise, usable)) * np.float32(1 - noise.doubt)
-    if usable is not None:
-        share[~usable] = 0
-    return share
+    return returned(raw, decoded, noise, usable).share
 
 
-def _excess_share(
-    raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel, usable: NDArray[np.bool_] | None
-) -> NDArray[np.float32]:
-    """Share by what the residual holds beyond the noise; 0 where too few pixels around are usable."""
-    excess = np.empty(raw.shape, np.float32)
-    for start in range(0, len(raw), _ROWS):
-        rows = slice(start, start + _ROWS)
-        excess[rows] = _excess(raw[rows], decoded[rows], noise)
+def _excess_share(excess: NDArray[np.float32], usable: NDArray[np.bool_] | None) -> NDArray[np.float32]:
+    """Share by what the squared residual holds beyond the noise; 0 where too few pixels around are usable."""
     if usable is None or usable.all():
         return _wiener(_mean_around(excess), ERROR)
     weight = np.maximum(_mean_around(usable), LEAST_USABLE)
@@ -77,16 +128,42 @@ def _excess_share(
     return share
 
 
-def _excess(raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
-    """Squares of the residual in units of the noise variance."""
-    expected, variance = stabilized_moments(decoded, noise)
-    if noise.gain > 0:  # nothing stabilised is below 0; padding and dead pixels are far below the offset
-        np.maximum(expected, 0, out=expected)
-    excess = stabilize(raw, noise)
-    excess -= expected
-    np.square(excess, out=excess)
-    excess /= np.maximum(variance, LEAST_VARIANCE, out=variance)
-    return excess
+def _residual(raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
+    """The residual in standard deviations of the noise."""
+    residual = np.empty(raw.shape, np.float32)
+    for start in range(0, len(raw), _ROWS):
+        rows = slice(start, start + _ROWS)
+        expected, variance = stabilized_moments(decoded[rows], noise)
+        if noise.gain > 0:  # nothing stabilised is below 0; padding and dead pixels are far below the offset
+            np.maximum(expected, 0, out=expected)
+        part = np.subtract(stabilize(raw[rows], noise), expected, out=residual[rows])
+        part /= np.sqrt(np.maximum(variance, LEAST_VARIANCE, out=variance), out=variance)
+    return residual
+
+
+@cache
+def _textures() -> Texture:
+    from napari_rdpdenoise.codec.texture import Texture
+
+    return Texture()
+
+
+def _texture(
+    residual: NDArray[np.float32], share: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Texture in noise standard deviations, and the share of the noise that comes with it; None for none."""
+    import torch
+
+    find = _textures()
+    height, width = residual.shape
+    with torch.inference_mode():
+        down, along = find.lengthened(height), find.lengthened(width)
+        whole, known = (torch.from_numpy(part)[down][:, along] for part in (residual, share))
+        shares = find.shares(whole, known, height, width)
+        if not bool(shares.any()):
+            return None
+        texture = find(whole, shares)[:height, :width].contiguous()
+        return texture.numpy(), find.noise_share(shares)[:height, :width].contiguous().numpy()
 
 
 def with_structure(

@@ -139,15 +139,15 @@ class _Counts(nn.Module):
         kept = self.means.rounded(self.units.target(self.means.of(counts), center, scale))
         means = self.units.counts(kept, center, scale)
         fidelity = self.means.put_back(self.units.counts(decoded[0], center, scale), means)
-        share = torch.zeros_like(fidelity)
+        share, texture = torch.zeros_like(fidelity), torch.zeros_like(fidelity)
         if self.gives_back:
             expected = self.units.target(fidelity.double(), 0.0, self.units.unit)
-            share = self.structure.share(t, expected, fidelity, usable)
+            share, texture = self.structure(t, expected, fidelity, usable)
         result = fidelity
         if self.realism > 0.0:
             realism = self.means.put_back(self.units.counts(decoded[1], center, scale), means)
             result = fidelity + self.realism * (realism - fidelity)
-        return result + share * (counts.float() - result)
+        return result + share * (counts.float() - result) + texture
 
     @torch.jit.export
     def padded(self, image: Tensor) -> Tensor:

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from napari_rdpdenoise.codec.structure import ERROR, LEAST_USABLE, LEAST_VARIANCE, REACH, SIGMA
+from napari_rdpdenoise.codec.texture import Texture
 from napari_rdpdenoise.export.counts import halves
 from napari_rdpdenoise.noise import NoiseModel, shares_noise
 from napari_rdpdenoise.noise.stabilized import TABLE_READ, moments_table
 
 
 class Structure(nn.Module):
-    """Share of the residual that goes back, for one camera.
+    """What of the residual goes back, for one camera.
 
     Args:
         noise: Noise of the camera, with its doubt.
@@ -36,18 +37,38 @@ class Structure(nn.Module):
         places = torch.arange(-REACH, REACH + 1, dtype=torch.float64)
         window = torch.exp(-0.5 * torch.square(places / SIGMA))
         self.window = nn.Buffer((window / window.sum()).float())
+        self.texture = Texture()
+        self.read_variance = float(noise.read_noise) ** 2
 
-    @torch.jit.export
-    def share(self, t: Tensor, expected: Tensor, decoded: Tensor, usable: Tensor) -> Tensor:
-        """Share in [0, 1], float32 (h, w).
+    def forward(self, t: Tensor, expected: Tensor, decoded: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
+        """Share in [0, 1] at all frequencies, and texture of some of them in counts; both float32 (h, w).
 
         ``t`` and ``expected`` are stabilised input and decode, ``decoded`` the decode in counts, ``usable``
         where the residual says something; all (h, w).
         """
-        share = torch.full_like(t, self.doubt)
+        share, texture = torch.full_like(t, self.doubt), torch.zeros_like(t)
         if self.judged:
-            share = 1.0 - (1.0 - self.excess(t, expected, decoded, usable)) * (1.0 - self.doubt)
-        return torch.where(usable, share, torch.zeros_like(share))
+            broad = self.excess(t, expected, decoded, usable)
+            share = 1.0 - (1.0 - broad) * (1.0 - self.doubt)
+            texture = self.added(t, expected, decoded, usable, broad)
+        return torch.where(usable, share, torch.zeros_like(share)), texture
+
+    @torch.jit.export
+    def added(self, t: Tensor, expected: Tensor, decoded: Tensor, usable: Tensor, broad: Tensor) -> Tensor:
+        """Texture of some frequencies in counts; arguments as `forward` has them, and what `excess` gave."""
+        height, width = t.shape[0], t.shape[1]
+        if self.gain > 0.0:
+            expected = expected.clamp(min=0.0)
+        residual = (t - expected) / torch.sqrt(self.variance(decoded).clamp(min=self.least_variance))
+        residual = torch.where(usable, residual, torch.zeros_like(residual)).float()
+        down, along = self.texture.lengthened(height), self.texture.lengthened(width)
+        whole = residual[down][:, along]
+        shares = self.texture.shares(whole, broad.float()[down][:, along], height, width)
+        amount = self.texture.forward(whole, shares)[:height, :width] * (1.0 - self.doubt)
+        amount = torch.where(usable, amount, torch.zeros_like(amount))
+        light = (decoded.double() - self.offset).clamp(min=0.0)
+        level = torch.sqrt(self.gain * light + self.read_variance).float()
+        return amount * (level + (self.gain / 4.0) * amount)
 
     @torch.jit.export
     def excess(self, t: Tensor, expected: Tensor, decoded: Tensor, usable: Tensor) -> Tensor:

@@ -77,6 +77,7 @@ _NAMES = {
     layers.RESIDUAL: "residual",
     layers.STRUCTURE: "structure",
     layers.SHARE: "structure",
+    layers.TEXTURE: "structure",
     layers.LOSSLESS: "lossless",
     layers.EXACT: "exact",
 }

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.cache import digest
 from napari_rdpdenoise.codec import Latents
 from napari_rdpdenoise.codec.network_input import ALONE, Neighbours
+from napari_rdpdenoise.codec.structure import Returned
 from napari_rdpdenoise.io import to_output
 from napari_rdpdenoise.stream.ensemble import Mirrored
 from napari_rdpdenoise.stream.plan import ChannelPlan, Work
@@ -32,9 +33,9 @@ class LoadedTile:
         key: Cache key of the latents.
         latents: Latents from the cache or, with ``fresh`` set, from the encoder; None before that.
         neighbours: Same places of the planes before and after.
-        share: Share of the residual that went back into the decodes, 0 to 1; None for none, and before that.
+        back: What of the residual went back into the decodes; None for none, and before that.
         read: Raw counts as they were read, what is not image among them; None where that is ``raw``.
-        plain: Decode of lowest error without that share, raw counts; None where nothing went back.
+        plain: Decode of lowest error without that, raw counts; None where nothing was looked for.
         mirrored: Mirror images of it, with which it is averaged.
     """
 
@@ -48,7 +49,7 @@ class LoadedTile:
     latents: Latents | None
     fresh: bool = False
     neighbours: Neighbours = ALONE
-    share: NDArray[np.float32] | None = None
+    back: Returned | None = None
     read: NDArray[np.generic] | None = None
     plain: NDArray[np.float32] | None = None
     mirrored: tuple[Mirrored, ...] = ()
@@ -76,7 +77,7 @@ class LoadedTile:
         A run that goes on tells by it what it has to do again.
         """
         kept = "" if self.kept is None else digest(np.where(self.kept.mask, self.kept.values, 0))
-        back = f"+{self.plan.noise.doubt:g}" if self.plan.structure else ""
+        back = f"+t{self.plan.noise.doubt:g}" if self.plan.structure else ""
         return f"{self.key}{back}{kept}"
 
     def core(

@@ -14,7 +14,7 @@ from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Decoded, Latents
 from napari_rdpdenoise.codec.interval import error_in_counts
 from napari_rdpdenoise.codec.network_input import ALONE, Neighbours, any_of
-from napari_rdpdenoise.codec.structure import structure_share, with_structure
+from napari_rdpdenoise.codec.structure import returned
 from napari_rdpdenoise.io import ImageSource, SelectedSource, to_output
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
@@ -214,19 +214,24 @@ def _filled(item: LoadedTile, decoded: Decoded) -> Decoded:
     """Decodes with the structure that the residual holds, where the channel's plan asks for it."""
     if not item.plan.structure:
         return decoded
-    share = structure_share(item.raw, decoded[FIDELITY], item.plan.noise, item.usable)
-    item.share, item.plain = share, decoded[FIDELITY]
-    return Decoded({name: with_structure(image, item.raw, share) for name, image in decoded.items()})
+    item.plain = decoded[FIDELITY]
+    item.back = back = returned(item.raw, item.plain, item.plan.noise, item.usable)
+    return Decoded({name: back.into(image, item.raw) for name, image in decoded.items()})
 
 
 def _kept_share(item: LoadedTile) -> NDArray[np.float32]:
-    return np.zeros(item.raw.shape, np.float32) if item.share is None else item.share
+    return np.zeros(item.raw.shape, np.float32) if item.back is None else item.back.noise_share
 
 
 def _half_width(
     item: LoadedTile, image: NDArray[np.float32], around_decode: NDArray[np.float32]
 ) -> NDArray[np.float32]:
-    width = error_in_counts(image, around_decode, item.plan.normalization.noise, item.share)
+    width = error_in_counts(
+        image,
+        around_decode,
+        item.plan.normalization.noise,
+        None if item.back is None else item.back.noise_share,
+    )
     if item.kept is not None:
         width[item.kept.mask] = np.nan
     return width

@@ -177,13 +177,27 @@ def _denoised(tile: StoredTile, decoded: Decoded, noise: NoiseModel, view: View)
     from napari_rdpdenoise.codec.structure import with_structure
     from napari_rdpdenoise.io import to_output
 
+    texture = _texture(tile, decoded, noise)
     like = _original_like(tile, decoded, noise) if layers.SHARE in tile.layers else None
     if like is not None:
         share = layers.unpack_share(tile.layers[layers.SHARE].data, tile.shape)
         share[(share < LEAST_SHARE) | ~np.isfinite(like)] = 0
         raw = np.nan_to_num(like)
         decoded = Decoded({name: with_structure(image, raw, share) for name, image in decoded.items()})
+    if texture is not None:
+        decoded = Decoded({name: image + texture for name, image in decoded.items()})
     return to_output(decoded.blend(view.realism), tile.dtype, (tile.seed, *first_pixel(tile)))[0]
+
+
+def _texture(tile: StoredTile, decoded: Decoded, noise: NoiseModel) -> NDArray[np.float32] | None:
+    """Raw counts that return to decodes without structure; None for none."""
+    from napari_rdpdenoise.nn.decoder_names import FIDELITY
+
+    if (layer := tile.layers.get(layers.TEXTURE)) is None:
+        return None
+    back = layers.unpack_steps(layer.data, tile.shape).astype(np.float64) * float(layer.step)
+    fidelity = decoded[FIDELITY]
+    return np.asarray(to_counts(to_units(fidelity, noise) + back, noise) - fidelity, np.float32)
 
 
 def _rounded(values: NDArray[np.float64] | None, dtype: np.dtype) -> NDArray[Any]:

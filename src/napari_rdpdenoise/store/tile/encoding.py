@@ -23,6 +23,7 @@ FAR = 1.6
 
 _FINE = 2.0  # counts of a step, below which the original itself may be smaller
 _STRUCTURE_STEP = 0.5  # noise standard deviations
+_TEXTURE_STEP = 0.25  # the same: its rounding is a fourteenth of the noise
 _MOST = 1e6  # noise standard deviations of a spread that is told
 
 
@@ -48,7 +49,8 @@ def encode_tile(
         raise ValueError("item: expected an encoded tile, found one without latents; encode it first")
     place, outer = item.work.tile.core_in_outer, item.work.tile
     original, noise = item.original[place], item.plan.normalization.noise
-    if item.share is not None and item.share.min() == 1 and (item.kept is None) and item.read is None:
+    back = item.back
+    if back is not None and back.share.min() == 1 and (item.kept is None) and item.read is None:
         return plain_tile(original)  # what is denoised is the original
     classes = _classes(item)[place]
     coded = (classes == layers.IMAGE) & np.isfinite(original)
@@ -60,6 +62,8 @@ def encode_tile(
         kept[layers.LOSSLESS] = replace(kept[layers.LOSSLESS], step=min(spread, _MOST))
     else:
         kept = _kept_layers(item, difference, original, residual)
+    if back is not None and back.texture is not None:
+        kept |= _texture(decode[place], back.texture[place], noise)
     shown = classes if residual != "none" else np.where(classes == layers.KEPT, classes, layers.IMAGE)
     if (layers.LOSSLESS not in kept and shown.any()) or (shown == layers.KEPT).any():
         kept[layers.EXACT] = Layer(layers.pack_exact(shown.astype(np.uint8), original))
@@ -101,7 +105,7 @@ def _kept_layers(
     item: LoadedTile, difference: NDArray[np.float64], original: NDArray[Any], residual: Residual
 ) -> dict[str, Layer]:
     place, kept = item.work.tile.core_in_outer, {}
-    if item.share is not None and (packed := layers.pack_share(item.share[place])).strip(b"\0"):
+    if item.back is not None and (packed := layers.pack_share(item.back.share[place])).strip(b"\0"):
         share = layers.unpack_share(packed, difference.shape)
         if (share >= LEAST_SHARE).any():
             kept[layers.SHARE] = Layer(packed)
@@ -114,6 +118,14 @@ def _kept_layers(
     elif residual != "none":
         kept.update(_smaller(item, difference, original, float(residual)))
     return kept
+
+
+def _texture(
+    decode: NDArray[np.float32], texture: NDArray[np.float32], noise: NoiseModel
+) -> dict[str, Layer]:
+    """Texture that went back, in steps of the noise; nothing where it is less than a step everywhere."""
+    steps = layers.to_steps(_difference(decode + texture, decode, noise), _TEXTURE_STEP)
+    return {layers.TEXTURE: Layer(layers.pack_steps(steps), _TEXTURE_STEP)} if steps.any() else {}
 
 
 def _smaller(

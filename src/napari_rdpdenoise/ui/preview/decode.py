@@ -112,6 +112,6 @@ class TileDecoder:
             float("nan") if item.latents is None else item.latents.bpp,
             provisional,
             work.seed,
-            None if item.share is None else item.share[place].astype(np.float16),
+            None if item.back is None else item.back.noise_share[place].astype(np.float16),
             None if width is None else width[place].copy(),
         )

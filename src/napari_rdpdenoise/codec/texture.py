@@ -1,0 +1,148 @@
+"""Texture that the codec took for noise, found in the residual by its frequencies.
+
+Where a codec smooths a texture, the residual holds it: noise has the same power at all frequencies, texture
+has more at a few. The mean square of a residual tells only of strong or broad texture (`structure`); its
+spectrum tells of any that repeats over some tens of pixels. Squares of the cosine transforms of 16 x 16
+pixels are averaged over near blocks and frequencies; where such a mean ``v``, in units of the noise variance,
+is above 1 beyond doubt, the share
+
+    ``w = max(0, 1 - 1 / (v - k standard errors))``
+
+of that frequency goes back: the empirical Wiener filter, as of BM3D's second step (Dabov et al., IEEE TIP
+2007), with the blocks around a place in the stead of similar ones. Of noise alone hardly anything goes back.
+
+Written for TorchScript: exported modules hold the same code.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+SIZE = 16
+"""Pixels of a block's edge."""
+
+_BLOCKS, _BLOCK_RADIUS = (
+    1.0,
+    3,
+)  # standard deviation and reach, blocks, of the window powers are averaged over
+_WAVES, _WAVE_RADIUS = 1.5, 3  # the same over frequencies
+_SURE = 4.0  # standard errors; there are as many means as pixels
+
+
+class Texture(nn.Module):
+    """The part of a residual that is texture; a pixel's depends on what is at most 72 px away."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size, self.half, self.sure = SIZE, SIZE // 2, _SURE
+        self.blocks, self.block_radius = _BLOCKS, _BLOCK_RADIUS
+        self.waves, self.wave_radius = _WAVES, _WAVE_RADIUS
+
+    @torch.jit.export
+    def shares(self, residual: Tensor, known: Tensor, height: int, width: int) -> Tensor:
+        """Shares of frequencies that go back.
+
+        Args:
+            residual: Residual in noise standard deviations, float32, of whole blocks (`lengthened`).
+            known: Share of each pixel that goes back anyway, [0, 1], float32, same shape.
+            height: Rows that are the image's own. Blocks with mirrored ones say nothing.
+            width: Columns that are.
+
+        Returns:
+            Shares in [0, 1] beyond what goes back anyway, float32, same shape: in the place of each block
+            those of its frequencies.
+        """
+        size = self.size
+        rows, columns = residual.shape[0] // size, residual.shape[1] // size
+        if min(height, width) < size:
+            return torch.zeros_like(residual)
+        power = torch.square(self.transformed(residual, self.cosines()))
+        mixing = self.means(size, size, self.waves, self.wave_radius)
+        power = self.transformed(power, mixing)
+        down = self.means(rows, height // size, self.blocks, self.block_radius)
+        along = self.means(columns, width // size, self.blocks, self.block_radius)
+        power = (down @ power.reshape(rows, -1)).reshape(rows * size, columns, size)
+        power = (along @ power).reshape(rows, size, columns, size)
+        mixed = torch.square(mixing).sum(1)
+        around = torch.square(down).sum(1)[:, None] * torch.square(along).sum(1)[None]
+        error = torch.sqrt(2.0 * mixed[None, :, None, None] * mixed * around[:, None, :, None])
+        share = 1.0 - 1.0 / (power - self.sure * error).clamp(min=1.0)
+        anyway = known.reshape(rows, size, columns, size).mean(3, keepdim=True).mean(1, keepdim=True)
+        return (share - anyway).clamp(min=0.0).reshape(residual.shape)
+
+    def forward(self, residual: Tensor, shares: Tensor) -> Tensor:
+        """The texture, noise standard deviations, float32 (height, width), of what `shares` gave.
+
+        Blocks overlap by half, under a sine whose squares add up to 1: four grids, each half a block further.
+        """
+        half, size = self.half, self.size
+        height, width = residual.shape[0], residual.shape[1]
+        place = torch.arange(size, dtype=torch.float32) + 0.5
+        across = self.cosines() * torch.sin(place * (math.pi / size))
+        down, along = self.edged(height), self.edged(width)
+        padded = residual[down][:, along]
+        texture = torch.zeros_like(padded)
+        for shift in range(4):
+            y, x = half * (shift // 2), half * (shift % 2)
+            share = self.between(self.between(shares, y).t(), x).t()
+            top, left = half - y, half - x
+            bottom, right = top + share.shape[0], left + share.shape[1]
+            part = share * self.transformed(padded[top:bottom, left:right], across)
+            texture[top:bottom, left:right] += self.transformed(part, across.t())
+        return texture[half : half + height, half : half + width]
+
+    @torch.jit.export
+    def noise_share(self, shares: Tensor) -> Tensor:
+        """Share of the noise's standard deviation that comes with what `shares` gave, (height, width)."""
+        size = self.size
+        rows, columns = shares.shape[0] // size, shares.shape[1] // size
+        blocks = torch.square(shares).reshape(rows, size, columns, size).mean(3).mean(1)
+        return torch.sqrt(blocks).repeat_interleave(size, 0).repeat_interleave(size, 1)
+
+    @torch.jit.export
+    def between(self, shares: Tensor, shift: int) -> Tensor:
+        """Shares by rows of blocks; shifted by half a block, those of the means of two, one row more."""
+        if shift == 0:
+            return shares
+        blocks = shares.reshape(-1, self.size, shares.shape[1])
+        return ((torch.cat([blocks[:1], blocks]) + torch.cat([blocks, blocks[-1:]])) / 2).flatten(0, 1)
+
+    @torch.jit.export
+    def transformed(self, image: Tensor, matrix: Tensor) -> Tensor:
+        """Each block of an image times a matrix from both sides, in its place."""
+        size = self.size
+        down = matrix @ image.reshape(-1, size, image.shape[1])
+        return (down.reshape(-1, size) @ matrix.t()).reshape(image.shape)
+
+    @torch.jit.export
+    def edged(self, length: int) -> Tensor:
+        """Places of so many pixels with half a block more at both ends, mirrored."""
+        place = torch.remainder(torch.arange(-self.half, length + self.half), 2 * length)
+        return torch.where(place < length, place, 2 * length - 1 - place)
+
+    @torch.jit.export
+    def lengthened(self, length: int) -> Tensor:
+        """Places of so many pixels, mirrored at the lower end to whole blocks."""
+        place = torch.arange((length + self.size - 1) // self.size * self.size) % (2 * length)
+        return torch.where(place < length, place, 2 * length - 1 - place)
+
+    @torch.jit.export
+    def cosines(self) -> Tensor:
+        """The orthonormal cosine transform: rows are frequencies."""
+        place = torch.arange(self.size, dtype=torch.float64)
+        waves = torch.cos((place + 0.5)[None] * place[:, None] * (math.pi / self.size))
+        waves = waves * math.sqrt(2.0 / self.size)
+        waves[0] = waves[0] * math.sqrt(0.5)
+        return waves.float()
+
+    @torch.jit.export
+    def means(self, count: int, known: int, sigma: float, radius: int) -> Tensor:
+        """Matrix of Gaussian means, (count, count), of the first values, that are known."""
+        place = torch.arange(count, dtype=torch.float64)
+        apart = place[:, None] - place[None]
+        weight = torch.exp(-0.5 * torch.square(apart / sigma)) * (apart.abs() <= radius)
+        weight[:, known:] = 0
+        return (weight / weight.sum(1, keepdim=True)).float()

@@ -1,0 +1,133 @@
+"""Texture of a few frequencies goes back where the residual's spectrum holds it, and noise does not."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from napari_rdpdenoise.codec.structure import returned, structure_share, with_structure
+from napari_rdpdenoise.codec.texture import SIZE, Texture
+from napari_rdpdenoise.noise import NoiseModel
+
+CAMERA = NoiseModel(2.0, 100.0, 3.0)
+DIM = NoiseModel(1.0, 0.0, 0.1)
+GAUSSIAN = NoiseModel(0.0, 10.0, 4.0)
+REACH = 72
+
+
+def exposed(light, noise, seed=0):
+    rng = np.random.default_rng(seed)
+    counts = noise.gain * rng.poisson(light) if noise.gain else light
+    return (counts + noise.offset + rng.normal(0, noise.read_noise, light.shape)).astype(np.float32)
+
+
+def counts_of(light, noise):
+    return ((noise.gain or 1.0) * light + noise.offset).astype(np.float32)
+
+
+def weave(shape, period=5.0):
+    """A fine pattern of one frequency, standard deviation 1."""
+    rows, columns = np.indices(shape)
+    return np.sqrt(2) * np.sin(2 * np.pi * (0.8 * rows + 0.6 * columns) / period)
+
+
+@pytest.mark.parametrize(("light", "noise"), [(500.0, CAMERA), (20.0, CAMERA), (0.4, DIM), (50.0, GAUSSIAN)])
+def test_of_noise_alone_hardly_anything_goes_back(light, noise):
+    level = np.full((512, 512), light)
+    raw, truth = exposed(level, noise), counts_of(level, noise)
+    back = returned(raw, truth, noise)
+    error = np.mean((back.into(truth, raw) - truth) ** 2)
+    assert error < 2e-3 * np.mean((raw - truth) ** 2)
+
+
+@pytest.mark.parametrize("noise", [CAMERA, GAUSSIAN], ids=["camera", "gaussian"])
+@pytest.mark.parametrize(("strength", "rest"), [(0.4, 0.5), (0.7, 0.5), (1.5, 0.8)])
+def test_a_fine_pattern_about_as_strong_as_the_noise_comes_back(noise, strength, rest):
+    sigma = np.sqrt(noise.variance(float(counts_of(np.float64(400.0), noise)))) / (noise.gain or 1.0)
+    light = 400.0 + strength * sigma * weave((320, 320))
+    raw, truth = exposed(light, noise), counts_of(light, noise)
+    smooth = np.full(raw.shape, truth.mean(), np.float32)
+    share = structure_share(raw, smooth, noise)
+    alone = np.mean((with_structure(smooth, raw, share) - truth) ** 2)
+    found = np.mean((returned(raw, smooth, noise).into(smooth, raw) - truth) ** 2)
+    assert found < rest * alone
+
+
+def test_where_the_pattern_ends_nothing_goes_back():
+    scene = np.full((400, 400), 400.0)
+    scene[:, :100] += 20 * weave((400, 100))
+    raw = exposed(scene, CAMERA)
+    smooth = np.full(raw.shape, counts_of(np.float64(400), CAMERA), np.float32)
+    back = returned(raw, smooth, CAMERA)
+    assert back.texture is not None
+    assert np.abs(back.texture[:, 40:60]).mean() > 10
+    assert np.abs(back.texture[:, 100 + REACH :]).mean() < 0.1
+
+
+def test_a_part_has_the_texture_of_the_whole_beyond_the_reach():
+    scene = 400 + 15 * weave((320, 320))
+    raw = exposed(scene, CAMERA)
+    smooth = np.full(raw.shape, counts_of(np.float64(400), CAMERA), np.float32)
+    whole = returned(raw, smooth, CAMERA)
+    part = returned(raw[64:, 64:], smooth[64:, 64:], CAMERA)
+    inside = np.s_[REACH + 8 :, REACH + 8 :]
+    np.testing.assert_allclose(part.texture[inside], whole.texture[64:, 64:][inside], atol=0.05)
+
+
+def test_what_goes_back_at_all_frequencies_does_so_once():
+    light = 400.0 + 200 * np.random.default_rng(3).normal(size=(256, 256))  # white, as noise is
+    raw, truth = exposed(np.maximum(light, 1), CAMERA), counts_of(np.maximum(light, 1), CAMERA)
+    smooth = np.full(raw.shape, truth.mean(), np.float32)
+    back = returned(raw, smooth, CAMERA)
+    assert back.share.mean() > 0.9
+    assert back.texture is None or np.abs(back.texture).mean() < 0.02 * np.abs(raw - smooth).mean()
+
+
+def test_unusable_pixels_and_shared_noise_get_none():
+    scene = 400 + 25 * weave((192, 192))
+    raw = exposed(scene, CAMERA)
+    smooth = np.full(raw.shape, counts_of(np.float64(400), CAMERA), np.float32)
+    usable = np.ones(raw.shape, bool)
+    usable[60:90, 60:90] = False
+    spoiled = np.where(usable, raw, 65535).astype(np.float32)
+    back = returned(spoiled, smooth, CAMERA, usable)
+    assert not back.texture[~usable].any()
+    assert not back.noise_share[~usable].any()
+    assert back.texture[100:, 100:].std() > 10
+    np.testing.assert_array_equal(back.into(smooth, spoiled)[~usable], smooth[~usable])
+    shared = replace(CAMERA, notes=("neighbouring pixels share their noise (as after a blur of 0.6 px)",))
+    assert returned(raw, smooth, shared).texture is None
+    half = returned(raw, smooth, replace(CAMERA, doubt=0.5)).texture
+    np.testing.assert_allclose(half.std() / returned(raw, smooth, CAMERA).texture.std(), 0.5, rtol=0.05)
+
+
+def test_the_share_of_noise_is_what_comes_with_the_texture():
+    scene = 400 + 60 * weave((256, 256))
+    smooth = np.full(scene.shape, counts_of(np.float64(400), CAMERA), np.float32)
+    texture = [returned(exposed(scene, CAMERA, seed), smooth, CAMERA) for seed in range(2)]
+    difference = (
+        texture[0].into(smooth, exposed(scene, CAMERA, 0))
+        - texture[1].into(smooth, exposed(scene, CAMERA, 1))
+    ) / np.sqrt(2)
+    noise = np.sqrt(CAMERA.variance(float(smooth[0, 0])))
+    assert np.sqrt(np.mean(difference**2)) / noise == pytest.approx(texture[0].noise_share.mean(), rel=0.4)
+
+
+def test_all_that_is_asked_for_goes_back_whole():
+    find, residual = Texture(), torch.randn(5 * SIZE, 7 * SIZE, generator=torch.Generator().manual_seed(0))
+    np.testing.assert_allclose(find(residual, torch.ones_like(residual)), residual, atol=1e-5)
+    assert not find(residual, torch.zeros_like(residual)).any()
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 40), (17, 16), (100, 33), (31, 255)])
+def test_images_of_any_size_get_no_noise_back(shape):
+    kept = []
+    for seed in range(20):
+        raw, truth = exposed(np.full(shape, 50.0), CAMERA, seed), counts_of(np.full(shape, 50.0), CAMERA)
+        back = returned(raw, truth, CAMERA)
+        assert back.into(raw, raw).shape == back.noise_share.shape == shape
+        kept.append(0 if back.texture is None else np.square(back.texture).mean())
+    assert np.mean(kept) < 2e-3 * CAMERA.variance(200.0)
