@@ -116,6 +116,23 @@ def test_the_share_of_noise_is_what_comes_with_the_texture():
     assert np.sqrt(np.mean(difference**2)) / noise == pytest.approx(texture[0].noise_share.mean(), rel=0.4)
 
 
+@pytest.mark.parametrize(("light", "noise"), [(400.0, CAMERA), (8.0, DIM)])
+def test_no_light_is_made_or_lost(light, noise):
+    scene = light * (1 + 0.9 * np.clip(weave((256, 256), 4.0), -1, 1))
+    raw, smooth = exposed(scene, noise), counts_of(np.full(scene.shape, light), noise)
+    back = returned(raw, smooth, noise)
+    assert back.texture is not None
+    blocks = back.texture.reshape(4, 64, 4, 64).mean((1, 3))
+    assert np.abs(blocks).max() < 0.05 * np.sqrt(noise.variance(float(smooth[0, 0])))
+
+
+def test_single_photons_are_no_texture():
+    scene = 0.5 * (1 + 0.9 * np.clip(weave((256, 256), 4.0), -1, 1))
+    raw = exposed(scene, DIM)
+    back = returned(raw, counts_of(np.full(scene.shape, 0.5), DIM), DIM)
+    assert back.texture is None or not back.texture.any()
+
+
 def test_all_that_is_asked_for_goes_back_whole():
     find, residual = Texture(), torch.randn(5 * SIZE, 7 * SIZE, generator=torch.Generator().manual_seed(0))
     np.testing.assert_allclose(find(residual, torch.ones_like(residual)), residual, atol=1e-5)

@@ -30,9 +30,9 @@ from napari_rdpdenoise.codec.choice import RateChoice, is_blank
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.codec.shared import SHARED, noise_in_common
-from napari_rdpdenoise.codec.structure import returned
+from napari_rdpdenoise.codec.structure import LEAST_OF_TEXTURE, returned
 from napari_rdpdenoise.metrics.risk import STRENGTH, recorrupt
-from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance
+from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance, unstabilize
 
 RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 6), 2))
 # Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth
@@ -192,7 +192,9 @@ def estimate_errors(
         for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates, beside)):
             between()
             decoded = units.inverse(image)
-            back = returned(pair.seen, decoded, noise, usable)
+            light = unstabilize(decoded, normalization.noise)
+            dim = stabilized_variance(light, normalization.noise) < LEAST_OF_TEXTURE
+            back = returned(pair.seen, decoded, noise, usable, dim)
             weight = _count(tile) / pixels
             bare[place] += weight * pair.risk(decoded, usable)
             filled[place] += weight * pair.risk(back.into(decoded, pair.seen), usable)

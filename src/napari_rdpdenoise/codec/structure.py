@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.codec.gaussian import gaussian_mean
+from napari_rdpdenoise.codec.means import block_means, correct_means
 from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_moments
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ SIGMA = REACH / 3  # px, of the Gaussian window
 _SURE = 2.0  # standard errors by which the residual has to exceed the noise
 ERROR = float(_SURE * np.sqrt(2 / (4 * np.pi * SIGMA**2)))  # of a mean of squares of white Gaussian noise
 LEAST_VARIANCE = 0.05  # of stabilised values, where there is hardly any light
+LEAST_OF_TEXTURE = 0.8  # the same: below, a photon more or less is no wave
 _ROWS = 128  # that are judged at once: what a processor's cache holds
 LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
 
@@ -67,6 +69,7 @@ def returned(
     decoded: NDArray[np.float32],
     noise: NoiseModel,
     usable: NDArray[np.bool_] | None = None,
+    dim: NDArray[np.bool_] | None = None,
 ) -> Returned:
     """What of the residual is structure.
 
@@ -76,32 +79,33 @@ def returned(
         noise: Noise model of its channel.
         usable: Pixels whose residual says something, same shape; None for all. Saturated and missing ones do
             not, and nothing comes back to them.
+        dim: Pixels of too few photons to tell texture; None where the noise model says which these are.
     """
     if noise.doubt == 1 or shares_noise(noise):
         share = np.full(raw.shape, noise.doubt, np.float32)
         if usable is not None:
             share[~usable] = 0
         return Returned(share, None, share)
-    residual = _residual(raw, decoded, noise)
+    residual, few = _residual(raw, decoded, noise)
     known = np.float32(1 - noise.doubt)
     broad = _excess_share(np.square(residual), usable)
     share = 1 - (1 - broad) * known
+    silent = few if dim is None else few | dim
     if usable is not None:
-        residual[~usable] = 0
         share[~usable] = 0
+        silent |= ~usable
+    residual[silent] = 0
     found = _texture(residual, broad)
     if found is None:
         return Returned(share, None, share)
-    amount, noisy = found
-    amount *= known
-    noisy *= known
-    if usable is not None:
-        amount[~usable] = 0
-        noisy[~usable] = 0
+    amount, noisy = found[0] * known, found[1] * known
     level = np.sqrt(noise.variance(decoded)).astype(np.float32)
-    # counts are squares of stabilised values
+    # counts are squares of stabilised values; the light of the decode is right as it is
     texture = amount * (level + np.float32(noise.gain / 4) * amount)
-    return Returned(share, texture, 1 - (1 - share) * (1 - noisy))
+    texture = correct_means(texture, np.zeros_like(block_means(texture)))
+    texture[silent] = 0
+    noisy[silent] = 0
+    return Returned(share, texture, share + (1 - share) * noisy)
 
 
 def structure_share(
@@ -128,17 +132,20 @@ def _excess_share(excess: NDArray[np.float32], usable: NDArray[np.bool_] | None)
     return share
 
 
-def _residual(raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
-    """The residual in standard deviations of the noise."""
-    residual = np.empty(raw.shape, np.float32)
+def _residual(
+    raw: NDArray[Any], decoded: NDArray[np.float32], noise: NoiseModel
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """The residual in standard deviations of the noise; where photons are too few to tell texture."""
+    residual, dim = np.empty(raw.shape, np.float32), np.empty(raw.shape, bool)
     for start in range(0, len(raw), _ROWS):
         rows = slice(start, start + _ROWS)
         expected, variance = stabilized_moments(decoded[rows], noise)
         if noise.gain > 0:  # nothing stabilised is below 0; padding and dead pixels are far below the offset
             np.maximum(expected, 0, out=expected)
+        np.less(variance, LEAST_OF_TEXTURE, out=dim[rows])
         part = np.subtract(stabilize(raw[rows], noise), expected, out=residual[rows])
         part /= np.sqrt(np.maximum(variance, LEAST_VARIANCE, out=variance), out=variance)
-    return residual
+    return residual, dim
 
 
 @cache

@@ -37,7 +37,7 @@ class Texture(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.size, self.half, self.sure = SIZE, SIZE // 2, _SURE
+        self.size, self.overlap, self.sure = SIZE, SIZE // 2, _SURE
         self.blocks, self.block_radius = _BLOCKS, _BLOCK_RADIUS
         self.waves, self.wave_radius = _WAVES, _WAVE_RADIUS
 
@@ -78,7 +78,7 @@ class Texture(nn.Module):
 
         Blocks overlap by half, under a sine whose squares add up to 1: four grids, each half a block further.
         """
-        half, size = self.half, self.size
+        half, size = self.overlap, self.size
         height, width = residual.shape[0], residual.shape[1]
         place = torch.arange(size, dtype=torch.float32) + 0.5
         across = self.cosines() * torch.sin(place * (math.pi / size))
@@ -120,7 +120,7 @@ class Texture(nn.Module):
     @torch.jit.export
     def edged(self, length: int) -> Tensor:
         """Places of so many pixels with half a block more at both ends, mirrored."""
-        place = torch.remainder(torch.arange(-self.half, length + self.half), 2 * length)
+        place = torch.remainder(torch.arange(-self.overlap, length + self.overlap), 2 * length)
         return torch.where(place < length, place, 2 * length - 1 - place)
 
     @torch.jit.export

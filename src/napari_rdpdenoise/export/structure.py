@@ -10,9 +10,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from napari_rdpdenoise.codec.structure import ERROR, LEAST_USABLE, LEAST_VARIANCE, REACH, SIGMA
+from napari_rdpdenoise.codec.structure import (
+    ERROR,
+    LEAST_OF_TEXTURE,
+    LEAST_USABLE,
+    LEAST_VARIANCE,
+    REACH,
+    SIGMA,
+)
 from napari_rdpdenoise.codec.texture import Texture
-from napari_rdpdenoise.export.counts import halves
+from napari_rdpdenoise.export.counts import Means, halves
 from napari_rdpdenoise.noise import NoiseModel, shares_noise
 from napari_rdpdenoise.noise.stabilized import TABLE_READ, moments_table
 
@@ -37,7 +44,8 @@ class Structure(nn.Module):
         places = torch.arange(-REACH, REACH + 1, dtype=torch.float64)
         window = torch.exp(-0.5 * torch.square(places / SIGMA))
         self.window = nn.Buffer((window / window.sum()).float())
-        self.texture = Texture()
+        self.texture, self.means = Texture(), Means()
+        self.least_of_texture = LEAST_OF_TEXTURE
         self.read_variance = float(noise.read_noise) ** 2
 
     def forward(self, t: Tensor, expected: Tensor, decoded: Tensor, usable: Tensor) -> tuple[Tensor, Tensor]:
@@ -59,16 +67,19 @@ class Structure(nn.Module):
         height, width = t.shape[0], t.shape[1]
         if self.gain > 0.0:
             expected = expected.clamp(min=0.0)
-        residual = (t - expected) / torch.sqrt(self.variance(decoded).clamp(min=self.least_variance))
-        residual = torch.where(usable, residual, torch.zeros_like(residual)).float()
+        variance = self.variance(decoded)
+        residual = (t - expected) / torch.sqrt(variance.clamp(min=self.least_variance))
+        spoken = usable & (variance >= self.least_of_texture)
+        residual = torch.where(spoken, residual, torch.zeros_like(residual)).float()
         down, along = self.texture.lengthened(height), self.texture.lengthened(width)
         whole = residual[down][:, along]
         shares = self.texture.shares(whole, broad.float()[down][:, along], height, width)
         amount = self.texture.forward(whole, shares)[:height, :width] * (1.0 - self.doubt)
-        amount = torch.where(usable, amount, torch.zeros_like(amount))
         light = (decoded.double() - self.offset).clamp(min=0.0)
         level = torch.sqrt(self.gain * light + self.read_variance).float()
-        return amount * (level + (self.gain / 4.0) * amount)
+        texture = amount * (level + (self.gain / 4.0) * amount)
+        texture = self.means.put_back(texture, torch.zeros_like(self.means.of(texture)))
+        return torch.where(spoken, texture, torch.zeros_like(texture))
 
     @torch.jit.export
     def excess(self, t: Tensor, expected: Tensor, decoded: Tensor, usable: Tensor) -> Tensor:
