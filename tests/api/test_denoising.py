@@ -66,7 +66,9 @@ def test_what_was_kept_is_what_the_result_has_of_the_input(tiny_codec):
     assert (type(share), share.dtype, share.shape) == (np.ndarray, np.float32, image.shape)
     assert 0 <= share.min() < share.max() <= 1
     bare = denoise(image, structure="none", **options)
-    np.testing.assert_allclose(denoise(image, **options), bare + share * (image - bare), rtol=0, atol=0.05)
+    back, noise = np.abs(denoise(image, **options) - bare), np.sqrt(2 * (image.mean() - 100))
+    assert back[share == 0].max(initial=0) < 0.2 * noise  # light is kept by moving the rest a little
+    assert back[share > 0.5].mean() > noise
     lazy = denoise(da.from_array(image, chunks=(1, 64, 64)), **options, quantity="kept")
     assert isinstance(lazy, da.Array)
     np.testing.assert_allclose(lazy.compute(), share, atol=1e-5)
