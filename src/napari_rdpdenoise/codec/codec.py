@@ -14,11 +14,11 @@ from torch import Tensor
 
 from napari_rdpdenoise.codec.card import ModelCard
 from napari_rdpdenoise.codec.checks import check_latents, check_neighbours, check_tiles
+from napari_rdpdenoise.codec.coded_tile import coded_tile, means_reach, to_counts
 from napari_rdpdenoise.codec.compression import cached, compressed, decompressed, symbols_of
 from napari_rdpdenoise.codec.decoded import Decoded
 from napari_rdpdenoise.codec.interval import IntervalTable
-from napari_rdpdenoise.codec.latents import MEAN_LIMIT, MEAN_STEP, Latents, pack_means
-from napari_rdpdenoise.codec.means import block_means, correct_means
+from napari_rdpdenoise.codec.latents import Latents
 from napari_rdpdenoise.codec.network_input import Neighbours, network_input
 from napari_rdpdenoise.codec.normalization import UNIT, Normalization, fit_normalization
 from napari_rdpdenoise.codec.precision import (
@@ -36,8 +36,6 @@ from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.decoders.sampling import PLAIN, Sampling
 from napari_rdpdenoise.nn.network import Frames, RdpNetwork
 from napari_rdpdenoise.noise import NoiseModel
-
-_CONTAINER_BYTES = 90  # of one coded tile beside its payloads, with what the coder flushes at the end of each
 
 
 class Codec:
@@ -164,7 +162,7 @@ class Codec:
         costs = found.bits.double().cpu().numpy()
         return [
             replace(
-                _latents(tile, normalization, rate, tuple(part[i] for part in parts), float(costs[i])),
+                coded_tile(tile, normalization, rate, tuple(part[i] for part in parts), float(costs[i])),
                 restored=tuple(part[i] for part in restored),
             )
             for i, tile in enumerate(tiles)
@@ -241,13 +239,13 @@ class Codec:
                 return self._network.decode(some, rates[which], some_names, some_places, sampling)
 
             scales = [item.normalization.scale for item in latents]
-            reach = [_means_reach(item) for item in latents]
+            reach = [means_reach(item) for item in latents]
             images = {
                 name: image[:, 0].cpu().numpy()
                 for name, image in decoded(given, names, reach, scales, self.precision).items()
             }
         return [
-            Decoded({name: _to_counts(image[i], item) for name, image in images.items()})
+            Decoded({name: to_counts(image[i], item) for name, image in images.items()})
             for i, item in enumerate(latents)
         ]
 
@@ -344,29 +342,3 @@ class Codec:
 
     def _rates(self, count: int, rate: float) -> Tensor:
         return torch.full((count,), rate, dtype=torch.float32, device=self.device)
-
-
-def _latents(
-    tile: NDArray[Any],
-    normalization: Normalization,
-    rate: float,
-    symbols: tuple[NDArray[np.int16], ...],
-    bits: float,
-) -> Latents:
-    steps = normalization.target(block_means(tile)).astype(np.float64) / MEAN_STEP
-    means = np.rint(np.clip(steps, -MEAN_LIMIT, MEAN_LIMIT)).astype(np.int32)
-    overhead = 8 * (_CONTAINER_BYTES + len(pack_means(means)))
-    height, width = tile.shape
-    return Latents(symbols, means, (height, width), rate, normalization, bits + overhead)
-
-
-def _means_reach(latents: Latents) -> float:
-    """How far from the centre a tile's blocks lie at least, noise standard deviations."""
-    return float(np.abs(latents.means).max()) * MEAN_STEP * UNIT / latents.normalization.scale
-
-
-def _to_counts(u: NDArray[np.float32], latents: Latents) -> NDArray[np.float32]:
-    height, width = latents.shape
-    counts = latents.normalization.inverse(u[:height, :width])
-    means = latents.normalization.inverse(latents.means * MEAN_STEP)
-    return correct_means(counts, means, np.sqrt(latents.normalization.noise.variance(means)))
