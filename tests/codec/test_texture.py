@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from napari_rdpdenoise.codec import structure
 from napari_rdpdenoise.codec.structure import returned, structure_share, with_structure
 from napari_rdpdenoise.codec.texture import SIZE, Texture
 from napari_rdpdenoise.noise import NoiseModel
@@ -75,6 +78,45 @@ def test_a_part_has_the_texture_of_the_whole_beyond_the_reach():
     part = returned(raw[64:, 64:], smooth[64:, 64:], CAMERA)
     inside = np.s_[REACH + 8 :, REACH + 8 :]
     np.testing.assert_allclose(part.texture[inside], whole.texture[64:, 64:][inside], atol=0.05)
+
+
+@pytest.mark.parametrize("rows", [513, 700, 1300])
+def test_high_images_have_no_seams(rows, monkeypatch):
+    usable = np.random.default_rng(1).random((rows, 70)) < 0.98
+    raw = exposed(400 + 15 * weave(usable.shape), CAMERA)
+    smooth = np.full(raw.shape, counts_of(np.float64(400), CAMERA), np.float32)
+    found = returned(raw, smooth, CAMERA, usable)
+    monkeypatch.setattr(structure, "_STRIP", rows)
+    at_once = returned(raw, smooth, CAMERA, usable)
+    for part, whole in zip(found, at_once, strict=True):
+        np.testing.assert_allclose(part, whole, atol=1e-3)
+
+
+_MEMORY = """
+import resource, numpy as np
+from napari_rdpdenoise.codec import structure
+from napari_rdpdenoise.codec.structure import returned
+from napari_rdpdenoise.noise import NoiseModel
+camera, usable = NoiseModel(2.0, 100.0, 3.0), np.ones((3072, 1024), bool)
+usable[:40, :40] = False
+place = np.arange(1024, dtype=np.float32)
+light = 400 + 20 * np.sin(1.2 * np.arange(3072, dtype=np.float32)[:, None] + place)
+raw = (2 * np.random.default_rng(0).poisson(light) + 100).astype(np.uint16)
+smooth = np.full(raw.shape, 900, np.float32)
+del light
+assert returned(raw[:128], smooth[:128], camera, usable[:128]).texture is not None
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+assert returned(raw, smooth, camera, usable).texture is not None
+print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / smooth.nbytes)
+"""
+
+
+def test_it_takes_ten_times_the_memory_of_a_tile():
+    if sys.platform != "linux":
+        pytest.skip("other systems count memory in other units")
+    found = subprocess.run([sys.executable, "-c", _MEMORY], capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+    assert float(found.stdout) < 10.5
 
 
 def test_what_goes_back_at_all_frequencies_does_so_once():

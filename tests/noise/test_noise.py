@@ -287,9 +287,11 @@ def test_many_integers_are_stabilised_by_a_table_and_equal_few(dtype):
 @pytest.mark.parametrize("noise", MODELS)
 def test_moments_do_not_depend_on_what_else_is_in_the_array(noise):
     unit = noise.gain or 1.0
-    clean = (noise.offset + unit * np.array([-3.0, 0.0, 0.4, 5.0, 63.0, 65.0, 900.0])).astype(np.float32)
+    light = [-3.0, 0.0, 0.4, 5.0, 63.0, 65.0, 900.0, 1e10, np.nan]
+    clean = (noise.offset + unit * np.array(light)).astype(np.float32)
     together = stabilized_moments(clean, noise)
-    for place, value in enumerate(clean):
+    assert np.isnan(together.mean[-1])
+    for place, value in enumerate(clean[:-1]):
         alone = stabilized_moments(value, noise)
         assert (alone.mean, alone.variance) == (together.mean[place], together.variance[place])
 
@@ -297,7 +299,8 @@ def test_moments_do_not_depend_on_what_else_is_in_the_array(noise):
 @pytest.mark.parametrize("noise", MODELS)
 def test_moments_of_single_precision_are_those_of_double(noise):
     unit = noise.gain or 1.0
-    clean = noise.offset + unit * np.concatenate([np.linspace(-5, 100, 5001), np.geomspace(100, 1e4, 300)])
+    light = [np.linspace(-5, 100, 5001), np.geomspace(100, 1e4, 300), np.geomspace(1e4, 1e13, 50)]
+    clean = noise.offset + unit * np.concatenate(light)
     found, expected = (stabilized_moments(clean.astype(kind), noise) for kind in ("float32", "float64"))
     np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(found.variance, expected.variance, atol=1e-4)

@@ -15,8 +15,9 @@ from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.output.zarr_writer import mean_2x2
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.store import layers
 from napari_rdpdenoise.store.about import store_info
-from napari_rdpdenoise.store.reading import open_store
+from napari_rdpdenoise.store.reading import iter_chunks, open_store
 from napari_rdpdenoise.store.units import to_units
 
 OPTIONS = {"rate": 0.5, "device": "cpu", "precision": "float32", "batch": 1}  # chunks are decoded one by one
@@ -92,6 +93,22 @@ def test_structure_that_a_run_gives_back_is_in_the_store(store, residual):
     noise = np.sqrt(500)
     assert np.abs(expected - without).max() > 3 * noise  # there is such structure
     assert np.sqrt(np.square(found - expected).mean()) < 0.35 * noise
+
+
+@pytest.mark.parametrize("residual", ["1", "none", "lossless"])
+def test_texture_that_a_run_gives_back_is_in_the_store(store, residual):
+    place = np.indices((128, 192)).sum(0)
+    light = 500 + 20 * np.sin(2.3 * place) + 300 * (place % 120 < 40)
+    image = np.random.default_rng(0).poisson(light).astype(np.uint16)
+    camera = {"camera": (1.0, 0.0, 1.0), "structure": "auto"}
+    expected = rdp.denoise(image, **camera, **OPTIONS).astype(float)
+    path = store(image, residual, **camera)
+    assert layers.TEXTURE in next(iter_chunks(path)).tiles[0].layers
+    found, noise = open_store(path)[...].astype(float), np.sqrt(light.mean())
+    # structure in steps of half the noise, texture in those of a quarter
+    assert np.sqrt(np.square(found - expected).mean()) < 1.1 * np.hypot(0.5, 0.25) / np.sqrt(12) * noise
+    if residual != "none":
+        assert error(path, image).max() <= (0.5 + 1e-3 if residual == "1" else 0)
 
 
 @pytest.mark.parametrize("residual", ["1", "none", "lossless"])

@@ -59,7 +59,7 @@ class Texture(nn.Module):
         rows, columns = residual.shape[0] // size, residual.shape[1] // size
         if min(height, width) < size:
             return torch.zeros_like(residual)
-        power = torch.square(self.transformed(residual, self.cosines()))
+        power = self.transformed(residual, self.cosines()).square_()
         mixing = self.means(size, size, self.waves, self.wave_radius)
         power = self.transformed(power, mixing)
         down = self.means(rows, height // size, self.blocks, self.block_radius)
@@ -68,10 +68,10 @@ class Texture(nn.Module):
         power = (along @ power).reshape(rows, size, columns, size)
         mixed = torch.square(mixing).sum(1)
         around = torch.square(down).sum(1)[:, None] * torch.square(along).sum(1)[None]
-        error = torch.sqrt(2.0 * mixed[None, :, None, None] * mixed * around[:, None, :, None])
-        share = 1.0 - 1.0 / (power - self.sure * error).clamp(min=1.0)
+        error = torch.sqrt(2.0 * mixed[None, :, None, None] * mixed), torch.sqrt(around)[:, None, :, None]
+        lack = power.addcmul_(error[0], error[1], value=-self.sure).clamp_(min=1.0).reciprocal_()
         anyway = known.reshape(rows, size, columns, size).mean(3, keepdim=True).mean(1, keepdim=True)
-        return (share - anyway).clamp(min=0.0).reshape(residual.shape)
+        return (1.0 - anyway - lack).clamp_(min=0.0).reshape(residual.shape)
 
     def forward(self, residual: Tensor, shares: Tensor) -> Tensor:
         """The texture, noise standard deviations, float32 (height, width), of what `shares` gave.

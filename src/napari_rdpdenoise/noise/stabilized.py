@@ -96,12 +96,14 @@ def _write_moments(
     """Moments at photo-electrons p, into the two arrays."""
     table = _forward_table(round(s, 4))
     u = np.sqrt(np.maximum(p, 0) + np.float32(0.375 + s * s))
+    place = (u - table.start) * table.density + np.float32(0.5)
+    np.minimum(place, len(table.beyond), out=place)  # of much light, the place is no 32-bit integer
     with np.errstate(invalid="ignore"):  # what is not a number stays none
-        step = ((u - table.start) * table.density + np.float32(0.5)).astype(np.int32)
+        step = place.astype(np.int32)
     np.take(table.beyond, step, mode="clip", out=mean)
     mean += 2 * u
     np.take(table.variance, step, mode="clip", out=variance)
-    if p.min(initial=0) < 0:
+    if not p.min(initial=0) >= 0:  # the least of what holds NaN is none
         mean += np.minimum(p, 0) * table.slope
     bright = step >= len(table.beyond)
     if bright.any():
