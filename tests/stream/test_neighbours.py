@@ -9,6 +9,7 @@ import pytest
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import SelectedSource, open_image
+from napari_rdpdenoise.io.masked import MaskedSource
 from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.lazy import denoise_lazy
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, screen
@@ -16,7 +17,7 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, make_plan, output_spec
 from napari_rdpdenoise.stream.neighbours import Brightness, PlaneRing, adjacent, neighbour_axes
 from napari_rdpdenoise.stream.pipeline import denoise_works
-from napari_rdpdenoise.stream.screen import FilledSource
+from napari_rdpdenoise.stream.screen import FilledSource, ScreenedWindows
 
 SETTINGS = RunSettings(device="cpu", rate=0.4, tile=64, halo=192, neighbours="T", structure="none")
 WHOLE = slice(None), slice(None)
@@ -119,6 +120,24 @@ def test_every_plane_is_read_once(tiny_series_codec):
     list(make_plan(sampled, SETTINGS, tiny_series_codec))
     for index, pixels in source.read_of.items():
         assert pixels - sampled.read_of.get(index, 0) == 130 * 96
+
+
+def test_remembered_blocks_are_those_of_their_channel_and_mask(tiny_series_codec, monkeypatch):
+    array = np.stack([movie((3, 130, 96), seed) for seed in (0, 1)], axis=1)
+    array[:, 0, 20:40, 30:60] = 4095  # values that are no image, of one channel each
+    array[:, 1, 60:90, 10:30] = 0
+    array[1, :, 40, 50] = 9000
+    mask = np.zeros(array.shape, bool)
+    mask[2, :, :30, 60:] = True
+
+    def denoised():
+        source = MaskedSource(open_image(array, "TCYX"), mask)
+        return run(source, SETTINGS, tiny_series_codec)[0]
+
+    found = denoised()
+    assert np.array_equal(found[mask], array[mask])
+    monkeypatch.setattr(ScreenedWindows, "of", lambda source: ScreenedWindows())
+    np.testing.assert_array_equal(found, denoised())
 
 
 def test_every_plane_is_screened_once(tiny_series_codec, monkeypatch):
