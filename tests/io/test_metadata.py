@@ -281,7 +281,7 @@ def test_planes_of_merged_axes_and_unknown_values(tmp_path, image):
     for name in ("a.ome.zarr", "a.ome.tif"):
         sink = open_sink(tmp_path / name, spec)
         for index in np.ndindex(3, 2):
-            sink.write(index, slice(0, 8), slice(0, 9), np.zeros((8, 9), np.uint16))
+            sink.write(index, slice(0, 8), slice(0, 9), np.ones((8, 9), np.uint16))
         sink.finish()
         found = open_image(tmp_path / name).metadata
         expected = np.reshape(metadata.planes["DeltaT"], (3, 2))
