@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from napari_rdpdenoise.codec.structure import REACH, structure_share, with_structure
+from napari_rdpdenoise.codec.structure import REACH, with_structure
 from napari_rdpdenoise.noise import NoiseModel
+from tests.support.structure import structure_share
 
 CAMERA = NoiseModel(2.0, 100.0, 3.0)
 DIM = NoiseModel(1.0, 0.0, 0.1)

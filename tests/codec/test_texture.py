@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from napari_rdpdenoise.codec import structure
-from napari_rdpdenoise.codec.structure import returned, structure_share, with_structure
+from napari_rdpdenoise.codec.structure import returned, with_structure
 from napari_rdpdenoise.codec.texture import SIZE, Texture
 from napari_rdpdenoise.noise import NoiseModel
+from tests.support.structure import structure_share
 
 CAMERA = NoiseModel(2.0, 100.0, 3.0)
 DIM = NoiseModel(1.0, 0.0, 0.1)

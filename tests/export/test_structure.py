@@ -14,11 +14,12 @@ from napari_rdpdenoise import denoise
 from napari_rdpdenoise.codec import fit_normalization, load_model, plane_seed
 from napari_rdpdenoise.codec.library import model_folder
 from napari_rdpdenoise.codec.models import build_network
-from napari_rdpdenoise.codec.structure import returned, structure_share
+from napari_rdpdenoise.codec.structure import returned
 from napari_rdpdenoise.export.module import Fixed, torchscript
 from napari_rdpdenoise.export.structure import Structure
 from napari_rdpdenoise.noise import NoiseModel, expected_stabilized, stabilize
 from napari_rdpdenoise.noise.estimate import estimate_noise
+from tests.support.structure import structure_share
 
 CAMERAS = {
     "usual": NoiseModel(2.0, 100.0, 3.0),

@@ -115,20 +115,6 @@ def returned(
     return Returned(share, texture, noisy)
 
 
-def structure_share(
-    raw: NDArray[Any],
-    decoded: NDArray[np.float32],
-    noise: NoiseModel,
-    usable: NDArray[np.bool_] | None = None,
-) -> NDArray[np.float32]:
-    """Share of the residual that is structure at all frequencies: that of `returned`.
-
-    Returns:
-        Share in [0, 1], float32, same shape; at least the noise's doubt, but 0 at pixels that are not usable.
-    """
-    return returned(raw, decoded, noise, usable).share
-
-
 def _excess_share(excess: NDArray[np.float32], usable: NDArray[np.bool_] | None) -> NDArray[np.float32]:
     """Share by what the squared residual holds beyond the noise; 0 where too few pixels around are usable."""
     if usable is None or usable.all():
@@ -211,7 +197,7 @@ def with_structure(
     Args:
         image: Decode of any decoder, raw counts.
         raw: Noisy tile, raw counts, same shape.
-        share: Array that `structure_share` gave, same shape.
+        share: Share of `returned`, same shape.
 
     Returns:
         Raw counts, float32, same shape.

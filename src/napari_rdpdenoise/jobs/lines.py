@@ -9,6 +9,11 @@ from napari_rdpdenoise.stream.report import Progress
 Line = TypeVar("Line", bound=Progress)
 
 
-def said(message: str, kind: type[Line] = Progress) -> Line:  # type: ignore[assignment]
-    """A line as an event of a run; ``kind`` is what it tells."""
+def line(kind: type[Line], message: str) -> Line:
+    """A line as an event of a run, of the kind that says what it tells."""
     return kind(0, 0, 0.0, float("nan"), float("nan"), 0, 0, message)
+
+
+def said(message: str) -> Progress:
+    """A line that tells nothing but itself."""
+    return line(Progress, message)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from napari_rdpdenoise.codec.library import DEFAULT, DEFAULT_MODEL
 from napari_rdpdenoise.io import ImageSource
 from napari_rdpdenoise.jobs.job import Job
-from napari_rdpdenoise.jobs.lines import said
+from napari_rdpdenoise.jobs.lines import line
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import check_model, for_image
 from napari_rdpdenoise.stream.report import ModelNamed
@@ -89,4 +89,4 @@ def model_line(codec: Codec) -> str:
 
 def named(codec: Codec) -> ModelNamed:
     """The event that names a model."""
-    return said(model_line(codec), ModelNamed)
+    return line(ModelNamed, model_line(codec))

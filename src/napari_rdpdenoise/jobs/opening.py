@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -129,7 +130,7 @@ def opening(job: Job, codec: Codec | None) -> Iterator[Opening]:
             job = _with_the_default_of_others(job, target, source)
         job, codec = chosen(job, codec, source)
         model: KnownModel = codec or identity_of(job.settings.model)
-        load = lambda: loaded(job.settings, codec)  # noqa: E731
+        load = partial(loaded, job.settings, codec)
         fingerprint = source.fingerprint()
         spec = spec_of(job, source, model, fingerprint)
         yield Opening(job, source, fingerprint, files, model, load, spec, file_output(job, spec, load), began)

@@ -21,7 +21,7 @@ from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
-from napari_rdpdenoise.jobs.lines import said
+from napari_rdpdenoise.jobs.lines import line, said
 from napari_rdpdenoise.jobs.models import named
 from napari_rdpdenoise.jobs.opening import Opening, opening
 from napari_rdpdenoise.stream.parts import Part, PartReport, SharedPlan, as_words
@@ -153,7 +153,7 @@ def _done_before(asked: Opening, part: Part, shared: SharedPlan) -> Generator[Pr
 
 
 def _left(message: str) -> PartsLeft:
-    return said(message, PartsLeft)
+    return line(PartsLeft, message)
 
 
 def _state(target: Path, part: Part) -> str:
