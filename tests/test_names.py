@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from urllib.parse import quote
 
 import pytest
 
-from napari_rdpdenoise.names import ADDED_IN_PARTS, check_length, check_name, is_reserved, matching, shown
+from napari_rdpdenoise.names import (
+    ADDED_IN_PARTS,
+    check_length,
+    check_name,
+    is_reserved,
+    local,
+    matching,
+    shown,
+)
 
 
 def touch(folder, *names):
@@ -135,3 +144,20 @@ def test_a_drive_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("napari_rdpdenoise.names.exists", lambda path: False)
     with pytest.raises(ValueError, match="OUT: expected a folder on a drive that is there, found "):
         check_length("/nowhere/a.ome.zarr")
+
+
+@pytest.mark.parametrize("name", ["a b.tif", "100%25.tif", "a%20b.tif", "Größe #1?.tif"])
+@pytest.mark.parametrize("host", ["", "localhost"])
+def test_addresses_of_files_here_are_paths(tmp_path, name, host):
+    touch(tmp_path, name)
+    address = f"file://{host}{tmp_path.as_posix()}"
+    assert matching(f"{address}/{name}") == [str(tmp_path / name)]
+    assert matching(f"{address}/{quote(name)}") == [str(tmp_path / name)]
+    assert matching(f"{address}/*.tif") == [str(tmp_path / name)]
+    assert local("https://server/a.zarr") == "https://server/a.zarr"
+
+
+def test_a_result_at_an_address_is_refused():
+    for address in ("s3://bucket/a.ome.zarr", "https:/server/a.ome.tif"):
+        with pytest.raises(ValueError, match="OUT: expected a path on a disk, found the address"):
+            check_length(address)

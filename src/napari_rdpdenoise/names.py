@@ -7,6 +7,7 @@ import os
 import re
 import unicodedata
 from pathlib import Path
+from urllib.parse import unquote
 
 from napari_rdpdenoise.files import LOCK_SUFFIX, PARTIAL_SUFFIX, RECORD_SUFFIX, UNFINISHED_SUFFIX
 
@@ -22,6 +23,8 @@ _SHOWN = 60  # letters of a name that is too long
 _RESERVED = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\.|$)", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _CONTROL_BUT_BREAKS = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x08\x0b-\x1f"))
+_FILE_ADDRESS = re.compile(r"file://(?:localhost)?(/.*)", re.IGNORECASE | re.DOTALL)
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # as paths write it, with one slash of two
 _FORBIDDEN = re.compile(r'[<>:"|?*\x00-\x1f]|[ .]$')
 
 
@@ -34,6 +37,7 @@ def matching(text: str) -> list[str]:
     Raises:
         FileNotFoundError: If there is nothing.
     """
+    text = local(text)
     spellings = dict.fromkeys((text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))))
     for spelling in spellings:
         if exists(spelling):
@@ -47,6 +51,17 @@ def matching(text: str) -> list[str]:
             if found:
                 return sorted(found, key=by_number)
     raise FileNotFoundError(f"INPUTS: expected files that match {text!r}, found none; check the pattern")
+
+
+def local(text: str) -> str:
+    """Path of an address that begins with ``file://``, as file managers give it; any other text as it is."""
+    found = _FILE_ADDRESS.match(text)
+    if found is None:
+        return text
+    path = found[1]
+    if os.name == "nt":
+        path = path.lstrip("/")
+    return path if exists(path) else unquote(path)
 
 
 def exists(text: str) -> bool:
@@ -75,15 +90,21 @@ def check_name(text: str) -> None:
 
 
 def check_length(text: str, added: int = _ADDED) -> None:
-    """Refuse the path of a result where its name, or one that is laid beside it for a time, is too long.
+    """Refuse an address, and a path whose name, or one that is laid beside it for a time, is too long.
 
     Args:
         text: Path of the result.
         added: Letters that such names have more than the result's own, at most.
 
     Raises:
-        ValueError: If the system cannot have a name, or a path, of that length, or its drive is not there.
+        ValueError: If it is no path, its drive is not there, or the system cannot have a name, or a path, of
+            that length.
     """
+    if _ADDRESS.match(text):
+        raise ValueError(
+            f"OUT: expected a path on a disk, found the address {shown(text[:_SHOWN])}; write the result "
+            "here and copy it there"
+        )
     path = Path(text).absolute()
     folder = next((parent for parent in path.parents if exists(str(parent))), None)
     if folder is None:

@@ -310,3 +310,30 @@ def test_microns_per_pixel_where_slide_scanners_write_them(tmp_path, text, image
     )
     tifffile.imwrite(tmp_path / "a.ome.tif", image((8, 9)), metadata=None, description=xml)
     assert open_image(tmp_path / "a.ome.tif").metadata.scale == pytest.approx({"X": 0.499, "Y": 0.499})
+
+
+@pytest.mark.parametrize("order", ["CSYX", "SCYX", "TCSYX", "CZSYX"])
+@pytest.mark.parametrize("samples", [3, 4])
+def test_colours_of_several_channels_stay_colours(tmp_path, order, samples, image):
+    sizes = {"T": 2, "C": 2, "Z": 3, "S": samples, "Y": 20, "X": 33}
+    array = image([sizes[axis] for axis in order], "uint8")
+    known = ImageMetadata(order, photometric="rgb", alpha="unassalpha" if samples == 4 else "")
+    spec = OutputSpec(array.shape, order, array.dtype, known.fitted(order, array.shape), 64)
+    for name in ("a.ome.tif", "a.ome.zarr"):
+        sink = open_sink(tmp_path / name, spec)
+        for index in np.ndindex(*array.shape[:-2]):
+            sink.write(index, slice(0, 20), slice(0, 33), array[index])
+        said = sink.notes()
+        sink.finish()
+        again = open_image(tmp_path / name)
+        if name.endswith("zarr"):
+            assert "no colours beside channels" in said[0]
+            assert again.shape[again.metadata.axes.index("C")] == 2 * samples
+            continue
+        assert said == []
+        assert again.metadata.photometric == "rgb"
+        found = again.metadata.axes
+        for index in np.ndindex(*again.shape[:-2]):
+            place = tuple(index[found.index(axis)] for axis in order[:-2])
+            np.testing.assert_array_equal(again.read(index, slice(0, 20), slice(0, 33)), array[place])
+        again.close()

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tifffile
+import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_rdpdenoise.io import ImageSource, SelectedSource, check_dtype, open_image, planes
+from napari_rdpdenoise.io import ImageSource, SelectedSource, check_dtype, list_images, open_image, planes
 from napari_rdpdenoise.io.source import SUPPORTED_DTYPES, Layout
 from napari_rdpdenoise.io.units import unit_name
 
@@ -119,3 +121,19 @@ def test_index_that_names_no_plane_is_refused(index):
 def test_stepped_slices_are_refused():
     with pytest.raises(IndexError, match="step"):
         open_image(np.zeros((4, 5), np.uint8)).read((), slice(0, 4, 2), slice(None))
+
+
+@pytest.mark.parametrize("name", ["a b.tif", "a b.npy", "a b.zarr"])
+def test_files_are_opened_by_their_addresses_as_well(tmp_path, name, image, same_pixels):
+    array, path = image((20, 30)), tmp_path / name
+    if name.endswith("tif"):
+        tifffile.imwrite(path, array, photometric="minisblack")
+    elif name.endswith("npy"):
+        np.save(path, array)
+    else:
+        zarr.create_array(path, shape=array.shape, dtype=array.dtype)[...] = array
+    for address in (f"file://{path.as_posix()}", path.as_uri()):
+        source = open_image(address)
+        same_pixels(source, array, "YX")
+        source.close()
+        assert [info.shape for info in list_images(address)] == [(20, 30)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Unpack
@@ -17,6 +18,7 @@ from napari_rdpdenoise.io.arrays import ArraySource
 from napari_rdpdenoise.io.source import check_shape
 from napari_rdpdenoise.jobs.follow import Follow, interruptible
 from napari_rdpdenoise.jobs.job import Job, Outcome
+from napari_rdpdenoise.names import local
 from napari_rdpdenoise.settings import RunSettings
 
 if TYPE_CHECKING:
@@ -227,7 +229,8 @@ def _file_job(
     """Job of a call, and its model where that is loaded."""
     mask, plain = mask_among(settings)
     chosen = settings_of(FileOptions, model, plain)
-    return Job(image, Path(output), chosen, invalid=mask), None if isinstance(model, str | Path) else model
+    target = Path(local(os.fspath(output)))
+    return Job(image, target, chosen, invalid=mask), None if isinstance(model, str | Path) else model
 
 
 def _open(image: Any, axes: str | None, invalid: NDArray[Any] | None) -> ImageSource:

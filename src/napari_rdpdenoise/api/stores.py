@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
@@ -10,6 +11,7 @@ from napari_rdpdenoise.api.call import mask_among, settings_of, to_the_end
 from napari_rdpdenoise.api.options import DividedStoreOptions, StoreOptions
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.jobs.job import Job, Outcome
+from napari_rdpdenoise.names import local
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
@@ -132,7 +134,8 @@ def _store_job(
 
     mask, plain = mask_among(settings)
     chosen = settings_of(StoreOptions, model, {"tile": TILE, **plain})
-    return Job(image, Path(output), chosen, invalid=mask), None if isinstance(model, str | Path) else model
+    target = Path(local(os.fspath(output)))
+    return Job(image, target, chosen, invalid=mask), None if isinstance(model, str | Path) else model
 
 
 def verify_store(path: str | Path, image: Any, *, axes: str | None = None) -> Verification:

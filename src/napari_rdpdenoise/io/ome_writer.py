@@ -131,7 +131,7 @@ class OmeWriter:
                 channel = copy.deepcopy(before[place])
             channel.set("ID", f"Channel:0:{number}")
             channel.set("SamplesPerPixel", str(self._samples))
-            if names and self._samples == 1:
+            if len(names) == self._channels:
                 channel.set("Name", _allowed(names[number]))
             if known:
                 _describe_channel(channel, known[number])

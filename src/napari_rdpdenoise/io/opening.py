@@ -13,7 +13,7 @@ import numpy as np
 from napari_rdpdenoise.io.images import ImageInfo
 from napari_rdpdenoise.io.kinds import kind_of
 from napari_rdpdenoise.io.source import ImageSource
-from napari_rdpdenoise.names import matching
+from napari_rdpdenoise.names import local, matching
 
 
 def open_image(
@@ -36,7 +36,7 @@ def open_image(
         TypeError: If the kind of object or the dtype (boolean, complex, 64-bit integer) is not supported.
     """
     if isinstance(source, str | os.PathLike):
-        return _open_path(source, axes, series)
+        return _open_path(local(os.fspath(source)), axes, series)
     if isinstance(source, ImageSource):
         if axes is not None and axes.upper() != source.metadata.axes:
             raise ValueError(
@@ -52,10 +52,11 @@ def list_images(path: str | os.PathLike[str]) -> list[ImageInfo]:
 
     Raises as `open_image` does.
     """
+    path = local(os.fspath(path))
     if kind_of(path) == "zarr":
         from napari_rdpdenoise.io.ome_zarr.reader import zarr_images
 
-        return zarr_images(os.fspath(path))
+        return zarr_images(path)
     if kind_of(path) == "vendor":
         from napari_rdpdenoise.io.vendor import vendor_images
 
@@ -102,6 +103,7 @@ def open_stack(pattern: str, axis: str, axes: str | None = None) -> ImageSource:
 
 def files_of_set(path: str | os.PathLike[str]) -> set[Path]:
     """Files that hold one image together with a file, without that one; empty for what is no set."""
+    path = local(os.fspath(path))
     place = Path(path)
     try:
         kind = "" if "://" in str(path) or not place.is_file() else kind_of(place)

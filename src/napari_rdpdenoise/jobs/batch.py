@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
-from napari_rdpdenoise.names import check_length, check_name, exists, matching
+from napari_rdpdenoise.names import check_length, check_name, exists, local, matching
 from napari_rdpdenoise.places import place_of
 from napari_rdpdenoise.settings import RunSettings
 
@@ -171,7 +171,7 @@ def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = No
     chosen = settings.output_format
     sources = _sources(inputs, settings)
     several = len(inputs) > 1 or len(sources) > 1 or not (exists(inputs[0]) or settings.stack)
-    target = Path(out)
+    target = Path(local(out))
     if not several and is_file_name(out):
         if chosen is not None and _family(target.name) != chosen:
             raise ValueError(

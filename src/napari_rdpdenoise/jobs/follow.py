@@ -13,6 +13,7 @@ from typing import Any, Self
 from pydantic import BaseModel, Field, model_validator
 
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.names import local
 from napari_rdpdenoise.settings import RunSettings
 
 __all__ = ["Follow", "followed_job", "interruptible"]
@@ -82,7 +83,7 @@ def followed_job(inputs: Sequence[str], out: str, settings: RunSettings) -> Job:
             "output_format: expected ome-zarr, which can grow, found ome-tiff; leave it out, and convert the "
             "finished result"
         )
-    return Job(inputs[0], Path(out), settings)
+    return Job(inputs[0], Path(local(out)), settings)
 
 
 @contextmanager

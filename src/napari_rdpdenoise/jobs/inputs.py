@@ -19,7 +19,7 @@ from napari_rdpdenoise.io.file_states import files_state, one_look
 from napari_rdpdenoise.io.masked import MaskedSource, open_mask
 from napari_rdpdenoise.io.origin import file_identity, files_behind, refuse_inside_zarr, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
-from napari_rdpdenoise.names import check_length, check_name, exists, matching
+from napari_rdpdenoise.names import check_length, check_name, exists, local, matching
 from napari_rdpdenoise.settings import RunSettings
 
 __all__ = [
@@ -139,7 +139,7 @@ def masked(source: ImageSource, job: Job) -> ImageSource:
 def mask_file(settings: RunSettings) -> str | None:
     """Path of the mask that settings name; None for none."""
     invalid = settings.invalid
-    return invalid if isinstance(invalid, str) and invalid not in ("auto", "none") else None
+    return local(invalid) if isinstance(invalid, str) and invalid not in ("auto", "none") else None
 
 
 def check_places(job: Job) -> None:

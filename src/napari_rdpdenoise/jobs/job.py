@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_rdpdenoise.names import shown
+from napari_rdpdenoise.names import local, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +49,10 @@ class Job:
 
     def __post_init__(self) -> None:
         if isinstance(self.input, str | os.PathLike):
-            object.__setattr__(self, "path", os.fspath(self.input))
+            where = local(os.fspath(self.input))
+            object.__setattr__(self, "path", where)
+            if isinstance(self.input, str):
+                object.__setattr__(self, "input", where)
 
     @property
     def name(self) -> str:

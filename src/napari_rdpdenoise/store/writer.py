@@ -155,13 +155,15 @@ class StoreSink(ZarrSink):
 
     def notes(self) -> list[str]:
         """Say of how many tiles the original is kept losslessly, because what was removed is no noise."""
+        found = super().notes()
         spreads = [spread for spread in map(_spread_of, self._chunk_files()) if spread]
         if not spreads:
-            return []
+            return found
         return [
+            *found,
             f"{len(spreads)} tiles: what was removed spreads up to {max(spreads):.1f} times as far as the "
             "noise that was measured; the original of these is kept losslessly, which takes more room "
-            "(--camera tells the noise)"
+            "(--camera tells the noise)",
         ]
 
     def write(self, index: Index, y: slice, x: slice, block: np.ndarray) -> None:

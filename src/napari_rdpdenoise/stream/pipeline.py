@@ -22,6 +22,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec import Codec, Decoded, load_model
 from napari_rdpdenoise.codec.device import device_turns
 from napari_rdpdenoise.io import ImageSource, SelectedSource, Sink
+from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.loaded import LoadedTile, TileSink
 from napari_rdpdenoise.stream.neighbours import PlaneRing
@@ -79,7 +80,7 @@ def denoise_stream(
         with device_turns(codec.device).run():
             plan = yield from _prepare(make_plan(source, settings, codec, order, cache))
             yield from run.tiles(plan)
-        for note in sink.notes() if isinstance(sink, TileSink) else ():
+        for note in sink.notes() if isinstance(sink, TileSink | Staging) else ():
             yield run.tally.progress(0, note)
         if defects := run.tally.counts.defects:
             yield run.tally.progress(0, defect_words(defects, settings.hot_pixels))

@@ -59,3 +59,23 @@ def test_whole_chunks_of_any_content_pass(tmp_path, kind, monkeypatch):
     image = open_image(tmp_path / "a.zarr")
     for number, plane in enumerate(PIXELS):
         np.testing.assert_array_equal(image.read((number,), slice(0, 64), slice(0, 64)), plane)
+
+
+@pytest.mark.parametrize("shards", [None, (2, 64, 64)])
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_folder_in_the_place_of_a_chunk_is_no_empty_chunk(tmp_path, zarr_format, shards):
+    if zarr_format == 2 and shards:
+        return
+    array = zarr.create_array(
+        tmp_path / "a.zarr", shape=(4, 64, 64), chunks=(1, 64, 64), shards=shards, dtype="u2",
+        zarr_format=zarr_format,
+    )  # fmt: skip
+    array[...] = PIXELS
+    file = next(p for p in sorted((tmp_path / "a.zarr").rglob("*")) if p.is_file() and p.suffix != ".json")
+    file = next(p for p in (file.parent / "0", file.parent / "0.0.0", file) if p.is_file())
+    file.unlink()
+    (file / "moved here").mkdir(parents=True)
+    source = open_image(tmp_path / "a.zarr")
+    np.testing.assert_array_equal(source.read((3,), slice(0, 64), slice(0, 64)), PIXELS[3])
+    with pytest.raises(ValueError, match=r"plane \(0,\) of a, found it damaged \(a folder in the place of"):
+        source.read((0,), slice(0, 64), slice(0, 64))

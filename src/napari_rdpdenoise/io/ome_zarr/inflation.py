@@ -1,12 +1,14 @@
 """Chunks of a Zarr array that are more than their array says, refused before they are decoded.
 
 A decoder takes what a chunk gives: three megabytes of zeros, packed by zlib, are three gigabytes. Chunks in
-files are looked at first; those inside shards and on servers are not.
+files are looked at first; those inside shards and on servers are not. What lies in the place of a file and is
+none is refused as well.
 """
 
 from __future__ import annotations
 
 import math
+import stat
 import zlib
 from pathlib import Path
 from typing import Any
@@ -18,19 +20,29 @@ _STEP = 2**20  # bytes
 
 
 def check_inflation(array: Any, chunk: tuple[int, ...]) -> None:
-    """Refuse a chunk that would be decoded to far more than a chunk of its array.
+    """Refuse a chunk that would be decoded to far more than a chunk of its array, or whose file is none.
+
+    Zarr takes a folder in the place of a chunk, or of the shard that it lies in, for a chunk that is empty.
 
     Args:
         array: Zarr array; anything else is passed over.
         chunk: Number of the chunk along every axis.
 
     Raises:
-        ValueError: If it would.
+        ValueError: If it would, or a folder is there.
     """
     path = _file_of(array, chunk)
-    if path is None or not path.is_file():
+    try:
+        state = None if path is None else path.stat()
+    except (FileNotFoundError, NotADirectoryError):  # empty, and not written
         return
-    expected, stored = math.prod(array.chunks) * array.dtype.itemsize, path.stat().st_size
+    if path is None or state is None:
+        return
+    if stat.S_ISDIR(state.st_mode):
+        raise ValueError(f"a folder in the place of the file {path.name} of a chunk")
+    if getattr(array, "shards", None) is not None or not stat.S_ISREG(state.st_mode):
+        return
+    expected, stored = math.prod(array.chunks) * array.dtype.itemsize, state.st_size
     times, more = _OVERHEAD
     if stored > times * expected + more:
         raise ValueError(f"{stored} bytes in the file of a chunk that has {expected}")
@@ -40,11 +52,15 @@ def check_inflation(array: Any, chunk: tuple[int, ...]) -> None:
 
 
 def _file_of(array: Any, chunk: tuple[int, ...]) -> Path | None:
-    """File that holds a chunk and nothing else; None where there is none."""
-    root, encode = getattr(getattr(array, "store", None), "root", None), None
-    if isinstance(root, Path) and getattr(array, "shards", None) is None:
-        encode = getattr(getattr(array, "metadata", None), "encode_chunk_key", None)
-    return None if encode is None or root is None else root / array.path / encode(chunk)
+    """File that holds a chunk, alone or with the others of its shard; None for an array without files."""
+    root = getattr(getattr(array, "store", None), "root", None)
+    encode = getattr(getattr(array, "metadata", None), "encode_chunk_key", None)
+    if not isinstance(root, Path) or encode is None:
+        return None
+    if (shards := getattr(array, "shards", None)) is not None:
+        sizes = zip(chunk, array.chunks, shards, strict=True)
+        chunk = tuple(number * size // shard for number, size, shard in sizes)
+    return root / array.path / encode(chunk)
 
 
 def _deflate_window(array: Any) -> int | None:

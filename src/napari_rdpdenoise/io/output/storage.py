@@ -62,7 +62,8 @@ def store_layout(spec: OutputSpec, *, time_channel_depth: bool) -> StoredLayout:
     With the former a lone axis other than C and S keeps its own letter.
     """
     leading, sizes = spec.axes[:-2], spec.shape[:-2]
-    channel_like = tuple(i for i, axis in enumerate(leading) if axis not in "TZ")
+    others = (i for i, axis in enumerate(leading) if axis not in "TZ")
+    channel_like = tuple(sorted(others, key=lambda i: leading[i] == "S"))  # colours of a channel together
     groups: list[tuple[str, tuple[int, ...]]] = [
         (axis, (i,)) for i, axis in enumerate(leading) if axis in "TZ"
     ]

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from napari_rdpdenoise.axes import colours_last, has_colours
+from napari_rdpdenoise.axes import colour_count, colours_last, has_colours
 from napari_rdpdenoise.files import remove
 from napari_rdpdenoise.io.metadata import with_origin
 from napari_rdpdenoise.io.ome_writer import OmeWriter
@@ -74,21 +74,29 @@ class TiffSink(Staging):
     def _file_layout(self) -> tuple[str, tuple[int, ...]]:
         """Axes and sizes in the file: as staged, but for colours, whose samples come last."""
         axes, shape = self.layout.axes, self.layout.shape
-        if not self._is_colour:
+        samples = self._samples
+        if samples == 1:
             return axes, shape
-        place, others = axes.index("C"), axes.replace("C", "")
-        return colours_last(others, colours=True), (*shape[:place], *shape[place + 1 :], shape[place])
+        place = axes.index("C")
+        if samples == shape[place]:
+            axes, shape = axes.replace("C", ""), (*shape[:place], *shape[place + 1 :])
+        else:
+            shape = (*shape[:place], shape[place] // samples, *shape[place + 1 :])
+        return colours_last(axes, colours=True), (*shape, samples)
 
     @property
-    def _is_colour(self) -> bool:
-        """Whether the channels are samples of one colour image."""
-        known = self.spec.metadata
-        count = self.layout.shape[self.layout.axes.index("C")] if "C" in self.layout.axes else 1
-        lone = sum(axis in "CS" for axis in self.spec.axes[:-2]) == 1 and not (
-            set(self.spec.axes[:-2]) - set("TZCS")
-        )
+    def _samples(self) -> int:
+        """Samples of a pixel in the file: channels that are the colours of one image, or of each channel."""
+        known, axes = self.spec.metadata, self.spec.axes[:-2]
+        like_channels = [axis for axis in axes if axis not in "TZ"]
+        if has_colours(axes):
+            count = colour_count(self.spec.axes, self.spec.shape)
+        elif like_channels == ["C"]:
+            count = self.spec.shape[axes.index("C")]
+        else:
+            return 1
         wanted = {"rgb": (3, 4), "separated": (4,), "cielab": (3,)}.get(known.photometric, ())
-        return lone and (count in wanted or (count == 2 and bool(known.alpha)))
+        return count if count in wanted or (count == 2 and bool(known.alpha)) else 1
 
     def _interpretation(self, samples: int) -> dict[str, Any]:
         """What the samples mean, as tifffile takes it."""
@@ -117,11 +125,13 @@ class TiffSink(Staging):
                     yield np.pad(block, ((0, rows - block.shape[0]), (0, columns - block.shape[1])))
 
     def _colour_tiles(self, rows: int, columns: int) -> Iterator[np.ndarray]:
-        """Tiles of all samples together, the samples last."""
+        """Tiles of all samples of a channel together, the samples last."""
         *leading, height, width = self.layout.shape
-        place = self.layout.axes.index("C")
-        for index in np.ndindex(*leading[:place], *leading[place + 1 :]):
-            whole = (*index[:place], slice(None), *index[place:])
+        place, samples = self.layout.axes.index("C"), self._samples
+        leading[place] //= samples
+        for index in np.ndindex(*leading):
+            first = index[place] * samples
+            whole = (*index[:place], slice(first, first + samples), *index[place + 1 :])
             for y in range(0, height, rows):
                 for x in range(0, width, columns):
                     block = self.array[(*whole, slice(y, y + rows), slice(x, x + columns))]
@@ -134,6 +144,7 @@ class TiffSink(Staging):
         identity = uuid.uuid5(uuid.NAMESPACE_URL, f"napari-rdpdenoise:{self.spec.identity}")
         planes = with_origin(self.spec.metadata, self.spec.shape[:-2])
         stored = {} if has_colours(axes) else self.layout.stored_planes(planes)
-        names = self.layout.channel_names if "C" in self.layout.axes else self.spec.metadata.channel_names
+        staged = "C" in self.layout.axes and not has_colours(axes)
+        names = self.layout.channel_names if staged else self.spec.metadata.channel_names
         writer = OmeWriter(self.spec.metadata, axes, shape, self.spec.dtype)
         return writer.text(str(identity), self.spec.job, names, stored)

@@ -53,6 +53,16 @@ class ZarrSink(Staging):
         sync(self.image / "zarr.json")
         return self.image
 
+    def notes(self) -> list[str]:
+        """That colours are channels among others, where every channel has its own."""
+        axes = self.spec.axes[:-2]
+        if not has_colours(axes) or set(axes) <= set("TZS"):
+            return []
+        return [
+            "OME-Zarr has no colours beside channels: the result has one channel for each colour of each "
+            "channel (an .ome.tif keeps them as colours)"
+        ]
+
     def _finest(self) -> Any:
         """The full resolution, complete."""
         return self.array

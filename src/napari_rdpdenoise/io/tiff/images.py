@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.io.images import ImageInfo
+from napari_rdpdenoise.io.tiff.imagej_counts import declared_stack, passes_over_images
 from napari_rdpdenoise.io.tiff.present import chain_is_cut, leading_count, present_pages, whole_prefix
 from napari_rdpdenoise.io.tiff.unindexed import series_without_index
 
@@ -111,30 +112,11 @@ def _is_thumbnail(image: TiffImage, images: Sequence[TiffImage]) -> bool:
 def _series(tif: Any) -> list[Any]:
     """Series as tifffile finds them, and those of cut-off files where it gives up."""
     found = list(tif.series)
-    if tif.is_imagej and not any(series.kind in ("imagej", "ome") for series in found):
-        declared = _imagej_series(tif)
+    understood = any(series.kind in ("imagej", "ome") for series in found)
+    if tif.is_imagej and (not understood or (len(found) == 1 and passes_over_images(tif, found[0]))):
+        declared = declared_stack(tif)
         return found if declared is None else [declared]
     return [_all_pages(tif, series) if series.kind == "shaped" else series for series in found]
-
-
-def _imagej_series(tif: Any) -> Any:
-    """The hyperstack that the description declares, of an uncompressed file that holds less."""
-    import tifffile
-
-    page, meta = tif.pages.first, tif.imagej_metadata or {}
-    if not page.is_final:
-        return None
-    sizes = {"T": "frames", "Z": "slices", "C": "channels"}
-    axes = str(meta.get("order", "czt"))[::-1].upper()
-    if sorted(axes) != sorted(sizes):
-        axes = "TZC"
-    shape = [max(1, int(meta.get(sizes[axis], 1))) for axis in axes]
-    images = int(meta.get("images", 1))
-    if math.prod(shape) == 1 and images > 1:
-        axes, shape = "I", [images]
-    return tifffile.TiffPageSeries(
-        [page], (*shape, *page.shape), page.dtype, axes + page.axes, kind="imagej", truncated=True
-    )
 
 
 def _all_pages(tif: Any, series: Any) -> Any:

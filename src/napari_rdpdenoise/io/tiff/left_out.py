@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.io.ome_mending import is_ome, why_unread
+from napari_rdpdenoise.io.tiff.imagej_counts import wrong_counts
 
 _LEAP = 0.1  # mean step from one colour of a palette to the next, of its range, above which it is no ramp
 
@@ -24,6 +25,11 @@ def left_out(tif: Any, name: str) -> list[str]:
     drawn = "ROI" in imagej or "Overlays" in imagej or re.search(r"<(\w+:)?ROI\b", ome) is not None
     text = str(tif.pages.first.description)
     found = [fault] if is_ome(text) and (fault := why_unread(text, name)) else []
+    if tif.is_imagej and (wrong := wrong_counts(str(tif.pages.first.tags.valueof("ImageDescription", "")))):
+        found.append(
+            f"{name} says {', '.join(wrong)} in its ImageJ description, which is no number of planes: "
+            "those that are in the file are taken"
+        )
     if undescribed := _undescribed(tif):
         pages = "1 page" if undescribed == 1 else f"{undescribed} pages"
         found.append(

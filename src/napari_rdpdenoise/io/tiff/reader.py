@@ -26,6 +26,7 @@ from napari_rdpdenoise.io.images import ImageInfo, choose_image
 from napari_rdpdenoise.io.limits import check_claim, check_part, opening, reading
 from napari_rdpdenoise.io.ome_mending import is_ome, mended
 from napari_rdpdenoise.io.source import ImageMetadata, Index, Layout, check_dtype, check_shape
+from napari_rdpdenoise.io.tiff.imagej_counts import planes_in, with_right_counts, wrong_counts
 from napari_rdpdenoise.io.tiff.images import TiffImage, images_in
 from napari_rdpdenoise.io.tiff.left_out import left_out
 from napari_rdpdenoise.io.tiff.present import leading_count
@@ -195,11 +196,13 @@ def open_tiff(path: Path) -> Any:
 
 
 def _mend_description(tif: Any) -> None:
-    """Put OME-XML that parsers take in the place of one that they refuse, where it is clear what it means."""
+    """Put a description that is understood in the place of one that is not, where it is clear."""
     try:
         page = tif.pages.first
         if is_ome(page.description):
             page.description = mended(page.description)
+        elif wrong_counts(page.description):
+            page.description = with_right_counts(page.description, planes_in(tif))
     except Exception:  # of a damaged file nearly any kind; what is wrong with it is said where it is read
         return
 
