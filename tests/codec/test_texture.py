@@ -191,3 +191,24 @@ def test_images_of_any_size_get_no_noise_back(shape):
         assert back.into(raw, raw).shape == back.noise_share.shape == shape
         kept.append(0 if back.texture is None else np.square(back.texture).mean())
     assert np.mean(kept) < 2e-3 * CAMERA.variance(200.0)
+
+
+@pytest.mark.parametrize("shape", [(16, 16), (48, 32), (5, 40), (17, 16), (100, 33)])
+def test_edges_are_mirrored_like_numpy_does(shape):
+    find, image = Texture(), torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    below = [(0, -length % SIZE) for length in shape]
+    whole = find.whole(image)
+    np.testing.assert_array_equal(whole, np.pad(image, below, mode="symmetric"))
+    np.testing.assert_array_equal(find.edged(whole), np.pad(whole, SIZE // 2, mode="symmetric"))
+
+
+def test_between_two_blocks_is_their_mean_and_beyond_the_last_there_is_none():
+    find, shares = Texture(), torch.rand(3 * SIZE, 5 * SIZE, generator=torch.Generator().manual_seed(0))
+    further = find.between_rows(shares)
+    assert further.shape == (4 * SIZE, 5 * SIZE)
+    assert torch.equal(further[SIZE : 2 * SIZE], (shares[:SIZE] + shares[SIZE : 2 * SIZE]) / 2)
+    assert torch.equal(further[:SIZE], shares[:SIZE]) and torch.equal(further[-SIZE:], shares[-SIZE:])
+    along = find.between_columns(shares)
+    assert along.shape == (3 * SIZE, 6 * SIZE)
+    assert torch.equal(along[:, SIZE : 2 * SIZE], (shares[:, :SIZE] + shares[:, SIZE : 2 * SIZE]) / 2)
+    assert torch.equal(along[:, :SIZE], shares[:, :SIZE]) and torch.equal(along[:, -SIZE:], shares[:, -SIZE:])

@@ -165,28 +165,34 @@ def _texture(
     for start in range(0, len(residual), _STRIP):
         stop = min(start + _STRIP, len(residual))
         top, bottom = max(0, start - _MARGIN), min(stop + _MARGIN, len(residual))
-        strip = _texture_of_strip(residual[top:bottom], share[top:bottom])
+        wanted = slice(start - top, stop - top)
+        strip = _texture_of_strip(residual[top:bottom], share[top:bottom], wanted)
         if strip is not None:
             found = True
-            texture[start:stop], noisy[start:stop] = (part[start - top : stop - top] for part in strip)
+            texture[start:stop], noisy[start:stop] = strip
     return (texture, noisy) if found else None
 
 
 def _texture_of_strip(
-    residual: NDArray[np.float32], share: NDArray[np.float32]
+    residual: NDArray[np.float32], share: NDArray[np.float32], wanted: slice
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+    """Texture of the wanted rows, which begin with a block, and end with one or with the strip."""
     import torch
 
     find = _textures()
     height, width = residual.shape
     with torch.inference_mode():
-        down, along = find.lengthened(height), find.lengthened(width)
-        whole, known = (torch.from_numpy(part)[down][:, along] for part in (residual, share))
+        whole, known = (find.whole(torch.from_numpy(part)) for part in (residual, share))
         shares = find.shares(whole, known, height, width)
         if not bool(shares.any()):
             return None
-        texture = find(whole, shares)[:height, :width]
-        return texture.numpy(), find.noise_share(shares)[:height, :width].numpy()
+        top = max(
+            0, wanted.start - find.size
+        )  # blocks overlap by half: more than the next one has no part in it
+        near = slice(top, wanted.stop + find.size)
+        rows = slice(wanted.start - top, wanted.stop - top)
+        texture, noisy = find(whole[near], shares[near]), find.noise_share(shares[near])
+        return texture[rows, :width].numpy(), noisy[rows, :width].numpy()
 
 
 def with_structure(

@@ -82,15 +82,15 @@ class Texture(nn.Module):
         height, width = residual.shape[0], residual.shape[1]
         place = torch.arange(size, dtype=torch.float32) + 0.5
         across = self.cosines() * torch.sin(place * (math.pi / size))
-        down, along = self.edged(height), self.edged(width)
-        padded = residual[down][:, along]
+        padded = self.edged(residual)
         texture = torch.zeros_like(padded)
         for shift in range(4):
             y, x = half * (shift // 2), half * (shift % 2)
-            share = self.between(self.between(shares, y).t(), x).t()
+            share = self.between_rows(shares) if y > 0 else shares
+            share = self.between_columns(share) if x > 0 else share
             top, left = half - y, half - x
             bottom, right = top + share.shape[0], left + share.shape[1]
-            part = share * self.transformed(padded[top:bottom, left:right], across)
+            part = self.transformed(padded[top:bottom, left:right], across).mul_(share)
             texture[top:bottom, left:right] += self.transformed(part, across.t())
         return texture[half : half + height, half : half + width]
 
@@ -103,12 +103,22 @@ class Texture(nn.Module):
         return torch.sqrt(blocks).repeat_interleave(size, 0).repeat_interleave(size, 1)
 
     @torch.jit.export
-    def between(self, shares: Tensor, shift: int) -> Tensor:
-        """Shares by rows of blocks; shifted by half a block, those of the means of two, one row more."""
-        if shift == 0:
-            return shares
+    def between_rows(self, shares: Tensor) -> Tensor:
+        """Shares half a block further down, the means of two, one row of blocks more."""
         blocks = shares.reshape(-1, self.size, shares.shape[1])
-        return ((torch.cat([blocks[:1], blocks]) + torch.cat([blocks, blocks[-1:]])) / 2).flatten(0, 1)
+        further = torch.empty(blocks.shape[0] + 1, self.size, shares.shape[1])
+        further[0], further[-1] = blocks[0], blocks[-1]
+        further[1:-1] = (blocks[1:] + blocks[:-1]).div_(2)
+        return further.flatten(0, 1)
+
+    @torch.jit.export
+    def between_columns(self, shares: Tensor) -> Tensor:
+        """Shares half a block further along, the means of two, one column of blocks more."""
+        blocks = shares.reshape(shares.shape[0], -1, self.size)
+        further = torch.empty(shares.shape[0], blocks.shape[1] + 1, self.size)
+        further[:, 0], further[:, -1] = blocks[:, 0], blocks[:, -1]
+        further[:, 1:-1] = (blocks[:, 1:] + blocks[:, :-1]).div_(2)
+        return further.flatten(1, 2)
 
     @torch.jit.export
     def transformed(self, image: Tensor, matrix: Tensor) -> Tensor:
@@ -118,10 +128,24 @@ class Texture(nn.Module):
         return (down.reshape(-1, size) @ matrix.t()).reshape(image.shape)
 
     @torch.jit.export
-    def edged(self, length: int) -> Tensor:
-        """Places of so many pixels with half a block more at both ends, mirrored."""
-        place = torch.remainder(torch.arange(-self.overlap, length + self.overlap), 2 * length)
-        return torch.where(place < length, place, 2 * length - 1 - place)
+    def edged(self, image: Tensor) -> Tensor:
+        """An image of whole blocks with half a block more at all edges, mirrored."""
+        half, height, width = self.overlap, image.shape[0], image.shape[1]
+        wide = torch.empty(height + 2 * half, width + 2 * half)
+        wide[half : half + height, half : half + width] = image
+        wide[half : half + height, :half] = image[:, :half].flip(1)
+        wide[half : half + height, half + width :] = image[:, width - half :].flip(1)
+        wide[:half] = wide[half : 2 * half].flip(0)
+        wide[half + height :] = wide[height : half + height].flip(0)
+        return wide
+
+    @torch.jit.export
+    def whole(self, image: Tensor) -> Tensor:
+        """An image of any size, mirrored at its lower ends to whole blocks."""
+        height, width = image.shape[0], image.shape[1]
+        if height % self.size == 0 and width % self.size == 0:
+            return image
+        return image[self.lengthened(height)][:, self.lengthened(width)]
 
     @torch.jit.export
     def lengthened(self, length: int) -> Tensor:

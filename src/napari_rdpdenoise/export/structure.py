@@ -71,9 +71,8 @@ class Structure(nn.Module):
         residual = (t - expected) / torch.sqrt(variance.clamp(min=self.least_variance))
         spoken = usable & (variance >= self.least_of_texture)
         residual = torch.where(spoken, residual, torch.zeros_like(residual)).float()
-        down, along = self.texture.lengthened(height), self.texture.lengthened(width)
-        whole = residual[down][:, along]
-        shares = self.texture.shares(whole, broad.float()[down][:, along], height, width)
+        whole = self.texture.whole(residual)
+        shares = self.texture.shares(whole, self.texture.whole(broad.float()), height, width)
         amount = self.texture.forward(whole, shares)[:height, :width] * (1.0 - self.doubt)
         light = (decoded.double() - self.offset).clamp(min=0.0)
         level = torch.sqrt(self.gain * light + self.read_variance).float()
