@@ -281,7 +281,8 @@ def test_interrupted_and_given_again_it_goes_on(kind, stops, series, codec, fast
         scope.write(step)
     scope.end()
     events, outcome = drain(run_following(job, QUICK, codec=codec))
-    assert codec.encoder_calls - calls <= 18 - stops + 1
+    kept = min(stops, 2 * (7 - 2))  # the last two time points had looked at neighbours that came later
+    assert codec.encoder_calls - calls <= 18 - kept + 1
     assert any("continuing: " in line for line in words(events)) or stops == 1, words(events)
     np.testing.assert_array_equal(pixels_of(target), expected(tmp_path, series, "TYX", settings, codec))
     assert outcome.report.tiles == 18

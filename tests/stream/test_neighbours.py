@@ -12,21 +12,33 @@ from napari_rdpdenoise.io import SelectedSource, open_image
 from napari_rdpdenoise.io.masked import MaskedSource
 from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.lazy import denoise_lazy
+from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, screen
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, make_plan, output_spec
-from napari_rdpdenoise.stream.neighbours import Brightness, PlaneRing, adjacent, neighbour_axes
+from napari_rdpdenoise.stream.neighbours import (
+    Brightness,
+    PlaneRing,
+    adjacent,
+    neighbour_axes,
+    planes_awaited,
+)
 from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.screen import FilledSource, ScreenedWindows
 
 SETTINGS = RunSettings(device="cpu", rate=0.4, tile=64, halo=192, neighbours="T", structure="none")
 WHOLE = slice(None), slice(None)
+NOISE = NoiseModel(2.0, 100.0, 1.0)
+
+
+def movie_light(shape):
+    y, x = np.mgrid[: shape[-2], : shape[-1]]
+    return 30 + 100 * (np.sin(y / 11) * np.cos(x / 8) > 0.4)
 
 
 def movie(shape=(4, 130, 96), seed=0, lamp=()):
     rng = np.random.default_rng(seed)
-    y, x = np.mgrid[: shape[-2], : shape[-1]]
-    light = np.broadcast_to(30 + 100 * (np.sin(y / 11) * np.cos(x / 8) > 0.4), shape).astype(float)
+    light = np.broadcast_to(movie_light(shape), shape).astype(float)
     for plane, factor in enumerate(lamp):
         light[plane] *= factor
     return (100 + 2 * rng.poisson(light)).astype(np.uint16)
@@ -62,13 +74,50 @@ def run(source, settings, codec, **options):
             return sink.array, end.value
 
 
-def test_adjacent_planes_lie_one_step_along_the_axis():
+def test_adjacent_planes_are_the_nearest_along_the_axis():
     assert neighbour_axes("TCZYX", (5, 2, 1, 8, 8)) == "T"
     assert neighbour_axes("ZTYX", (5, 2, 8, 8)) == "TZ"
     assert neighbour_axes("CYX", (5, 8, 8)) == ""
-    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (0, 1, 2), "T") == (None, (1, 1, 2))
-    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (4, 1, 1), "Z") == ((4, 1, 0), (4, 1, 2))
-    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (4, 1, 2), "T") == ((3, 1, 2), None)
+    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (2, 1, 2), "T") == (
+        ((1, 1, 2), (0, 1, 2)),
+        ((3, 1, 2), (4, 1, 2)),
+    )
+    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (1, 1, 2), "T") == (((0, 1, 2),), ((2, 1, 2), (3, 1, 2)))
+    assert adjacent("TCZYX", (5, 2, 3, 8, 8), (4, 1, 1), "Z") == (((4, 1, 0),), ((4, 1, 2),))
+
+
+def test_at_an_end_the_planes_beyond_the_nearest_take_the_missing_place():
+    def numbers(here, count, letter):
+        return tuple(
+            [index[0] for index in side] for side in adjacent(letter + "YX", (count, 8, 8), (here,), letter)
+        )
+
+    assert numbers(0, 9, "T") == ([2, 3], [1])
+    assert numbers(8, 9, "T") == ([7], [6, 5])
+    assert numbers(0, 9, "Z") == ([2], [1])
+    assert numbers(8, 9, "Z") == ([7], [6])
+    assert numbers(0, 2, "T") == ([], [1])
+    assert numbers(1, 3, "T") == ([0], [2])
+    assert numbers(0, 1, "T") == ([], [])
+
+
+@pytest.mark.parametrize("letter", "TZ")
+@pytest.mark.parametrize("count", range(1, 9))
+def test_no_plane_is_a_neighbour_twice_nor_of_itself(letter, count):
+    for here in range(count):
+        before, after = adjacent(letter + "YX", (count, 8, 8), (here,), letter)
+        found = [*before, *after]
+        assert len(set(found)) == len(found)
+        assert (here,) not in found
+
+
+@pytest.mark.parametrize("position", range(5))
+def test_a_plane_waits_for_all_that_it_looks_at(position):
+    awaited = planes_awaited(position)
+    forever = adjacent("TYX", (100, 8, 8), (position,), "T")
+    assert max(index[0] for side in forever for index in side) == awaited - 1
+    assert adjacent("TYX", (awaited, 8, 8), (position,), "T") == forever
+    assert adjacent("TYX", (awaited - 1, 8, 8), (position,), "T") != forever
 
 
 def test_neighbours_change_the_result_and_tiles_agree(tiny_series_codec):
@@ -171,12 +220,13 @@ def test_neighbours_come_at_the_brightness_of_the_plane():
     array = movie((3, 256, 200), lamp=(0.5, 1.0, 1.6))
     source, brightness = open_image(array), Brightness()
     window = slice(30, 90), slice(20, 100)
-    before, after = brightness.neighbours(source, (1,), window, "T", 100.0)
+    before, after = brightness.neighbours(source, (1,), window, "T", NOISE)
     light = array[1][window].mean() - 100
     assert before.mean() - 100 == pytest.approx(light, rel=0.03)
     assert after.mean() - 100 == pytest.approx(light, rel=0.03)
     assert before.dtype == np.float32
-    assert brightness.neighbours(source, (2,), window, "T", 100.0)[1] is None
+    assert brightness.neighbours(source, (2,), window, "T", NOISE)[1] is not None  # the first plane
+    assert brightness.neighbours(open_image(array[:2]), (1,), window, "T", NOISE)[1] is None
 
 
 def test_the_brightness_of_large_planes_is_measured_on_windows():
@@ -187,24 +237,52 @@ def test_the_brightness_of_large_planes_is_measured_on_windows():
     assert source.read_of[(0,)] < 1280 * 1280
 
 
+def test_farther_planes_lessen_the_noise_of_nearer_ones():
+    array = movie((5, 200, 200))
+    clean = 100 + 2 * np.broadcast_to(movie_light((200, 200)), (200, 200))
+    before, after = Brightness().neighbours(open_image(array), (2,), WHOLE, "T", NOISE)
+    for averaged, plane in ((before, array[1]), (after, array[3])):
+        share = np.var(averaged - clean) / np.var(plane - clean)
+        assert 0.45 < share < 0.6
+    deep, _ = Brightness().neighbours(open_image(array, "ZYX"), (2,), WHOLE, "Z", NOISE)
+    np.testing.assert_allclose(deep, array[1], rtol=0.02)
+
+
+def test_farther_planes_that_show_something_else_change_little():
+    array = movie((5, 200, 200))
+    other = 100 + 2 * np.random.default_rng(3).poisson(160 - movie_light((200, 200)))
+    array[0] = array[4] = other  # as bright, dark where the others are bright
+    for averaged, plane in zip(
+        Brightness().neighbours(open_image(array), (2,), WHOLE, "T", NOISE), (array[1], array[3]), strict=True
+    ):
+        assert np.abs(averaged - plane).mean() < 0.05 * np.abs(other - plane.astype(float)).mean()
+
+
+def test_where_the_nearer_plane_was_not_taken_the_farther_one_stands_for_it():
+    array = movie((5, 64, 64), lamp=(1, 1, 1, 1, 0.5))
+    array[3] = 0
+    _, after = Brightness().neighbours(open_image(array), (2,), WHOLE, "T", NOISE)
+    assert after.mean() == pytest.approx(array[2].mean(), rel=0.03)
+
+
 @pytest.mark.parametrize("value", [0, 65535])
 def test_a_frame_that_was_not_taken_is_no_neighbour(value, tiny_series_codec):
-    array = movie()
+    array = movie()[:3]
     array[2] = value
-    before, after = Brightness().neighbours(open_image(array), (1,), WHOLE, "T", 100.0)
+    before, after = Brightness().neighbours(open_image(array), (1,), WHOLE, "T", NOISE)
     assert before is not None
     assert after is None
     missing = array.astype(np.float32)
     missing[2] = np.nan
     source = FilledSource(open_image(missing), MISSING_ONLY)
-    assert Brightness().neighbours(source, (1,), WHOLE, "T", 100.0)[1] is None
+    assert Brightness().neighbours(source, (1,), WHOLE, "T", NOISE)[1] is None
 
 
 def test_missing_values_of_a_neighbour_are_filled():
     array = movie().astype(np.float32)
     array[2, 10:20, 10:20] = np.nan
     source = FilledSource(open_image(array), MISSING_ONLY)
-    _, after = Brightness().neighbours(source, (1,), WHOLE, "T", 100.0)
+    _, after = Brightness().neighbours(source, (1,), WHOLE, "T", NOISE)
     assert np.isfinite(after).all()
 
 
@@ -238,7 +316,9 @@ def test_the_neighbours_of_a_colour_are_the_two_others():
     assert neighbour_axes("SYX", (2, 8, 8)) == ""  # grey and opacity
     assert neighbour_axes("TSYX", (5, 3, 8, 8)) == "TS"
     pairs = [adjacent("TSYX", (5, 4, 8, 8), (2, colour), "S") for colour in range(4)]
-    assert pairs == [((2, 2), (2, 1)), ((2, 0), (2, 2)), ((2, 1), (2, 0)), (None, None)]
+    assert pairs == [
+        (((2, 2),), ((2, 1),)), (((2, 0),), ((2, 2),)), (((2, 1),), ((2, 0),)), ((), ()),
+    ]  # fmt: skip
 
 
 def test_colours_help_each_other_and_tiles_agree(tiny_series_codec):

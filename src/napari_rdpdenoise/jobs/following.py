@@ -38,6 +38,7 @@ from napari_rdpdenoise.jobs.watch import Watch
 from napari_rdpdenoise.names import check_length
 from napari_rdpdenoise.settings import RESULT
 from napari_rdpdenoise.stream import Plan, Progress, make_plan
+from napari_rdpdenoise.stream.neighbours import planes_awaited
 from napari_rdpdenoise.stream.output import output_dtype
 from napari_rdpdenoise.stream.parts import Asked, PartReport, SharedPlan, together
 from napari_rdpdenoise.stream.pipeline import denoise_works
@@ -213,7 +214,7 @@ class _Following:
         waits = any(plan.neighbours == "T" for plan in shared.channels.values())
         told = False
         while True:
-            watch.look(self._done >= watch.count - waits)
+            watch.look(self._done >= self._ready(waits))
             if watch.over and not told:
                 told = True
                 yield self._state(f"ending: {watch.over}")
@@ -227,14 +228,22 @@ class _Following:
         yield self._state(f"finishing {_points(self._done)}")
 
     def _last(self, waits: bool) -> int:
-        """The time point after the last that is done now; one waits for its neighbour unless it is over."""
+        """The time point after the last that is done now; one waits for its neighbours unless it is over."""
         watch = self._watch
-        if watch.stopped and watch.count - self._done > 1:
+        ready = self._ready(waits)
+        if watch.stopped and watch.count - self._done > max(1, watch.count - ready):
             return max(self._done, 1)
-        return watch.count - (waits and not watch.over)
+        return watch.count if watch.over else ready
+
+    def _ready(self, waits: bool) -> int:
+        """The time point after the last whose neighbours are there."""
+        count = self._watch.count
+        if not waits:
+            return count
+        return next((step + 1 for step in reversed(range(count)) if planes_awaited(step) <= count), 0)
 
     def _waiting(self, waits: bool) -> str:
-        last = " but for the last, which waits for the next" if waits else ""
+        last = " but for the last, which wait for the next" if waits else ""
         return f"{_points(self._watch.count)} done{last}; waiting for more{self._watch.obstacle()}"
 
     def _plan(self) -> Generator[Progress, None, SharedPlan]:

@@ -4,6 +4,10 @@ Neighbours are those of the whole series, whatever part of it is denoised, so th
 a picture they are the two other colours. A neighbour is brought to the brightness of the plane that it stands
 beside by one factor for the whole plane: tiles agree about it, and the encoder never learns of bleaching or
 of a flickering lamp.
+
+The network sees one plane on either side. In time, where most of a scene stays, more than one says something:
+the next but one is averaged into the nearer, as far as both agree around a pixel. At an end of a series what
+lies beyond the only neighbour takes the place of the one that is missing.
 """
 
 from __future__ import annotations
@@ -11,23 +15,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from napari_rdpdenoise.axes import COLOURS, has_colours, is_picture
 from napari_rdpdenoise.codec.network_input import Neighbours, brightened, brightness_factor
 from napari_rdpdenoise.io import ImageSource, Index
+from napari_rdpdenoise.noise import NoiseModel, stabilize
 
-__all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes"]
+__all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes", "planes_awaited"]
 
 AXES = "TZS"
 """Axes along which planes can be neighbours: time, depth, and the colours of a picture."""
 
-_RING = 4  # planes: three that a tile asks for, and the next one
-_RING_BYTES = 512 * 1024**2  # above it planes are read window by window, three times
+Side = tuple[Index, ...]
+"""Indices of planes on one side of a plane, the nearest first."""
+
+_REACH = {"T": 2}  # planes on either side that say something; along other axes one
+_AGREEMENT = 7  # pairs of pixels, edge of the window in which it is looked whether two planes agree
+_RING = 6  # planes: five that a tile asks for, and the next one
+_RING_BYTES = 512 * 1024**2  # above it planes are read window by window, up to five times
 _WHOLE = 1024  # px, edge of a plane whose brightness is measured on all of it
 _WINDOW, _WINDOWS = 256, 3  # px, and number along an edge, of the windows of a larger one
 _FACTORS = 4096  # pairs of planes that are remembered
@@ -43,19 +55,50 @@ def neighbour_axes(axes: str, shape: Sequence[int]) -> str:
     )
 
 
-def adjacent(axes: str, shape: Sequence[int], index: Index, letter: str) -> tuple[Index | None, Index | None]:
-    """Indices of the planes before and after one along an axis; None beyond an end. Colours have no end."""
+def adjacent(axes: str, shape: Sequence[int], index: Index, letter: str) -> tuple[Side, Side]:
+    """Indices of the planes before and after one along an axis.
+
+    Args:
+        axes: Axes of the image.
+        shape: Its shape.
+        index: Index of the plane.
+        letter: Axis along which planes are neighbours; colours have no end.
+
+    Returns:
+        Before and after, of each the nearest first; nothing where there is none.
+    """
     place = axes.index(letter)
-    here = index[place]
+    here, count = index[place], shape[place]
     if has_colours(letter):
-        numbers = [(here + step) % COLOURS if here < COLOURS else -1 for step in (-1, 1)]
+        sides = tuple([(here + step) % COLOURS] if here < COLOURS else [] for step in (-1, 1))
     else:
-        numbers = [here + step for step in (-1, 1)]
-    before, after = (
-        (*index[:place], number, *index[place + 1 :]) if 0 <= number < shape[place] else None
-        for number in numbers
-    )
+        sides = _sides(here, count, _REACH.get(letter, 1))
+    before, after = (tuple((*index[:place], n, *index[place + 1 :]) for n in side) for side in sides)
     return before, after
+
+
+def _sides(here: int, count: int, reach: int) -> tuple[list[int], list[int]]:
+    """Numbers of the planes before and after one along an axis that ends, the nearest first."""
+    before, after = (
+        [n for n in (here + step * far for far in range(1, reach + 1)) if 0 <= n < count] for step in (-1, 1)
+    )
+    if before and after:
+        return before, after
+    # an end: the nearest alone on its side, and in the place of the others as many of those beyond it
+    beyond = [
+        n for n in (here + step * far for step in (-1, 1) for far in range(2, reach + 2)) if 0 <= n < count
+    ]
+    return (before[:1], beyond) if before else (beyond, after[:1])
+
+
+def planes_awaited(position: int) -> int:
+    """How many planes of a series that grows in time must be there for one to be what it will be at the end.
+
+    Args:
+        position: Number of the plane in time, from 0.
+    """
+    reach = _REACH["T"]
+    return position + 1 + reach + (position == 0)
 
 
 @dataclass
@@ -65,7 +108,7 @@ class Brightness:
     _known: dict[tuple[Index, Index], float] = field(default_factory=dict)
 
     def neighbours(
-        self, source: ImageSource, index: Index, window: tuple[slice, slice], letter: str, offset: float
+        self, source: ImageSource, index: Index, window: tuple[slice, slice], letter: str, noise: NoiseModel
     ) -> Neighbours:
         """Planes before and after one, within a window, at its brightness.
 
@@ -74,24 +117,36 @@ class Brightness:
             index: Index of the plane.
             window: Rows and columns, px.
             letter: Axis along which the planes are neighbours.
-            offset: Counts without light.
+            noise: Noise of the channel, counts.
 
         Returns:
-            Raw counts, float32 (rows, columns); None beyond an end, and where a plane is blank in the window.
+            Raw counts, float32 (rows, columns), with no more noise than a plane has; None where there is no
+            such plane, and where all on a side are blank in the window.
         """
         before, after = (
-            None if other is None else self._read(source, index, other, window, offset)
-            for other in adjacent(source.metadata.axes, source.shape, index, letter)
+            self._side(source, index, side, window, noise)
+            for side in adjacent(source.metadata.axes, source.shape, index, letter)
         )
         return before, after
 
-    def _read(
-        self, source: ImageSource, index: Index, other: Index, window: tuple[slice, slice], offset: float
+    def _side(
+        self,
+        source: ImageSource,
+        index: Index,
+        side: Side,
+        window: tuple[slice, slice],
+        noise: NoiseModel,
     ) -> NDArray[np.float32] | None:
-        pixels = source.read(other, *window)
-        if pixels.min() == pixels.max():
-            return None  # a frame that was not taken
-        return brightened(pixels, self.factor(source, index, other, offset), offset)
+        found: list[NDArray[np.float32]] = []
+        factor, nearer = 1.0, index
+        for other in side:
+            pixels = source.read(other, *window)
+            if pixels.min() == pixels.max():  # a frame that was not taken
+                continue
+            factor *= self.factor(source, nearer, other, noise.offset)  # measured from plane to plane anyway
+            nearer = other
+            found.append(brightened(pixels, factor, noise.offset))
+        return reduce(partial(_averaged, noise=noise), found) if found else None
 
     def factor(self, source: ImageSource, index: Index, other: Index, offset: float) -> float:
         """How many times brighter plane ``index`` is than plane ``other``.
@@ -111,6 +166,32 @@ class Brightness:
                 self._known.clear()
             self._known[(index, other)] = known
         return known
+
+
+def _averaged(near: NDArray[Any], far: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
+    """Two planes of equal noise averaged around each pixel as far as they agree there; else the nearer.
+
+    What differs beyond the noise is taken for an error of the farther plane, of that variance; weights of the
+    least error follow from it.
+
+    Args:
+        near: Plane, raw counts.
+        far: Plane of the same shape and brightness.
+        noise: Noise of both.
+    """
+    differences = np.square(stabilize(_halved(near), noise) - stabilize(_halved(far), noise))
+    beyond = ndimage.uniform_filter(differences, _AGREEMENT, mode="nearest") - 2 / 4  # four pixels' mean
+    share = 1 / (2 + np.maximum(beyond, 0))
+    height, width = near.shape
+    return near + (far - near) * share.repeat(2, 0)[:height].repeat(2, 1)[:, :width]
+
+
+def _halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of 2x2 px, the last row and column twice where they are odd."""
+    if image.shape[0] % 2 or image.shape[1] % 2:
+        image = np.pad(image, [(0, n % 2) for n in image.shape], mode="edge")
+    rows = image[::2] + image[1::2]
+    return (rows[:, ::2] + rows[:, 1::2]) * np.float32(0.25)
 
 
 def _places(height: int, width: int) -> list[tuple[slice, slice]]:

@@ -219,9 +219,9 @@ def _compared(
     sample: Sample, normalization: Normalization, settings: RunSettings, codec: Codec
 ) -> tuple[Sample, dict[str, list[Neighbours]]]:
     """Tiles on which choices are made, and their neighbours by axis."""
-    tiles, offset = _liveliest(sample, normalization), normalization.noise.offset
+    tiles = _liveliest(sample, normalization)
     letters = _candidates(sample, settings, codec)
-    return tiles, {letter: tiles.neighbours(letter, offset) for letter in letters}
+    return tiles, {letter: tiles.neighbours(letter, normalization.noise) for letter in letters}
 
 
 def _candidates(sample: Sample, settings: RunSettings, codec: Codec) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.io import ImageSource, Index, planes
+from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, screen_sample
 from napari_rdpdenoise.noise.lines import LinePattern, find_lines
@@ -162,17 +163,15 @@ class Sample:
         """Some of the windows."""
         return replace(self, windows=tuple(windows))
 
-    def neighbours(self, letter: str, offset: float) -> list[Neighbours]:
+    def neighbours(self, letter: str, noise: NoiseModel) -> list[Neighbours]:
         """The same places of the planes before and after, at the brightness of each window's plane.
 
         Args:
             letter: Axis along which planes are neighbours.
-            offset: Counts without light.
+            noise: Noise of the channel, counts.
         """
         source = FilledSource(self.source, self.rule)
-        return [
-            self._brightness.neighbours(source, w.plane, (w.y, w.x), letter, offset) for w in self.windows
-        ]
+        return [self._brightness.neighbours(source, w.plane, (w.y, w.x), letter, noise) for w in self.windows]
 
 
 def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[Any]]:

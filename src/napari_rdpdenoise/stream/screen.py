@@ -16,7 +16,7 @@ from napari_rdpdenoise.noise.invalid import InvalidRule, Screened, screen
 __all__ = ["FilledSource", "Kept", "ScreenedWindows", "kept_pixels", "read_screened"]
 
 _Window = tuple[slice, slice]
-_PLANES = 6  # whose bytes are kept: three planes with halos and masks, and copies without defects
+_PLANES = 10  # whose bytes are kept: five planes with halos and masks, and copies without defects
 _BYTES = 256 * 1024**2  # at most
 
 
@@ -62,7 +62,7 @@ def kept_pixels(raw: NDArray[Any], found: Screened, hot_pixels: str) -> Kept | N
 class ScreenedWindows:
     """Blocks of one series, read and screened; the last ones are kept, for threads to share.
 
-    A plane is asked for three times, by itself and as the neighbour of two others, and is the same each time.
+    A plane is asked for up to five times, by itself and as a neighbour of others, and is always the same.
 
     Args:
         limit: Bytes that are kept; 0 to read and screen each time.

@@ -88,8 +88,8 @@ class TileTask:
             whole, index = self.source.whole, self.source.original(work.index)
             raw, found = self.screened.read(whole, index, work.tile.outer, channel.invalid)
             filled = FilledSource(whole, channel.invalid, self.screened)
-            offset = channel.normalization.noise.offset
-            beside = self.brightness.neighbours(filled, index, work.tile.outer, channel.neighbours, offset)
+            noise = channel.normalization.noise
+            beside = self.brightness.neighbours(filled, index, work.tile.outer, channel.neighbours, noise)
         key = latents_key(self.codec.identity, channel, found.filled, beside)
         latents = self._cached(key, channel, raw.shape)
         usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)
