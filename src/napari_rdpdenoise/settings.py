@@ -112,9 +112,9 @@ class RunSettings(Marked):
         Field(
             default="auto",
             title="Neighbours",
-            description="Planes before and after that are looked at as well: 'T' in time (two on either side), "
-            "'Z' in depth, 'S' the other colours of a picture, 'auto' those that lessen the estimated error, or "
-            "'none'.",
+            description="Planes before and after that are looked at as well: 'T' in time, two on either side, "
+            "'Z' in depth, 'S' the other colours of a picture, 'auto' those that lessen the estimated error, "
+            "or 'none'.",
         )
     )
     ensemble: Annotated[int, Marks(Decides.DECODES, "advanced", 10)] = Field(
