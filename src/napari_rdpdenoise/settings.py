@@ -112,7 +112,7 @@ class RunSettings(Marked):
         Field(
             default="auto",
             title="Neighbours",
-            description="Planes before and after that are looked at as well: 'T' in time, two on either side, "
+            description="Planes before and after that are looked at as well: 'T' in time (two each), "
             "'Z' in depth, 'S' the other colours of a picture, 'auto' those that lessen the estimated error, "
             "or 'none'.",
         )
