@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_rdpdenoise.noise.fill_values import describe_fill_value, find_fill_values
-from tests.support.exposures import OFFSET, exposure, light, stored
+from tests.support.exposures import GAIN, OFFSET, exposure, light, stored
 
 Y, X = np.mgrid[:160, :160]
 REGIONS = {
@@ -172,3 +172,31 @@ def test_a_dark_frame_of_a_series_whose_ground_is_dark_is_image():
     frames = [np.clip(stored(exposure(seed)[0], "i4") - 115, 0, None).astype("u2") for seed in range(4)]
     frames[2] = np.zeros_like(frames[2])
     assert find_fill_values(frames) == ()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(("blur", "photons"), [(1.1, 9000), (1.3, 12000), (1.7, 40000)])
+def test_thin_light_that_saturates_is_image(blur, photons, seed):
+    """Filaments whose middle is cut off by the camera fade beside it, within a few pixels."""
+    rng, thin = np.random.default_rng(seed), np.zeros((160, 160))
+    for slope, start in ((0.3, 20), (-0.6, 130), (1.4, -40)):
+        thin[abs(Y - slope * X - start) < 0.7] = photons
+    counts = OFFSET + GAIN * rng.poisson(light(seed=seed) + ndimage.gaussian_filter(thin, blur))
+    image = stored(np.minimum(counts + rng.normal(0, 3, counts.shape), 4095), "u2")
+    assert (image == 4095).sum() > 100
+    assert found_values(image) == []
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_cells_that_were_cut_out_at_a_level_of_light_are_mixed_with_nothing(seed):
+    y, x = np.mgrid[:256, :256]
+    places = np.random.default_rng(seed).uniform(0, 256, (40, 2))
+    photons = 8 + sum(
+        np.random.default_rng([seed, k]).uniform(20, 150)
+        * np.exp(-((y - a) ** 2 + (x - b) ** 2) / 2 / (3 + k % 9) ** 2)
+        for k, (a, b) in enumerate(places)
+    )
+    rng = np.random.default_rng(seed)
+    image = stored(OFFSET + GAIN * rng.poisson(photons) + rng.normal(0, 3, photons.shape), "u2")
+    image[photons < 20] = 0
+    assert [(fill.value, fill.mixed) for fill in find_fill_values([image])] == [(0, False)]

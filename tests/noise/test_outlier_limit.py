@@ -89,3 +89,20 @@ def test_more_than_a_camera_has_are_none():
         limit = outlier_limit([stored(counts + 30 * struck * sigma, "u2")], NOISE)
         assert (limit.limit == np.inf) == none
         assert (limit.spared > 1000) == none
+
+
+@pytest.mark.parametrize("strength", [20, 60, 200])
+@pytest.mark.parametrize("axis", [0, 1])
+def test_a_line_of_the_sensor_is_no_texture(axis, strength):
+    """A column that is bright from some place on, alone among good pixels, is replaced."""
+    frames = []
+    for seed in SEEDS:
+        counts, sigma = exposure(seed)
+        column = np.zeros(counts.shape, bool)
+        column[70:, 50] = True
+        line = column if axis == 0 else column.T
+        frames.append(stored(counts + strength * sigma * line, "u2"))
+    rule, sample = screen_sample(frames)
+    assert rule.outliers.limit <= 2
+    found = np.mean([part.defects[line].mean() for part in sample if part.defects is not None])
+    assert found > (0.6 if strength < 60 else 0.8)

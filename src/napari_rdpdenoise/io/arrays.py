@@ -27,6 +27,11 @@ def open_npy(path: Path, axes: str | None = None) -> ArraySource:
     try:
         array = np.load(path, mmap_mode="r")
     except ValueError as error:
+        if "Python objects" in str(error):
+            raise TypeError(
+                f"image: expected an array of numbers, found one of Python objects in {path.name}, such as "
+                "images of different sizes; save each of them by itself"
+            ) from error
         raise ValueError(
             f"image: expected a whole array of numbers, found {path.name} of {path.stat().st_size} bytes: "
             f"{error}; it may have been cut off: copy or save it again"

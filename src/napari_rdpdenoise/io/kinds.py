@@ -13,6 +13,7 @@ from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.names import exists, shown
 
 _ZARR_ZIPS = (".zarr.zip", ".ozx")
+_TIFF_ENDINGS = (".tif", ".tiff")
 _LISTS = (".nd", ".companion.ome")
 _VENDOR_ENDINGS = (".czi", ".nd2", ".lif")
 _OTHER_KINDS = {
@@ -33,7 +34,25 @@ _OTHER_KINDS = {
     b"<html": "a web page, such as one that asks to log in,",
     b"\0\0\0\3": "DM3",
     b"\0\0\0\4": "DM4",
+    b"MATLAB 5.0": "MATLAB",
+    b"OLYMPUSRAWFORMAT": "Olympus .oir",
+    b"Andor Technology": "Andor .sif",
+    b"ZISRAWFILE": "CZI (of another ending)",
+    b"<?xml": "a text of XML, which may describe images in other files,",
 }
+_OTHER_KINDS_AT = (  # the same, with the byte at which it stands
+    (4, b"ftyp", "MP4 or QuickTime"),
+    (4, b"jP  ", "JPEG 2000"),
+    (128, b"DICM", "DICOM"),
+    (208, b"MAP ", "MRC"),
+)
+_POINTERS = {
+    ".vsi": "an overview of cellSens, whose pixels lie in a folder beside it",
+    ".oif": "a list of FluoView, whose images lie in a folder beside it",
+    ".xlef": "a list of LAS X, whose images lie in files beside it",
+}
+"""Files that are images in name only, by their endings: what they hold is not what was taken."""
+
 _TIFF_MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 
@@ -62,16 +81,16 @@ def kind_of(source: Any) -> str:
     found = _folder_kind(path)
     if path.is_file():
         with path.open("rb") as file:
-            magic = file.read(9)
-        if magic[:4] in _TIFF_MAGIC:
+            magic = file.read(256)
+        pointer = _POINTERS.get(path.suffix.lower())
+        if magic[:4] in _TIFF_MAGIC and pointer is None:
             return "tiff"
         if magic[:6] == b"\x93NUMPY":
             return "npy"
         if magic[:4] == b"PK\3\4" and _is_packed_zarr(path):
             return "zarr"
-        found = next((kind for start, kind in _OTHER_KINDS.items() if magic.startswith(start)), found)
-        found = found if magic else "an empty file"
-    if path.is_dir() and (name := _a_tiff_in(path)):
+        found = pointer or _kind_by_content(magic, found)
+    if path.is_dir() and (name := _an_image_in(path)):
         raise ValueError(
             f"image: expected a file or an OME-Zarr, found the folder {text} of files such as {name}; give "
             f"them as a quoted pattern, '{text}/*{Path(name).suffix}', with --stack T | Z | C as one series"
@@ -83,8 +102,22 @@ def kind_of(source: Any) -> str:
     )
 
 
+def _kind_by_content(content: bytes, otherwise: str) -> str:
+    """What a file seems to be by its first bytes, in words."""
+    if not content:
+        return "an empty file"
+    if content.startswith(b"PK\3\4") and b".npy" in content[:128]:
+        return "several arrays of NumPy (.npz; save one with numpy.save)"
+    kinds = ((0, start, kind) for start, kind in _OTHER_KINDS.items())
+    return next(
+        (kind for at, mark, kind in (*kinds, *_OTHER_KINDS_AT) if content.startswith(mark, at)), otherwise
+    )
+
+
 def _folder_kind(path: Path) -> str:
     """What a folder that is no image seems to be, in words."""
+    if path.is_dir() and not any(path.iterdir()):
+        return "an empty folder"
     if (path / ".zmetadata").is_file():
         return "a Zarr of which only .zmetadata was copied, not the files .zgroup, .zarray and .zattrs,"
     return "N5" if (path / "attributes.json").is_file() else "another kind"
@@ -103,10 +136,13 @@ def _is_packed_zarr(path: Path) -> bool:
     )
 
 
-def _a_tiff_in(folder: Path) -> str:
-    """Name of the first TIFF file of a folder; empty for none."""
-    names = sorted(file.name for file in folder.iterdir() if file.suffix.lower() in (".tif", ".tiff"))
-    return names[0] if names else ""
+def _an_image_in(folder: Path) -> str:
+    """Name of the first image of a folder, TIFF before others; empty for none."""
+    names = sorted(file.name for file in folder.iterdir())
+    for endings in (_TIFF_ENDINGS, (".zarr", ".npy", *_ZARR_ZIPS, *_VENDOR_ENDINGS)):
+        if name := next((name for name in names if name.lower().endswith(endings)), ""):
+            return name
+    return ""
 
 
 def _is_ndtiff(path: Path) -> bool:

@@ -41,6 +41,7 @@ _NEAR = 0.1  # largest share of those within one and a half
 _SHARP = 0.7  # least distance of ring 1 over that of ring 4
 # Of ring 1, and of ring 2, where interpolation mixed them: a smooth edge may cover any share of ring 1.
 _MIXED, _MIXED_SHARP = 0.1, 0.85
+_FADED = 3.0  # noise standard deviations that ring 2 is brighter than ring 4, at most, beside a bright value
 _SIDES = 0.02  # least share of ring 1 on either side of a value amid the noise
 _BETWEEN, _OFTEN = 0.85, 0.1  # of the way to the image, and share of ring 1 nearer than that, if mixed
 _FLAT_ELSEWHERE = 0.2  # share of 3x3 constant places beside the value from which constancy means nothing
@@ -195,11 +196,13 @@ class _Edges:
     @property
     def mixed(self) -> bool:
         """Whether ring 1 is often between the value and the image."""
-        near, _, away = (np.abs(ring) for ring in self.rings)
-        if not near.size or not away.size:
+        near, further, away = (np.abs(ring) for ring in self.rings)
+        if not near.size or not further.size or not away.size:
             return False
-        between = _BETWEEN * float(np.median(away))
-        return float(np.mean(near < between)) - float(np.mean(away < between)) > _OFTEN
+        # of the way to ring 2, which is nearly as dark as ring 1 where cells were cut out at a level of light
+        between = _BETWEEN * float(min(np.median(further), np.median(away)))
+        beyond = max(float(np.mean(further < between)), float(np.mean(away < between)))
+        return float(np.mean(near < between)) - beyond > _OFTEN
 
 
 def _is_suspect(windows: Sequence[_Window], value: float) -> bool:
@@ -245,7 +248,10 @@ def _is_apart(edges: _Edges) -> bool:
     unit = max(edges.sigma, edges.step, edges.grain)
     if one >= _SHARP * four and _is_far(near, unit):
         return True
-    return one >= _MIXED * four and two >= _MIXED_SHARP * four and _is_far(further, unit)
+    if one < _MIXED * four or two < _MIXED_SHARP * four or not _is_far(further, unit):
+        return False
+    # the light of something saturated fades; an edge that interpolation mixed ends
+    return bool(np.median(edges.rings[1]) > 0 or four - two <= _FADED * unit)
 
 
 def _is_far(distances: NDArray[np.float64], unit: float) -> bool:

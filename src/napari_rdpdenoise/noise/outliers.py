@@ -88,12 +88,16 @@ def find_outliers(plane: NDArray[Any], noise: NoiseModel, limit: float = 1.0) ->
 
 
 def find_outstanding(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Outstanding:
-    """Heights of all pixels that stand out by a limit, defects or not; arguments as of `find_outliers`."""
+    """Heights of all pixels that stand out by a limit, defects or not; arguments as of `find_outliers`.
+
+    Lines of the sensor are left out: they are no texture, and as high as it happens.
+    """
     found = [Outstanding(np.empty(0), np.empty(0, bool), np.empty(0))]
     if min(plane.shape) > 2 * _FAR:
         t = _stabilized(plane, noise)
         for sign in (1, -1):
             strong = _strong(plane, t, noise, sign, limit)
+            strong = strong.of(~_lines(plane, strong, sign))
             beside = _values(plane, strong.places, _BESIDE).mean(axis=0) - strong.level
             single = _defects(plane, strong, sign)
             found.append(Outstanding(strong.height, single, sign * beside / strong.amount))

@@ -67,3 +67,15 @@ def test_chunks_beyond_the_shape_are_no_other_names(tmp_path, image):
     (path / ".zarray").write_text(json.dumps(said))
     with pytest.warns(UserWarning, match="of the last 2 of 2 steps"):
         open_image(path)
+
+
+@pytest.mark.parametrize("zarr_format", [2, 3])
+@pytest.mark.parametrize("separator", [".", "/"])
+def test_chunks_that_are_missing_amid_others_are_counted(tmp_path, image, zarr_format, separator):
+    path = array_of(tmp_path / "a.zarr", image((4, 20, 30)), zarr_format, separator)
+    encode = zarr.open_array(path, mode="r").metadata.encode_chunk_key
+    for chunk in ((1, 0, 0), (2, 1, 1)):
+        (path / encode(chunk)).unlink()
+    with pytest.warns(UserWarning, match="2 of its 16 chunk files are not there: empty, or lost .* as zeros"):
+        source = open_image(path)
+    assert not source.read((1,), slice(0, 16), slice(0, 16)).any()

@@ -218,3 +218,20 @@ def test_pages_that_the_description_leaves_out_are_told(said, compression, tmp_p
         found, words = pixels_of(path)
         np.testing.assert_array_equal(np.atleast_3d(found).reshape(-1, 70, 90), COUNTS[:count])
         assert (told in words) if told else ("more than its metadata" not in words)
+
+
+@pytest.mark.parametrize("options", [{"tile": (32, 48)}, {"rowsperstrip": 16}])
+@pytest.mark.parametrize("tag", ["Offsets", "ByteCounts"])
+def test_strips_and_tiles_without_data_are_counted(options, tag, tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for plane in COUNTS:
+            tif.write(plane, compression="zlib", metadata=None, **GREY, **options)
+    assert "no data" not in pixels_of(tmp_path / "a.tif")[1]
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tif:
+        place = tif.pages[1].tags[("Tile" if "tile" in options else "Strip") + tag]
+        place.overwrite([0, *place.value[1:-1], 0])
+    found, told = pixels_of(tmp_path / "a.tif")
+    assert "2 strips or tiles in 1 of its planes have no data" in told
+    np.testing.assert_array_equal(found[[0, 2]], COUNTS[[0, 2]])
+    assert not found[1, :16, :16].any()
+    assert not found[1, -4:, -4:].any()

@@ -7,6 +7,7 @@ named, as copies and converters make it, that is all of them.
 from __future__ import annotations
 
 import itertools
+import math
 import os
 import re
 import warnings
@@ -28,10 +29,10 @@ def warn_of_unwritten(array: Any, location: Any, name: str) -> None:
 
 
 def unwritten_words(array: Any, folder: Path, name: str) -> str:
-    """A sentence on steps of the first axis at whose end no chunk is there; empty where none is missing.
+    """A sentence on chunks that are not there: all of the last steps of the first axis, or some amid others.
 
-    Zarr does not store chunks that hold the fill value alone, so that such planes are not told from planes
-    without any light: they are read as they are.
+    Zarr does not store chunks that hold the fill value alone, so that what was lost is not told from what has
+    no light at all: it is read as it is. Empty where none is missing.
 
     Args:
         array: Zarr array; one of two axes has no steps to be told.
@@ -51,7 +52,8 @@ def unwritten_words(array: Any, folder: Path, name: str) -> str:
         for rest in itertools.product(*map(range, counts[1:])):
             if (root / array.metadata.encode_chunk_key((last, *rest))).exists():
                 there = min((last + 1) * parts[0], sizes[0])
-                return _words(there, sizes[0], name) if len(sizes) > 2 else ""
+                told = _words(there, sizes[0], name) if len(sizes) > 2 else ""
+                return told or _words_of_gaps(array, root, counts, name)
             looked_for += 1
             if looked_for > _LOOKED_FOR:
                 return ""
@@ -73,6 +75,31 @@ def _refuse_other_names(root: Path, first: str, name: str) -> None:
                         "zarr.json), or copy the image again"
                     )
                 return
+
+
+def _words_of_gaps(array: Any, root: Path, counts: list[int], name: str) -> str:
+    """A sentence on chunks (or shards) missing amid others; empty for none, or too many to look for."""
+    expected = math.prod(counts)
+    if expected > _LOOKED_FOR:
+        return ""
+    encode, names = array.metadata.encode_chunk_key, _names_below(root)
+    missing = sum(encode(chunk) not in names for chunk in itertools.product(*map(range, counts)))
+    if not missing:
+        return ""
+    fill = array.fill_value
+    return (
+        f"{name}: {missing} of its {expected} chunk files are not there: empty, or lost when it was copied; "
+        f"what they hold is read as {'zeros' if fill is None or fill == 0 else fill}"
+    )
+
+
+def _names_below(root: Path) -> set[str]:
+    """Paths of all files and folders below a folder, from there on."""
+    found = set()
+    for folder, folders, files in os.walk(root, followlinks=True):
+        inside = Path(folder).relative_to(root).as_posix()
+        found |= {name if inside == "." else f"{inside}/{name}" for name in (*folders, *files)}
+    return found
 
 
 def _words(there: int, declared: int, name: str) -> str:

@@ -21,7 +21,13 @@ import numpy as np
 
 from napari_rdpdenoise.io.images import ImageInfo
 from napari_rdpdenoise.io.tiff.imagej_counts import declared_stack, passes_over_images
-from napari_rdpdenoise.io.tiff.present import chain_is_cut, leading_count, present_pages, whole_prefix
+from napari_rdpdenoise.io.tiff.present import (
+    chain_is_cut,
+    leading_count,
+    present_pages,
+    unwritten_parts,
+    whole_prefix,
+)
 from napari_rdpdenoise.io.tiff.unindexed import series_without_index
 
 _POSITIONS = {"mmstack": "R", "lsm": "PM"}
@@ -307,6 +313,12 @@ def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
         notes.append(
             f"{path.name}: {missing} of {flat.size} planes are missing (their files are not beside it, or "
             "they were never written); they are read as zeros"
+        )
+    parts, planes = unwritten_parts(image.series)
+    if parts:
+        notes.append(
+            f"{path.name}: {parts} strips or tiles in {planes} of its planes have no data (left out because "
+            "they were empty, or never written); they are read as zeros"
         )
     if image.series.kind in (*_JOINED_KINDS, "appended") and chain_is_cut(tif):
         count = "1 plane is" if present.size == 1 else f"{present.size} planes are"

@@ -47,6 +47,22 @@ def _is_whole(page: Any, end: int) -> bool:
     return max(start + count for start, count in zip(starts, counts, strict=False)) <= end
 
 
+def unwritten_parts(series: Any) -> tuple[int, int]:
+    """Strips or tiles without any data in planes that are there otherwise, and the number of these planes."""
+    parts = planes = 0
+    if not series.is_multifile and series.dataoffset is not None:
+        return 0, 0
+    for page in series:
+        if page is None or not any(page.dataoffsets or ()):
+            continue
+        empty = sum(
+            not start or not count
+            for start, count in zip(page.dataoffsets, page.databytecounts, strict=False)
+        )
+        parts, planes = parts + empty, planes + (empty > 0)
+    return parts, planes
+
+
 def whole_prefix(sizes: Sequence[int], planes: int) -> tuple[int, ...]:
     """Sizes of the largest block of whole steps, the outermost first, among the first ``planes`` planes."""
     for axis, size in enumerate(sizes):
