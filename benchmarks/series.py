@@ -1,4 +1,4 @@
-"""What neighbouring planes are worth: series with three planes against one, and what auto chooses.
+"""What neighbouring planes are worth: series with them against one plane, and what auto chooses.
 
 Real series that no model was trained on (``data/series``) become simulated exposures: a plane's 99.9th
 percentile of all planes is the bright end in photo-electrons, the camera that of ``general``. *Alike* is the
@@ -67,7 +67,7 @@ def _row(codec: Codec, planes: NDArray[Any], axis: str, photons: int) -> Row:
     noisy = np.clip(np.round(counts), 0, 65535).astype(np.uint16)
     span = float(np.percentile(clean, 99.9) - clean.min())
     row: Row = {"photons": photons, "noisy": psnr(noisy.astype(float), clean, span)}
-    for name, asked in (("one", "none"), ("three", axis), ("auto", "auto")):
+    for name, asked in (("one", "none"), ("beside", axis), ("auto", "auto")):
         image, report = denoise_one(codec, noisy, f"{axis}YX", neighbours=asked)
         row[name] = float(np.mean([psnr(a, b, span) for a, b in zip(image, clean, strict=True)]))
         if name == "auto":
@@ -103,12 +103,12 @@ def _shown(row: Row) -> Row:
 def table(record: dict[str, Any]) -> str:
     """The result in Markdown."""
     rows = record["result"]["rows"]
-    head = ("series", "alike", "photo-electrons", "noisy", "one plane", "three planes", "auto", "taken",
+    head = ("series", "alike", "photo-electrons", "noisy", "one plane", "neighbours", "auto", "taken",
             "auto - one", "expected", "true")  # fmt: skip
     lines = [
         (
             row["series"], f"{row['alike']:.2f}", row["photons"],
-            *(f"{row[key]:.2f}" for key in ("noisy", "one", "three", "auto")),
+            *(f"{row[key]:.2f}" for key in ("noisy", "one", "beside", "auto")),
             row["taken"] or "none", f"{row['auto'] - row['one']:+.2f}",
             *("" if row[key] is None else f"{row[key]:.1f}" for key in ("expected", "true")),
         )
@@ -126,10 +126,10 @@ def summary(rows: list[Row], photons: int) -> str:
         photons: One of `PHOTONS`.
     """
     found = [row for row in rows if row["photons"] == photons]
-    alike = [row["three"] - row["one"] for row in found if row["alike"] >= ALIKE]
+    alike = [row["beside"] - row["one"] for row in found if row["alike"] >= ALIKE]
     unlike = [row["auto"] - row["one"] for row in found if row["alike"] < UNLIKE]
     return (
-        f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), three planes against one, "
+        f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), with them against one plane, "
         f"mean of {len(alike)} series {np.mean(alike) if alike else float('nan'):+.2f} dB; where they "
         f"are not (r < {UNLIKE}), auto, worst of {len(unlike)} {min(unlike, default=float('nan')):+.2f} dB."
     )
