@@ -129,8 +129,8 @@ def summary(rows: list[Row], photons: int) -> str:
     alike = [row["beside"] - row["one"] for row in found if row["alike"] >= ALIKE]
     unlike = [row["auto"] - row["one"] for row in found if row["alike"] < UNLIKE]
     return (
-        f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), with them against one plane, "
-        f"mean of {len(alike)} series {np.mean(alike) if alike else float('nan'):+.2f} dB; where they "
+        f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), with them against one plane, mean "
+        f"of {len(alike)} series {np.mean(alike) if alike else float('nan'):+.2f} dB; where they "
         f"are not (r < {UNLIKE}), auto, worst of {len(unlike)} {min(unlike, default=float('nan')):+.2f} dB."
     )
 
