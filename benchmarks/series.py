@@ -128,10 +128,11 @@ def summary(rows: list[Row], photons: int) -> str:
     found = [row for row in rows if row["photons"] == photons]
     alike = [row["beside"] - row["one"] for row in found if row["alike"] >= ALIKE]
     unlike = [row["auto"] - row["one"] for row in found if row["alike"] < UNLIKE]
+    gained, worst = np.mean(alike) if alike else float("nan"), min(unlike, default=float("nan"))
     return (
-        f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), with them against one plane, mean "
-        f"of {len(alike)} series {np.mean(alike) if alike else float('nan'):+.2f} dB; where they "
-        f"are not (r < {UNLIKE}), auto, worst of {len(unlike)} {min(unlike, default=float('nan')):+.2f} dB."
+        f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), with them against one "
+        f"plane, mean of {len(alike)} series {gained:+.2f} dB; where they are not (r < {UNLIKE}), auto, worst "
+        f"of {len(unlike)} {worst:+.2f} dB."
     )
 
 
