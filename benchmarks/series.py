@@ -131,8 +131,8 @@ def summary(rows: list[Row], photons: int) -> str:
     gained, worst = np.mean(alike) if alike else float("nan"), min(unlike, default=float("nan"))
     return (
         f"At {photons} photo-electrons: where neighbours are alike (r >= {ALIKE}), with them against one "
-        f"plane, mean of {len(alike)} series {gained:+.2f} dB; where they are not (r < {UNLIKE}), auto, worst "
-        f"of {len(unlike)} {worst:+.2f} dB."
+        f"plane, mean of {len(alike)} series {gained:+.2f} dB; where they are not (r < {UNLIKE}), auto, "
+        f"worst of {len(unlike)} {worst:+.2f} dB."
     )
 
 
