@@ -12,7 +12,7 @@ from stores import last, quick, steps
 
 import napari_rdpdenoise as rdp
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.io.output.zarr_writer import mean_2x2
+from napari_rdpdenoise.io.output.pyramid import mean_2x2
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.store import layers

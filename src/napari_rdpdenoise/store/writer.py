@@ -25,10 +25,11 @@ from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
 from napari_rdpdenoise.codec.library import ListedModel
 from napari_rdpdenoise.files import atomic
+from napari_rdpdenoise.io.output.pyramid import mean_2x2
 from napari_rdpdenoise.io.output.sharding import MAX_CHUNK
 from napari_rdpdenoise.io.output.sink import Output
 from napari_rdpdenoise.io.output.spec import OutputSpec
-from napari_rdpdenoise.io.output.zarr_writer import ZarrSink, mean_2x2
+from napari_rdpdenoise.io.output.zarr_writer import ZarrSink
 from napari_rdpdenoise.io.source import Index
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.chunk import remember
@@ -247,12 +248,12 @@ class StoreSink(ZarrSink):
         zarr.create_group(self.image)
         return self._create(self._blocks, self._coded, self.layout.shape[-2:])
 
-    def _halve(self, group: Any, name: str, level: Any) -> Any:
+    def _halve(self, number: int, level: Any) -> Any:
         """Half the resolution: the first time it is there already."""
-        return self._halve_of(self._half) if name == "1" else super()._halve(group, name, level)
+        return self._halve_of(self._half) if number == 1 else super()._halve(number, level)
 
     def _halve_of(self, half: Any) -> Any:
-        array = self._create_level(None, "1", half.shape[-2:])
+        array = self._create_level("1", half.shape[-2:])
         steps = array.chunks[-2:]
         for index in np.ndindex(*half.shape[:-2]):
             for y, x in product(*map(range, (0, 0), half.shape[-2:], steps)):
@@ -260,7 +261,7 @@ class StoreSink(ZarrSink):
                 array[region] = half[region]
         return array
 
-    def _create_level(self, group: Any, name: str, plane: tuple[int, int]) -> Any:
+    def _create_level(self, name: str, plane: tuple[int, int]) -> Any:
         """A new array of a lower resolution, which is kept as it is: to code it would denoise it again."""
         return self._create(self.image / name, RdpDenoiseCodec("", residual="lossless"), plane)
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_rdpdenoise.io import ImageMetadata, OutputSpec, open_sink
-from napari_rdpdenoise.io.output.zarr_writer import mean_2x2
+from napari_rdpdenoise.io.output.pyramid import mean_2x2
 
 
 def save(path, array, axes, *, tile=64, metadata=None, job=""):

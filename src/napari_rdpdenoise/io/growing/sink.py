@@ -10,10 +10,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from napari_rdpdenoise.io.output.sharding import create_array, planes_per_shard
 from napari_rdpdenoise.io.output.spec import OutputSpec
 from napari_rdpdenoise.io.output.storage import store_layout
 from napari_rdpdenoise.io.output.zarr_writer import ZarrSink
+from napari_rdpdenoise.io.source import Index
 
 _MANY = 2**20  # time points: so many are meant to come
 
@@ -46,6 +49,10 @@ class GrowingSink(ZarrSink):
         array = create_array(group, "0", self.layout, self.spec, (shape[-2], shape[-1]), together)
         group.update_attributes({"ome": {"version": "0.5", "multiscales": [self._multiscale(1)]}})
         return array
+
+    def _written(self, index: Index, y: slice, x: slice, block: np.ndarray) -> set[Path]:
+        """Nothing: lower resolutions are made at the end, when their shapes are known."""
+        return set()
 
     def fit(self, spec: OutputSpec) -> None:
         """Take time points up to those of a spec that is the same but for these.

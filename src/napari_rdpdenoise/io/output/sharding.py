@@ -53,7 +53,7 @@ def create_array(
     plane: tuple[int, int],
     together: tuple[int, ...] | None = None,
 ) -> Any:
-    """Create one resolution in a zarr group, with ``plane`` as rows and columns; one of the name is replaced.
+    """Create one resolution in a zarr group, with ``plane`` as rows and columns; shards of it may be there.
 
     Chunks are at most 512 pixels, shards a plane (or so many ``together``) or, of larger planes, a tile.
     """
@@ -75,5 +75,4 @@ def create_array(
         compressors=BloscCodec(cname="zstd", clevel=1, shuffle=BloscShuffle.bitshuffle),
         fill_value=0,
         dimension_names=tuple(layout.axes.lower()),
-        overwrite=True,
     )

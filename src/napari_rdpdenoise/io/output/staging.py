@@ -151,7 +151,12 @@ class Staging(ABC):
                 self._collect(stored, y, x, block)
             else:
                 self.array[(*stored, y, x)] = block
+                self._unsynced.update(self._written(stored, y, x, block))
             self._unsynced.update(self._shard_files(stored, y, x))
+
+    def _written(self, index: Index, y: slice, x: slice, block: np.ndarray) -> set[Path]:
+        """What is made of a stored block that was just written: files and folders that changed."""
+        return set()
 
     def _collect(self, stored: Index, y: slice, x: slice, block: np.ndarray) -> None:
         """Put a block of a small plane to others of its shard, which is written when all its planes came."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,8 @@ import numpy as np
 from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.io.metadata import Channel, to_json
 from napari_rdpdenoise.io.output.disk import sync
-from napari_rdpdenoise.io.output.rounding import round_keeping_sums
-from napari_rdpdenoise.io.output.sharding import MAX_CHUNK, create_array
+from napari_rdpdenoise.io.output.pyramid import Pyramid, halvings
+from napari_rdpdenoise.io.output.sharding import create_array
 from napari_rdpdenoise.io.output.spec import OutputSpec
 from napari_rdpdenoise.io.output.staging import Staging
 from napari_rdpdenoise.io.output.storage import store_layout
@@ -35,20 +34,21 @@ class ZarrSink(Staging):
 
     def __init__(self, target: Path, spec: OutputSpec, folder: Path | None = None) -> None:
         super().__init__(target, spec, store_layout(spec, time_channel_depth=True), folder)
+        self._pyramid = Pyramid(self.image, self._create_level)
 
     def _complete(self) -> Path:
         """Add the pyramid and the metadata."""
         import zarr
 
-        group = zarr.open_group(self.image, mode="r+")
         levels = [self._finest()]
-        while max(levels[-1].shape[-2:]) > MAX_CHUNK:
-            levels.append(self._halve(group, str(len(levels)), levels[-1]))
+        for number in range(1, 1 + halvings(self.layout.shape[-2:])):
+            levels.append(self._halve(number, levels[-1]))
         job: dict[str, Any] = {"job": _json_or_text(self.spec.job)}
         known = self.spec.metadata
         if further := to_json(known, self.layout.stored_planes(known.planes)):
             job["metadata"] = further
         job.update(self._further())
+        group = zarr.open_group(self.image, mode="r+")
         group.update_attributes({"ome": self._ome_attributes(levels), "napari_rdpdenoise": job})
         sync(self.image / "zarr.json")
         return self.image
@@ -71,20 +71,25 @@ class ZarrSink(Staging):
         """What this kind of file tells of itself beside the job and the metadata."""
         return {}
 
-    def _halve(self, group: Any, name: str, level: Any) -> Any:
-        """Half the resolution, one shard at a time, so that memory does not grow with the plane."""
-        rows, columns = ((size + 1) // 2 for size in level.shape[-2:])
-        half = self._create_level(group, name, (rows, columns))
-        step_y, step_x = (half.shards or half.chunks)[-2:]
-        for index in np.ndindex(*half.shape[:-2]):
-            for y0, x0 in product(range(0, rows, step_y), range(0, columns, step_x)):
-                y, x = slice(y0, min(y0 + step_y, rows)), slice(x0, min(x0 + step_x, columns))
-                double = (slice(2 * y.start, 2 * y.stop), slice(2 * x.start, 2 * x.stop))
-                half[(*index, y, x)] = mean_2x2(level[(*index, *double)])
-        return half
+    def _halve(self, number: int, level: Any) -> Any:
+        """Half the resolution; shard by shard, so that memory does not grow with the plane."""
+        return self._pyramid.completed(number, level)
 
-    def _create_level(self, group: Any, name: str, plane: tuple[int, int]) -> Any:
+    def _written(self, index: Index, y: slice, x: slice, block: np.ndarray) -> set[Path]:
+        """Lower resolutions of blocks that are complete."""
+        return self._pyramid.add(self.array, index, y, x, block)
+
+    @property
+    def block_folders(self) -> tuple[Path, ...]:
+        """Folders whose files, named by numbers, are all that is written of blocks."""
+        lower = range(1, 1 + halvings(self.layout.shape[-2:]))
+        return (*super().block_folders, *(self.image / str(number) / "c" for number in lower))
+
+    def _create_level(self, name: str, plane: tuple[int, int]) -> Any:
         """A new array of a lower resolution, with ``plane`` as rows and columns."""
+        import zarr
+
+        group = zarr.open_group(self.image, mode="r+")
         return create_array(group, name, self.layout, self.spec, plane)
 
     def _ome_attributes(self, levels: list[Any]) -> dict[str, Any]:
@@ -161,23 +166,6 @@ class ZarrSink(Staging):
                 channel["inverted"] = True
             channels.append(channel)
         return channels
-
-
-def mean_2x2(plane: np.ndarray) -> np.ndarray:
-    """Mean of 2x2 pixels of a plane, of those that exist at an odd edge: half its size, the same dtype.
-
-    Sizes are rounded up, integers so that sums stay.
-    """
-    odd = [(0, size % 2) for size in plane.shape]
-    # repeating the edge gives the mean of the pixels that exist
-    values: np.ndarray = np.pad(plane, odd, mode="edge").astype(
-        np.float64 if plane.dtype.itemsize > 2 else np.float32
-    )
-    mean = (values[::2, ::2] + values[1::2, ::2] + values[::2, 1::2] + values[1::2, 1::2]) / 4
-    if plane.dtype.kind in "iu":
-        limits = np.iinfo(plane.dtype)
-        mean = round_keeping_sums(mean, limits.min, limits.max)
-    return mean.astype(plane.dtype)
 
 
 def _json_or_text(job: str) -> Any:
