@@ -162,7 +162,9 @@ def test_names_that_break_lines_are_shown_escaped_and_kept_in_paths(denoise, tmp
     answer = denoise(tmp_path / name, tmp_path / "r\n1.ome.tif")
     assert answer.exit_code == 0, answer.stderr
     assert "\x1b" not in answer.stderr
-    assert all(r"a\nb\x1b[31m.tif: " in line for line in answer.stderr.strip().splitlines())
+    told = [line for line in answer.stderr.splitlines() if line]  # older Rich ends its bar with an empty line
+    assert told
+    assert all(r"a\nb\x1b[31m.tif: " in line for line in told)
     assert (tmp_path / "r\n1.ome.tif").is_file()
     assert json.loads((tmp_path / "r\n1.ome.tif.job.json").read_text())["input"] == str(tmp_path / name)
     again = denoise(tmp_path / name, tmp_path / "r\n1.ome.tif")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import struct
 import time
 import warnings
 
@@ -205,6 +206,22 @@ class TestCutOff:
         assert 7 <= found <= 8
         same_pixels(source, array[:found], "TYX")
         assert "cut off" in said
+
+    @pytest.mark.parametrize("back", [0, 1, 2])
+    def test_pages_that_lead_back_are_told(self, tmp_path, back, image):
+        with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+            for frame in image((3, 20, 30)):
+                tif.write(frame, metadata=None, photometric="minisblack")
+        with tifffile.TiffFile(tmp_path / "a.tif") as tif:
+            places = [page.offset for page in tif.pages]
+        data = bytearray((tmp_path / "a.tif").read_bytes())
+        (entries,) = struct.unpack_from("<H", data, places[2])
+        struct.pack_into("<I", data, places[2] + 2 + 12 * entries, places[back])
+        (tmp_path / "a.tif").write_bytes(data)
+        source, said = told(tmp_path / "a.tif")
+        assert "a.tif is damaged" in said
+        assert "leads back to a page before it" in said
+        source.close()
 
     def test_a_file_without_one_whole_plane_is_refused_by_name_plane_and_byte(self, tmp_path, image):
         path = tmp_path / "a.tif"

@@ -235,3 +235,16 @@ def test_strips_and_tiles_without_data_are_counted(options, tag, tmp_path):
     np.testing.assert_array_equal(found[[0, 2]], COUNTS[[0, 2]])
     assert not found[1, :16, :16].any()
     assert not found[1, -4:, -4:].any()
+
+
+def test_planes_without_any_data_are_missing(tmp_path):
+    with tifffile.TiffWriter(tmp_path / "a.tif") as tif:
+        for plane in COUNTS:
+            tif.write(plane, compression="zlib", metadata=None, rowsperstrip=16, **GREY)
+    with tifffile.TiffFile(tmp_path / "a.tif", mode="r+b") as tif:
+        place = tif.pages[1].tags["StripByteCounts"]
+        place.overwrite([0] * len(place.value))
+    found, told = pixels_of(tmp_path / "a.tif")
+    assert "1 of 3 planes are missing" in told
+    assert not found[1].any()
+    np.testing.assert_array_equal(found[2], COUNTS[2])

@@ -22,7 +22,7 @@ import numpy as np
 from napari_rdpdenoise.io.images import ImageInfo
 from napari_rdpdenoise.io.tiff.imagej_counts import declared_stack, passes_over_images
 from napari_rdpdenoise.io.tiff.present import (
-    chain_is_cut,
+    break_of_chain,
     leading_count,
     present_pages,
     unwritten_parts,
@@ -320,10 +320,10 @@ def _whole_part(tif: Any, image: TiffImage, path: Path) -> TiffImage:
             f"{path.name}: {parts} strips or tiles in {planes} of its planes have no data (left out because "
             "they were empty, or never written); they are read as zeros"
         )
-    if image.series.kind in (*_JOINED_KINDS, "appended") and chain_is_cut(tif):
+    if image.series.kind in (*_JOINED_KINDS, "appended") and (fault := break_of_chain(tif)):
         count = "1 plane is" if present.size == 1 else f"{present.size} planes are"
         notes.append(
-            f"{path.name} is cut off: {count} there, and the place of the next is beyond "
-            f"its end at byte {path.stat().st_size}; how many are lost is not known"
+            f"{path.name} is {'cut off' if 'end' in fault else 'damaged'}: {count} there, and the place of "
+            f"the next {fault}; how many are lost is not known"
         )
     return replace(image, notes=tuple(notes))

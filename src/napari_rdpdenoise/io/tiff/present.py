@@ -42,7 +42,7 @@ def present_pages(series: Any, path: Path) -> np.ndarray:
 
 def _is_whole(page: Any, end: int) -> bool:
     starts, counts = page.dataoffsets, page.databytecounts
-    if not starts or not any(starts):
+    if not starts or not any(starts) or not any(counts):
         return False
     return max(start + count for start, count in zip(starts, counts, strict=False)) <= end
 
@@ -53,7 +53,7 @@ def unwritten_parts(series: Any) -> tuple[int, int]:
     if not series.is_multifile and series.dataoffset is not None:
         return 0, 0
     for page in series:
-        if page is None or not any(page.dataoffsets or ()):
+        if page is None or not any(page.dataoffsets or ()) or not any(page.databytecounts):
             continue
         empty = sum(
             not start or not count
@@ -72,8 +72,11 @@ def whole_prefix(sizes: Sequence[int], planes: int) -> tuple[int, ...]:
     return (1,) * len(sizes)
 
 
-def chain_is_cut(tif: Any) -> bool:
-    """Whether the last directory that can be read points to another one that is not in the file."""
+def break_of_chain(tif: Any) -> str:
+    """What is wrong with the place of the page after the last that can be read, in words; empty for nothing.
+
+    It may be beyond the end of the file, or lead back to a page before it, and tifffile goes no further then.
+    """
     layout, file = tif.tiff, tif.filehandle
     start = tif.pages[len(tif.pages) - 1].offset
     try:
@@ -82,5 +85,7 @@ def chain_is_cut(tif: Any) -> bool:
         file.seek(start + layout.tagnosize + entries * layout.tagsize)
         (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
     except (struct.error, OSError, ValueError):
-        return True
-    return bool(following > file.size - layout.tagnosize)
+        following = file.size
+    if following > file.size - layout.tagnosize:
+        return f"is beyond its end at byte {file.size}"
+    return f"(byte {following}) leads back to a page before it, or holds none" if following else ""
