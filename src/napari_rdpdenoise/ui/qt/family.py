@@ -123,7 +123,8 @@ class Family:
     # What comes and goes
 
     def put_preview(self, layer: Image) -> None:
-        """Add the layer of the preview."""
+        """Add the layer of the preview, in place of the one before."""
+        self.drop_preview()
         self.preview = layer
         self._put(layer)
 

@@ -11,6 +11,7 @@ from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.layers import OURS, look_of, position_of
+from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.paced import Paced
 
 __all__ = ["PreviewLayer", "preview_of"]
@@ -41,7 +42,9 @@ class PreviewLayer:
         self.placing = False
         self._viewer, self._redrawn, self._sliced = viewer, redrawn, sliced
         self._family: Family | None = None  # of which there is one
+        self._leaving: tuple[Family, napari.layers.Image | None] | None = None  # that is to go, and its layer
         self._places = 0  # how many times it was placed
+        self._turn = single_shot(owner, 0, self._leave)
         self._frames = Paced(owner, _FRAME_MS, lambda _: self._draw())
 
     @property
@@ -57,6 +60,9 @@ class PreviewLayer:
     def place(self, canvas: Canvas | Pyramid | None, family: Callable[[], Family | None]) -> None:
         """Show an array in place of the one before.
 
+        The layer of another noisy one goes in the next turn of the event loop: the window would stand still
+        twice as long if napari added and removed a layer in one.
+
         Args:
             canvas: Array, or its levels; None for none.
             family: Function that gives the family of its noisy layer, when the one before is gone.
@@ -65,9 +71,13 @@ class PreviewLayer:
         number, self.placing = self._places, True
         try:
             before, self._family = self._family, None
-            if before is not None:
-                before.drop_preview()
+            self._leave()
             chosen = None if canvas is None else family()
+            if before is not None and chosen is not None and before is not chosen:
+                self._leaving = before, before.preview
+                self._turn.start()
+            elif before is not None:
+                before.drop_preview()
             # Removing may make the dock choose another layer, whose canvas is then shown already
             if canvas is not None and chosen is not None and number == self._places:
                 self._family = chosen
@@ -91,6 +101,14 @@ class PreviewLayer:
     def stop(self) -> None:
         """Draw no more."""
         self._frames.stop()
+        self._turn.stop()
+
+    def _leave(self) -> None:
+        """Take away the layer whose turn it is to go, unless another has come in its place."""
+        self._turn.stop()
+        (family, layer), self._leaving = self._leaving or (None, None), None
+        if family is not None and family.preview is layer:
+            family.drop_preview()
 
     def _draw(self) -> None:
         if self.layer is not None and self.layer in self._viewer.layers:
