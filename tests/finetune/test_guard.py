@@ -93,7 +93,7 @@ def test_a_critic_that_diverges_ends_the_run(guard, add):
         add(kept, step, {"critic": 0.1 * step}, texture=0.5 - 0.01 * step)
         assert kept.stop() is None
     add(kept, 6, {"critic": 50.0}, texture=0.4)
-    assert "critic diverged" in kept.stop()
+    assert "went astray" in kept.stop()
 
 
 def test_numbers_that_are_none_end_the_run(guard, add):
@@ -145,7 +145,7 @@ EXPOSED = {"lpips": 0.2, "exposed": 0.2, "lattice": 0.02}
     ("figures", "reason"),
     [
         ({"exposed": 0.23}, "simulated exposures rose by 0.61 dB"),
-        ({"lattice": 0.09}, "lattice"),
+        ({"lattice": 0.09}, "grid pattern"),
         ({"error": 0.1}, "estimated error rose by 0.97 dB"),
     ],
 )

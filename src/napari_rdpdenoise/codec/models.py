@@ -136,6 +136,6 @@ def choose_device(device: str) -> str:
     if device not in available:
         raise ValueError(
             f"device: {device!r} is not available here, found {', '.join(available)}; "
-            "use auto (--device auto on the command line, Device under Advanced)"
+            "use auto (--device auto on the command line, Device under More)"
         )
     return device

@@ -71,7 +71,9 @@ def side_effects(before: Figures, after: Figures, *, of_texture: bool) -> list[s
         words.append(f"estimated error at realism 0: {_lost(fidelity_loss(before, after))}")
     if "exposed" in after:
         words.append(f"error of simulated exposures: {_lost(exposed_loss(before, after))}")
-        words.append(f"lattice in the added texture: {after['lattice']:.2f}, {before['lattice']:.2f} before")
+        words.append(
+            f"grid pattern in the added texture: {after['lattice']:.2f}, {before['lattice']:.2f} before"
+        )
     if "residual" in after:
         words.append(
             f"removed {after['residual']:.3f} times the noise variance, {before['residual']:.3f} before"

@@ -221,7 +221,7 @@ class Guard:
         if (more := exposed_loss(start, row.figures)) > _LOSS_DB:
             found.append(f"the error of simulated exposures rose by {more:.2f} dB, more than {_LOSS_DB} dB")
         if row.figures.get("lattice", 0.0) > start.get("lattice", 0.0) + _LATTICE:
-            found.append(f"a lattice of 4 or 8 px grows in the texture: {row.figures['lattice']:.2f}")
+            found.append(f"a grid pattern of 4 or 8 px grows in the texture: {row.figures['lattice']:.2f}")
         if (lost := error_loss(start, row.figures)) > _LOSS_DB:
             found.append(f"the estimated error rose by {lost:.2f} dB, more than {_LOSS_DB} dB")
         if (lost := fidelity_loss(start, row.figures)) > _LOSS_DB:
@@ -250,7 +250,10 @@ class Guard:
         usual = max(float(np.median(distances[:-1])), 1e-6)
         if distances[-1] <= _DIVERGED * usual:
             return None
-        return f"the critic diverged: its distance is {distances[-1] / usual:.0f} times the usual one"
+        return (
+            "the network that tells results from clean images went astray: its distance is "
+            f"{distances[-1] / usual:.0f} times the usual one"
+        )
 
     def _sentence(self, best: Row, better: bool) -> str:
         start, size = self._score(self.rows[0]), _GAIN[self.goal]

@@ -63,7 +63,9 @@ def estimate_noise(planes: Sequence[NDArray[Any]], max_pixels: int = 4_000_000) 
         whole = _sample(windows, -np.inf, top)
         notes = (*sample.notes, "values at the dark end are taken as measured, as photons are counted")
         noise, _ = _line_model(replace(whole, floor=0.0, notes=notes))
-    noise = noise or _gaussian(windows, replace(sample, notes=(*sample.notes, reason)))
+    if noise is None:
+        note = f"{reason}: one noise level is taken for dark and bright"
+        noise = _gaussian(windows, replace(sample, notes=(*sample.notes, note)))
     noise = _with_correlation(noise, windows)
     return replace(noise, doubt=measure_doubt(windows, noise, shares_noise(noise)))
 
@@ -91,7 +93,7 @@ class _Sample:
 def _line_model(sample: _Sample) -> tuple[NoiseModel | None, str]:
     """Poisson-Gaussian model of a sample, or None and why there is none."""
     if sample.mean.size < 1024:
-        return None, "too few usable pixels for a noise line"
+        return None, "too few usable pixels to see the noise grow with brightness"
     centre, variance, weight = _bins(sample.mean, sample.high)
     level = float(np.median(variance))
     if level <= sample.floor:
@@ -128,7 +130,7 @@ def _gaussian(planes: Sequence[NDArray], sample: _Sample) -> NoiseModel:
     if sigma == 0.0 and values.size:
         sigma = float(np.std(high)) if high.any() else 1e-6 * max(abs(offset), 1e-6)
     sigma = sigma or 1.0
-    return NoiseModel(0.0, offset, sigma, (*sample.notes, "a single Gaussian noise level is used"))
+    return NoiseModel(0.0, offset, sigma, sample.notes)
 
 
 def _unmasked(plane: NDArray[Any]) -> NDArray[Any]:

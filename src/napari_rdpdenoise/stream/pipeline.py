@@ -39,7 +39,7 @@ _GPU_BATCH_PIXELS = 16_000_000
 _WRITES_PENDING = 2
 # What a device without memory says where it has no error class of its own.
 _MEMORY_WORDS = ("out of memory", "can't allocate", "not enough memory", "alloc_failed")
-_SMALLER = "a smaller tile (--tile on the command line, Block under Advanced)"
+_SMALLER = "a smaller tile (--tile on the command line, Block under More)"
 
 
 def denoise_stream(

@@ -171,7 +171,7 @@ def check_count(chosen: SelectedSource, settings: RunSettings) -> None:
         raise ValueError(
             f"image: expected at most {_MOST_TILES} planes or tiles at once, found {count} in the shape "
             f"{chosen.shape} of {chosen.metadata.name or 'the image'}; denoise it part by part (--time A:B, "
-            "Time range under Advanced), or in larger tiles (--tile)"
+            "Time range under More), or in larger tiles (--tile)"
         )
 
 

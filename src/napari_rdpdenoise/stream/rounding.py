@@ -34,7 +34,7 @@ def rounding_doubt(windows: Sequence[NDArray[Any]], noise: NoiseModel, dtype: np
     return (
         f"the noise of {level:.2g} counts is near the step of {dtype.name}: whole counts add an error of "
         f"{_ERROR:.1f} counts, though no light is lost; float32 keeps the fractions (--dtype float32, or "
-        "auto; Output type under Advanced)"
+        "auto; Output type under More)"
     )
 
 

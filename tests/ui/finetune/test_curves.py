@@ -24,13 +24,17 @@ def test_only_what_has_values_is_shown_the_held_out_figure_first():
     curves = Curves("texture")
     assert curves.shown == []
     curves.add(Progress(1, 10, {"loss": 2.0, "price": 5.0, "bpp": 0.3}, before=0.9))
-    assert [curve.title for curve in curves.shown] == ["held out", "loss", "bits per pixel"]
+    assert [curve.title for curve in curves.shown] == [
+        "images kept apart",
+        "training error",
+        "bits per pixel",
+    ]
     assert curves.shown[0].values == []
     assert curves.shown[0].level == 0.9
     curves.extend([Progress(2, 10, {"critic": 1.0}, held_out=0.8)])
     assert [(curve.title, curve.last) for curve in curves.shown] == [
-        ("held out", 0.8),
-        ("loss", 2.0),
-        ("unlike clean", 1.0),
+        ("images kept apart", 0.8),
+        ("training error", 2.0),
+        ("distance to clean", 1.0),
         ("bits per pixel", 0.3),
     ]

@@ -133,7 +133,9 @@ def test_what_is_not_known_stays_unknown(tmp_path, ending):
 @pytest.mark.parametrize("role", ["preview", "split", "gap"])
 def test_layers_of_what_was_in_view_are_not_written(tmp_path, ending, role):
     meta = described("YX", metadata={"napari-rdpdenoise": {"role": role}})
-    with pytest.raises(ValueError, match=r"only what was in view is denoised; use Denoise stack"):
+    with pytest.raises(
+        ValueError, match=r"only what was in view is denoised; use Denoise, and save what it makes"
+    ):
         write(tmp_path / f"a{ending}", counts((20, 20)), meta)
     assert list(tmp_path.iterdir()) == []
 

@@ -40,7 +40,7 @@ class TiffSink(Staging):
             raise ValueError(
                 "dtype: expected one that OME-TIFF has, found float16; "
                 "write OME-Zarr (.ome.zarr) or ask for float32 "
-                "(--dtype float32 on the command line, Output type under Advanced)"
+                "(--dtype float32 on the command line, Output type under More)"
             )
         super().__init__(target, spec, store_layout(spec, time_channel_depth=False), folder)
 

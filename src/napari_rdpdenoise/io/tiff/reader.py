@@ -278,7 +278,8 @@ def _name_unknown(found: str, count: int, name: str) -> str:
             "give the axes (--axes), such as TZCYX"
         )
     warnings.warn(
-        f"{name} does not say what its axes {found} mean; taken as {assumed} (give others with --axes)",
+        f"{name} does not say what its axes {found} mean; taken as {assumed} (if that is wrong, give others: "
+        "--axes on the command line, axes in the dock)",
         stacklevel=6,
     )
     return assumed

@@ -240,7 +240,7 @@ def _texture_path(shown: Shown, box: Box, alphas: Sequence[float]) -> RealismPat
     note = "The noise is not known yet."
     if math.isfinite(share):
         points = tuple(PathPoint(alpha, alpha, alpha * share) for alpha in alphas)
-        note = "Without a reference: how far realism moves away from fidelity, in noise standard deviations."
+        note = "Without a clean image: how much texture realism adds, in standard deviations of the noise."
     return RealismPath(points, "realism", "texture, s.d.", note)
 
 

@@ -12,12 +12,12 @@ _MOST = 240  # points of a curve
 _HELD_OUT = {
     "texture": "distance to the references' texture, less is better",
     "lpips": "LPIPS to clean images, less is better",
-    "error": "estimated error, noise variances, less is better",
+    "error": "estimated error, as a share of the noise (variances), less is better",
     "pairs": "PSNR against the partners, dB, more is better",
 }
-_TITLES = {"loss": "loss", "critic": "unlike clean", "bpp": "bits per pixel"}
+_TITLES = {"loss": "training error", "critic": "distance to clean", "bpp": "bits per pixel"}
 _WORDS = {
-    "loss": "What each step of the training lessens; less is better.",
+    "loss": "What each step of the training lessens, on the images that it learns from; less is better.",
     "critic": "How surely a second network tells the results from the clean examples; less is better.",
     "bpp": "What the results take; it may change while the model learns.",
 }
@@ -73,8 +73,10 @@ class Curves:
 
     def __init__(self, goal: str = "error") -> None:
         self._curves = {name: Curve(title, _WORDS[name]) for name, title in _TITLES.items()}
-        self.held_out_words = f"Held out: {_HELD_OUT.get(goal, goal)}; ┄ the model it started from."
-        self._curves["held_out"] = Curve("held out", self.held_out_words)
+        self.held_out_words = (
+            f"On images kept apart: {_HELD_OUT.get(goal, goal)}; ┄ the model it started from."
+        )
+        self._curves["held_out"] = Curve("images kept apart", self.held_out_words)
 
     def add(self, progress: Progress) -> None:
         """Take the values of a step."""

@@ -192,7 +192,7 @@ def _write(target: Path, data: Any, meta: Mapping[str, Any]) -> list[str]:
     if _ours(meta).get("role") in _IN_VIEW_ONLY:
         raise ValueError(
             f"layer: expected a whole stack, found {name}: only what was in view is denoised; "
-            "use Denoise stack"
+            "use Denoise, and save what it makes"
         )
     if meta.get("rgb"):
         raise ValueError(

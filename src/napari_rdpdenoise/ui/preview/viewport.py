@@ -168,7 +168,7 @@ def _refusal(view: LayerView) -> str | None:
     if 0 in view.shape:
         return "No preview: the layer is empty."
     if len(view.displayed) != 2:
-        return "No preview in 3-D: switch the viewer to 2-D (Ctrl+Y)."
+        return "No preview in 3-D: go to 2-D (Ctrl+Y), or click Denoise and look at the result in 3-D."
     shown = {view.axes[axis] for axis in view.displayed}
     if shown != {"Y", "X"}:
         found = " and ".join(sorted(shown))

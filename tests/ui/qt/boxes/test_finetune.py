@@ -151,7 +151,7 @@ def test_the_curves_and_the_crop_are_live(desk, qtbot):
     qtbot.waitUntil(lambda: len(box.plots._panels) == 4, timeout=30_000)
     qtbot.waitUntil(lambda: not box._redraw.isActive())
     titles = [panel.title.text() for panel in box.plots._panels if panel.plot.isVisible()]
-    assert titles == ["held out 0.5", "loss 0.25", "bits per pixel 0.3"]
+    assert titles == ["images kept apart 0.5", "training error 0.25", "bits per pixel 0.3"]
     x, y = box.plots._panels[1]._line.getData()
     np.testing.assert_allclose([x, y], [[1, 2, 3, 4], [1, 1 / 2, 1 / 3, 1 / 4]])
     assert box.plots._panels[0]._level.value() == 0.9

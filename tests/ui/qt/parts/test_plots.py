@@ -98,7 +98,7 @@ def test_a_path_that_grows_has_no_realism_end_and_no_slider_beyond_it_in_words(s
     assert "▲" not in plot.accessibleDescription()
     assert "slider" not in plot.accessibleDescription()
     plot.set_path(PATH)
-    assert "▲ realism 34.00" in plot.accessibleDescription()
+    assert "▲ realism 1: 34.00" in plot.accessibleDescription()
     assert "slider at 0.90" in plot.accessibleDescription()
 
 
@@ -123,7 +123,7 @@ def test_without_pyqtgraph_the_words_remain(qtbot, monkeypatch):
     plot.show()
     qtbot.waitUntil(lambda: "install pyqtgraph" in plot._label.text())
     plot.set_choice(CHOICE, None)
-    assert "Automatic rate 0.40" in plot._label.text()
+    assert "automatic rate 0.40" in plot._label.text()
     plot.hide()
     plot.show()
     assert plot._plot is None

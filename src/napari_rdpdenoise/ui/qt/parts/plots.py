@@ -139,7 +139,7 @@ class Plot(QWidget):
 
 
 class RatePlot(Plot):
-    """Residual against rate, as the automatic choice of the rate saw them.
+    """What each rate removes, the residual, as the automatic choice of the rate saw them.
 
     A line with small dots: the rates tried; a dashed line: the residual that the noise alone would leave; a
     diamond: the automatic choice; an upright line: the rate in use. Bits per pixel stand above.
@@ -149,7 +149,7 @@ class RatePlot(Plot):
         self._choice: RateChoice | None = None
         self._rate: float | None = None
         super().__init__(
-            "Residual against rate", "No curve of rates: it is measured when the rate is automatic."
+            "What each rate removes", "No curve of rates: it is measured when the rate is automatic."
         )
 
     def set_choice(self, choice: RateChoice | None, rate: float | None) -> None:
@@ -161,7 +161,7 @@ class RatePlot(Plot):
         self._say()
 
     def _make(self) -> None:
-        self._plot.setLabel("left", "residual")
+        self._plot.setLabel("left", "removed")
         self._plot.getAxis("bottom").setTicks([[*((rate, f"{rate:g}") for rate in _TICKS), (1.0, "rate")]])
         self._curve = self._dots("o", 5, line=True)
         self._auto = self._dots("d", 14)
@@ -193,12 +193,13 @@ class RatePlot(Plot):
             return ""
         rates, residuals, bits = np.array(choice.curve).T
         words = (
-            f"◆ Automatic rate {choice.rate:.2f}: residual {choice.found:.2f} noise variances at "
-            f"{choice.bpp:.2f} bits/pixel; ┄ the noise alone would leave {choice.expected:.2f}."
+            f"On samples of this channel, ◆ the automatic rate {choice.rate:.2f} removes "
+            f"{choice.found:.2f} of the noise (variance) at {choice.bpp:.2f} bits/pixel; ┄ all noise and "
+            f"nothing else would be {choice.expected:.2f}."
         )
         if self._rate is not None and abs(self._rate - choice.rate) > 0.005:
             residual, bpp = np.interp(self._rate, rates, residuals), np.interp(self._rate, rates, bits)
-            words += f" │ Rate in use {self._rate:.2f}: about {residual:.2f} at {bpp:.2f} bits/pixel."
+            words += f" │ The rate in use, {self._rate:.2f}: about {residual:.2f} at {bpp:.2f} bits/pixel."
         return words
 
 
@@ -267,9 +268,9 @@ class PathPlot(Plot):
         if not path.points:
             return path.note
         first, last = path.points[0], path.points[-1]
-        words = f"{path.y_name} against {path.x_name}: ■ fidelity {first.y:.2f} at {first.x:.3g}"
+        words = f"{path.y_name} against {path.x_name}: ■ realism 0: {first.y:.2f} at {first.x:.3g}"
         if last.alpha == 1:
-            words += f", ▲ realism {last.y:.2f} at {last.x:.3g}"
+            words += f", ▲ realism 1: {last.y:.2f} at {last.x:.3g}"
         if self._alpha <= last.alpha:
             x, y = self._here(path)
             words += f", ○ slider at {self._alpha:.2f}: {y:.2f} at {x:.3g}"
