@@ -176,6 +176,15 @@ def test_a_file_that_may_not_be_read_is_named(tmp_path):
         open_image(path).read((), slice(0, 64), slice(0, 64))
 
 
+def test_a_file_that_was_deleted_since_it_was_opened_is_told_as_gone_not_as_a_fault_of_the_disk(tmp_path):
+    path = tmp_path / "cells.tif"
+    tifffile.imwrite(path, np.zeros((3, 64, 64), np.uint16), metadata={"axes": "TYX"})
+    image = open_image(path)
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=r"plane \(1,\) .*no file .*cells.tif any more; put it back"):
+        image.read((1,), slice(0, 64), slice(0, 64))
+
+
 def test_sizes_are_told_in_units():
     assert [words(n) for n in (0, 999, 1000, 1.5e9, 2e12, 3e18)] == [
         "0 bytes",

@@ -95,6 +95,11 @@ def reading(name: str, index: Index, place: Callable[[], str] = str) -> Iterator
         yield
     except (MemoryError, Warning):
         raise
+    except FileNotFoundError as error:
+        raise FileNotFoundError(
+            f"image: plane {index} of {name} cannot be read, as there is no file "
+            f"{error.filename or name} any more; put it back, or open the image where it is now"
+        ) from error
     except OSError as error:
         raise OSError(
             f"image: plane {index} of {name}{place()} cannot be read ({_why(error)}); check the disk"
