@@ -16,7 +16,7 @@ from napari_rdpdenoise.ui.run.as_text import command_of
 if TYPE_CHECKING:
     from napari_rdpdenoise.stream import RunReport
 
-__all__ = ["batch", "batch_command", "images_in", "row_words"]
+__all__ = ["batch", "batch_command", "images_in", "left_out", "row_words"]
 
 
 def images_in(paths: Iterable[str | Path]) -> list[str]:
@@ -28,6 +28,11 @@ def images_in(paths: Iterable[str | Path]) -> list[str]:
         elif _is_image(path) or (path.is_dir() and is_zarr(path)):
             found.append(str(path))
     return found
+
+
+def left_out(paths: Iterable[str | Path]) -> list[str]:
+    """Names of the paths among these that hold no image that is read, such as PNG files and empty folders."""
+    return [Path(path).name for path in paths if not images_in([path])]
 
 
 def batch(

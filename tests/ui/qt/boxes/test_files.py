@@ -49,12 +49,31 @@ def test_of_a_folder_its_images_are_taken_once(files, box):
     box.take([str(files)])
     box.take([str(files / "b.tif"), str(files / "notes.txt")])
     assert box.paths == [str(files / name) for name in ("a.ome.tif", "b.tif", "broken.tif")]
+    assert "Left out: notes.txt. TIFF" in box.status.text(), "beside a file that is taken too"
     assert box.out.text() == str(files / "denoised")
     (files / "x.ome.zarr").mkdir()
     (files / "x.ome.zarr" / "zarr.json").write_text("{}")
     assert images_in([files / "x.ome.zarr"]) == [str(files / "x.ome.zarr")]
     box.take([str(files / "notes.txt")])
-    assert "No image" in box.status.text()
+    assert "Left out: notes.txt" in box.status.text()
+    empty = files / "empty"
+    empty.mkdir()
+    box.take([str(empty), *(str(files / f"{n}.png") for n in range(3))])
+    assert "Left out: empty, 0.png and 2 more." in box.status.text()
+    box.take([str(files)])
+    assert not box.status.isVisible(), "nothing that was asked for was left out"
+
+
+def test_the_list_is_as_high_as_its_files_and_no_line_is_kept_free(files, box, qtbot):
+    box.resize(320, box.minimumSizeHint().height())
+    few = box.table.height()
+    assert not box.status.isVisible()
+    for number in range(12):
+        (files / f"c{number}.tif").write_bytes((files / "b.tif").read_bytes())
+    box.take([str(files)])
+    box.resize(320, box.sizeHint().height())
+    qtbot.waitUntil(lambda: box.table.height() > few + 50)
+    assert few <= 110 < box.table.height() <= 200
 
 
 def test_every_file_that_the_command_line_takes_is_taken(tmp_path):

@@ -23,10 +23,10 @@ from napari_rdpdenoise.jobs.batch import IMAGE_ENDINGS, Ended, Started
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress
 from napari_rdpdenoise.ui.qt.background import Newest
-from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, short, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
-from napari_rdpdenoise.ui.run.files import batch, batch_command, images_in, row_words
+from napari_rdpdenoise.ui.run.files import batch, batch_command, images_in, left_out, row_words
 from napari_rdpdenoise.ui.state import describe, sentence
 
 __all__ = ["FilesBox", "section"]
@@ -36,12 +36,13 @@ _HINT = (
     "Drop files or folders here. They are denoised with the rate, realism and settings of this dock, each by "
     "its own noise. What is done already is skipped, so that a stopped batch goes on."
 )
-_NONE = (
-    "No image found that can be read: TIFF, OME-TIFF, OME-Zarr, Zarr and .npy can, and CZI, ND2 and LIF with "
-    "the extra formats."
+_KINDS = (
+    "TIFF, OME-TIFF, OME-Zarr, Zarr and .npy can be read here, and CZI, ND2 and LIF with the extra formats. "
+    "Open others in napari and denoise them there."
 )
+_NAMED = 2  # names of files that are left out
 _STEPS = 1000  # of the bar, per file
-_LIST_HEIGHT = 110  # px at least
+_LIST_HEIGHT = 80, 192  # px, of few files and of many
 _PATH = Qt.ItemDataRole.UserRole
 
 
@@ -85,6 +86,7 @@ class FilesBox(Section):
         self._arrange()
         self._listen()
         self.setAcceptDrops(True)
+        self.status.hide()
         self._show()
 
     def _arrange(self) -> None:
@@ -94,7 +96,9 @@ class FilesBox(Section):
         self.table.setResizeMode(QListWidget.ResizeMode.Adjust)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.setSpacing(1)
-        self.table.setMinimumHeight(_LIST_HEIGHT)
+        self.table.setSizeAdjustPolicy(QListWidget.SizeAdjustPolicy.AdjustToContents)
+        self.table.setMinimumHeight(_LIST_HEIGHT[0])
+        self.table.setMaximumHeight(_LIST_HEIGHT[1])
         form = QFormLayout()
         form.addRow("Into", row(self.out, self.browse, wide=self.out))
         form.addRow("Format", self.format)
@@ -136,7 +140,7 @@ class FilesBox(Section):
                 self.table.addItem(item)
         if found and not self.out.text():
             self.out.setText(str(Path(found[0]).parent / "denoised"))
-        self.status.setText("" if found else _NONE)
+        self._say(_left_words(left_out(paths)))
         self._show()
 
     def begin(self) -> None:
@@ -148,7 +152,7 @@ class FilesBox(Section):
             self._write(number, "", "")
         self._number = self._failed = 0
         self._noted = False
-        self.status.setText("Starting.")
+        self._say("Starting.")
         self.bar.setRange(0, _STEPS * len(paths))
         self.bar.setValue(0)
         self._running.start(lambda: self._work(paths, out, settings), self._hear, self._ended)
@@ -186,24 +190,26 @@ class FilesBox(Section):
         elif isinstance(event, Progress):
             if event.total:
                 self.bar.setValue(round(_STEPS * (self._number - 1 + event.done / event.total)))
-            self.status.setText(
-                f"File {max(self._number, 1)} of {self.table.count()}. {sentence(event.message or '')}"
-            )
+            self._say(f"File {max(self._number, 1)} of {self.table.count()}. {sentence(event.message or '')}")
 
     def _ended(self, error: Exception | None) -> None:
         count = self.table.count()
         if error is not None:
-            self.status.setText(f"Not denoised: {describe(error)}")
+            self._say(f"Not denoised: {describe(error)}")
         elif self._running.stopping and self.bar.value() < self.bar.maximum():
-            self.status.setText("Cancelled. Start again to go on where it was.")
+            self._say("Cancelled. Start again to go on where it was.")
             self._write(max(self._number, 1) - 1, "Stopped.", "")
         else:
             failed = f", {self._failed} failed" if self._failed else ""
             read = " Point at a file to read its notes." if self._noted else ""
-            self.status.setText(f"{count - self._failed} of {count} files are done{failed}.{read}")
+            self._say(f"{count - self._failed} of {count} files are done{failed}.{read}")
         self._show()
 
     # Inside
+
+    def _say(self, words: str) -> None:
+        self.status.setText(words)
+        self.status.setVisible(bool(words))
 
     def _chosen(self) -> RunSettings:
         return self._settings().replace(axes=None, output_format=_FORMATS[self.format.currentText()])
@@ -254,10 +260,19 @@ class FilesBox(Section):
     def _copy(self) -> None:
         command = batch_command(self.paths, self.out.text().strip(), self._chosen())
         QApplication.clipboard().setText(command)
-        self.status.setText("Command copied.")
+        self._say("Command copied.")
 
     def _open_folder(self) -> None:
         QDesktopServices.openUrl(QUrl.fromLocalFile(self.out.text()))
+
+
+def _left_words(names: list[str]) -> str:
+    """What to say of files that were not taken; empty for none."""
+    if not names:
+        return ""
+    listed = ", ".join(short(name) for name in names[:_NAMED])
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"Left out: {listed}{more}. {_KINDS}"
 
 
 def section(window: NapariWindow) -> FilesBox:
