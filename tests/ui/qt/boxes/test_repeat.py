@@ -198,3 +198,46 @@ def test_a_job_of_a_part_of_an_image_says_which_and_asks(desk, part, applied):
     assert [one.time for one in desk.applied] == [(2, 5) if part else None for _ in applied]
     desk.box._loaded(Path("mine.job.json"), RunSettings())
     assert len(desk.asked) == 1, "all of the image needs no question"
+
+
+def test_what_was_said_ends_with_the_image_it_was_said_of(make_napari_viewer, qtbot, tiny_codec, monkeypatch):
+    import numpy as np
+
+    from napari_rdpdenoise.ui.qt import DenoiseDock, contents
+    from napari_rdpdenoise.ui.qt.preferences import Preferences
+
+    monkeypatch.setattr(contents, "preferences", Preferences)
+    viewer = make_napari_viewer()
+    first, second = (viewer.add_image(np.zeros((70, 80), np.uint16), name=name) for name in ("one", "two"))
+    dock = DenoiseDock(viewer, None, lambda model: "none", lambda model, device: tiny_codec)
+    dock.session.edit(preview=False)
+    viewer.window.add_dock_widget(dock, name="dock")
+    dock.choose(first)
+    dock.open_tab("more")
+    box = dock.sections["more"].repeat
+    box._command.click()
+    assert "Command copied; no file holds the layer" in box._told.text()
+    assert not box._told.isHidden()
+    dock.session.realism = 0.5
+    assert not box._told.isHidden(), "it is still so"
+    dock.choose(second)
+    assert box._told.isHidden()
+
+
+def test_what_was_done_is_scrolled_into_view(qtbot, monkeypatch):
+    from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+
+    desk = Desk(qtbot, monkeypatch, keep=False)
+    inside, around = QWidget(), QScrollArea()
+    qtbot.addWidget(around)
+    column = QVBoxLayout(inside)
+    column.addWidget(desk.box)
+    column.addSpacing(400)
+    around.setWidgetResizable(True)
+    around.setWidget(inside)
+    around.resize(320, 90)
+    around.show()
+    desk.box._command.click()
+    label = desk.box._told
+    seen = lambda: label.mapTo(around.viewport(), label.rect().bottomLeft()).y()  # noqa: E731
+    qtbot.waitUntil(lambda: label.isVisible() and 0 < seen() <= around.viewport().height())

@@ -47,6 +47,7 @@ class MoreBox(Section):
         )
         self.repeat = RepeatBox(session.request, session.take_settings)
         self.cache = CacheBox(window.cache)
+        self._layer: str | None = None  # of which it is said what was copied or saved
         form = QFormLayout()
         form.addRow("Model", self.model)
         form.addRow("Not image", self.mask)
@@ -58,6 +59,9 @@ class MoreBox(Section):
 
     def show_state(self, state: DockState) -> None:
         """Show the settings; a run locks them."""
+        if state.layer != self._layer:
+            self._layer = state.layer
+            self.repeat.forget()
         self.model.setEnabled(not state.busy)
         self.mask.setEnabled(not state.busy)
         self.model.show_model(state.model)

@@ -11,13 +11,14 @@ from qtpy.QtWidgets import QApplication, QFileDialog, QGridLayout, QMessageBox, 
 from napari_rdpdenoise.jobs.record import read_settings, write_job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.ui.qt.background import ask
-from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import button, named, scroll_to, single_shot, stack, text_label
 from napari_rdpdenoise.ui.run.as_text import Request, as_command, as_python
 from napari_rdpdenoise.ui.state import describe, limit_words
 
 __all__ = ["RepeatBox"]
 
 _NO_FILE = "; no file holds the layer as it is (made here, stacked, cropped, read by a plugin): save it first"
+_LAID_OUT_MS = 100  # until what was said is laid out
 _FILTER = "Job files (*.job.json *.json);;All files (*)"
 
 
@@ -62,6 +63,7 @@ class RepeatBox(QWidget):
         )
         self._told = named(text_label(), "Repeat", "What was copied, saved or loaded.")
         self._told.hide()
+        self._bring = single_shot(self, _LAID_OUT_MS, lambda: scroll_to(self._told))
         grid = QGridLayout()
         for number, part in enumerate((self._python, self._command, self._save, self._load)):
             grid.addWidget(part, *divmod(number, 2))
@@ -126,10 +128,15 @@ class RepeatBox(QWidget):
             return
         self._tell(f"Settings taken from {path.name}.", str(path))
 
+    def forget(self) -> None:
+        """Say nothing any more of what was done, as another image is chosen now."""
+        self._told.hide()
+
     def _tell(self, text: str, tooltip: str = "") -> None:
         self._told.setText(text)
         self._told.setToolTip(tooltip)
         self._told.show()
+        self._bring.start()
 
 
 def _suggested(request: Request) -> str:
