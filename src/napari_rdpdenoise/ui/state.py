@@ -154,7 +154,7 @@ class DockState:
         if self.elsewhere:
             return "Another dock previews this layer; change something here to preview it here."
         if not self.preview:
-            return "The preview is off: switch it on under More."
+            return "The preview is off: click Denoised to switch it on."
         if self.preview_note or self.shown >= self.requested:
             return self.preview_note
         if self.busy:

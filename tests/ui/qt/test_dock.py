@@ -549,6 +549,21 @@ def test_replaced_pixels_are_previewed_afresh(open_dock, qtbot):
     assert np.nanmean(shown.fidelity) == pytest.approx(shown.noisy.mean(), rel=0.02)
 
 
+@pytest.mark.parametrize("view", [View.DENOISED, View.SPLIT, View.REMOVED])
+def test_whoever_asks_for_the_denoised_image_gets_a_preview_that_was_switched_off(open_dock, qtbot, view):
+    viewer, dock = open_dock(preview=True)
+    dock.wait()
+    viewer.layers.remove(dock.preview_layer)  # as a user undoes what we did
+    qtbot.waitUntil(lambda: not dock.session.state.preview)
+    assert "click Denoised" in dock.session.state.preview_line
+    dock.sections["view"].choose(View.NOISY)
+    assert not dock.session.state.preview
+    dock.sections["view"].choose(view)
+    dock.wait()
+    qtbot.waitUntil(lambda: dock.sections["view"].family.seen is view)
+    assert dock.session.state.preview_line == ""
+
+
 def test_the_preview_says_why_there_is_none_in_3d(open_dock, qtbot):
     viewer, dock = open_dock(preview=True)
     viewer.dims.ndisplay = 3

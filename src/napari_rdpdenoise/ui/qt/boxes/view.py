@@ -122,6 +122,8 @@ class ViewBox(Section):
             return
         if view is View.NOISY and family.view is not View.NOISY:
             self._back = family.view
+        if view is not View.NOISY and family.result is None:  # whoever asks for it wants it made
+            self._window.session.edit(preview=True)
         for each in self._window.shown_families:
             each.choose(view if each is family or view in _TOGETHER else View.DENOISED)
         self._update()
