@@ -48,7 +48,9 @@ def test_the_layer_before_goes_in_the_next_turn_of_the_event_loop(desk, qtbot):
     assert not removed, "napari is not to add a layer and to remove another in one turn"
     qtbot.waitUntil(lambda: removed == ["cells preview"])
     assert desk.shown == ["others preview"]
-    assert [layer.visible for layer in desk.viewer.layers] == [True, False, True], "the noisy one is seen again"
+    assert [layer.visible for layer in desk.viewer.layers] == [True, False, True], (
+        "the noisy one is seen again"
+    )
 
 
 @pytest.mark.parametrize("order", [(0, 1, 0), (0, 1, None), (0, 0), (0, 1, 0, 1, 0), (0, 1, 1, None)])

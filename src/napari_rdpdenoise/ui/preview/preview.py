@@ -27,11 +27,12 @@ from napari_rdpdenoise.ui.preview.events import ChannelReady, Event, Failed, Til
 from napari_rdpdenoise.ui.preview.found import Found
 from napari_rdpdenoise.ui.preview.mosaic import Mosaic, Pyramid
 from napari_rdpdenoise.ui.preview.plans import Series, SeriesKey
+from napari_rdpdenoise.ui.preview.resolutions import Resolutions
 from napari_rdpdenoise.ui.preview.scene import Place, Scene
 from napari_rdpdenoise.ui.preview.shown import Shown, box_around, within
-from napari_rdpdenoise.ui.preview.viewport import LayerView, Sight, look_at, preview_tile
+from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
 from napari_rdpdenoise.ui.preview.where import device_of, is_blank, neighbour_words, no_rate_words
-from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of, open_subject
+from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
 if TYPE_CHECKING:
@@ -69,8 +70,7 @@ class Preview:
             load=load,
         )
         self.subject: Subject | None = None
-        self._sources: dict[int, Any] = {}  # by the number of the resolution
-        self._level, self._reduction = 0, 1.0  # resolution that is previewed, 0 for the finest
+        self._resolutions = Resolutions()
         self.canvas: Canvas | Pyramid | None = None
         self._aimed: tuple[Any, ...] | None = None
         self._sight = Sight()
@@ -98,7 +98,8 @@ class Preview:
     def settings(self) -> RunSettings:
         """Settings of a run; their model is named where that of the chosen layer is not the usual default."""
         settings = self._store.state.settings()
-        return for_image(settings, self._sources[0]) if self._sources else settings
+        finest = self._resolutions.finest
+        return settings if finest is None else for_image(settings, finest)
 
     def choose(self, subject: Subject | None) -> None:
         """Take another layer, or the same with other content; the preview follows.
@@ -112,14 +113,15 @@ class Preview:
             self._store.edit(layer=subject.name)
             return
         self.subject = self.canvas = None
-        self._sources, self._level = {}, 0
+        self._resolutions.close()
         self._aimed, self._sight = None, Sight()
         self._scene.forget()
         self._engine.aim(None)
         self._store.edit(layer=None, refused=False, facts="", axes="", outcome="", found_rate=None)
         self._store.edit(no_rate="", preview_note="", notes=(), working="", scope="", shown=0, requested=0)
         if subject is not None:
-            self._sources[0], self.subject = open_subject(subject), subject
+            self._resolutions.open(subject)
+            self.subject = subject
             self._store.edit(layer=subject.name, facts=subject.facts, axes=subject.axes)
         self.canvas = self._new_canvas()
         self.look()  # before the layer is there: napari takes a while to add one, and the thread may begin
@@ -142,7 +144,7 @@ class Preview:
                 self._engine.aim(None)
                 self._store.edit(shown=0, requested=0, scope="")
             return
-        self._take_level(view)
+        self._resolutions.look(view)
         settings = self._store.state.settings()
         sight = look_at(view, preview_tile(view.plane, settings.tile), settings.halo)
         series = self._series(self.subject)
@@ -175,8 +177,8 @@ class Preview:
             alpha=self._store.state.shown_realism,
             plan=self.plan,
             bpp=bpp,
-            level=self._level,
-            reduction=self._reduction,
+            level=self._resolutions.level,
+            reduction=self._resolutions.reduction,
         )
 
     def _frame(self) -> Box:
@@ -184,31 +186,19 @@ class Preview:
         requests = self._sight.requests[: self._sight.visible]
         if isinstance(self.canvas, Pyramid) and requests:
             return box_around(request.tile for request in requests)
-        height, width = self._source.shape[-2:]
+        height, width = self._resolutions.previewed.shape[-2:]
         return slice(0, height), slice(0, width)
 
     def _noisy(self, index: tuple[int, ...], frame: Box) -> NDArray[Any]:
         """A part of a noisy plane; of a large one what is drawn already, without reading it again."""
         if isinstance(self.canvas, Pyramid):
-            return self.canvas.levels[self._level].noisy.region(index, *frame)
-        return self._source.read(index, *frame)
-
-    @property
-    def _source(self) -> Any:
-        """The layer in the resolution that is previewed."""
-        return self._sources[self._level]
-
-    def _take_level(self, view: LayerView) -> None:
-        """Preview the resolution that is shown."""
-        assert self.subject is not None
-        if view.level not in self._sources:
-            self._sources[view.level] = open_subject(self.subject, view.level)
-        self._level, self._reduction = view.level, view.reduction
+            return self.canvas.levels[self._resolutions.level].noisy.region(index, *frame)
+        return self._resolutions.previewed.read(index, *frame)
 
     @property
     def _board(self) -> Canvas | Mosaic | None:
         """What is denoised of that resolution."""
-        return None if self.canvas is None else self.canvas.board(self._level)
+        return None if self.canvas is None else self.canvas.board(self._resolutions.level)
 
     def noise_of(self, channel: int) -> NoiseModel | None:
         """The noise model of a channel of the chosen layer; None while it is not known."""
@@ -316,7 +306,8 @@ class Preview:
         return canvas_of(subject) if subject is not None and self._store.state.preview else None
 
     def _series(self, subject: Subject) -> Series:
-        return Series(subject.key, self._source, self.settings, self._level)
+        shown = self._resolutions
+        return Series(subject.key, shown.previewed, self.settings, shown.level)
 
     def _series_key(self) -> SeriesKey:
         assert self.subject is not None

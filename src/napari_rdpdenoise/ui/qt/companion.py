@@ -36,11 +36,14 @@ class MainWindow(Protocol):
     cache: LatentCache | None
     load: Callable[[str, str], Any] | None
     session: Session
-    layer: Image | None
     changed: Any
     settled_view: Any
     settled_beside: Any
     redrawn: Any
+
+    @property
+    def layer(self) -> Image | None:
+        """Chosen layer; None for none."""
 
     def post(self, call: Callable[[], None]) -> None:
         """Call in the viewer's thread, from any thread."""

@@ -22,8 +22,11 @@ class DockWindow(Protocol):
 
     viewer: napari.viewer.Viewer
     session: Session
-    layer: Image | None
     companions: Any
+
+    @property
+    def layer(self) -> Image | None:
+        """Chosen layer; None for none."""
 
     @property
     def families(self) -> dict[Image, Family]:

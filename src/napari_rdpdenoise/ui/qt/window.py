@@ -21,6 +21,7 @@ from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.background import ask, start
 from napari_rdpdenoise.ui.qt.companions import Companions
 from napari_rdpdenoise.ui.qt.docks import Docks
+from napari_rdpdenoise.ui.qt.families import Families
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.in_view import view_of
 from napari_rdpdenoise.ui.qt.known_layers import KnownLayers
@@ -30,6 +31,7 @@ from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.qt.parts.paced import Paced
 from napari_rdpdenoise.ui.qt.preview_layer import PreviewLayer, preview_of
+from napari_rdpdenoise.ui.qt.watched import WatchedLayer
 from napari_rdpdenoise.ui.run.jobs import Finished, realism_note
 from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed, Stream
 from napari_rdpdenoise.ui.session import Session
@@ -41,7 +43,6 @@ _LOOK_MS = 60  # between a change of the view and a new aim: a drag changes it a
 _COVER_MS = 150  # after a change of other layers, until it is looked whether one covers ours
 _SETTLE_MS = 180  # without a change, until a new rate is tried
 _COVERING = ("inserted", "reordered", "visible", "opacity", "blending")  # events of layers
-_POSITION = ("scale", "translate", "rotate", "shear", "affine", "units")  # of a layer
 _PROGRESS_MS = 100  # between two reports of a run: all that shows them is drawn anew each time
 
 
@@ -55,7 +56,6 @@ class NapariWindow(QObject):
 
     Attributes:
         viewer: Viewer that shows the layers.
-        layer: Chosen layer; None for none. `choose` takes another.
         family: What was made of it, and which of it is shown; None for no layer.
         preview_layer: Layer that shows the preview; None for none.
         session: Session of the dock.
@@ -95,14 +95,13 @@ class NapariWindow(QObject):
         super().__init__()
         self.viewer, self._question = viewer, realism_question
         self.cache, self.load = cache, load
-        self.layer: napari.layers.Image | None = None
-        self._families: dict[napari.layers.Image, Family] = {}
-        self._links, self._layer_links = Links(viewer), Links(viewer)
+        self._watched = WatchedLayer(viewer, self.look_afresh, self._renamed, self._moved)
+        self._links = Links(viewer)
         self._known = KnownLayers()
         self._key = -1
         self.used = time.monotonic()
         self._preview = PreviewLayer(self, viewer, self.redrawn.emit, self._look_soon)
-        self._listener = self.looked.emit  # by identity: a signal gives another one each time
+        self._families = Families(viewer, lambda noisy: self._docks.family_of(noisy), self.looked.emit)
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
         self._look_timer = single_shot(self, _LOOK_MS, lambda: self.session.preview())
         self._settle_timer = single_shot(self, _SETTLE_MS, lambda: self.session.preview())
@@ -111,7 +110,8 @@ class NapariWindow(QObject):
         self.companions = Companions(self, self, preview_of)
         camera = getattr(viewer, "scene", viewer).camera.events  # napari 0.9 has moved it
         dims = viewer.dims.events
-        self._links.connect(dims.ndisplay, self._displayed)
+        # in 3-D the preview layer would read the whole stack: something else is shown meanwhile
+        self._links.connect(dims.ndisplay, self._families.apply)
         for event in (camera.zoom, camera.center, dims.point, dims.order, dims.ndisplay):
             self._links.connect(event, self._look_soon)
         self._links.connect(viewer.layers.events.removed, self._removed)
@@ -119,6 +119,11 @@ class NapariWindow(QObject):
         self._cover_timer = single_shot(self, _COVER_MS, self.looked.emit)
         self._links.connect(viewer.layers.events, self._may_cover)  # with those of every layer
         self._docks = Docks(self)
+
+    @property
+    def layer(self) -> napari.layers.Image | None:
+        """Chosen layer; None for none. `choose` takes another."""
+        return self._watched.layer
 
     def choose(self, layer: napari.layers.Image | None) -> None:
         """Take another layer."""
@@ -128,7 +133,7 @@ class NapariWindow(QObject):
             if layer is not None:
                 name_axes(layer, self._known.origin_of(layer))
             self.companions.leave(layer)
-            self._watch(layer)
+            self._watched.watch(layer)
             if self.session.state.elsewhere:  # of the layer before
                 self.session.edit(elsewhere=False, preview=True)
             self._choose_layer()
@@ -167,15 +172,12 @@ class NapariWindow(QObject):
 
     def family_of(self, noisy: napari.layers.Image) -> Family:
         """What was made of a layer of the viewer."""
-        if noisy not in self._families:
-            self._families[noisy] = self._docks.family_of(noisy) or Family(self.viewer, noisy)
-            self._families[noisy].listen(self._listener)
-        return self._families[noisy]
+        return self._families.of(noisy)
 
     @property
     def families(self) -> dict[napari.layers.Image, Family]:
         """What is known of layers, by noisy layer."""
-        return self._families
+        return self._families.known
 
     @property
     def previews(self) -> bool:
@@ -207,18 +209,14 @@ class NapariWindow(QObject):
         """End everything; waits for the tile in work at most."""
         last = self.layer
         self._links.cut()
-        self._watch(None)
+        self._watched.watch(None)
         for timer in (self._look_timer, self._settle_timer, self._cover_timer, self._preview, self._progress):
             timer.stop()
         self.session.close()
         self.mask.close()
         self.companions.close()
         self.show_canvas(None)
-        for noisy, family in self._families.items():
-            family.unlisten(self._listener)
-            if self._docks.family_of(noisy) is None:
-                family.end()
-        self._families.clear()
+        self._families.close()
         self._docks.leave(last)
 
     # What the session asks for
@@ -299,16 +297,6 @@ class NapariWindow(QObject):
         self.look_afresh()
         self.companions.renew()
 
-    def _watch(self, layer: napari.layers.Image | None) -> None:
-        self._layer_links.cut()
-        self.layer = layer
-        if layer is not None:
-            for name in ("data", "axis_labels"):
-                self._layer_links.connect(getattr(layer.events, name), self.look_afresh)
-            self._layer_links.connect(layer.events.name, self._renamed)
-            for name in _POSITION:
-                self._layer_links.connect(getattr(layer.events, name), self._moved)
-
     def _choose_layer(self) -> None:
         layer = self.layer
         if layer is None:
@@ -332,11 +320,6 @@ class NapariWindow(QObject):
         self._renamed()
         self._preview.move()
 
-    def _displayed(self) -> None:
-        """In 3-D the preview layer would read the whole stack: something else is shown meanwhile."""
-        for family in self._families.values():
-            family.apply()
-
     def _may_cover(self, event: Any) -> None:
         """Something may lie over what we show, or not any more: look soon."""
         if event.type in _COVERING:
@@ -348,13 +331,10 @@ class NapariWindow(QObject):
         if layer is self.preview_layer and not self._preview.placing:
             # its source may be going with it, and another layer may have come by then
             QTimer.singleShot(0, partial(self._preview_deleted, self.layer))
-        for family in self._families.values():
-            if family.forget(layer):
-                break
-        gone = self._families.pop(layer, None)
+        gone = self._families.removed(layer)
         if layer is self.layer:
             self.session.view.forget(self._key)
-            self._watch(None)
+            self._watched.watch(None)
             self._choose_layer()
         if gone is not None:
             gone.end()
