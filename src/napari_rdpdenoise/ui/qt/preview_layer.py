@@ -17,6 +17,7 @@ from napari_rdpdenoise.ui.qt.parts.paced import Paced
 __all__ = ["PreviewLayer", "preview_of"]
 
 _FRAME_MS = 25  # between two drawings
+_LEAVE_MS = 40  # after the next layer was added, which is drawn first
 
 
 class PreviewLayer:
@@ -44,7 +45,7 @@ class PreviewLayer:
         self._family: Family | None = None  # of which there is one
         self._leaving: tuple[Family, napari.layers.Image | None] | None = None  # that is to go, and its layer
         self._places = 0  # how many times it was placed
-        self._turn = single_shot(owner, 0, self._leave)
+        self._turn = single_shot(owner, _LEAVE_MS, self._leave)
         self._frames = Paced(owner, _FRAME_MS, lambda _: self._draw())
 
     @property
@@ -60,8 +61,8 @@ class PreviewLayer:
     def place(self, canvas: Canvas | Pyramid | None, family: Callable[[], Family | None]) -> None:
         """Show an array in place of the one before.
 
-        The layer of another noisy one goes in the next turn of the event loop: the window would stand still
-        twice as long if napari added and removed a layer in one.
+        The layer of another noisy one goes a moment later: the window would stand still twice as long if
+        napari added and removed a layer in one turn of the event loop.
 
         Args:
             canvas: Array, or its levels; None for none.

@@ -69,6 +69,10 @@ class MoreBox(Section):
         self.form.setEnabled(not state.busy)
         self.form.show_settings(state.settings())
 
+    def shut(self) -> None:
+        """Leave nothing to come."""
+        self.repeat.shut()
+
     def opened(self) -> None:
         """Bring the size of the cache up to date."""
         self.cache.refresh()

@@ -63,7 +63,8 @@ class RepeatBox(QWidget):
         )
         self._told = named(text_label(), "Repeat", "What was copied, saved or loaded.")
         self._told.hide()
-        self._bring = single_shot(self, _LAID_OUT_MS, lambda: scroll_to(self._told))
+        # a method of ours: a function may be gone when the dock is deleted, and Qt calls it all the same
+        self._bring = single_shot(self, _LAID_OUT_MS, self._scroll)
         grid = QGridLayout()
         for number, part in enumerate((self._python, self._command, self._save, self._load)):
             grid.addWidget(part, *divmod(number, 2))
@@ -131,6 +132,13 @@ class RepeatBox(QWidget):
     def forget(self) -> None:
         """Say nothing any more of what was done, as another image is chosen now."""
         self._told.hide()
+
+    def shut(self) -> None:
+        """Do nothing more."""
+        self._bring.stop()
+
+    def _scroll(self) -> None:
+        scroll_to(self._told)
 
     def _tell(self, text: str, tooltip: str = "") -> None:
         self._told.setText(text)
