@@ -45,7 +45,9 @@ class PreviewLayer:
         self._family: Family | None = None  # of which there is one
         self._leaving: tuple[Family, napari.layers.Image | None] | None = None  # that is to go, and its layer
         self._places = 0  # how many times it was placed
-        self._turn = single_shot(owner, _LEAVE_MS, self._leave)
+        # counted from when the event loop is reached: what comes before may take longer than the time itself
+        self._wait = single_shot(owner, _LEAVE_MS, self._leave)
+        self._turn = single_shot(owner, 0, self._wait.start)
         self._frames = Paced(owner, _FRAME_MS, lambda _: self._draw())
 
     @property
@@ -103,10 +105,12 @@ class PreviewLayer:
         """Draw no more."""
         self._frames.stop()
         self._turn.stop()
+        self._wait.stop()
 
     def _leave(self) -> None:
         """Take away the layer whose turn it is to go, unless another has come in its place."""
         self._turn.stop()
+        self._wait.stop()
         (family, layer), self._leaving = self._leaving or (None, None), None
         if family is not None and family.preview is layer:
             family.drop_preview()
