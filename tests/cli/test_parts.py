@@ -253,7 +253,7 @@ try:
     main()
 except SystemExit as end:
     assert not end.code, end.code
-heavy = {"torch", "compressai", "dask", "scipy.stats", "napari"}
+heavy = {"torch", "compressai", "dask", "scipy.ndimage", "scipy.stats", "napari"}
 print("LOADED", sorted(heavy & set(sys.modules)))
 """
 

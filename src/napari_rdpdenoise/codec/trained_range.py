@@ -18,9 +18,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, model_validator
-from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel, stabilize
 
@@ -110,7 +110,9 @@ def _filled(values: NDArray[np.float32], plane: NDArray[Any]) -> np.ma.MaskedArr
 def _blurred(values: np.ma.MaskedArray[Any, Any], blur: float) -> NDArray[np.float32]:
     """Values that are not masked, 1-D, after a Gaussian blur of all of them."""
     whole = np.asarray(values)
-    return np.asarray((ndimage.gaussian_filter(whole, blur) if blur else whole)[~np.ma.getmaskarray(values)])
+    if blur:
+        whole = scipy.ndimage.gaussian_filter(whole, blur)
+    return np.asarray(whole[~np.ma.getmaskarray(values)])
 
 
 @cache
@@ -118,7 +120,7 @@ def _kept(blur: float) -> float:
     """Standard deviation that a Gaussian blur leaves of white noise with 1."""
     impulse = np.zeros(33)
     impulse[16] = 1.0
-    return float(np.square(ndimage.gaussian_filter1d(impulse, blur)).sum())
+    return float(np.square(scipy.ndimage.gaussian_filter1d(impulse, blur)).sum())
 
 
 def _rounded(number: float) -> str:

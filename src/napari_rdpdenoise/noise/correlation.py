@@ -24,8 +24,8 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.spectrum import BLOCK, PATCH, blocks_of, patch_spectrum, slope
@@ -160,7 +160,10 @@ def _energies(t: NDArray[np.float64]) -> list[NDArray]:
     if image.size == 0:
         return [np.empty(0)] * len(_SCALES)
     for scale in _SCALES:
-        high = ndimage.convolve1d(ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1) / 6.0
+        high = (
+            scipy.ndimage.convolve1d(scipy.ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1)
+            / 6.0
+        )
         edge = BLOCK // scale
         blocks = np.square(high * scale).reshape(high.shape[0] // edge, edge, high.shape[1] // edge, edge)
         parts.append(blocks.mean((1, 3)).ravel())
@@ -177,7 +180,7 @@ def _blurred_noise() -> tuple[NDArray, NDArray, NDArray, NDArray]:
         kernel = np.zeros(129)
         kernel[64] = 1.0
         if sigma > 0:
-            kernel = ndimage.gaussian_filter1d(kernel, sigma)
+            kernel = scipy.ndimage.gaussian_filter1d(kernel, sigma)
         kernel /= np.sqrt(np.square(kernel).sum())
         line = []
         for scale in (1, 2, 4):

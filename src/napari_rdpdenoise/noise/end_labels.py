@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 _BLOCKS = (2, 3), (3, 2)  # px of a value that chance hardly brings together
 _THIN = (1, 4), (4, 1), (2, 2)  # px, the same near to such a block
@@ -38,15 +38,15 @@ def strokes(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
     solid = _opened(at, _BLOCKS)
     if not solid.any():
         return solid
-    near = ndimage.maximum_filter(solid, 2 * _NEAR + 1, mode="constant")
+    near = scipy.ndimage.maximum_filter(solid, 2 * _NEAR + 1, mode="constant")
     drawn = solid | (_opened(at, _THIN) & near)
-    return at & ndimage.binary_dilation(drawn, _EIGHT, _BESIDE_THESE)
+    return at & scipy.ndimage.binary_dilation(drawn, _EIGHT, _BESIDE_THESE)
 
 
 def _opened(at: NDArray[np.bool_], shapes: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
     found = np.zeros(at.shape, bool)
     for shape in shapes:
-        found |= ndimage.binary_opening(at, np.ones(shape, bool))
+        found |= scipy.ndimage.binary_opening(at, np.ones(shape, bool))
     return found
 
 
@@ -61,13 +61,13 @@ def is_end_label(planes: Sequence[NDArray[Any]], value: float) -> bool:
     near, away, steps = [np.empty(0)], [np.empty(0)], []
     for plane in planes:
         at = plane == value
-        drawn = at & ndimage.binary_dilation(_opened(at, _BLOCKS), _EIGHT)
+        drawn = at & scipy.ndimage.binary_dilation(_opened(at, _BLOCKS), _EIGHT)
         if not drawn.any():
             continue
         inside += int(drawn.sum())
         grown = [drawn]
         for _ in range(2 * _AWAY):
-            grown.append(ndimage.binary_dilation(grown[-1], _EIGHT))
+            grown.append(scipy.ndimage.binary_dilation(grown[-1], _EIGHT))
         image = np.isfinite(plane)
         steps.append(float(np.median(np.diff(np.unique(plane[image].astype(np.float64))))))
         beside = image & grown[-1] & ~grown[0]

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 _WINDOWS, _LINES = 4, 256  # of a sample, and of a window, that are looked at
 _EDGE = 32  # px, least of a window
@@ -185,7 +185,7 @@ def _spectrum(window: NDArray[Any], order: int) -> NDArray[np.float64]:
     cap = 4 * float(np.median(differences[known])) if known.any() else 0.0
     total = np.minimum(np.where(known, differences, 0), cap).sum(0)
     profile = total / np.maximum(known.sum(0), 1)
-    usual = ndimage.median_filter(profile, 9, mode="nearest")
+    usual = scipy.ndimage.median_filter(profile, 9, mode="nearest")
     relative = np.clip(np.divide(profile, usual, out=np.ones_like(profile), where=usual > 0) - 1, -1, 1)
     weight = np.hanning(len(relative))
     wave = np.abs(np.fft.rfft((relative - relative.mean()) * weight, 2 * (window.shape[1] // 2)))
@@ -229,7 +229,9 @@ def _at_scales(windows: Sequence[NDArray[Any]]) -> tuple[float, float]:
         line = []
         for scale in (1, 2, 4):
             rows, columns = (n // 2 * 2 for n in image.shape)
-            high = ndimage.convolve1d(ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1)
+            high = scipy.ndimage.convolve1d(
+                scipy.ndimage.convolve1d(image, [1, -2, 1], axis=0), [1, -2, 1], axis=1
+            )
             line.append(float(np.median(np.abs(high))) * scale)
             image = image[:rows, :columns].reshape(rows // 2, 2, columns // 2, 2).mean((1, 3))
         if line[0] > 0:

@@ -12,8 +12,8 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage, special
 
 from napari_rdpdenoise.noise.correlation import measure_correlation
 from napari_rdpdenoise.noise.doubt import measure_doubt
@@ -180,13 +180,16 @@ def _sample(planes: Sequence[NDArray], low: float, top: float) -> _Sample:
         ends = _clipped_ends(z, low, top, integer) & ~bad
         dark_end |= bool((ends & (z == low)).any())
         clipped, total = clipped + int(ends.sum()), total + ends.size
-        lost = ndimage.binary_dilation(ends, np.ones((3, 3)))
+        lost = scipy.ndimage.binary_dilation(ends, np.ones((3, 3)))
         if bad.any():  # the local mean reaches further than the high-pass
-            lost |= ndimage.binary_dilation(bad, np.ones((7, 7)))
+            lost |= scipy.ndimage.binary_dilation(bad, np.ones((7, 7)))
         keep = ~lost[3:-3, 3:-3]
         # separable second difference [1 -2 1] x [1 -2 1]: blind to planes and ramps, squared gain 36
-        high = ndimage.convolve1d(ndimage.convolve1d(z, [1, -2, 1], axis=0), [1, -2, 1], axis=1) / 6.0
-        mean = ndimage.uniform_filter(z, 7)
+        high = (
+            scipy.ndimage.convolve1d(scipy.ndimage.convolve1d(z, [1, -2, 1], axis=0), [1, -2, 1], axis=1)
+            / 6.0
+        )
+        mean = scipy.ndimage.uniform_filter(z, 7)
         means.append(mean[3:-3, 3:-3][keep])
         highs.append(high[3:-3, 3:-3][keep])
     share = f"{100 * clipped / total:.0f} % of the pixels" if clipped > 0.02 * total else ""
@@ -220,7 +223,7 @@ def _trimmed_variance(values: NDArray) -> float:
         return 0.0
     count = max(1, int(_TRIM * values.size))
     kept = np.partition(np.square(values), count - 1)[:count]
-    limit = special.erfinv(_TRIM) * np.sqrt(2)
+    limit = scipy.special.erfinv(_TRIM) * np.sqrt(2)
     share = _TRIM - limit * np.sqrt(2 / np.pi) * np.exp(-(limit**2) / 2)
     return float(kept.mean() * _TRIM / share)
 

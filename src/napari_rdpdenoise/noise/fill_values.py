@@ -27,8 +27,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_rdpdenoise.noise.end_labels import is_end_label
 
@@ -135,7 +135,7 @@ def _fills(windows: Sequence[NDArray[Any]], value: float, pixels: int) -> bool:
     at = [w == value for w in windows]
     count = sum(int(places.sum()) for places in at)
     inside = sum(int(_large(places).sum()) for places in at)
-    holes = sum(int((ndimage.binary_closing(places, _EIGHT) & ~places).sum()) for places in at)
+    holes = sum(int((scipy.ndimage.binary_closing(places, _EIGHT) & ~places).sum()) for places in at)
     return inside >= max(_LEAST, _IN_REGIONS * count) and count < _CODED * pixels and holes < _PIERCED * count
 
 
@@ -278,18 +278,18 @@ def _edges(
     for window, places, region in zip(windows, at, regions, strict=True):
         image = window.finite & ~places & ~np.isin(window.plane, others)
         left, flat = left + int(image.sum()), flat + int((window.flat & image).sum())
-        whole = ~ndimage.binary_dilation(~image, _EIGHT)
+        whole = ~scipy.ndimage.binary_dilation(~image, _EIGHT)
         whole[[0, -1]] = whole[:, [0, -1]] = False
         anywhere.append(window.high[whole])
         if not region.any():
             continue
         grown = [region]
         for _ in range(_AWAY):
-            grown.append(ndimage.binary_dilation(grown[-1]))
+            grown.append(scipy.ndimage.binary_dilation(grown[-1]))
         for ring, far in zip(rings, (1, 2, _AWAY), strict=True):
             levels.append(window.plane[grown[far] & ~grown[far - 1] & image].astype(np.float64))
             ring.append(levels[-1] - value)
-        close = ndimage.binary_dilation(grown[-1], _EIGHT, 8) & whole
+        close = scipy.ndimage.binary_dilation(grown[-1], _EIGHT, 8) & whole
         beside.append(window.high[close])
         pairs = close[:, 1:] & close[:, :-1]
         gaps.append(np.abs(window.plane[:, 1:][pairs].astype(np.float64) - window.plane[:, :-1][pairs]))
@@ -307,7 +307,7 @@ def _large(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Regions of pixels that touch, corners included, without the small ones."""
     if not at.any():
         return at
-    labels, _ = ndimage.label(at, _EIGHT)
+    labels, _ = scipy.ndimage.label(at, _EIGHT)
     keep = np.bincount(labels.ravel()) >= _REGION
     keep[0] = False
     return np.asarray(keep[labels])

@@ -16,8 +16,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.stabilized import stabilize
@@ -61,6 +61,6 @@ def find_highlights(plane: NDArray[Any], noise: NoiseModel, level: float) -> NDA
     if not stabilize(plane.max(), noise) > level:
         return None
     t = stabilize(plane, noise)
-    smooth = ndimage.uniform_filter(t, 3)
-    flank = smooth > ndimage.minimum_filter(smooth, _AROUND) + _FLANK
-    return np.asarray(ndimage.binary_dilation(t > level, _EIGHT, _BESIDE, mask=flank)) | (t > level)
+    smooth = scipy.ndimage.uniform_filter(t, 3)
+    flank = smooth > scipy.ndimage.minimum_filter(smooth, _AROUND) + _FLANK
+    return np.asarray(scipy.ndimage.binary_dilation(t > level, _EIGHT, _BESIDE, mask=flank)) | (t > level)

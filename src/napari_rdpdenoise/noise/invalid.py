@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.end_labels import strokes
@@ -252,8 +252,8 @@ def _strays(
 
 def _together(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels that lie together, or near to such: not the lone ones, at which the image reaches a value."""
-    beside = ndimage.uniform_filter(at.astype(np.float32), 5, mode="mirror") * 25
-    return at & ndimage.binary_dilation(at & (beside > _ALONE + 0.5), _EIGHT, _LABEL)
+    beside = scipy.ndimage.uniform_filter(at.astype(np.float32), 5, mode="mirror") * 25
+    return at & scipy.ndimage.binary_dilation(at & (beside > _ALONE + 0.5), _EIGHT, _LABEL)
 
 
 def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -263,12 +263,12 @@ def _mixed(plane: NDArray[Any], rule: InvalidRule, regions: NDArray[np.bool_]) -
         at = _together(plane == fill.value) if fill.mixed else mixed
         if rule.noise is None or not at.any():
             continue
-        ring = ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH) & ~regions
+        ring = scipy.ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH) & ~regions
         level = fill_regions(plane, regions | ring, rule.noise.offset)[ring].astype(np.float64)
         towards = (plane[ring] - level) * np.sign(fill.value - level)
         beyond = np.zeros(plane.shape, bool)
         beyond[ring] = towards > _MIXED * np.sqrt(rule.noise.variance(level))
-        mixed |= ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH, mask=at | beyond) & beyond
+        mixed |= scipy.ndimage.binary_dilation(at, _EIGHT, _MIXED_REACH, mask=at | beyond) & beyond
     return mixed
 
 
@@ -285,7 +285,7 @@ def _smooth_letters(
         label, others = (at | mixed)[box], (regions & ~at)[box]
         image = fill_regions(plane[box], others, rule.noise.offset) if others.any() else plane[box]
         label |= find_strokes(image, label, fill.value, rule.noise)
-        ring = ndimage.binary_dilation(label, _EIGHT, 2)
+        ring = scipy.ndimage.binary_dilation(label, _EIGHT, 2)
         beneath = fill_regions(plane[box], regions[box] | ring, rule.noise.offset)
         found[box] |= label | faint_edge(image, label, beneath, fill.value, rule.noise)
     return found & ~regions
@@ -308,7 +308,7 @@ def _beside_labels(plane: NDArray[Any], rule: InvalidRule, filled: NDArray[Any])
         at = _together(plane == fill.value) if fill.mixed else near
         if at.any():
             towards = (plane > filled) if fill.value > np.median(filled) else (plane < filled)
-            near |= ndimage.binary_dilation(at, _EIGHT, _LABEL) & towards
+            near |= scipy.ndimage.binary_dilation(at, _EIGHT, _LABEL) & towards
     return near
 
 
@@ -328,8 +328,8 @@ def _smooth(
 
 def _spread(means: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Unknown means from known ones beside them, corners included."""
-    weight = ndimage.convolve(known.astype(np.float64), np.ones((3, 3)), mode="constant")
-    total = ndimage.convolve(np.where(known, means, 0.0), np.ones((3, 3)), mode="constant")
+    weight = scipy.ndimage.convolve(known.astype(np.float64), np.ones((3, 3)), mode="constant")
+    total = scipy.ndimage.convolve(np.where(known, means, 0.0), np.ones((3, 3)), mode="constant")
     near = ~known & (weight > 0)
     return np.where(near, total / np.maximum(weight, 1), means)
 

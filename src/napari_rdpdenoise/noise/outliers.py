@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import sparse
 
 from napari_rdpdenoise.noise.model import NoiseModel
 
@@ -305,8 +305,8 @@ def _touching(places: _Places, width: int) -> tuple[int, NDArray[np.intp]]:
         beside = order[np.minimum(found, count - 1)] if count else order
         ends.append(np.stack([np.arange(count), beside])[:, numbers[beside] == numbers + step])
     pairs = np.concatenate(ends, axis=1)
-    graph = sparse.coo_array((np.ones(pairs.shape[1], bool), tuple(pairs)), (count, count))
-    groups, group = sparse.csgraph.connected_components(graph, directed=False)
+    graph = scipy.sparse.coo_array((np.ones(pairs.shape[1], bool), tuple(pairs)), (count, count))
+    groups, group = scipy.sparse.csgraph.connected_components(graph, directed=False)
     return int(groups), group.astype(np.intp)
 
 

@@ -11,8 +11,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_rdpdenoise.noise.model import NoiseModel
 
@@ -44,12 +44,14 @@ def find_strokes(
         noise: Noise model of the channel.
     """
     border = _borders(label)
-    letters = label & ~ndimage.maximum_filter(border, 2 * _BORDER + 1, mode="constant")
-    near = ndimage.maximum_filter(letters, 2 * _NEAR + 1, mode="constant")
+    letters = label & ~scipy.ndimage.maximum_filter(border, 2 * _BORDER + 1, mode="constant")
+    near = scipy.ndimage.maximum_filter(letters, 2 * _NEAR + 1, mode="constant")
     if not near.any():
         return near
     sign = 1.0 if value > np.median(plane) else -1.0
-    level = ndimage.uniform_filter(ndimage.minimum_filter(sign * plane.astype(np.float64), _GROUND), _GROUND)
+    level = scipy.ndimage.uniform_filter(
+        scipy.ndimage.minimum_filter(sign * plane.astype(np.float64), _GROUND), _GROUND
+    )
     level = sign * level + sign * _DARKEST * np.sqrt(noise.variance(sign * level))
     towards = sign * (plane - level)
     whole = np.abs(value - level)
@@ -57,16 +59,16 @@ def find_strokes(
     half = near & (towards > (_WHITE if sign > 0 else _BLACK) * whole)
     wide = np.zeros(plane.shape, bool)
     for shape in _WIDE:
-        wide |= ndimage.binary_opening(strong & ~label, np.ones(shape, bool))
-    thin = half & strong & ~ndimage.binary_dilation(wide, _EIGHT, max(max(_WIDE)))
-    return np.asarray(ndimage.binary_dilation(thin, _EIGHT, _ALONG, mask=strong & ~wide) & ~label)
+        wide |= scipy.ndimage.binary_opening(strong & ~label, np.ones(shape, bool))
+    thin = half & strong & ~scipy.ndimage.binary_dilation(wide, _EIGHT, max(max(_WIDE)))
+    return np.asarray(scipy.ndimage.binary_dilation(thin, _EIGHT, _ALONG, mask=strong & ~wide) & ~label)
 
 
 def _borders(label: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Where squares of a border's size fit into a label, which goes on beyond the edges of the plane."""
     beyond = np.pad(label, _BORDER, constant_values=True)
     inside = (slice(_BORDER, -_BORDER),) * 2
-    return np.asarray(ndimage.binary_opening(beyond, np.ones((_BORDER, _BORDER), bool))[inside])
+    return np.asarray(scipy.ndimage.binary_opening(beyond, np.ones((_BORDER, _BORDER), bool))[inside])
 
 
 def faint_edge(
@@ -84,5 +86,5 @@ def faint_edge(
     level = beneath.astype(np.float64)
     towards = (plane - level) * np.sign(value - level)
     solid = label & (towards > _SOLID * np.abs(value - level))
-    beside = ndimage.binary_dilation(solid, _EIGHT) & ~label
+    beside = scipy.ndimage.binary_dilation(solid, _EIGHT) & ~label
     return np.asarray(beside & (towards > _EDGE * np.sqrt(noise.variance(level))))

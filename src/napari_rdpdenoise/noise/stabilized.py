@@ -16,8 +16,8 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
-from scipy import special
 
 from napari_rdpdenoise.noise.model import NoiseModel
 
@@ -212,8 +212,8 @@ def moments_table(s: float) -> tuple[NDArray[np.float64], NDArray[np.float64], N
     inside = counts[:, None] + s * nodes[None, :] + 0.375 + s * s
     t = 2.0 * np.sqrt(np.maximum(inside, 0.0))
     weights = weights / weights.sum()
-    log_pmf = special.xlogy(counts[None, :], light[:, None]) - light[:, None]
-    pmf = np.exp(log_pmf - special.gammaln(counts + 1.0)[None, :])
+    log_pmf = scipy.special.xlogy(counts[None, :], light[:, None]) - light[:, None]
+    pmf = np.exp(log_pmf - scipy.special.gammaln(counts + 1.0)[None, :])
     pmf /= pmf.sum(1, keepdims=True)
     mean = np.maximum.accumulate(pmf @ (t @ weights))
     return light, mean, pmf @ (t**2 @ weights) - mean**2
