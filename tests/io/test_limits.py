@@ -15,6 +15,7 @@ import pytest
 import tifffile
 
 from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io.lazy import lazy_source
 from napari_rdpdenoise.io.limits import words
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import output_spec
@@ -184,6 +185,11 @@ def test_a_file_that_was_deleted_since_it_was_opened_is_told_as_gone_not_as_a_fa
     path.unlink()
     with pytest.raises(FileNotFoundError, match=r"plane \(1,\) .*no file .*cells.tif any more; put it back"):
         image.read((1,), slice(0, 64), slice(0, 64))
+    lazy = open_image(lazy_source(image, "cells"), axes="TYX")  # as napari holds it
+    with pytest.raises(
+        FileNotFoundError, match=r"^image: plane \(1,\) of cells.tif cannot .*cells.tif any more"
+    ):
+        lazy.read((1,), slice(0, 64), slice(0, 64))
 
 
 def test_sizes_are_told_in_units():

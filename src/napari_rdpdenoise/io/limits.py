@@ -96,9 +96,11 @@ def reading(name: str, index: Index, place: Callable[[], str] = str) -> Iterator
     except (MemoryError, Warning):
         raise
     except FileNotFoundError as error:
+        if error.filename is None:  # said already, of what this one reads from
+            raise
         raise FileNotFoundError(
-            f"image: plane {index} of {name} cannot be read, as there is no file "
-            f"{error.filename or name} any more; put it back, or open the image where it is now"
+            f"image: plane {index} of {name} cannot be read, as there is no file {error.filename} any more; "
+            "put it back, or open the image where it is now"
         ) from error
     except OSError as error:
         raise OSError(
