@@ -11,13 +11,12 @@ import pytest
 from napari_rdpdenoise.codec import Normalization
 from napari_rdpdenoise.codec.autorate import (
     RATES,
-    TOLERANCE,
     RateChoice,
     choose_neighbours,
     choose_rate,
-    estimate_errors,
 )
 from napari_rdpdenoise.codec.normalization import UNIT, fit_normalization
+from napari_rdpdenoise.codec.trial import TOLERANCE, Trial
 from napari_rdpdenoise.noise import NoiseModel
 
 NORM = Normalization(NoiseModel(0.0, 0.0, 1.0), 0.0, 1.0)
@@ -226,14 +225,6 @@ def test_what_is_doubted_to_be_noise_goes_back_whatever_the_errors(tile):
     assert choose_rate(codec, [tile], doubted(NORM, 1.0), (0.0, 1.0)).error == pytest.approx(1.0, abs=0.06)
 
 
-@pytest.mark.parametrize("error", [0.02, 0.2, 0.8])
-def test_the_estimated_error_is_the_true_one(tile, error):
-    """Of an error that no residual can show, in variances of the noise that the codec was given."""
-    errors = estimate_errors(FakeCodec(np.zeros(tile.shape), [error]), [tile], NORM, (0.5,))
-    assert errors is not None
-    assert errors.bare[0] == pytest.approx(error, abs=0.02)
-
-
 class Averages(FakeCodec):
     """Answers with the mean of the planes that it is given and of the truth, which is 0."""
 
@@ -248,7 +239,7 @@ class Averages(FakeCodec):
 
 def choose(tile, candidates, norm=NORM):
     codec = Averages(np.zeros(tile.shape), [])
-    return choose_neighbours(codec, [tile], norm, {name: [pair] for name, pair in candidates.items()})
+    return choose_neighbours(codec, [tile], norm, {name: [pair] for name, pair in candidates.items()})[0]
 
 
 def test_neighbours_are_taken_where_they_lessen_the_error(tile):
@@ -268,9 +259,10 @@ def test_where_noise_is_shared_nobody_knows_of_neighbours(tile):
     assert choose(tile, {"T": (same, None)}, shared(NORM)) is None
 
 
-def test_the_estimate_with_neighbours_meets_their_error(tile):
-    """Mean of the truth and three planes: 3/16 of their noise is left."""
-    rng = np.random.default_rng(2)
-    pair = tuple(rng.normal(0, 1, tile.shape) for _ in range(2))
-    errors = estimate_errors(Averages(np.zeros(tile.shape), []), [tile], NORM, (0.5,), neighbours=[pair])
-    assert errors.bare[0] == pytest.approx(3 / 16, abs=0.045)
+def test_the_choice_of_neighbours_leaves_its_trial_to_that_of_the_rate(tile):
+    same = np.random.default_rng(1).normal(0, 1, tile.shape)
+    codec = Averages(np.zeros(tile.shape), [])
+    name, trial = choose_neighbours(codec, [tile], NORM, {"T": [(same, None)]})
+    alone = choose_rate(codec, [tile], NORM, RATES, trial=Trial(codec, [tile], NORM, [(same, None)]))
+    assert name == "T"
+    assert choose_rate(codec, [tile], NORM, RATES, trial=trial) == alone

@@ -68,10 +68,14 @@ def test_a_tile_without_any_image_tells_nothing(shipped):
 def test_other_exposures_are_chosen_and_copies_are_not(shipped):
     tile = noisy(0)
     normalization = shipped.fit([tile], NoiseModel(0.0, 0.0, SIGMA))
-    assert choose_neighbours(shipped, [tile], normalization, {"T": [(noisy(1), noisy(2))]}) == "T"
-    assert choose_neighbours(shipped, [tile], normalization, {"S": [(tile.copy(), tile.copy())]}) is None
+
+    def chosen(candidates):
+        return choose_neighbours(shipped, [tile], normalization, candidates)[0]
+
+    assert chosen({"T": [(noisy(1), noisy(2))]}) == "T"
+    assert chosen({"S": [(tile.copy(), tile.copy())]}) is None
     both = {"S": [(tile.copy(), tile.copy())], "T": [(noisy(1), noisy(2))]}
-    assert choose_neighbours(shipped, [tile], normalization, both) == "T"
+    assert chosen(both) == "T"
     assert SHARED < 0.5
 
 

@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -30,17 +29,11 @@ from napari_rdpdenoise.codec.choice import RateChoice, is_blank
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.codec.shared import SHARED, noise_in_common
-from napari_rdpdenoise.codec.structure import LEAST_OF_TEXTURE, returned
-from napari_rdpdenoise.metrics.risk import STRENGTH, recorrupt
-from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance, unstabilize
+from napari_rdpdenoise.codec.trial import TOLERANCE, UNSEEN, Errors, Trial, count_of
+from napari_rdpdenoise.metrics.risk import STRENGTH
+from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
 
 RATES = tuple(float(r) for r in np.round(np.linspace(0.0, 1.0, 6), 2))
-# Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth
-# more is a few percent more error, 0.1 dB.
-TOLERANCE = 0.001
-_UNSEEN = (
-    TOLERANCE / 2
-)  # difference of errors, noise variances, that the estimate on half a megapixel cannot tell
 _NEAR = 0.6  # estimated error from which it is asked whether the image was better left alone
 _WEAK = 0.25  # ratio of the added noise then
 _NO_GAIN = 0.95  # estimated error, noise variances of the image, from which it is left alone: .2 dB gained
@@ -48,27 +41,8 @@ _LEFT_ALONE = (
     "denoising would bring this image no nearer to the truth, so much light it has for its fine detail: it "
     "comes out as it went in (a rate of your own denoises all the same)"
 )
-_SEEDS_BESIDE = (1_000_000, 2_000_000)  # of the noise of neighbours, above those of tiles
 _BEYOND = 3.0  # standard errors below 0 from which an estimated error is none
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
-
-
-@dataclass(frozen=True)
-class Errors:
-    """Estimated errors of the fidelity decode by rate, in noise variances.
-
-    Attributes:
-        bare: Errors of the decode as it is.
-        filled: Errors with the structure that the residual holds.
-    """
-
-    bare: NDArray[np.float64]
-    filled: NDArray[np.float64]
-
-    @property
-    def structure(self) -> bool:
-        """Whether structure from the residual lessens the error."""
-        return bool(self.filled.min() < self.bare.min() - _UNSEEN)
 
 
 def choose_rate(
@@ -78,7 +52,7 @@ def choose_rate(
     rates: Sequence[float] = RATES,
     between: Callable[[], None] = lambda: None,
     structure: bool = True,
-    neighbours: Sequence[Neighbours] | None = None,
+    trial: Trial | None = None,
 ) -> RateChoice:
     """Choose the rate of the least error, and whether structure goes back.
 
@@ -90,7 +64,7 @@ def choose_rate(
         rates: Candidates in ascending order.
         between: Function called after each decode; it may raise to give up the choice.
         structure: Whether structure may go back.
-        neighbours: Planes before and after each tile, as `Codec.encode` takes them; None for none.
+        trial: Trial of these tiles, whose neighbours the codec gets; None for one without any.
 
     Raises:
         ValueError: If there is no tile, or fewer than two rates or not in ascending order.
@@ -101,20 +75,20 @@ def choose_rate(
         )
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"rates: expected ascending numbers from 0 to 1, found {tuple(rates)}")
-    beside = [None] * len(tiles) if neighbours is None else neighbours
+    trial = trial or Trial(codec, tiles, normalization)
+    beside: Sequence[Neighbours | None] = trial.neighbours or [None] * len(tiles)
     residual, bpp, expected = _residuals(codec, tiles, beside, normalization, rates, between)
-    errors = estimate_errors(codec, tiles, normalization, rates, between, neighbours)
+    errors = trial.errors(rates, between)
     filled = structure and gives_back(normalization.noise, errors)
     if errors is None:
         error, place = None, int(np.argmax(residual <= residual.min() + TOLERANCE))
     else:
         found_errors = errors.filled if filled else errors.bare
-        place = int(np.flatnonzero(found_errors <= found_errors.min() + _UNSEEN)[-1])
+        place = int(np.flatnonzero(found_errors <= found_errors.min() + UNSEEN)[-1])
         error = _reported(float(found_errors[place]), expected, sum(tile.size for tile in tiles))
     left_alone = filled and normalization.noise.doubt < 1 and error is not None and error > _NEAR
     if left_alone:
-        asked = (float(rates[place]),)
-        weak = estimate_errors(codec, tiles, normalization, asked, between, neighbours, _WEAK)
+        weak = Trial(codec, tiles, normalization, trial.neighbours, _WEAK).errors((rates[place],), between)
         left_alone = weak is not None and bool(weak.filled[0] >= _NO_GAIN)
     found = float(residual[place])
     curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
@@ -147,71 +121,17 @@ def gives_back(noise: NoiseModel, errors: Errors | None) -> bool:
     return noise.doubt > 0 or (errors is not None and errors.structure)
 
 
-def estimate_errors(
-    codec: Codec,
-    tiles: Sequence[NDArray[np.generic]],
-    normalization: Normalization,
-    rates: Sequence[float],
-    between: Callable[[], None] = lambda: None,
-    neighbours: Sequence[Neighbours] | None = None,
-    strength: float = STRENGTH,
-) -> Errors | None:
-    """Errors of the fidelity decode on some tiles; arguments as for `choose_rate`.
-
-    Neighbours get noise of their own, as much as the tile, so that the encoder meets planes of equal noise.
-
-    Args:
-        codec: Codec that will be used.
-        tiles: Blocks of raw counts.
-        normalization: Normalisation of their channel.
-        rates: Rates to be tried.
-        between: Function called after each decode.
-        neighbours: Planes before and after each tile.
-        strength: Ratio of the added noise to the noise that is there. Less tells better of the image as it
-            is, more is more exact.
-
-    Returns:
-        Errors by rate; None where neighbouring pixels share their noise, and nobody can know.
-    """
-    if shares_noise(normalization.noise):
-        return None
-    bare, filled = np.zeros(len(rates)), np.zeros(len(rates))
-    pixels = sum(_count(tile) for tile in tiles)
-    for number, tile in enumerate(tiles):
-        usable = ~np.ma.getmaskarray(tile)
-        if not usable.any():
-            continue
-        pair = recorrupt(stabilize(np.asarray(tile), normalization.noise), number, strength)
-        noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)), doubt=normalization.noise.doubt)
-        units = codec.fit([np.ma.masked_array(pair.seen, ~usable)], noise)
-        beside = (
-            None
-            if neighbours is None
-            else _recorrupted(neighbours[number], normalization.noise, number, strength)
-        )
-        for place, (image, _) in enumerate(codec.sweep(pair.seen, units, rates, beside)):
-            between()
-            decoded = units.inverse(image)
-            light = unstabilize(decoded, normalization.noise)
-            dim = stabilized_variance(light, normalization.noise) < LEAST_OF_TEXTURE
-            back = returned(pair.seen, decoded, noise, usable, dim)
-            weight = _count(tile) / pixels
-            bare[place] += weight * pair.risk(decoded, usable)
-            filled[place] += weight * pair.risk(back.into(decoded, pair.seen), usable)
-    return Errors(bare, filled)
-
-
 def choose_neighbours(
     codec: Codec,
     tiles: Sequence[NDArray[np.generic]],
     normalization: Normalization,
     candidates: Mapping[str, Sequence[Neighbours]],
     between: Callable[[], None] = lambda: None,
-) -> str | None:
-    """The candidate whose neighbours lessen the error at the highest rate most; None where none does.
+) -> tuple[str | None, Trial]:
+    """The candidate whose neighbours lessen the error at the highest rate most, and the trial of it.
 
-    Where neighbouring pixels share their noise nobody can know, and the answer is None. Neighbours that share
-    the noise of the plane itself are none: see `shared`.
+    None where none does. Where neighbouring pixels share their noise nobody can know, and the answer is None.
+    Neighbours that share the noise of the plane itself are none: see `shared`.
 
     Args:
         codec: Codec that will be used; it sees three planes.
@@ -220,29 +140,20 @@ def choose_neighbours(
         candidates: Neighbours of each tile, as `Codec.encode` takes them, by name.
         between: Function called after each decode; it may raise to give up the choice.
     """
+    alone = Trial(codec, tiles, normalization)
+    trials = {name: Trial(codec, tiles, normalization, candidates[name]) for name in candidates}
     found: dict[str | None, float] = {}
-    for name in (None, *candidates):
-        neighbours = None if name is None else candidates[name]
-        errors = estimate_errors(codec, tiles, normalization, (RATES[-1],), between, neighbours)
+    for name, trial in ((None, alone), *trials.items()):
+        errors = trial.errors((RATES[-1],), between)
         if errors is None:
-            return None
+            return None, alone
         found[name] = float(min(errors.bare.min(), errors.filled.min()))
     for name in sorted(candidates, key=lambda name: found[name]):
-        if found[name] >= found[None] - _UNSEEN:
+        if found[name] >= found[None] - UNSEEN:
             break
         if noise_in_common(codec, tiles, normalization, candidates[name], between) < SHARED:
-            return name
-    return None
-
-
-def _recorrupted(neighbours: Neighbours, noise: NoiseModel, number: int, strength: float) -> Neighbours:
-    before, after = (
-        None
-        if other is None
-        else recorrupt(stabilize(other, noise), _SEEDS_BESIDE[side] + number, strength).seen
-        for side, other in enumerate(neighbours)
-    )
-    return before, after
+            return name, trials[name]
+    return None, alone
 
 
 def _residuals(
@@ -266,13 +177,8 @@ def _residuals(
             bpp[place] += bits * tile.size
         variance = stabilized_variance(normalization.inverse(image), normalization.noise)
         expected += float(np.sum(variance, where=usable, dtype=np.float64))
-    pixels = sum(_count(tile) for tile in tiles)
+    pixels = sum(count_of(tile) for tile in tiles)
     return residual / pixels, bpp / sum(tile.size for tile in tiles), expected / pixels
-
-
-def _count(tile: NDArray[np.generic]) -> int:
-    """Number of pixels that are image, at least 1."""
-    return max(1, int(np.ma.count(tile)))
 
 
 def _doubt(found: float, expected: float) -> str | None:

@@ -172,12 +172,13 @@ class Codec:
         self,
         tile: NDArray[Any],
         normalization: Normalization,
-        rates: Sequence[float],
+        rates: Iterable[float],
         neighbours: Neighbours | None = None,
     ) -> Iterator[tuple[NDArray[np.float32], float]]:
         """Fidelity decode in network units (2-D) and bpp of one tile at several rates, analysed only once.
 
-        Its numbers are chosen by the tile's pixels, for all rates alike; those of `decode` by its result.
+        Rates may be an iterator: each is asked for when its decode is. Numbers are chosen by the tile's
+        pixels, for all rates alike; those of `decode` by its result.
         """
         given = None if neighbours is None else [neighbours]
         check_tiles([tile], 0.0)
@@ -190,13 +191,14 @@ class Codec:
             precision: Precision = self.precision if reach <= MOST else "float32"
             with numbers_of(reach, precision):
                 features = self._network.analysis(*frames)
-            for rate in rates:
+        for rate in rates:
+            with torch.inference_mode():  # not while others wait for the next rate
                 q = self._rates(1, rate)
                 with numbers_of(reach, precision):
                     latents, bits = self._network.coded(features, q)
                 with numbers_of(reach, self.precision):
                     image = self._network.decode(latents, q)[FIDELITY]
-                yield image[0, 0, :height, :width].cpu().numpy(), float(bits.double()[0]) / tile.size
+            yield image[0, 0, :height, :width].cpu().numpy(), float(bits.double()[0]) / tile.size
 
     def decode(
         self,

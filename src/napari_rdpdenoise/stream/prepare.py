@@ -16,15 +16,14 @@ from napari_rdpdenoise.cache import LatentCache, digest
 from napari_rdpdenoise.codec import Codec, Normalization, fit_normalization
 from napari_rdpdenoise.codec.autorate import (
     RATES,
-    TOLERANCE,
     choose_neighbours,
     choose_rate,
-    estimate_errors,
     gives_back,
 )
 from napari_rdpdenoise.codec.choice import RateChoice
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
+from napari_rdpdenoise.codec.trial import TOLERANCE, Trial
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
@@ -163,17 +162,17 @@ def plan_channel(
         return known
     tiles, candidates = _compared(sample, normalization, settings, codec)
     letter = next(iter(candidates), None)
+    trial = Trial(codec, tiles.pixels, normalization, None if letter is None else candidates[letter])
     if settings.neighbours == "auto" and candidates:
-        letter = choose_neighbours(codec, tiles.pixels, normalization, candidates, between)
-    beside = None if letter is None else candidates[letter]
+        letter, trial = choose_neighbours(codec, tiles.pixels, normalization, candidates, between)
     structure, errors = settings.structure == "auto", None
     if isinstance(settings.rate, str):
-        choice = choose_rate(codec, tiles.pixels, normalization, RATES, between, structure, beside)
+        choice = choose_rate(codec, tiles.pixels, normalization, RATES, between, structure, trial)
         choices = _Choices(choice.rate, choice.structure, letter, choice)
     else:
         rate = float(settings.rate)
         if structure:
-            errors = estimate_errors(codec, tiles.pixels, normalization, (rate,), between, beside)
+            errors = trial.errors((rate,), between)
         back = structure and gives_back(normalization.noise, errors)
         choices = _Choices(rate, back, letter, None)
     if cache is not None:
