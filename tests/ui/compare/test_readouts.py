@@ -193,7 +193,7 @@ def test_the_path_without_a_reference_is_the_texture_that_is_added(scene) -> Non
     share = texture_share(shown.fidelity, shown.realism, NOISE)
     assert [(p.alpha, p.x) for p in found.points] == [(0, 0), (0.5, 0.5), (1, 1)]
     assert [p.y for p in found.points] == pytest.approx([0, share / 2, share], rel=1e-6)
-    assert "Without a reference" in found.note
+    assert "Without a clean image" in found.note
 
 
 def test_the_path_grows_from_fidelity_to_realism(scene, nowhere) -> None:

@@ -135,7 +135,7 @@ def test_what_is_missing_is_said() -> None:
     ("state", "words"),
     [
         (DockState(), "Open an image"),
-        (DockState(layer="a", preview=False), "under More"),
+        (DockState(layer="a", preview=False), "click Denoised"),
         (DockState(layer="a", requested=3, working="Measuring the noise"), "Measuring the noise…"),
         (DockState(layer="a", requested=3, shown=1), "1 of 3"),
         (DockState(layer="a", requested=3, phase=Phase.RUNNING), "waits for the run"),

@@ -32,8 +32,12 @@ def docks(make_napari_viewer, qtbot, tiny_realism_codec, monkeypatch):
         made.append(one)
 
     def settle(one):
-        done = lambda: 0 < one.session.state.requested == one.session.state.shown  # noqa: E731
-        qtbot.waitUntil(lambda: done() and not one.session.unsettled, timeout=60_000)
+        def settled():
+            drawn = 0 < one.session.state.requested == one.session.state.shown
+            own = [dock.preview_layer for dock in made]  # the preview of a layer before goes a moment later
+            return drawn and not one.session.unsettled and all(layer in own for layer in previews(viewer))
+
+        qtbot.waitUntil(settled, timeout=60_000)
 
     return viewer, *made, settle
 

@@ -153,7 +153,7 @@ def test_a_series_is_measured_plane_by_plane(desk):
 def test_without_a_reference_a_settled_view_says_what_realism_trades(desk):
     desk.box.refresh()
     desk.wait()
-    assert "Without a reference" in desk.paths[-1].note
+    assert "Without a clean image" in desk.paths[-1].note
     assert desk.box._numbers.isHidden()
     desk.box.measure_plane()
     assert "expected a clean image" in desk.box._status.text()
