@@ -21,7 +21,7 @@ from napari_rdpdenoise.stream.neighbours import (
     PlaneRing,
     adjacent,
     neighbour_axes,
-    planes_awaited,
+    planes_settled,
 )
 from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.screen import FilledSource, ScreenedWindows
@@ -111,13 +111,13 @@ def test_no_plane_is_a_neighbour_twice_nor_of_itself(letter, count):
         assert (here,) not in found
 
 
-@pytest.mark.parametrize("position", range(5))
-def test_a_plane_waits_for_all_that_it_looks_at(position):
-    awaited = planes_awaited(position)
-    forever = adjacent("TYX", (100, 8, 8), (position,), "T")
-    assert max(index[0] for side in forever for index in side) == awaited - 1
-    assert adjacent("TYX", (awaited, 8, 8), (position,), "T") == forever
-    assert adjacent("TYX", (awaited - 1, 8, 8), (position,), "T") != forever
+@pytest.mark.parametrize("count", range(1, 9))
+def test_planes_are_settled_as_soon_as_they_have_the_neighbours_of_the_end(count):
+    def settled(position):
+        now, forever = (adjacent("TYX", (planes, 8, 8), (position,), "T") for planes in (count, 100))
+        return now == forever
+
+    assert [settled(position) for position in range(count)].index(False) == planes_settled(count)
 
 
 def test_neighbours_change_the_result_and_tiles_agree(tiny_series_codec):

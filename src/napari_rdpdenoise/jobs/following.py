@@ -7,7 +7,7 @@
                   +------------ wait ----------------+
 
 Noise, rates, neighbours and structure are chosen on the first time points and kept. A time point that looks
-at the one after it waits for that one, so that every pixel is the one that the finished series gives.
+at those after it waits for them, so that every pixel is the one that the finished series gives.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from napari_rdpdenoise.jobs.watch import Watch
 from napari_rdpdenoise.names import check_length
 from napari_rdpdenoise.settings import RESULT
 from napari_rdpdenoise.stream import Plan, Progress, make_plan
-from napari_rdpdenoise.stream.neighbours import planes_awaited
+from napari_rdpdenoise.stream.neighbours import planes_settled
 from napari_rdpdenoise.stream.output import output_dtype
 from napari_rdpdenoise.stream.parts import Asked, PartReport, SharedPlan, together
 from napari_rdpdenoise.stream.pipeline import denoise_works
@@ -237,10 +237,7 @@ class _Following:
 
     def _ready(self, waits: bool) -> int:
         """The time point after the last whose neighbours are there."""
-        count = self._watch.count
-        if not waits:
-            return count
-        return next((step + 1 for step in reversed(range(count)) if planes_awaited(step) <= count), 0)
+        return planes_settled(self._watch.count) if waits else self._watch.count
 
     def _waiting(self, waits: bool) -> str:
         last = " but for the last, which wait for the next" if waits else ""

@@ -28,7 +28,7 @@ from napari_rdpdenoise.codec.network_input import Neighbours, brightened, bright
 from napari_rdpdenoise.io import ImageSource, Index
 from napari_rdpdenoise.noise import NoiseModel, stabilize
 
-__all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes", "planes_awaited"]
+__all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes", "planes_settled"]
 
 AXES = "TZS"
 """Axes along which planes can be neighbours: time, depth, and the colours of a picture."""
@@ -91,14 +91,14 @@ def _sides(here: int, count: int, reach: int) -> tuple[list[int], list[int]]:
     return (before[:1], beyond) if before else (beyond, after[:1])
 
 
-def planes_awaited(position: int) -> int:
-    """How many planes of a series that grows in time must be there for one to be what it will be at the end.
+def planes_settled(count: int) -> int:
+    """How many planes of a series that grows in time have the neighbours that they have at its end.
 
     Args:
-        position: Number of the plane in time, from 0.
+        count: Number of planes that are there.
     """
     reach = _REACH["T"]
-    return position + 1 + reach + (position == 0)
+    return count - reach if count > reach + 1 else 0  # the first looks one further
 
 
 @dataclass

@@ -239,5 +239,9 @@ def test_what_was_done_is_scrolled_into_view(qtbot, monkeypatch):
     around.show()
     desk.box._command.click()
     label = desk.box._told
-    seen = lambda: label.mapTo(around.viewport(), label.rect().bottomLeft()).y()  # noqa: E731
-    qtbot.waitUntil(lambda: label.isVisible() and 0 < seen() <= around.viewport().height())
+
+    def in_sight():
+        bottom = label.mapTo(around.viewport(), label.rect().bottomLeft()).y()
+        return label.isVisible() and 0 < bottom <= around.viewport().height()
+
+    qtbot.waitUntil(in_sight)
