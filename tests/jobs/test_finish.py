@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from napari_rdpdenoise.codec import device, library
 from napari_rdpdenoise.jobs.finish import finish_parts
 from napari_rdpdenoise.jobs.job import Job
+from napari_rdpdenoise.jobs.opening import Opening
 from napari_rdpdenoise.jobs.parts import Part, run_part
 
 
@@ -69,6 +71,27 @@ def test_neither_finishing_nor_a_part_that_is_done_loads_a_model(job, drain, mon
     monkeypatch.setattr(device, "shared_codec", refused)
     assert "was done before" in drain(run_part(job, Part(2, 2)))[0][-1].message
     assert drain(finish_parts(job))[1].path == job.target
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["before the plan is read", "after it is read"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_another_process_finishes_meanwhile_is_the_result(job, drain, monkeypatch, first, overwrite):
+    job = replace(job, settings=job.settings.replace(overwrite=overwrite))
+    for number in (1, 2):
+        drain(run_part(job, Part(number, 2)))
+    others, real = [], Opening.plan_there
+
+    def raced(self):
+        plan = None if first else real(self)
+        if not others:
+            others.append(None)
+            others[0] = drain(finish_parts(job))[1]
+        return real(self) if first else plan
+
+    monkeypatch.setattr(Opening, "plan_there", raced)
+    _, outcome = drain(finish_parts(job))
+    assert outcome.path == others[0].path == job.target
+    assert outcome.record.read_bytes() == others[0].record.read_bytes()
 
 
 def test_the_image_is_read_once_to_know_it_again(job, drain, monkeypatch):

@@ -60,7 +60,7 @@ def test_parts_in_any_order_make_what_one_run_makes(target, tmp_path):
         assert do(target, number)
     assert parts.missing(target, 3) == []
     assert [parts.read_part(target, k) for k in (1, 2, 3)] == ["report 1", "report 2", "report 3"]
-    with parts.collected(output(target), 3) as sink:
+    with parts.finishing(target), parts.collected(output(target), 3) as sink:
         assert not target.exists()
         assert sink.finish(lambda: "record") == target
     whole = open_sink(tmp_path / target.name, spec_of())
@@ -163,7 +163,7 @@ def test_a_late_attempt_leaves_nothing_where_the_result_is(target, monkeypatch):
     for number in (1, 2, 3):
         do(target, number)
     fill(late, [1])
-    with parts.collected(output(target), 3) as sink:
+    with parts.finishing(target), parts.collected(output(target), 3) as sink:
         sink.finish()
     late.write((1,), slice(0, 32), slice(0, 32), np.full((32, 32), 9, "uint16"))
     assert not parts.complete(late, 2, "late")
@@ -177,12 +177,12 @@ def test_one_finishes_at_a_time(target, monkeypatch):
     begun(target)
     for number in (1, 2, 3):
         do(target, number)
-    with parts.collected(output(target), 3) as sink:
-        with pytest.raises(InUseError, match="finishing it"), parts.collected(output(target), 3):
+    with parts.finishing(target), parts.collected(output(target), 3) as sink:
+        with pytest.raises(InUseError, match="finishing it"), parts.finishing(target):
             pass
         sink.finish()
-    with parts.collected(output(target), 3) as sink:
-        assert sink is None
+    with parts.finishing(target) as there:
+        assert not there
 
 
 def test_the_parts_stay_where_finishing_fails(target):
@@ -197,11 +197,15 @@ def test_the_parts_stay_where_finishing_fails(target):
         raise Full
 
     for _ in range(2):
-        with pytest.raises(Full), parts.collected(output(target), 3) as sink:
+        with (
+            pytest.raises(Full),
+            parts.finishing(target),
+            parts.collected(output(target), 3) as sink,
+        ):
             sink.finish(fail)
         assert parts.missing(target, 3) == []
         assert not target.exists()
-    with parts.collected(output(target), 3) as sink:
+    with parts.finishing(target), parts.collected(output(target), 3) as sink:
         sink.finish()
     assert left(target) == [target.name]
 
@@ -214,7 +218,7 @@ def test_it_works_where_files_cannot_be_linked(target, monkeypatch):
     begun(target)
     for number in (1, 2, 3):
         do(target, number)
-    with parts.collected(output(target), 3) as sink:
+    with parts.finishing(target), parts.collected(output(target), 3) as sink:
         sink.finish()
     assert open_image(target).read((2,), slice(0, 1), slice(0, 1)) == 3
 
