@@ -75,7 +75,7 @@ def test_wrong_settings_are_named(changes, field):
         ),
         ({**SOURCE, "min_ms_ssim": 1.0}, "min_ms_ssim"),
         ({**SOURCE, "min_ms_ssim": 0.0}, "min_ms_ssim"),
-        ({**SOURCE, "noise": {"photons": (5, 1)}}, "photons must be two ascending numbers"),
+        ({**SOURCE, "noise": {"photons": (5, 1)}}, "photons must be ascending numbers above 0"),
         ({**SOURCE, "downscale": (0.0,)}, "downscale must hold factors above 0"),
         ({**SOURCE, "weight": 0}, "weight"),
     ],
@@ -106,7 +106,7 @@ def test_strategies_can_be_said_and_survive_json(source):
 @pytest.mark.parametrize("field", ["photons", "read_electrons"])
 @pytest.mark.parametrize("bounds", [(0.0, 1.0), (5.0, 1.0)])
 def test_noise_ranges_ascend(field, bounds):
-    with pytest.raises(ValueError, match=f"{field} must be two ascending numbers above 0"):
+    with pytest.raises(ValueError, match=f"{field} must be ascending numbers above 0"):
         NoiseRange(**{field: bounds})
 
 

@@ -112,7 +112,9 @@ def write_training_card(folder: Path, trainer: Trainer, log: TrainingLog) -> Non
         description=before.get("description") or f"trained on {folders}",
         licence=before.get("licence") or _LICENCE,
         network=trainer.network_config,
-        trained_range=TrainedRange(photons=noise.photons, read_electrons=noise.read_electrons),
+        trained_range=TrainedRange(
+            photons=(noise.photons[0], noise.photons[-1]), read_electrons=noise.read_electrons
+        ),
         measured={"held-out training images": {k: round(v, 3) for k, v in log.validation.items()}},
         limitations=tuple(before.get("limitations") or ()),
     )

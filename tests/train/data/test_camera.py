@@ -76,6 +76,18 @@ def test_the_first_exposure_does_not_know_of_the_second():
         assert alone.noise == both.noise
 
 
+def test_stretches_of_light_are_drawn_equally_often():
+    def light(photons, count=400):
+        settings = NoiseRange(**{**EXACT, "eight_bit": 0.0, "photons": photons})
+        drawn = (expose(SCENE, settings, np.random.default_rng(seed)) for seed in range(count))
+        return np.array([np.ptp(e.clean) / e.noise.gain for e in drawn])
+
+    lights = light((1, 4, 1000))
+    assert np.mean(lights < 4) == pytest.approx(0.5, abs=0.1)
+    assert np.mean(light((1, 1000)) < 4) == pytest.approx(np.log(4) / np.log(1000), abs=0.1)
+    assert lights.max() > 500
+
+
 def test_the_seed_decides():
     first, again = exposures(3), exposures(3)
     assert all(np.array_equal(a.noisy, b.noisy) for a, b in zip(first, again, strict=True))

@@ -136,5 +136,8 @@ def _as_estimated(
     return NoiseModel(gain, offset, float(gain * ratio))
 
 
-def _log_uniform(bounds: tuple[float, float], rng: np.random.Generator) -> float:
-    return float(np.exp(rng.uniform(np.log(bounds[0]), np.log(bounds[1]))))
+def _log_uniform(bounds: tuple[float, ...], rng: np.random.Generator) -> float:
+    """A number from one of the stretches between neighbouring bounds, each as likely as any other."""
+    stretch = int(rng.integers(len(bounds) - 1)) if len(bounds) > 2 else 0
+    low, high = bounds[stretch : stretch + 2]
+    return float(np.exp(rng.uniform(np.log(low), np.log(high))))

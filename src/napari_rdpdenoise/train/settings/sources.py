@@ -40,8 +40,11 @@ class NoiseRange(BaseModel):
 
     model_config = _FROZEN
 
-    photons: tuple[float, float] = Field(
-        (6.0, 5000.0), description="photo-electrons at the image's bright end"
+    photons: tuple[float, ...] = Field(
+        (6.0, 5000.0),
+        min_length=2,
+        description="photo-electrons at the image's bright end: least and most, and in between, where there "
+        "are more numbers, ends of stretches that are drawn equally often",
     )
     read_electrons: tuple[float, float] = Field((0.05, 6.0), description="read noise, photo-electrons rms")
     background: float = Field(0.3, description="largest share of the bright end that lies under everything")
@@ -63,9 +66,11 @@ class NoiseRange(BaseModel):
 
 def _check_ranges(settings: BaseModel, names: tuple[str, ...]) -> None:
     for name in names:
-        low, high = getattr(settings, name)
-        if not 0 < low <= high:
-            raise ValueError(f"{name} must be two ascending numbers above 0, found {low} and {high}")
+        found = getattr(settings, name)
+        if found[0] <= 0 or list(found) != sorted(found):
+            raise ValueError(
+                f"{name} must be ascending numbers above 0, found {' and '.join(map(str, found))}"
+            )
 
 
 class SourceSettings(BaseModel):
