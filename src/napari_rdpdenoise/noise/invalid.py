@@ -1,10 +1,10 @@
 """What of a plane is not image, and the plane without it.
 
-Three kinds of pixels are not image: missing ones (NaN, infinities), those of a value that stands for "no
-image here" (`fill_values`), and defects of the camera (`outliers`). A fourth is image that the codec is not
-shown (`highlights`). Values and limits are found once for a channel, on a sample of its series; whether a
-pixel is invalid then depends on its value and its near surroundings only, so that tiles agree with one
-another and with the whole plane.
+Four kinds of pixels are not image: missing ones (NaN, infinities), those of a value that stands for "no
+image here" (`fill_values`), borders that repeat the image beside them (`repeated`), and defects of the
+camera (`outliers`). A fifth is image that the codec is not shown (`highlights`). Values and limits are found
+once for a channel, on a sample of its series; whether a pixel is invalid then depends on its value and its
+near surroundings only, so that tiles agree with one another and with the whole plane.
 """
 
 from __future__ import annotations
@@ -22,10 +22,12 @@ from napari_rdpdenoise.noise.end_labels import strokes
 from napari_rdpdenoise.noise.enlarged import find_enlargement
 from napari_rdpdenoise.noise.estimate import estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
+from napari_rdpdenoise.noise.filling import fill_regions
 from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, outlier_limit
 from napari_rdpdenoise.noise.outliers import STRENGTH, fill_outliers, find_outliers
+from napari_rdpdenoise.noise.repeated import find_repeated, has_repeated
 from napari_rdpdenoise.noise.saturation import saturation_level
 from napari_rdpdenoise.noise.smooth_strokes import faint_edge, find_strokes
 from napari_rdpdenoise.tiles import GRID
@@ -50,6 +52,7 @@ class InvalidRule:
             image, but their noise is not that of others.
         highlight: Stabilised value from which on light is spared the codec.
         drawn: Whether the sample holds no noise: parts that hold none either come out as they went in.
+        repeated: Whether borders were filled by repeating rows or columns.
     """
 
     values: tuple[FillValue, ...] = ()
@@ -58,6 +61,7 @@ class InvalidRule:
     saturation: float | None = None
     highlight: float = np.inf
     drawn: bool = False
+    repeated: bool = False
 
 
 MISSING_ONLY = InvalidRule()
@@ -137,24 +141,6 @@ def screen(
     return Screened(filled, regions, defects, highlights)
 
 
-def fill_regions(plane: NDArray[Any], lost: NDArray[np.bool_], level: float = 0.0) -> NDArray[Any]:
-    """A copy with smooth surroundings in the place of lost pixels: means over ever larger squares.
-
-    The largest are of `tiles.GRID` pixels, so that tiles, which begin on that grid, agree.
-
-    Args:
-        plane: Raw counts, 2-D, any real dtype; what it holds at lost pixels does not matter.
-        lost: Pixels to fill, same shape.
-        level: Counts for pixels far from all that is known.
-    """
-    known = ~lost
-    levels = _smooth(np.where(known, plane, 0).astype(np.float64), known.astype(np.float64), level, GRID)
-    if plane.dtype.kind != "f":
-        limits = np.iinfo(plane.dtype)
-        levels = np.clip(np.rint(levels), limits.min, limits.max)
-    return np.where(known, plane, levels.astype(plane.dtype))
-
-
 def screen_sample(
     windows: Sequence[NDArray[Any]],
     choice: float | str = "auto",
@@ -175,12 +161,7 @@ def screen_sample(
     if choice == "none":
         sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
         return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
-    values = (
-        find_fill_values(windows)
-        if isinstance(choice, str)
-        else (describe_fill_value(windows, float(choice)),)
-    )
-    rule = InvalidRule(values)
+    rule = _rule_of_values(windows, choice)
     sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     struck = [part.filled for part in sample]
     for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
@@ -190,7 +171,7 @@ def screen_sample(
             np.ma.masked_array(part.filled, _mask_of(part.regions)) for part in sample
         ]
         noise = estimate_noise(image)
-        rule = InvalidRule(values, noise, outlier_limit(struck, noise))
+        rule = replace(rule, noise=noise, outliers=outlier_limit(struck, noise))
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
         if _defects(sample) == before:
             break
@@ -200,6 +181,16 @@ def screen_sample(
         rule = replace(rule, highlight=highlight_level(shown, rule.noise))
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     return rule, sample
+
+
+def _rule_of_values(windows: Sequence[NDArray[Any]], choice: float | str) -> InvalidRule:
+    """What of a sample is not image by its values alone."""
+    if not isinstance(choice, str):
+        return InvalidRule((describe_fill_value(windows, float(choice)),))
+    repeated = has_repeated(windows)
+    if repeated:  # a column that repeats one pixel is a region of one value
+        windows = [np.where(find_repeated(window), np.nan, window) for window in windows]
+    return InvalidRule(find_fill_values(windows), repeated=repeated)
 
 
 def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -223,12 +214,14 @@ def _regions(
     found = given
     if plane.dtype.kind == "f":
         missing = ~np.isfinite(plane)
-        found = missing if found is None else found | missing
+        found = _either(found, missing)
+    if rule.repeated:
+        found = _either(found, find_repeated(plane))
     for fill in rule.values:
         at = plane == fill.value
         if fill.amid:  # single pixels of it are image
             at = strokes(at)
-        found = at if found is None else found | at
+        found = _either(found, at)
     return found if found is not None and found.any() else None
 
 
@@ -310,42 +303,3 @@ def _beside_labels(plane: NDArray[Any], rule: InvalidRule, filled: NDArray[Any])
             towards = (plane > filled) if fill.value > np.median(filled) else (plane < filled)
             near |= scipy.ndimage.binary_dilation(at, _EIGHT, _LABEL) & towards
     return near
-
-
-def _smooth(
-    total: NDArray[np.float64], weight: NDArray[np.float64], level: float, largest: int
-) -> NDArray[np.float64]:
-    """Means of ``total`` over ``weight``; where the weight is 0, those of squares twice as large."""
-    means = np.divide(total, weight, out=np.full_like(total, level), where=weight > 0)
-    empty = weight == 0
-    if not empty.any():
-        return means
-    if largest == 1:
-        return _spread(means, ~empty)
-    coarse = _smooth(_halved(total), _halved(weight), level, largest // 2)
-    return np.where(empty, _doubled(coarse)[: total.shape[0], : total.shape[1]], means)
-
-
-def _spread(means: NDArray[np.float64], known: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Unknown means from known ones beside them, corners included."""
-    weight = scipy.ndimage.convolve(known.astype(np.float64), np.ones((3, 3)), mode="constant")
-    total = scipy.ndimage.convolve(np.where(known, means, 0.0), np.ones((3, 3)), mode="constant")
-    near = ~known & (weight > 0)
-    return np.where(near, total / np.maximum(weight, 1), means)
-
-
-def _halved(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    padded = np.pad(image, [(0, n % 2) for n in image.shape])
-    return np.asarray(padded[::2, ::2] + padded[1::2, ::2] + padded[::2, 1::2] + padded[1::2, 1::2])
-
-
-def _doubled(image: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Twice as many rows and columns, linear between the centres."""
-    for axis in (0, 1):
-        image = np.moveaxis(image, axis, 0)
-        padded = np.pad(image, [(1, 1), (0, 0)], mode="edge")
-        doubled = np.empty((2 * image.shape[0], image.shape[1]))
-        doubled[::2] = 0.75 * image + 0.25 * padded[:-2]
-        doubled[1::2] = 0.75 * image + 0.25 * padded[2:]
-        image = np.moveaxis(doubled, 0, axis)
-    return image

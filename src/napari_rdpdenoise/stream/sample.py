@@ -99,7 +99,7 @@ class Sample:
     @cached_property
     def grid(self) -> Grid:
         """What the pixels went through; looked for when asked for: no pixel of a result depends on it."""
-        return _grid_of(self._raw, self._screened) if self._raw else Grid()
+        return _grid_of(self._raw, self._screened, self.rule) if self._raw else Grid()
 
     def left_alone(self) -> list[str]:
         """What of the channel is not image, and what only looks so, in words; empty where all is plain."""
@@ -150,13 +150,18 @@ class Sample:
 
     def _values_left(self) -> list[str]:
         values = [_written(fill.value) for fill in self.rule.values]
-        if not values:
+        kinds = []
+        if values:
+            pixels = "pixels of value" if len(values) == 1 else "pixels of the values"
+            kinds.append(f"{pixels} {' and '.join(values)}")
+        if self.rule.repeated:
+            kinds.append("rows or columns that repeat the ones beside them (a border that was filled)")
+        if not kinds:
             return []
         share = float(np.mean([np.ma.getmaskarray(window.pixels).mean() for window in self.windows]))
-        pixels = "pixels of value" if len(values) == 1 else "pixels of the values"
         return [
-            f"{pixels} {' and '.join(values)} are not image ({percent_words(share)} of the sample): they are "
-            "left as they are and count nowhere"
+            f"{', and '.join(kinds)} are not image ({percent_words(share)} of the sample): they are left as "
+            "they are and count nowhere"
         ]
 
     def only(self, windows: Sequence[Window]) -> Sample:
@@ -208,9 +213,12 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     return Sample(source, screened, rule, bright / pixels, missing / pixels, tuple(windows), masked)
 
 
-def _grid_of(windows: Sequence[Window], screened: Sequence[NDArray[Any]]) -> Grid:
+def _grid_of(windows: Sequence[Window], screened: Sequence[NDArray[Any]], rule: InvalidRule) -> Grid:
     raw = [window.pixels for window in windows]
-    enlarged = find_enlargement(raw, [(window.y.start, window.x.start) for window in windows])
+    own = raw
+    if rule.repeated:  # which would be taken for pixels that are repeated everywhere
+        own = [np.where(np.ma.getmaskarray(s), np.nan, w) for w, s in zip(raw, screened, strict=True)]
+    enlarged = find_enlargement(own, [(window.y.start, window.x.start) for window in windows])
     return Grid(enlarged, None if enlarged else find_lines(screened), _meant_type(raw))
 
 
