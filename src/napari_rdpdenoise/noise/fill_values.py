@@ -30,28 +30,31 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.constant import Limits, own_limits, solid
 from napari_rdpdenoise.noise.end_labels import is_end_label
+from napari_rdpdenoise.noise.value_edges import (
+    AWAY,
+    REGION,
+    Edges,
+    SampleWindow,
+    edges_of,
+    is_amid,
+    is_amid_by_constancy,
+    is_apart,
+    large_regions,
+)
 
-_REGION = 6  # px of a region; less is left to `outliers`
 _LEAST = 9  # px in regions and px beside them, over the whole sample, by which a value is judged
 _TRIED = 8  # values of most equal neighbours that are judged, beside the smallest and the largest
 _IN_REGIONS = 0.5  # share of a value's pixels that must be in regions
-_CLEAR = 3.0  # noise standard deviations, or steps, from the value to half of the pixels beside it
-_NEAR = 0.1  # largest share of those within one and a half
-_SHARP = 0.7  # least distance of ring 1 over that of ring 4
-# Of ring 1, and of ring 2, where interpolation mixed them: a smooth edge may cover any share of ring 1.
-_MIXED, _MIXED_SHARP = 0.1, 0.85
-_FADED = 3.0  # noise standard deviations that ring 2 is brighter than ring 4, at most, beside a bright value
-_SIDES = 0.02  # least share of ring 1 on either side of a value amid the noise
-_BETWEEN, _OFTEN = 0.85, 0.1  # of the way to the image, and share of ring 1 nearer than that, if mixed
 _FLAT_ELSEWHERE = 0.2  # share of 3x3 constant places beside the value from which constancy means nothing
+_LARGE, _SOLID = 64, 0.9  # px in large blocks, and share of a value's regions, by which these are no letters
 _APART = 5.0  # noise standard deviations to the rest of the sample, where no edge is in it
 _MOST = 4  # values that a series has for what is not image
 _LEFT = 256  # px of image that must remain
 _CODES = 2  # negative values of whole counts up to which they can be codes
 _CODED, _PIERCED = 0.5, 0.005  # largest share of the sample, and of single pixels amid a code's regions
 _EIGHT = np.ones((3, 3), bool)
-_AWAY = 4  # rings
 
 
 @dataclass(frozen=True)
@@ -62,6 +65,7 @@ class FillValue:
         value: Counts.
         mixed: Whether interpolation mixed it into the image beside its regions.
         amid: Whether the image reaches it as well, so that only its regions are not image.
+        solid: Whether these are as large as no letters are.
         code: Whether it cannot be image, so that single pixels of it are none either.
     """
 
@@ -69,6 +73,7 @@ class FillValue:
     mixed: bool = False
     amid: bool = False
     code: bool = False
+    solid: bool = False
 
 
 def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
@@ -80,7 +85,7 @@ def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
     Returns:
         Values in ascending order; empty where all is image.
     """
-    looked_at = [_Window(np.asarray(w)) for w in windows if min(w.shape) > 2 * _AWAY]
+    looked_at = [SampleWindow(np.asarray(w)) for w in windows if min(w.shape) > 2 * AWAY]
     codes = _negative_codes([w.plane for w in looked_at])
     suspects = [
         value
@@ -99,7 +104,21 @@ def find_fill_values(windows: Sequence[NDArray[Any]]) -> tuple[FillValue, ...]:
     )
 
 
-def _end_labels(windows: Sequence[_Window], known: Sequence[float]) -> list[FillValue | None]:
+def find_own_limits(windows: Sequence[NDArray[Any]]) -> Limits | None:
+    """Limits of the image where each plane was filled with a value of its own, such as its mean; else None.
+
+    Args:
+        windows: 2-D arrays of raw counts of one channel, any real dtype.
+    """
+    return own_limits(windows, _is_fill_value)
+
+
+def _is_fill_value(window: NDArray[Any], value: float) -> bool:
+    looked_at = [SampleWindow(np.asarray(window))] if min(window.shape) > 2 * AWAY else []
+    return bool(looked_at) and _is_suspect(looked_at, value) and _judge(looked_at, (), value) is not None
+
+
+def _end_labels(windows: Sequence[SampleWindow], known: Sequence[float]) -> list[FillValue | None]:
     """The smallest and the largest value where labels are drawn with them and the image has them as well."""
     finite = [w.plane[w.finite] for w in windows if w.finite.any()]
     if not finite:
@@ -112,9 +131,9 @@ def _end_labels(windows: Sequence[_Window], known: Sequence[float]) -> list[Fill
 
 def describe_fill_value(windows: Sequence[NDArray[Any]], value: float) -> FillValue:
     """A value that somebody says is not image, with what the sample tells of its edges."""
-    looked_at = [_Window(np.asarray(w)) for w in windows if min(w.shape) > 2 * _AWAY]
+    looked_at = [SampleWindow(np.asarray(w)) for w in windows if min(w.shape) > 2 * AWAY]
     at = [w.plane == value for w in looked_at]
-    return FillValue(value, _edges(looked_at, at, at, (), value).mixed)
+    return FillValue(value, edges_of(looked_at, at, at, (), value).mixed)
 
 
 def _negative_codes(windows: Sequence[NDArray[Any]]) -> list[float]:
@@ -134,7 +153,7 @@ def _fills(windows: Sequence[NDArray[Any]], value: float, pixels: int) -> bool:
     """Whether most of a value's pixels are in regions without holes, fewer than the image has."""
     at = [w == value for w in windows]
     count = sum(int(places.sum()) for places in at)
-    inside = sum(int(_large(places).sum()) for places in at)
+    inside = sum(int(large_regions(places).sum()) for places in at)
     holes = sum(int((scipy.ndimage.binary_closing(places, _EIGHT) & ~places).sum()) for places in at)
     return inside >= max(_LEAST, _IN_REGIONS * count) and count < _CODED * pixels and holes < _PIERCED * count
 
@@ -147,7 +166,7 @@ def _candidates(windows: Sequence[NDArray[Any]]) -> list[float]:
     if flat.size == 0:
         return []
     values, counts = np.unique(flat, return_counts=True)
-    often = counts >= _REGION
+    often = counts >= REGION
     values, counts = values[often], counts[often]
     chosen = set(np.argsort(-counts)[:_TRIED].tolist())
     if values.size:
@@ -155,68 +174,18 @@ def _candidates(windows: Sequence[NDArray[Any]]) -> list[float]:
     return [float(values[i]) for i in sorted(chosen, key=lambda i: -int(counts[i]))]
 
 
-class _Window:
-    """A window of the sample, and what does not depend on the value that is judged."""
-
-    def __init__(self, plane: NDArray[Any]) -> None:
-        self.plane = plane
-        self.finite = np.isfinite(plane)
-        self.step = _step([plane[self.finite]])
-        z = np.where(self.finite, plane, 0).astype(np.float64)
-        # [1 -2 1] x [1 -2 1]: blind to planes and ramps; noise gain 1
-        rows = z[2:] - 2 * z[1:-1] + z[:-2]
-        self.high = np.zeros(z.shape)
-        self.high[1:-1, 1:-1] = (rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]) / 6
-        across = (z[:, 1:-1] == z[:, 2:]) & (z[:, 1:-1] == z[:, :-2])
-        self.flat = np.zeros(z.shape, bool)
-        same = (z[1:-1, 1:-1] == z[2:, 1:-1]) & (z[1:-1, 1:-1] == z[:-2, 1:-1])
-        self.flat[1:-1, 1:-1] = across[1:-1] & across[2:] & across[:-2] & same
-
-
-@dataclass(frozen=True)
-class _Edges:
-    """What stands beside a value's regions, over a whole sample.
-
-    Attributes:
-        rings: Distances to the value, counts with a sign, of pixels 1, 2 and 4 px away.
-        sigma: Noise of the image near the regions, counts.
-        step: Usual distance of one possible value to the next, counts.
-        grain: Usual distance of neighbours that differ, counts.
-        flat: Share of 3x3 constant places in the rest of the image.
-        left: Pixels of the rest.
-    """
-
-    rings: tuple[NDArray[np.float64], ...]
-    sigma: float
-    step: float
-    grain: float
-    flat: float
-    left: int
-
-    @property
-    def mixed(self) -> bool:
-        """Whether ring 1 is often between the value and the image."""
-        near, further, away = (np.abs(ring) for ring in self.rings)
-        if not near.size or not further.size or not away.size:
-            return False
-        # of the way to ring 2, which is nearly as dark as ring 1 where cells were cut out at a level of light
-        between = _BETWEEN * float(min(np.median(further), np.median(away)))
-        beyond = max(float(np.mean(further < between)), float(np.mean(away < between)))
-        return float(np.mean(near < between)) - beyond > _OFTEN
-
-
-def _is_suspect(windows: Sequence[_Window], value: float) -> bool:
+def _is_suspect(windows: Sequence[SampleWindow], value: float) -> bool:
     """Whether a value fills regions, and the pixels beside it are not mostly the next value."""
     at = [w.plane == value for w in windows]
-    inside = sum(int(_large(places).sum()) for places in at)
+    inside = sum(int(large_regions(places).sum()) for places in at)
     enough = inside >= max(_LEAST, _IN_REGIONS * sum(int(places.sum()) for places in at))
     return enough and not _fades(windows, at)
 
 
-def _judge(windows: Sequence[_Window], others: Sequence[float], value: float) -> FillValue | None:
+def _judge(windows: Sequence[SampleWindow], others: Sequence[float], value: float) -> FillValue | None:
     """The value as one that is not image; None where it is image. ``others`` are not looked at."""
     at = [w.plane == value for w in windows]
-    edges = _edges(windows, at, [_large(places) for places in at], others, value)
+    edges = edges_of(windows, at, [large_regions(places) for places in at], others, value)
     # without noise a constant place is nothing special, nor where there are others
     if edges.left < _LEFT or edges.flat > _FLAT_ELSEWHERE or edges.sigma == 0:
         return None
@@ -224,11 +193,15 @@ def _judge(windows: Sequence[_Window], others: Sequence[float], value: float) ->
         if len(edges.rings[0]) == 0 and _stands_apart(windows, others, value, edges.sigma):
             return FillValue(value)
         return FillValue(value, amid=True) if _is_blank(windows, at, edges) else None
-    apart = _is_apart(edges)
-    return FillValue(value, edges.mixed, not apart) if apart or _is_amid(edges) else None
+    if is_apart(edges):
+        return FillValue(value, edges.mixed)
+    large = _is_solid(at)
+    if not is_amid(edges) and not (large and is_amid_by_constancy(edges)):
+        return None
+    return FillValue(value, edges.mixed and not large, amid=True, solid=large)
 
 
-def _fades(windows: Sequence[_Window], at: Sequence[NDArray[np.bool_]]) -> bool:
+def _fades(windows: Sequence[SampleWindow], at: Sequence[NDArray[np.bool_]]) -> bool:
     """Whether most pixels beside a value are the very next one: all that it takes for most values."""
     gaps = [np.empty(0)]
     for window, places in zip(windows, at, strict=True):
@@ -241,91 +214,26 @@ def _fades(windows: Sequence[_Window], at: Sequence[NDArray[np.bool_]]) -> bool:
     return bool(gap.size and np.median(gap) <= 1.5 * max(w.step for w in windows))
 
 
-def _is_apart(edges: _Edges) -> bool:
-    """Whether the image beside a value is far from it, and as far as further out."""
-    near, further, away = (np.abs(ring) for ring in edges.rings)
-    one, two, four = (float(np.median(ring)) for ring in (near, further, away))
-    unit = max(edges.sigma, edges.step, edges.grain)
-    if one >= _SHARP * four and _is_far(near, unit):
-        return True
-    if one < _MIXED * four or two < _MIXED_SHARP * four or not _is_far(further, unit):
-        return False
-    # the light of something saturated fades; an edge that interpolation mixed ends
-    return bool(np.median(edges.rings[1]) > 0 or four - two <= _FADED * unit)
+def _is_solid(at: Sequence[NDArray[np.bool_]]) -> bool:
+    """Whether most of a value's regions are in large blocks."""
+    inside = sum(int(large_regions(places).sum()) for places in at)
+    blocks = sum(int(solid(places).sum()) for places in at)
+    return blocks >= max(_LARGE, _SOLID * inside)
 
 
-def _is_far(distances: NDArray[np.float64], unit: float) -> bool:
-    return float(np.median(distances)) >= _CLEAR * unit and float(np.mean(distances <= 1.5 * unit)) <= _NEAR
-
-
-def _is_amid(edges: _Edges) -> bool:
-    """Whether the noise beside a value is on both sides of it: no end at which a camera clips."""
-    near, _, away = (np.abs(ring) for ring in edges.rings)
-    below, one = float(np.mean(edges.rings[0] < 0)), float(np.median(near))
-    noisy = edges.sigma >= 2 * edges.step and one >= _CLEAR * edges.step
-    return noisy and one >= _SHARP * float(np.median(away)) and _SIDES <= below <= 1 - _SIDES
-
-
-def _edges(
-    windows: Sequence[_Window],
-    at: Sequence[NDArray[np.bool_]],
-    regions: Sequence[NDArray[np.bool_]],
-    others: Sequence[float],
-    value: float,
-) -> _Edges:
-    rings: list[list[NDArray[np.float64]]] = [[], [], []]
-    beside, anywhere, levels, gaps, flat, left = [], [], [np.empty(0)], [np.empty(0)], 0, 0
-    for window, places, region in zip(windows, at, regions, strict=True):
-        image = window.finite & ~places & ~np.isin(window.plane, others)
-        left, flat = left + int(image.sum()), flat + int((window.flat & image).sum())
-        whole = ~scipy.ndimage.binary_dilation(~image, _EIGHT)
-        whole[[0, -1]] = whole[:, [0, -1]] = False
-        anywhere.append(window.high[whole])
-        if not region.any():
-            continue
-        grown = [region]
-        for _ in range(_AWAY):
-            grown.append(scipy.ndimage.binary_dilation(grown[-1]))
-        for ring, far in zip(rings, (1, 2, _AWAY), strict=True):
-            levels.append(window.plane[grown[far] & ~grown[far - 1] & image].astype(np.float64))
-            ring.append(levels[-1] - value)
-        close = scipy.ndimage.binary_dilation(grown[-1], _EIGHT, 8) & whole
-        beside.append(window.high[close])
-        pairs = close[:, 1:] & close[:, :-1]
-        gaps.append(np.abs(window.plane[:, 1:][pairs].astype(np.float64) - window.plane[:, :-1][pairs]))
-    high = np.concatenate([*beside, np.empty(0)])
-    if high.size < _LEFT:
-        high = np.concatenate(anywhere)
-    sigma = 1.4826 * float(np.median(np.abs(high))) if high.size else 0.0
-    signed = tuple(np.concatenate([*ring, np.empty(0)]) for ring in rings)
-    gap = np.concatenate(gaps)
-    grain = float(np.median(gap[gap > 0])) if gap.any() else 0.0
-    return _Edges(signed, sigma, _step(levels), grain, flat / max(left, 1), left)
-
-
-def _large(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Regions of pixels that touch, corners included, without the small ones."""
-    if not at.any():
-        return at
-    labels, _ = scipy.ndimage.label(at, _EIGHT)
-    keep = np.bincount(labels.ravel()) >= _REGION
-    keep[0] = False
-    return np.asarray(keep[labels])
-
-
-def _step(levels: Sequence[NDArray[Any]]) -> float:
-    """Usual distance of one possible value to the next, counts."""
-    steps = np.diff(np.unique(np.concatenate(levels)).astype(np.float64))
-    return float(np.median(steps)) if steps.size else 0.0
-
-
-def _is_blank(windows: Sequence[_Window], at: Sequence[NDArray[np.bool_]], edges: _Edges) -> bool:
+def _is_blank(windows: Sequence[SampleWindow], at: Sequence[NDArray[np.bool_]], edges: Edges) -> bool:
     """Whether whole windows are of a value that noise elsewhere reaches only now and then: blank frames."""
     blank = any(bool(places.all()) for places in at)
-    return blank and edges.sigma >= 2 * edges.step and all(bool(p.all()) or not _large(p).any() for p in at)
+    return (
+        blank
+        and edges.sigma >= 2 * edges.step
+        and all(bool(p.all()) or not large_regions(p).any() for p in at)
+    )
 
 
-def _stands_apart(windows: Sequence[_Window], others: Sequence[float], value: float, sigma: float) -> bool:
+def _stands_apart(
+    windows: Sequence[SampleWindow], others: Sequence[float], value: float, sigma: float
+) -> bool:
     """Whether a value that fills whole windows is outside all that the others hold."""
     image = np.concatenate([w.plane[w.finite & ~np.isin(w.plane, (*others, value))] for w in windows])
     gap = max(float(image.min()) - value, value - float(image.max()))

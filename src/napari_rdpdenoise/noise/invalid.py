@@ -17,11 +17,17 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.constant import Limits, find_constant, solid
 from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.end_labels import strokes
 from napari_rdpdenoise.noise.enlarged import find_enlargement
 from napari_rdpdenoise.noise.estimate import estimate_noise
-from napari_rdpdenoise.noise.fill_values import FillValue, describe_fill_value, find_fill_values
+from napari_rdpdenoise.noise.fill_values import (
+    FillValue,
+    describe_fill_value,
+    find_fill_values,
+    find_own_limits,
+)
 from napari_rdpdenoise.noise.filling import fill_regions
 from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
 from napari_rdpdenoise.noise.model import NoiseModel
@@ -53,6 +59,7 @@ class InvalidRule:
         highlight: Stabilised value from which on light is spared the codec.
         drawn: Whether the sample holds no noise: parts that hold none either come out as they went in.
         repeated: Whether borders were filled by repeating rows or columns.
+        constant: Limits between which regions of any one value are no image; None for none, see `constant`.
     """
 
     values: tuple[FillValue, ...] = ()
@@ -62,6 +69,7 @@ class InvalidRule:
     highlight: float = np.inf
     drawn: bool = False
     repeated: bool = False
+    constant: Limits | None = None
 
 
 MISSING_ONLY = InvalidRule()
@@ -190,7 +198,10 @@ def _rule_of_values(windows: Sequence[NDArray[Any]], choice: float | str) -> Inv
     repeated = has_repeated(windows)
     if repeated:  # a column that repeats one pixel is a region of one value
         windows = [np.where(find_repeated(window), np.nan, window) for window in windows]
-    return InvalidRule(find_fill_values(windows), repeated=repeated)
+    limits = find_own_limits(windows)
+    if limits is not None:
+        windows = [np.where(find_constant(window, limits), np.nan, window) for window in windows]
+    return InvalidRule(find_fill_values(windows), repeated=repeated, constant=limits)
 
 
 def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -217,10 +228,12 @@ def _regions(
         found = _either(found, missing)
     if rule.repeated:
         found = _either(found, find_repeated(plane))
+    if rule.constant is not None:
+        found = _either(found, find_constant(plane, rule.constant))
     for fill in rule.values:
         at = plane == fill.value
         if fill.amid:  # single pixels of it are image
-            at = strokes(at)
+            at = solid(at) if fill.solid else strokes(at)
         found = _either(found, at)
     return found if found is not None and found.any() else None
 

@@ -156,6 +156,10 @@ class Sample:
             kinds.append(f"{pixels} {' and '.join(values)}")
         if self.rule.repeated:
             kinds.append("rows or columns that repeat the ones beside them (a border that was filled)")
+        if self.rule.constant is not None:
+            kinds.append(
+                "regions of exactly one value (borders that were filled, in each plane with its own)"
+            )
         if not kinds:
             return []
         share = float(np.mean([np.ma.getmaskarray(window.pixels).mean() for window in self.windows]))
@@ -216,7 +220,9 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
 def _grid_of(windows: Sequence[Window], screened: Sequence[NDArray[Any]], rule: InvalidRule) -> Grid:
     raw = [window.pixels for window in windows]
     own = raw
-    if rule.repeated:  # which would be taken for pixels that are repeated everywhere
+    if (
+        rule.repeated or rule.constant is not None
+    ):  # which would be taken for pixels that are repeated everywhere
         own = [np.where(np.ma.getmaskarray(s), np.nan, w) for w, s in zip(raw, screened, strict=True)]
     enlarged = find_enlargement(own, [(window.y.start, window.x.start) for window in windows])
     return Grid(enlarged, None if enlarged else find_lines(screened), _meant_type(raw))

@@ -15,7 +15,7 @@ from napari_rdpdenoise.io.metadata import ImageMetadata, with_json
 from napari_rdpdenoise.io.ome_xml import read_ome, samples_per_pixel
 from napari_rdpdenoise.io.ome_zarr.metadata import ome_metadata, plain_metadata, with_colours
 
-__all__ = ["FoundImage", "images_below", "refuse_arrays", "tell_missing"]
+__all__ = ["FoundImage", "images_below", "images_of", "refuse_arrays", "tell_missing"]
 
 
 @dataclass(frozen=True)
@@ -46,6 +46,12 @@ class FoundImage:
     def is_ome(self) -> bool:
         """Whether metadata of OME-Zarr describe it; else it is a plain array."""
         return self.multiscale is not None
+
+    def beginning_with(self, level: int) -> FoundImage:
+        """The image without the levels of resolution finer than one; the finest has number 0."""
+        if self.multiscale is None:
+            return self
+        return replace(self, multiscale={**self.multiscale, "datasets": self.multiscale["datasets"][level:]})
 
     @cached_property
     def array(self) -> Any:
@@ -114,19 +120,41 @@ def images_below(group: Any, name: str) -> list[FoundImage]:
 
 
 def _ome_images(group: Any, name: str, path: str = "") -> Iterator[FoundImage]:
+    own = images_of(group, name, path)
+    if own:
+        yield from own
+        return
     attributes = dict(group.attrs)
     ome = attributes.get("ome", attributes)
-    if ome.get("multiscales"):
-        for number, multiscale in enumerate(ome["multiscales"]):
-            label = path if number == 0 else f"{path or name}#{number}"
-            ours = attributes.get("napari_rdpdenoise")
-            ours = ours.get("metadata") if isinstance(ours, Mapping) else None
-            labels, multiscale = "image-label" in ome, _finest_first(multiscale, group)
-            yield FoundImage(label, group, name, multiscale, ome.get("omero") or {}, ours, labels=labels)
-        return
     for below in _paths_below(group, ome):
         if below in group:
             yield from _ome_images(group[below], name, f"{path}/{below}".strip("/"))
+
+
+def images_of(group: Any, name: str, path: str = "") -> list[FoundImage]:
+    """OME-Zarr images that a group itself is, not those below it; one for each of its multiscales.
+
+    Args:
+        group: Zarr group.
+        name: Name of what was opened.
+        path: Where the group lies below that.
+    """
+    attributes = dict(group.attrs)
+    ome = attributes.get("ome", attributes)
+    ours = attributes.get("napari_rdpdenoise")
+    ours = ours.get("metadata") if isinstance(ours, Mapping) else None
+    return [
+        FoundImage(
+            path if number == 0 else f"{path or name}#{number}",
+            group,
+            name,
+            _finest_first(multiscale, group),
+            ome.get("omero") or {},
+            ours,
+            labels="image-label" in ome,
+        )
+        for number, multiscale in enumerate(ome.get("multiscales") or ())
+    ]
 
 
 def _finest_first(multiscale: Mapping[str, Any], group: Any) -> Mapping[str, Any]:

@@ -1,7 +1,8 @@
 """OME-Zarr 0.1-0.5 images and plain zarr arrays, read through zarr.
 
-Of an OME-Zarr image the first (full) resolution is read. A plain array takes its axes from its dimension
-names (zarr v3) or from xarray's ``_ARRAY_DIMENSIONS``, else they are assumed as for any array.
+Of an OME-Zarr image the first (full) resolution is read, or the one whose path is given. A plain array takes
+its axes from its dimension names (zarr v3) or from xarray's ``_ARRAY_DIMENSIONS``, else they are assumed as
+for any array.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from napari_rdpdenoise.io.metadata import ImageMetadata
 from napari_rdpdenoise.io.ome_mending import decoded, mended, why_unread
 from napari_rdpdenoise.io.ome_zarr.contents import FoundImage, images_below, refuse_arrays, tell_missing
 from napari_rdpdenoise.io.ome_zarr.decoded_chunks import DecodedChunks
+from napari_rdpdenoise.io.ome_zarr.levels import level_of
 from napari_rdpdenoise.io.ome_zarr.metadata import tell_of_colours
 from napari_rdpdenoise.io.ome_zarr.unwritten import warn_of_unwritten
 
@@ -73,23 +75,32 @@ def _chosen(location: str | Path | Any, series: int | None) -> tuple[FoundImage,
     else:
         node, name = _open_node(location), stem(str(location))
         identity, stored = _folder_identity(Path(location)) if Path(location).exists() else (None, None)
-    image, number, count = _image_of(node, name, series)
+    image, number, count, folder = _image_of(node, name, series, location)
     _tell_codecs(image.array)
     if stored is not None:
         check_claim(image.array.shape, image.array.dtype, stored, name)
     if identity is not None and count > 1:
         identity = f"{identity}/{image.path}"
-    _refuse_labels(image, Path(location) if stored is not None else None)
-    if isinstance(location, str | Path) and image.is_ome:
-        image = replace(image, ome=_ome_text(Path(location), number))
+    _refuse_labels(image, folder if stored is not None else None)
+    if folder is not None and image.is_ome:
+        image = replace(image, ome=_ome_text(folder, number))
     return image, identity
 
 
-def _image_of(node: Any, name: str, series: int | None) -> tuple[FoundImage, int, int]:
-    """The image of that number in a group or array, its number, and how many there are."""
+def _image_of(
+    node: Any, name: str, series: int | None, location: Any
+) -> tuple[FoundImage, int, int, Path | None]:
+    """The image of that number, its number, how many there are, and the folder of its group or array."""
     import zarr
 
-    found = images_below(node, name) if isinstance(node, zarr.Group) else [FoundImage("", node, name)]
+    folder = Path(location) if isinstance(location, str | Path) else None
+    if isinstance(node, zarr.Group):
+        found = images_below(node, name)
+    elif folder is not None:
+        level, folder = level_of(folder, node, name)
+        found = [level]
+    else:
+        found = [FoundImage("", node, name)]
     if series is None and len(found) > 1 and not found[0].is_ome:
         refuse_arrays(found, name)
     if series is None and isinstance(node, zarr.Group):
@@ -97,7 +108,7 @@ def _image_of(node: Any, name: str, series: int | None) -> tuple[FoundImage, int
     number = choose_image([image.info for image in found], series, name)
     image = found[number]
     check_part(image.array.chunks, image.array.dtype, name, "chunk")
-    return image, number, len(found)
+    return image, number, len(found), folder
 
 
 def zarr_array(location: str | Path, series: int | None = None) -> tuple[Any, ImageMetadata]:
@@ -106,7 +117,7 @@ def zarr_array(location: str | Path, series: int | None = None) -> tuple[Any, Im
     Raises as `open_zarr` does.
     """
     with opening(str(location), "a zarr array or OME-Zarr image"):
-        image, _, _ = _image_of(_open_node(location), stem(str(location)), series)
+        image, _, _, _ = _image_of(_open_node(location), stem(str(location)), series, location)
         return image.array, image.metadata
 
 
