@@ -87,6 +87,9 @@ class ArraySource:
         invalid: Mask of pixels that are not image, of the array's shape or of that of its last axes; None for
             none.
 
+    Attributes:
+        axes_assumed: Whether nobody has named the axes.
+
     Raises:
         ValueError: If the axes or the mask do not fit, or the array is empty or 1-D.
         TypeError: If the dtype is not supported.
@@ -105,7 +108,9 @@ class ArraySource:
         if isinstance(array, np.ma.MaskedArray):
             hidden, array = np.ma.getmaskarray(array), array.data
             invalid = hidden if invalid is None else hidden | _mask(invalid, shape)
-        given = axes or (metadata.axes if metadata else None) or default_axes(shape, self.dtype)
+        named = axes or (metadata.axes if metadata else None)
+        self.axes_assumed = not named
+        given = named or default_axes(shape, self.dtype)
         self._layout = Layout(check_axes(given, len(shape)), shape)
         self.shape = self._layout.shape
         known = metadata or ImageMetadata(given)

@@ -46,9 +46,11 @@ class DockState:
     Attributes:
         layer: Name of the image layer to denoise; None while no image layer is open.
         refused: Whether a layer is chosen that cannot be denoised; the status says why.
+        instead: What is open in the place of an image, and what to do, in words; empty where nothing is.
         facts: Line on what is known of it: sizes, and the device that computes.
         device: Device that computes and how precisely, in words; empty while it is not known.
         axes: Axes of the layer, one letter each; empty for none.
+        axes_assumed: Whether they are assumed, because neither the layer nor its file names them.
         model: Name of a model, shipped or the user's own, or path of a model folder.
         auto_rate: Whether the rate is chosen from the measured noise.
         rate: Position on the model's rate curve when it is not, 0 (fewest bits) to 1.
@@ -61,6 +63,7 @@ class DockState:
         outcome: Bits per pixel of what is in view.
         preview: Whether what is in view is denoised at once.
         elsewhere: Whether another dock previews the layer.
+        hidden: Whether the dock is out of sight: nothing is denoised for the eye alone then.
         preview_note: Reason why it is not, or not all of it; or what went wrong.
         scope: What the preview does not show of what a run gives, in words; empty for nothing.
         notes: Sentences that the user should know of the channel in view.
@@ -77,9 +80,11 @@ class DockState:
 
     layer: str | None = None
     refused: bool = False
+    instead: str = ""
     facts: str = ""
     device: str = ""
     axes: str = ""
+    axes_assumed: bool = False
     model: str = "default"
     auto_rate: bool = True
     rate: float = 0.5
@@ -90,6 +95,7 @@ class DockState:
     outcome: str = ""
     preview: bool = True
     elsewhere: bool = False
+    hidden: bool = False
     preview_note: str = ""
     scope: str = ""
     notes: tuple[str, ...] = ()
@@ -101,6 +107,11 @@ class DockState:
     done: int = 0
     total: int = 0
     status: str = ""
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether what is in view is to be denoised at once, and there is a dock to see that says so."""
+        return self.preview and not self.hidden
 
     @property
     def can_start(self) -> bool:
@@ -150,7 +161,7 @@ class DockState:
         if self.refused:
             return "This layer cannot be denoised: see below."
         if self.layer is None:
-            return "Open an image to start; File > Open Sample has a noisy one."
+            return self.instead or "Open an image to start; File > Open Sample has a noisy one."
         if self.elsewhere:
             return "Another dock previews this layer; change something here to preview it here."
         if not self.preview:

@@ -8,7 +8,7 @@ import pytest
 
 from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.ui.compare.verdict import judge, left_words, waiting
+from napari_rdpdenoise.ui.compare.verdict import judge, kept_words, left_words, waiting
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.state import DockState, Phase
 
@@ -165,3 +165,22 @@ def test_where_no_pixel_can_be_judged_nothing_is_said_to_be_removed(kept, fine, 
 def test_a_layer_that_is_refused_is_not_called_missing() -> None:
     assert "cannot be denoised" in waiting(DockState(refused=True)).line
     assert "Open an image" in waiting(DockState()).line
+
+
+@pytest.mark.parametrize(
+    ("structure", "share", "words"),
+    [
+        (True, 0.2, "0.20 on average and at most 0.20"),
+        (True, 0.001, "nothing but noise"),
+        (True, 0.0, "nothing but noise"),
+        (False, 0.0, "would not help"),
+    ],
+)
+def test_a_picture_of_what_was_kept_says_how_much_or_why_it_is_black(structure, share, words) -> None:
+    shown = plane(structure=structure)
+    share = np.full(shown.noisy.shape, share, np.float16)
+    found = kept_words(replace(shown, share=share))
+    assert words in found
+    assert found.startswith("Nothing is kept") is ("average" not in words)
+    for unknown in (None, replace(shown, plan=None), replace(shown, done=np.zeros_like(shown.done))):
+        assert "not denoised so far" in kept_words(unknown)

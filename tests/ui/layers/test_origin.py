@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import warnings
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -68,3 +70,17 @@ def test_files_that_we_do_not_read_are_not_named(tmp_path) -> None:
     foreign.write_bytes(b"\x89PNG")
     for path in (None, str(foreign), str(tmp_path / "gone.tif"), "https://127.0.0.1:9/none.tif"):
         assert find_origin(path, counts((9, 9))) is None
+
+
+@pytest.mark.parametrize(
+    ("how", "assumed"), [({}, True), ({"imagej": True, "metadata": {"axes": "ZYX"}}, False)]
+)
+def test_axes_that_a_file_does_not_name_are_known_as_assumed_each_time(save, how, assumed) -> None:
+    data = counts((5, 70, 50))
+    path = save(data, **how)
+    for _ in range(2):  # Python tells a warning once
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            found = find_origin(path, data)
+        assert found is not None
+        assert found.assumed is assumed

@@ -74,6 +74,7 @@ class TiffSource:
         stored = sum(Path(file).stat().st_size for file in _files_of(series, self._path))
         check_claim(image.sizes, self.dtype, stored, self._path.name)
         stored_axes, stored_shape = _resolve_axes(image, axes, self._path.name)
+        self.axes_assumed = axes is None and any(letter in UNKNOWN_AXES for letter in image.axes)
         self._layout = Layout(stored_axes, check_shape(stored_shape))
         self._stored_dtype = series.dtype.newbyteorder(self._tif.byteorder)
         self._kept = _kept(stored_axes, stored_shape) if len(stored_shape) > len(image.sizes) else None

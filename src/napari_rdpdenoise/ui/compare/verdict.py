@@ -15,7 +15,7 @@ from napari_rdpdenoise.stream.report import error_words, percent_words
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.state import DockState
 
-__all__ = ["Verdict", "judge", "left_words", "waiting"]
+__all__ = ["Verdict", "judge", "kept_words", "left_words", "waiting"]
 
 _SHORT = {
     ("noise removed", True): "more than the noise was removed",
@@ -53,6 +53,9 @@ _COPY = (
     "What is shown is a copy at 1/{:.3g} of the size. It has less noise than the full image, which a run "
     "denoises, so checks of it say little of the result."
 )
+_NOTHING_KEPT = "Nothing is kept from the input here: "
+_KEPT = "Share, 0 to 1, of what the model would remove that was kept because it is more than noise."
+_DRAWN = 0.005  # share of the residual that is drawn as none, if less
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,18 @@ def waiting(state: DockState) -> Verdict | None:
     """The verdict while there is nothing to judge: what is waited for, or why nothing comes; else None."""
     line = state.preview_line
     return Verdict(None, line) if line else None
+
+
+def kept_words(shown: Shown | None) -> str:
+    """What a picture of what was kept from the input shows, or why it is black all over."""
+    if shown is None or shown.plan is None or not shown.done.any():
+        return "Not known yet: what is in view is not denoised so far."
+    if not shown.plan.structure:
+        return f"{_NOTHING_KEPT}the estimate of the error says that it would not help."
+    if shown.share is None or shown.share.max() < _DRAWN:
+        return f"{_NOTHING_KEPT}what the model removes holds nothing but noise."
+    share = shown.share[shown.done].astype(np.float32)
+    return f"{_KEPT} Here it is {share.mean():.2f} on average and at most {share.max():.2f}."
 
 
 def judge(shown: Shown) -> Verdict:

@@ -28,11 +28,13 @@ class Origin:
         path: Path of the file.
         axes: Its axes, one letter per axis of the layer.
         channel: Channel of the file that the layer is; None where it is all of it.
+        assumed: Whether the file does not say what its axes mean.
     """
 
     path: str
     axes: str
     channel: int | None = None
+    assumed: bool = False
 
 
 def find_origin(path: str | None, data: Any, channel: int | None = None) -> Origin | None:
@@ -58,7 +60,8 @@ def find_origin(path: str | None, data: Any, channel: int | None = None) -> Orig
         shape = tuple(source.shape[axes.index(letter)] for letter in order)
         alike = shape == tuple(data.shape)
         same = alike and all(_equal(source, data, order, at | fixed) for at in _places(source))
-        return Origin(path, "".join(order), channel) if same else None
+        assumed = bool(getattr(source, "axes_assumed", False))  # by those formats that need not say
+        return Origin(path, "".join(order), channel, assumed) if same else None
     except Exception:
         return None
     finally:

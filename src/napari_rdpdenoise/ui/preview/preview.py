@@ -31,7 +31,7 @@ from napari_rdpdenoise.ui.preview.resolutions import Resolutions
 from napari_rdpdenoise.ui.preview.scene import Place, Scene
 from napari_rdpdenoise.ui.preview.shown import Shown, box_around, within
 from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
-from napari_rdpdenoise.ui.preview.where import device_of, is_blank, neighbour_words, no_rate_words
+from napari_rdpdenoise.ui.preview.where import described, device_of
 from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
@@ -117,12 +117,15 @@ class Preview:
         self._aimed, self._sight = None, Sight()
         self._scene.forget()
         self._engine.aim(None)
-        self._store.edit(layer=None, refused=False, facts="", axes="", outcome="", found_rate=None)
-        self._store.edit(no_rate="", preview_note="", notes=(), working="", scope="", shown=0, requested=0)
+        self._store.edit(layer=None, refused=False, facts="", axes="", axes_assumed=False, found_rate=None)
+        self._store.edit(
+            no_rate="", outcome="", preview_note="", notes=(), working="", scope="", shown=0, requested=0
+        )
         if subject is not None:
             self._resolutions.open(subject)
             self.subject = subject
-            self._store.edit(layer=subject.name, facts=subject.facts, axes=subject.axes)
+            self._store.edit(layer=subject.name, facts=subject.facts)
+            self._store.edit(axes=subject.axes, axes_assumed=subject.assumed)
         self.canvas = self._new_canvas()
         self.look()  # before the layer is there: napari takes a while to add one, and the thread may begin
         self._window.show_canvas(self.canvas)
@@ -137,7 +140,7 @@ class Preview:
         """Denoise what is in view, nearest its centre first; called whenever the view has changed."""
         if self._closed:
             return
-        view = self._window.view() if self.canvas is not None and self._store.state.preview else None
+        view = self._window.view() if self.canvas is not None and self._store.state.looked_at else None
         if view is None or self.subject is None:
             if self._aimed is not None:
                 self._aimed, self._sight = None, Sight()
@@ -218,13 +221,17 @@ class Preview:
         """Show what a change of the state asks for.
 
         Realism is blended at once, without any network; everything else re-aims the preview, when nothing has
-        changed for a moment.
+        changed for a moment. While the dock is hidden nothing is denoised; what was stays to be seen.
         """
         if now.shown_realism != before.shown_realism:
             self._blend()
         if now.preview != before.preview:
             self._aimed = None
             self._set_canvas()
+            self.look()
+        elif now.hidden != before.hidden:
+            if self.canvas is None:  # of a layer that was chosen meanwhile
+                self._set_canvas()
             self.look()
         if now.preview_settings() != before.preview_settings():
             self._aimed = self._device = None
@@ -303,7 +310,7 @@ class Preview:
 
     def _new_canvas(self) -> Canvas | Pyramid | None:
         subject = self.subject
-        return canvas_of(subject) if subject is not None and self._store.state.preview else None
+        return canvas_of(subject) if subject is not None and self._store.state.looked_at else None
 
     def _series(self, subject: Subject) -> Series:
         shown = self._resolutions
@@ -334,15 +341,7 @@ class Preview:
             if self._device is None:  # asked for once something was computed, because it takes torch
                 self._device = device_of(self._store.state.base)
             plan, bpps = self.plan, [decoded.bpp for _, decoded in self._engine.held_view()]
-            bits = sum(bpps) / len(bpps) if bpps else float("nan")
-            device = self._device.partition(",")[0]  # a newcomer does not ask how precisely
-            self._store.edit(
-                facts=" · ".join([self.subject.facts, *neighbour_words(plan), device]),
-                device=self._device,
-                outcome=f"{bits:.2f} bits/pixel" if bits == bits else "",
-                found_rate=None if plan is None or is_blank(plan) else plan.rate,
-                no_rate=no_rate_words(plan),
-            )
+            self._store.state = described(self._store.state, self.subject.facts, plan, bpps, self._device)
 
 
 def _plane_of(requests: tuple[Any, ...]) -> tuple[int, ...] | None:

@@ -35,6 +35,7 @@ class Subject:
         scale, units: Scale and units of the axes beside S.
         channel_names: Names, one per channel, or empty.
         coarser: Arrays of the lower resolutions that the layer has, finest first.
+        assumed: Whether axes are assumed because neither the layer nor its file names them.
         invalid: Mask of pixels that are not image, bool, of the shape of ``data`` or of its last axes, both
             without colours; None for none.
     """
@@ -50,6 +51,7 @@ class Subject:
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
     coarser: tuple[Any, ...] = ()
+    assumed: bool = False
     invalid: NDArray[np.bool_] | None = None
 
     @property

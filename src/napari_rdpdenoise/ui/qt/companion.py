@@ -25,7 +25,8 @@ from napari_rdpdenoise.ui.state import DockState, StateStore
 
 __all__ = ["Companion", "MainWindow"]
 
-_SAME = ("model", "auto_rate", "rate", "realism", "realism_note", "preview", "base")  # of the dock's state
+# of the dock's state
+_SAME = ("model", "auto_rate", "rate", "realism", "realism_note", "preview", "hidden", "base")
 _POSITION = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
@@ -185,7 +186,8 @@ class Companion:
 
     def _renew(self, *, fresh: bool = False) -> None:
         self._preview.choose(None)
-        self._store.edit(preview=self._window.session.state.preview)
+        state = self._window.session.state
+        self._store.edit(preview=state.preview, hidden=state.hidden)
         try:
             self._preview.choose(self._window.subject(self.layer, fresh=fresh))
         except (TypeError, ValueError):  # the dock says why when this layer is chosen

@@ -147,7 +147,10 @@ class Companions:
         """What the user works on comes first."""
         if self._closed or not (self._made or self._wanted):
             return
-        if self._window.session.unsettled:
+        if state.hidden:
+            for one in self._made:
+                one.follow(state)
+        elif self._window.session.unsettled:
             for one in self._made:
                 one.rest()
             self._todo = list(self._made)
@@ -168,7 +171,7 @@ class Companions:
 
     def _work(self) -> None:
         session = self._window.session
-        if self._closed or session.unsettled or not session.state.preview:
+        if self._closed or session.unsettled or not session.state.looked_at:
             return
         made = [one.layer for one in self._made]
         for layer in self._wanted:

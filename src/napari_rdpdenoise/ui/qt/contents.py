@@ -151,6 +151,13 @@ class Contents(QWidget):
             QApplication.processEvents()
             time.sleep(0.005)
 
+    def set_hidden(self, hidden: bool) -> None:
+        """Let the preview rest while the dock is out of sight; then take what the user has selected since."""
+        if not hidden and not self._closed and "image" in self.sections:
+            self._image.take_selected()
+        if not self._closed:
+            self.viewer_window.set_hidden(hidden)
+
     def shut(self) -> None:
         """End everything, also what is not complete yet."""
         if self._closed:

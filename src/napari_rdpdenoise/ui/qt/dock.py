@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_rdpdenoise.imports import no_collections
 from napari_rdpdenoise.ui.qt.background import ask
+from napari_rdpdenoise.ui.qt.in_sight import InSight
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot, stack, text_label
 
 if TYPE_CHECKING:
@@ -67,6 +68,8 @@ class DenoiseDock(QWidget):
         self.setMinimumWidth(_MIN_WIDTH)
         self._turn = single_shot(self, 0, self._step)
         self._loading = _Loading()
+        self._hidden = False
+        InSight(self, self._in_sight)
         ask(self, self._loading.load, lambda _: self._turn.start(), self._told)
 
     @property
@@ -108,6 +111,8 @@ class DenoiseDock(QWidget):
     def wait(self, timeout_s: float = 600.0) -> None:
         """For scripts: keep the window alive until the preview is complete and no run is under way.
 
+        A dock that is hidden, or behind the tab of another, previews nothing until it is seen again.
+
         Raises:
             TimeoutError: If that takes longer.
         """
@@ -140,6 +145,7 @@ class DenoiseDock(QWidget):
     def _build(self) -> None:
         if self._steps is None:
             self._contents = self._loading.contents(self, self._viewer, self._given)
+            self._contents.set_hidden(self._hidden)
             self._steps = self._contents.build()
         elif next(self._steps, self) is self:
             self._steps = None
@@ -151,6 +157,12 @@ class DenoiseDock(QWidget):
         if error is not None:
             self._note.setText(f"The dock cannot be opened: {error}")
             raise error
+
+    def _in_sight(self, seen: bool) -> None:
+        """Let the preview rest while the dock is hidden, or behind another one."""
+        self._hidden = not seen
+        if self._contents is not None and not self._closed:
+            self._contents.set_hidden(self._hidden)
 
     def event(self, event: QEvent) -> bool:
         """End everything when the dock is closed: napari then takes this widget out of its dock."""

@@ -1,6 +1,7 @@
 """What the docks of one viewer agree about: a layer has one family, and one dock at a time previews it.
 
-The dock that was used last previews; the others say so, and take it up again when that one is closed.
+The dock that was used last previews; the others say so, and take it up again when that one is closed or
+hidden.
 """
 
 from __future__ import annotations
@@ -69,9 +70,17 @@ class Docks:
     def give(self, layer: Image | None) -> None:
         """Let another dock take up the preview of a layer, where one has it chosen."""
         for other in self._others():
-            if layer is not None and other.layer is layer and other.session.state.elsewhere:
+            state = other.session.state
+            if layer is not None and other.layer is layer and state.elsewhere and not state.hidden:
                 other.session.edit(elsewhere=False, preview=True)
                 return
+
+    def reclaim(self) -> None:
+        """Take up the preview of the chosen layer, where the dock that has it is hidden, or gone."""
+        layer, session = self._window.layer, self._window.session
+        holders = (other for other in self._others() if other.layer is layer and other.previews)
+        if session.state.elsewhere and all(other.session.state.hidden for other in holders):
+            session.edit(elsewhere=False, preview=True)
 
     def leave(self, layer: Image | None) -> None:
         """Close this dock, whose chosen layer is given."""

@@ -81,7 +81,22 @@ def subject_of(layer: napari.layers.Image, key: Hashable, origin: Origin | None 
         (None, "", None) if origin is None else (origin.path, origin.axes, origin.channel)
     )
     first, *coarser = levels_of(layer)
-    return Subject(layer.name, key, first, axes, path, of_file, channel, scale, units, names, tuple(coarser))
+    by_file = origin is not None and origin.assumed and axes == colours_as_channels(of_file)
+    unnamed = not layer.rgb and not is_named(layer.ndim, layer.axis_labels)
+    return Subject(
+        layer.name,
+        key,
+        first,
+        axes,
+        path,
+        of_file,
+        channel,
+        scale,
+        units,
+        names,
+        tuple(coarser),
+        assumed=layer.ndim > 2 and (unnamed or by_file),
+    )
 
 
 def name_axes(layer: napari.layers.Image, origin: Origin | None) -> None:

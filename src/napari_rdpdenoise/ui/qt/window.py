@@ -13,12 +13,12 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.jobs.job import Job, Opened
+from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid
 from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
-from napari_rdpdenoise.ui.qt.background import ask, start
+from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.companions import Companions
 from napari_rdpdenoise.ui.qt.docks import Docks
 from napari_rdpdenoise.ui.qt.families import Families
@@ -29,11 +29,11 @@ from napari_rdpdenoise.ui.qt.layers import name_axes
 from napari_rdpdenoise.ui.qt.mask import Mask
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
-from napari_rdpdenoise.ui.qt.parts.paced import Paced
 from napari_rdpdenoise.ui.qt.preview_layer import PreviewLayer, preview_of
+from napari_rdpdenoise.ui.qt.run_events import RunEvents
 from napari_rdpdenoise.ui.qt.watched import WatchedLayer
-from napari_rdpdenoise.ui.run.jobs import Finished, realism_note
-from napari_rdpdenoise.ui.run.runs import Cancelled, Event, Failed, Stream
+from napari_rdpdenoise.ui.run.jobs import realism_note
+from napari_rdpdenoise.ui.run.runs import Stream
 from napari_rdpdenoise.ui.session import Session
 from napari_rdpdenoise.ui.state import describe
 
@@ -43,7 +43,6 @@ _LOOK_MS = 60  # between a change of the view and a new aim: a drag changes it a
 _COVER_MS = 150  # after a change of other layers, until it is looked whether one covers ours
 _SETTLE_MS = 180  # without a change, until a new rate is tried
 _COVERING = ("inserted", "reordered", "visible", "opacity", "blending")  # events of layers
-_PROGRESS_MS = 100  # between two reports of a run: all that shows them is drawn anew each time
 
 
 class NapariWindow(QObject):
@@ -105,7 +104,7 @@ class NapariWindow(QObject):
         self._called.connect(self._call, Qt.ConnectionType.QueuedConnection)
         self._look_timer = single_shot(self, _LOOK_MS, lambda: self.session.preview())
         self._settle_timer = single_shot(self, _SETTLE_MS, lambda: self.session.preview())
-        self._progress = Paced(self, _PROGRESS_MS, self._take)
+        self._runs = RunEvents(self, lambda: self.session, self.happened.emit)
         self.session = Session(self, self.changed.emit, stream=stream, cache=cache, load=load)
         self.companions = Companions(self, self, preview_of)
         camera = getattr(viewer, "scene", viewer).camera.events  # napari 0.9 has moved it
@@ -151,6 +150,15 @@ class NapariWindow(QObject):
     def use(self) -> None:
         """Note that the user has used this dock."""
         self.used = time.monotonic()
+
+    def set_hidden(self, hidden: bool) -> None:
+        """Denoise nothing for the eye while the dock is out of sight, and go on when it is seen again."""
+        if hidden != self.session.state.hidden:
+            self.session.edit(hidden=hidden)
+            if hidden:
+                self._docks.give(self.layer)
+            else:
+                self._docks.reclaim()
 
     def look_afresh(self) -> None:
         """Preview everything anew: nothing that was made of the layer holds any more."""
@@ -210,7 +218,7 @@ class NapariWindow(QObject):
         last = self.layer
         self._links.cut()
         self._watched.watch(None)
-        for timer in (self._look_timer, self._settle_timer, self._cover_timer, self._preview, self._progress):
+        for timer in (self._look_timer, self._settle_timer, self._cover_timer, self._preview, self._runs):
             timer.stop()
         self.session.close()
         self.mask.close()
@@ -267,22 +275,9 @@ class NapariWindow(QObject):
 
     def start(self, job: Job) -> None:
         """Run a job in a thread."""
-        start(self, lambda: self.session.runs.events(job), self._hear, task=f"Denoising {job.name}")
+        self._runs.start(job)
 
     # Inside
-
-    def _hear(self, event: Event) -> None:
-        if self.session.closed:  # with the whole window: what would show the event is deleted
-            return
-        if isinstance(event, Opened | Finished | Failed | Cancelled):
-            self._progress.drop()
-            self._take(event)
-        else:  # fast machines do many blocks a second
-            self._progress.ask(event)
-
-    def _take(self, event: Event) -> None:
-        self.session.runs.take(event)
-        self.happened.emit(event)
 
     def _call(self, call: Callable[[], None]) -> None:
         call()

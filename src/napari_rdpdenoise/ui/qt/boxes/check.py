@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QCheckBox
 
+from napari_rdpdenoise.ui.compare.verdict import kept_words
 from napari_rdpdenoise.ui.compare.view import View
 from napari_rdpdenoise.ui.qt.boxes.readouts import ReadoutsBox
 from napari_rdpdenoise.ui.qt.boxes.view import ViewBox, ViewButtons
@@ -19,11 +20,9 @@ __all__ = ["CheckBox"]
 _WHAT = {
     View.REMOVED: "Noisy - denoised, from -4 to 4 times the noise: good if you see no shapes of the image.",
     View.TEXTURE: "What Realism 1 adds, from -1 to 1 times the noise: not in the data, not for measuring.",
-    View.KEPT: "Share, 0 to 1, of what the model would remove that was kept because it is more than noise.",
     View.ERROR: "In 8 to 9 of 10 pixels the value without noise is at most so many counts off (Realism 0).",
 }
 _NOT_TOLD = "This model does not tell how far its results may be off; fluo-light does."
-_NOTHING_KEPT = "Nothing is kept from the input here: the estimate of the error says that it would not help."
 
 
 class CheckBox(Section):
@@ -90,14 +89,14 @@ class CheckBox(Section):
         for views in (self.views, self.kept):
             views.show_view(seen)
         self.what.setText(self._words(seen))
-        self.what.setVisible(seen in _WHAT)
+        self.what.setVisible(bool(self.what.text()))
 
     def _words(self, seen: View | None) -> str:
         """What a picture shows; empty for what is none of ours."""
-        plan, family = self._window.session.view.plan, self._window.family
-        if seen is View.KEPT and plan is not None and not plan.structure:
-            return _NOTHING_KEPT
+        family = self._window.family
         shown = self._window.session.shown()
+        if seen is View.KEPT:
+            return kept_words(shown)
         if seen is View.ERROR and shown is not None and shown.error is None:
             return _NOT_TOLD
         picture = None if family is None else family.picture(View.ERROR)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from weakref import ref
+from collections.abc import Sequence
+from weakref import WeakSet, ref
 
-from napari.layers import Image, Layer
+from napari.layers import Image, Labels, Layer
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
 from qtpy.QtWidgets import (
@@ -20,7 +21,7 @@ from qtpy.QtWidgets import (
 from napari_rdpdenoise.axes import has_colours
 from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.layers import full_data, is_ours, overlaid, same_file
-from napari_rdpdenoise.ui.qt.parts.controls import named, row, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import named, row, short, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.end_slider import EndSlider
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice
 from napari_rdpdenoise.ui.qt.parts.links import Links
@@ -32,6 +33,10 @@ __all__ = ["ImageBox", "section"]
 
 _HELP = "https://github.com/napari-rdpdenoise/napari-rdpdenoise"
 _FACTS = "Sizes, and the device that computes."
+_ASSUMED = (
+    "Nothing names the axes of this image: {} is assumed. Type the right letters above, or press "
+    "Enter there to keep these."
+)
 _RATE = (
     "How many bits the image may keep. Noise cannot be predicted, so it is the first that does not fit: few "
     "bits denoise strongly, many weakly. Auto chooses by the noise that it measures."
@@ -72,6 +77,7 @@ class ImageBox(Section):
         )
         self.axes.setMaximumWidth(self.axes.fontMetrics().horizontalAdvance("MMMMMM"))
         self.axes_note = text_label()
+        self._agreed: WeakSet[Layer] = WeakSet()  # whose assumed axes the user has confirmed
         self.together = named(
             QCheckBox(),
             "Several layers",
@@ -119,6 +125,7 @@ class ImageBox(Section):
         self.rate.valueChanged.connect(lambda value: window.edit(rate=value, auto_rate=False))
         self.realism.valueChanged.connect(lambda value: window.edit(realism=value))
         self.axes.editingFinished.connect(self._set_axes)
+        self.axes.returnPressed.connect(self._agree)
         self.help.clicked.connect(lambda: QDesktopServices.openUrl(QUrl(_HELP)))
         self.destroyed.connect(self._links.cut)  # not a method of ours: they are gone by then
 
@@ -128,6 +135,8 @@ class ImageBox(Section):
             return
         self.layers.follow()
         self._window.choose(self.layers.layer)
+        if self.layers.layer is None:
+            self._window.session.edit(instead=_instead(self._window.viewer.layers))
         self._count()
 
     @property
@@ -153,6 +162,7 @@ class ImageBox(Section):
         self.facts.setToolTip(f"{_FACTS[:-1]}: {state.device}." if state.device else _FACTS)
         if not self.axes.hasFocus():
             self.axes.setText(state.axes)
+            self._note_axes(None)
         self.axes.setEnabled(free and bool(state.axes) and not has_colours(state.axes))
         self.auto.setEnabled(free)
         self.auto.setChecked(state.auto_rate)
@@ -168,6 +178,11 @@ class ImageBox(Section):
         self._links.cut()
 
     def _selected(self, event: object = None) -> None:
+        """Take it, unless the dock is hidden: one that nobody sees changes nothing in the viewer."""
+        if not self._window.session.state.hidden:
+            self.take_selected()
+
+    def take_selected(self) -> None:
         """Take the image layer that the user has selected, where it is one to denoise.
 
         A layer of ours that is put into the viewer is selected for a moment: what was selected before it has
@@ -216,17 +231,31 @@ class ImageBox(Section):
         """Name the axes of the layer, which everything else follows."""
         layer, letters = self._window.layer, self.axes.text().strip().upper()
         if layer is None or letters == self._window.session.state.axes:
-            self.axes_note.hide()
+            self._note_axes(None)
             return
         wrong = None
         if len(letters) != layer.ndim:
             wrong = f"This layer has {layer.ndim} axes: write {layer.ndim} letters, found {len(letters)}."
         elif len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set("TCZYX"):
             wrong = "Write each of T, C, Z, Y and X at most once, with Y and X among them."
-        self.axes_note.setVisible(wrong is not None)
-        self.axes_note.setText(wrong or "")
+        self._note_axes(wrong)
         if wrong is None:
             layer.axis_labels = tuple(letters.lower())
+
+    def _agree(self) -> None:
+        """Keep the axes that were assumed, as the user has pressed Enter."""
+        layer, state = self._window.layer, self._window.session.state
+        if layer is not None and self.axes.text().strip().upper() == state.axes:
+            self._agreed.add(layer)
+            self._note_axes(None)
+
+    def _note_axes(self, wrong: str | None) -> None:
+        """Say what is wrong with the axes that were written, or that they are assumed."""
+        state, layer = self._window.session.state, self._window.layer
+        assumed = state.axes_assumed and layer is not None and layer not in self._agreed
+        words = _ASSUMED.format(state.axes) if assumed else ""
+        self.axes_note.setText(wrong or words)
+        self.axes_note.setVisible(bool(wrong or words))
 
 
 section = ImageBox
@@ -236,3 +265,17 @@ def _same_field(one: Image, other: Image) -> bool:
     """Whether two layers are alike but for what they show, as the channels of a file are."""
     shape, scale = tuple(full_data(one).shape), tuple(one.scale)
     return (shape, scale, one.rgb) == (tuple(full_data(other).shape), tuple(other.scale), other.rgb)
+
+
+def _instead(layers: Sequence[Layer]) -> str:
+    """What to say of layers of which none can be denoised; empty where there is none."""
+    foreign = [layer for layer in layers if not is_ours(layer)]
+    if not foreign:
+        return f"“{short(layers[-1].name)}” was made here. Open a noisy image." if layers else ""
+    name, kind = short(foreign[-1].name), type(foreign[-1]).__name__.lower()
+    if isinstance(foreign[-1], Labels):
+        return (
+            f"“{name}” is a labels layer: numbers of objects, without noise. If it is an image that was "
+            "opened as labels, right-click it in the layer list and choose Convert to Image."
+        )
+    return f"“{name}” is a {kind} layer, not an image. Open an image to denoise."

@@ -157,7 +157,8 @@ class ViewBox(Section):
         family = self.family
         if not self._links.whole:
             return
-        if family is not None and not self._window.session.state.elsewhere:  # the other dock makes them
+        state = self._window.session.state
+        if family is not None and not state.elsewhere and not state.hidden:  # else another dock makes them
             try:
                 for each in self._window.shown_families:
                     self.pictures.update(each)
