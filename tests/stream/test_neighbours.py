@@ -278,6 +278,25 @@ def test_a_frame_that_was_not_taken_is_no_neighbour(value, tiny_series_codec):
     assert Brightness().neighbours(source, (1,), WHOLE, "T", NOISE)[1] is None
 
 
+def test_a_frame_that_is_there_twice_is_no_neighbour_of_itself():
+    """Its noise is the same, which looks like structure that both planes show."""
+    frames = movie((5, 64, 64))
+    frames[2] = frames[1]
+    source, window = open_image(frames, axes="TYX"), (slice(0, 64), slice(0, 64))
+    before, after = Brightness().neighbours(source, (2,), window, "T", NOISE)
+    single = Brightness().neighbours(open_image(frames[[0, 2, 3, 4]], axes="TYX"), (1,), window, "T", NOISE)
+    assert np.allclose(before, single[0], rtol=1e-6)
+    assert np.allclose(after, single[1], rtol=1e-6)
+    still = open_image(np.repeat(frames[:1], 4, axis=0), axes="TYX")
+    assert Brightness().neighbours(still, (1,), window, "T", NOISE) == (None, None)
+
+
+def test_a_grey_picture_that_is_stored_in_colours_has_no_neighbours():
+    grey = open_image(np.repeat(movie((1, 64, 64)), 3, axis=0), axes="SYX")
+    window = slice(0, 64), slice(0, 64)
+    assert Brightness().neighbours(grey, (0,), window, "S", NOISE) == (None, None)
+
+
 def test_missing_values_of_a_neighbour_are_filled():
     array = movie().astype(np.float32)
     array[2, 10:20, 10:20] = np.nan

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
-from napari_rdpdenoise.noise.fill_values import find_fill_values
-from napari_rdpdenoise.noise.invalid import InvalidRule, screen, screen_sample
-from napari_rdpdenoise.noise.outlier_limit import outlier_limit
+from napari_rdpdenoise.noise.invalid import rule_of_values, screen, screen_sample
+from napari_rdpdenoise.noise.outlier_limit import dead_limit, outlier_limit
 
 RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
 CORRELATED = 0.05
@@ -83,9 +82,10 @@ def _screened(noisy: NDArray[Any], noise: NoiseModel | None) -> tuple[NoiseModel
         rule, found = screen_sample(planes)
         noise = rule.noise or estimate_noise(planes)
     else:
-        values = find_fill_values(planes)
-        struck = [screen(plane, InvalidRule(values)).filled for plane in planes]
-        rule = InvalidRule(values, noise, outlier_limit(struck, noise))
+        rule = rule_of_values(planes)
+        struck = [screen(plane, rule).filled for plane in planes]
+        limits = outlier_limit(struck, noise), dead_limit(struck, noise)
+        rule = replace(rule, noise=noise, outliers=limits[0], dead=limits[1])
         found = [screen(plane, rule) for plane in planes]
     return noise, np.array([np.ma.getmaskarray(part.masked) for part in found]).reshape(noisy.shape)
 

@@ -18,6 +18,7 @@ import scipy
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.noise.constant import Limits, find_constant, solid
+from napari_rdpdenoise.noise.dead import fill_dead, find_dead
 from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.end_labels import strokes
 from napari_rdpdenoise.noise.enlarged import find_enlargement
@@ -31,7 +32,7 @@ from napari_rdpdenoise.noise.fill_values import (
 from napari_rdpdenoise.noise.filling import fill_regions
 from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
 from napari_rdpdenoise.noise.model import NoiseModel
-from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, outlier_limit
+from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, dead_limit, outlier_limit
 from napari_rdpdenoise.noise.outliers import STRENGTH, fill_outliers, find_outliers
 from napari_rdpdenoise.noise.repeated import find_repeated, has_repeated
 from napari_rdpdenoise.noise.saturation import saturation_level
@@ -54,6 +55,7 @@ class InvalidRule:
         values: Values that are not image.
         noise: Noise model by which defects of the camera are told; None to look for none.
         outliers: Least height of such defects.
+        dead: Least depth of those that are dark amid light.
         saturation: Count at which light is cut off, None where the sample does not show it. Such pixels are
             image, but their noise is not that of others.
         highlight: Stabilised value from which on light is spared the codec.
@@ -65,6 +67,7 @@ class InvalidRule:
     values: tuple[FillValue, ...] = ()
     noise: NoiseModel | None = None
     outliers: OutlierLimit = NOISE_ALONE
+    dead: float = np.inf
     saturation: float | None = None
     highlight: float = np.inf
     drawn: bool = False
@@ -137,6 +140,9 @@ def screen(
         if strays.any():
             regions, defects = regions & ~strays, strays
     if rule.noise is not None and np.isfinite(filled).all():
+        dead = find_dead(filled, rule.noise, rule.dead)
+        if dead.any():
+            filled, defects = fill_dead(filled, dead), _either(defects, dead)
         found = find_outliers(filled, rule.noise, rule.outliers.limit)
         if found.any():
             filled = fill_outliers(filled, found)
@@ -147,6 +153,19 @@ def screen(
         if highlights is not None:
             filled = fill_regions(filled, highlights, dark)
     return Screened(filled, regions, defects, highlights)
+
+
+def rule_of_values(windows: Sequence[NDArray[Any]], choice: float | str = "auto") -> InvalidRule:
+    """What of a sample is not image by its values alone; arguments as of `screen_sample`."""
+    if not isinstance(choice, str):
+        return InvalidRule((describe_fill_value(windows, float(choice)),))
+    repeated = has_repeated(windows)
+    if repeated:  # a column that repeats one pixel is a region of one value
+        windows = [np.where(find_repeated(window), np.nan, window) for window in windows]
+    limits = find_own_limits(windows)
+    if limits is not None:
+        windows = [np.where(find_constant(window, limits), np.nan, window) for window in windows]
+    return InvalidRule(find_fill_values(windows), repeated=repeated, constant=limits)
 
 
 def screen_sample(
@@ -169,7 +188,7 @@ def screen_sample(
     if choice == "none":
         sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
         return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
-    rule = _rule_of_values(windows, choice)
+    rule = rule_of_values(windows, choice)
     sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     struck = [part.filled for part in sample]
     for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
@@ -179,7 +198,8 @@ def screen_sample(
             np.ma.masked_array(part.filled, _mask_of(part.regions)) for part in sample
         ]
         noise = estimate_noise(image)
-        rule = replace(rule, noise=noise, outliers=outlier_limit(struck, noise))
+        limits = outlier_limit(struck, noise), dead_limit(struck, noise)
+        rule = replace(rule, noise=noise, outliers=limits[0], dead=limits[1])
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
         if _defects(sample) == before:
             break
@@ -189,19 +209,6 @@ def screen_sample(
         rule = replace(rule, highlight=highlight_level(shown, rule.noise))
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     return rule, sample
-
-
-def _rule_of_values(windows: Sequence[NDArray[Any]], choice: float | str) -> InvalidRule:
-    """What of a sample is not image by its values alone."""
-    if not isinstance(choice, str):
-        return InvalidRule((describe_fill_value(windows, float(choice)),))
-    repeated = has_repeated(windows)
-    if repeated:  # a column that repeats one pixel is a region of one value
-        windows = [np.where(find_repeated(window), np.nan, window) for window in windows]
-    limits = find_own_limits(windows)
-    if limits is not None:
-        windows = [np.where(find_constant(window, limits), np.nan, window) for window in windows]
-    return InvalidRule(find_fill_values(windows), repeated=repeated, constant=limits)
 
 
 def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:

@@ -23,6 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.dead import find_dips
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outliers import find_outstanding
 
@@ -68,6 +69,18 @@ def outlier_limit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> OutlierL
         limit = np.inf
     spared = _beyond(alone, 1.0) - _beyond(alone, limit)
     return OutlierLimit(float(limit), spared if spared > _TOLD * pixels else 0)
+
+
+def dead_limit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> float:
+    """Choose the limit of `find_dead` for a series by a sample of it; arguments as of `outlier_limit`."""
+    found = [find_dips(plane, noise, 1 / _STEP) for plane in planes if min(plane.shape) > 4]
+    if not found:
+        return np.inf
+    depth, dead = (np.concatenate([getattr(part, name) for part in found]) for name in ("depth", "dead"))
+    alone, others = np.sort(depth[dead]), np.sort(depth[~dead])
+    if _beyond(alone, 1.0) > _MOST * sum(plane.size for plane in planes) or not _parts(alone, others, 1.0):
+        return np.inf
+    return 1.0
 
 
 def _parts(alone: NDArray[np.float64], half_way: NDArray[np.float64], limit: float) -> bool:

@@ -121,10 +121,11 @@ class Brightness:
 
         Returns:
             Raw counts, float32 (rows, columns), with no more noise than a plane has; None where there is no
-            such plane, and where all on a side are blank in the window.
+            such plane, and where all on a side are blank, or the plane itself again, in the window.
         """
+        own = source.read(index, *window)
         before, after = (
-            self._side(source, index, side, window, noise)
+            self._side(source, index, side, window, noise, own)
             for side in adjacent(source.metadata.axes, source.shape, index, letter)
         )
         return before, after
@@ -136,12 +137,14 @@ class Brightness:
         side: Side,
         window: tuple[slice, slice],
         noise: NoiseModel,
+        own: NDArray[Any],
     ) -> NDArray[np.float32] | None:
         found: list[NDArray[np.float32]] = []
         factor, nearer = 1.0, index
         for other in side:
             pixels = source.read(other, *window)
-            if pixels.min() == pixels.max():  # a frame that was not taken
+            # a frame that was not taken, or that is there twice: its noise is that of the plane itself
+            if pixels.min() == pixels.max() or np.array_equal(pixels, own):
                 continue
             factor *= self.factor(source, nearer, other, noise.offset)  # measured from plane to plane anyway
             nearer = other
