@@ -23,7 +23,16 @@ from napari_rdpdenoise.jobs.batch import IMAGE_ENDINGS, Ended, Started
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Progress
 from napari_rdpdenoise.ui.qt.background import Newest
-from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, short, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import (
+    button,
+    named,
+    row,
+    scroll_to,
+    short,
+    single_shot,
+    stack,
+    text_label,
+)
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.files import batch, batch_command, images_in, left_out, row_words
@@ -43,6 +52,7 @@ _KINDS = (
 _NAMED = 2  # names of files that are left out
 _STEPS = 1000  # of the bar, per file
 _LIST_HEIGHT = 80, 192  # px, of few files and of many
+_LAID_OUT_MS = 50  # until a list that has grown, or a bar that has come, is laid out
 _PATH = Qt.ItemDataRole.UserRole
 
 
@@ -83,6 +93,7 @@ class FilesBox(Section):
         self.status = named(text_label(), "Status of the files", "How far the files are.")
         self.copy = button("Copy command", "Copy a command line that does the same.")
         self.folder = button("Show folder", "Open the folder of the results.")
+        self._bring = single_shot(self, _LAID_OUT_MS, self._bring_next)
         self._arrange()
         self._listen()
         self.setAcceptDrops(True)
@@ -142,6 +153,7 @@ class FilesBox(Section):
             self.out.setText(str(Path(found[0]).parent / "denoised"))
         self._say(_left_words(left_out(paths)))
         self._show()
+        self._bring.start()
 
     def begin(self) -> None:
         """Denoise what is on the list, or say what is missing."""
@@ -157,6 +169,7 @@ class FilesBox(Section):
         self.bar.setValue(0)
         self._running.start(lambda: self._work(paths, out, settings), self._hear, self._ended)
         self._show()
+        self._bring.start()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Take files."""
@@ -206,6 +219,13 @@ class FilesBox(Section):
         self._show()
 
     # Inside
+
+    def _bring_next(self) -> None:
+        """Scroll to what is to be clicked or read next: many files push it out of a low window."""
+        if self.isVisible():
+            scroll_to(self.start)
+            if self.status.isVisible():
+                scroll_to(self.status)
 
     def _say(self, words: str) -> None:
         self.status.setText(words)
