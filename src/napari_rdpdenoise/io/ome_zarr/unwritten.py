@@ -87,9 +87,10 @@ def _words_of_gaps(array: Any, root: Path, counts: list[int], name: str) -> str:
     if not missing:
         return ""
     fill = array.fill_value
+    value = "0" if fill is None or fill == 0 else f"{fill}"
     return (
-        f"{name}: {missing} of its {expected} chunk files are not there: empty, or lost when it was copied; "
-        f"what they hold is read as {'zeros' if fill is None or fill == 0 else fill}"
+        f"{name}: {missing} of its {expected} chunk files are not there, as where one holds the fill value "
+        f"alone; they are read as that value, {value} (if the image was copied: see that all of it was)"
     )
 
 
