@@ -216,3 +216,17 @@ def test_a_run_goes_on_while_the_dock_is_hidden(open_desk):
     desk.frame.show()
     desk.qtbot.waitUntil(lambda: not desk.dock.session.state.hidden)
     assert desk.viewer.layers["cells denoised"].visible
+
+
+def test_a_widget_that_is_collected_is_hidden_without_a_word(qtbot):
+    """Whatever Python takes first: Qt ends the process where an event meets an error."""
+    from napari_rdpdenoise.ui.qt.in_sight import InSight
+
+    widget, told = QLabel(), []
+    qtbot.addWidget(widget)
+    sight = InSight(widget, told.append)
+    widget.show()
+    vars(sight).clear()  # as the collector does, before the widget goes
+    widget.hide()
+    widget.show()
+    assert told == []

@@ -34,6 +34,8 @@ class InSight(QObject):
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Look at what happens to the widget; nothing is held back."""
+        if not self._is_whole:
+            return False
         if event.type() == QEvent.Type.Show:
             self._follow_dock()
             self._look(True)
@@ -50,7 +52,14 @@ class InSight(QObject):
             around.visibilityChanged.connect(self._look)
             self._dock = around
 
+    @property
+    def _is_whole(self) -> bool:
+        """Whether its parts are there: a widget that is collected is hidden after they are taken from it."""
+        return "_told" in vars(self) and "_hiding" in vars(self)
+
     def _look(self, seen: bool) -> None:
+        if not self._is_whole:
+            return
         if not seen:
             self._hiding.start()
             return
