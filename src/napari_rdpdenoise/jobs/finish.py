@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from napari_rdpdenoise.io.output import parts
 from napari_rdpdenoise.jobs.job import Job, Outcome
 from napari_rdpdenoise.jobs.lines import said
-from napari_rdpdenoise.jobs.opening import opening
+from napari_rdpdenoise.jobs.opening import Opening, opening
 from napari_rdpdenoise.jobs.record import record_path, record_text
 from napari_rdpdenoise.jobs.results import model_words
 from napari_rdpdenoise.stream.parts import PartReport, as_words, together
@@ -42,24 +42,35 @@ def finish_parts(job: Job, *, codec: Codec | None = None) -> Generator[Progress,
             return finished
         shared = asked.plan_there()
         if shared is None:
-            raise FileNotFoundError(
-                f"part: expected parts of {asked.target}, found none; run each with --part NUMBER/PARTS, or "
-                "denoise_file(..., part=(NUMBER, PARTS)), before --finish"
-            )
+            return _finished_meanwhile(asked)
         count = shared.asked.parts
         asked.check(shared, count)
-        _check_done(asked.target, count)
-        yield said(f"putting {count} parts together" if count > 1 else "finishing the one part")
-        with parts.collected(asked.output, count) as sink:
-            if sink is not None:
-                notes = sink.notes()
-                for words in (*notes, *model_words(sink)):
-                    yield said(words)
-                reports = [PartReport.from_text(parts.read_part(asked.target, k + 1)) for k in range(count)]
-                report = together(reports).report(shared, job.settings.hot_pixels, notes)
-                path = sink.finish(lambda: record_text(asked.job, asked.model, asked.spec, report))
-                return Outcome(replace(report, path=path), asked.spec, path, record_path(path))
+        with parts.finishing(asked.target) as there:  # before that, others may take the parts away
+            if there:
+                _check_done(asked.target, count)
+                yield said(f"putting {count} parts together" if count > 1 else "finishing the one part")
+                with parts.collected(asked.output, count) as sink:
+                    notes = sink.notes()
+                    for words in (*notes, *model_words(sink)):
+                        yield said(words)
+                    reports = [
+                        PartReport.from_text(parts.read_part(asked.target, k + 1)) for k in range(count)
+                    ]
+                    report = together(reports).report(shared, job.settings.hot_pixels, notes)
+                    path = sink.finish(lambda: record_text(asked.job, asked.model, asked.spec, report))
+                    return Outcome(replace(report, path=path), asked.spec, path, record_path(path))
         return asked.finished_elsewhere()
+
+
+def _finished_meanwhile(asked: Opening) -> Outcome:
+    """The result, where there are no parts: another process has just finished them, or none was begun."""
+    finished = asked.finished()
+    if finished is None:
+        raise FileNotFoundError(
+            f"part: expected parts of {asked.target}, found none; run each with --part NUMBER/PARTS, or "
+            "denoise_file(..., part=(NUMBER, PARTS)), before --finish"
+        )
+    return finished
 
 
 def _check_done(target: Path, count: int) -> None:

@@ -35,6 +35,7 @@ __all__ = [
     "begin",
     "collected",
     "complete",
+    "finishing",
     "is_done",
     "is_over",
     "missing",
@@ -231,21 +232,15 @@ def leave(target: Path) -> None:
 
 
 @contextmanager
-def collected(output: Output, count: int) -> Iterator[Staging | None]:
-    """Put all parts together, for ``finish``; the parts stay until the result is at its path.
-
-    Args:
-        output: What is made.
-        count: Number of the parts, all of them done.
+def finishing(target: Path) -> Iterator[bool]:
+    """Hold the lock of an output in parts, so that nobody else finishes it.
 
     Yields:
-        Blocks of the whole, with the lock of the target; None where another process has finished meanwhile.
+        Whether the parts are there; False where another process has finished meanwhile.
 
     Raises:
         InUseError: If another process is finishing it.
-        OSError: If it cannot be written.
     """
-    target = output.target
     with ExitStack() as held:
         until = time.monotonic() + _PATIENCE
         while True:
@@ -257,24 +252,39 @@ def collected(output: Output, count: int) -> Iterator[Staging | None]:
                     raise
                 time.sleep(_ASK_AGAIN)
         settle(target)
-        if not is_in_parts(target):
-            yield None
-            return
-        folder = partial_folder(target)
-        for begun in folder.parent.glob(f"{glob.escape(folder.name)}.*{UNFINISHED_SUFFIX}"):
-            remove(begun)  # by a process that was killed while it made the plan
-        _wait_for_stragglers(target, count)
-        whole = folder / "whole"
-        remove(whole)
-        sink = output.blocks(whole)
-        try:
-            for number, place in product(range(1, count + 1), sink.block_folders):
-                _link(_done(target, number) / place.relative_to(whole), place)
-            yield sink
-        except BaseException:
-            if is_in_parts(target):
-                remove(whole)
-            raise
+        yield is_in_parts(target)
+
+
+@contextmanager
+def collected(output: Output, count: int) -> Iterator[Staging]:
+    """Put all parts together, within `finishing`; the parts stay until the result is at its path.
+
+    Args:
+        output: What is made.
+        count: Number of the parts, all of them done.
+
+    Yields:
+        Blocks of the whole.
+
+    Raises:
+        OSError: If it cannot be written.
+    """
+    target = output.target
+    folder = partial_folder(target)
+    for begun in folder.parent.glob(f"{glob.escape(folder.name)}.*{UNFINISHED_SUFFIX}"):
+        remove(begun)  # by a process that was killed while it made the plan
+    _wait_for_stragglers(target, count)
+    whole = folder / "whole"
+    remove(whole)
+    sink = output.blocks(whole)
+    try:
+        for number, place in product(range(1, count + 1), sink.block_folders):
+            _link(_done(target, number) / place.relative_to(whole), place)
+        yield sink
+    except BaseException:
+        if is_in_parts(target):
+            remove(whole)
+        raise
 
 
 def _is_finishing(target: Path) -> bool:
