@@ -12,6 +12,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.numbers import filterable
+
 _BLOCK = 5  # px, edge of a block of one value
 _BLOCKS = (4, 4), (2, 12), (12, 2)  # px of a value that noise does not bring together
 _BESIDE = 2  # px around such blocks in which the value belongs to them: corners
@@ -38,7 +40,7 @@ def find_constant(plane: NDArray[Any], limits: Limits) -> NDArray[np.bool_]:
         plane: Raw counts, 2-D, any real dtype; NaN and infinities are never equal.
         limits: Limits of the sample; what is not between them is left out.
     """
-    low, high = limits
+    (low, high), plane = limits, filterable(plane)
     between = (plane > low) & (plane < high)
     most = scipy.ndimage.maximum_filter(np.where(between, plane, high), _BLOCK, mode="constant", cval=high)
     least = scipy.ndimage.minimum_filter(np.where(between, plane, low), _BLOCK, mode="constant", cval=low)

@@ -14,6 +14,7 @@ import scipy
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.numbers import filterable
 
 _BELOW = 6.0  # noise standard deviations below the darkest of the eight around it
 _LIGHT = 0.5  # of the light of that one, at most
@@ -39,6 +40,7 @@ class Dips(NamedTuple):
 
 def find_dips(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Dips:
     """Pixels far below all around them, dead or not; arguments as of `find_dead`."""
+    plane = filterable(plane)
     around = scipy.ndimage.minimum_filter(plane, footprint=_AROUND, mode="mirror")
     rows, columns = np.nonzero(plane < around)
     here, beside = (part[rows, columns].astype(np.float64) for part in (plane, around))
