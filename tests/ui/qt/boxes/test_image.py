@@ -31,7 +31,10 @@ def counts(*shape):
 
 def test_what_is_open_in_place_of_an_image_is_named(desk):
     viewer, dock = desk
-    line = lambda: dock.session.state.preview_line  # noqa: E731
+
+    def line():
+        return dock.session.state.preview_line
+
     assert line().startswith("Open an image")
     viewer.add_labels(np.ones((40, 50), np.uint8), name="nuclei")
     assert "“nuclei” is a labels layer" in line()
