@@ -67,3 +67,12 @@ def test_a_share_is_never_written_with_an_exponent(share, words):
 )
 def test_what_is_expected_is_said_in_words(error, structure, words):
     assert error_words(error, structure) == words
+
+
+def test_regions_of_one_value_are_counted_and_told():
+    counts = Counts(defects=1, unseen=400) + Counts(unseen=2)
+    assert Counts.from_word(counts.word) == counts
+    defect, unseen = counts.found_words("replace")
+    assert "1 hot or cold pixel" in defect
+    assert "402 pixels lie in regions of exactly one value" in unseen
+    assert Counts().found_words("keep") == []

@@ -73,6 +73,19 @@ def test_regions_stay_and_the_image_is_as_good_as_without(lost, value, dtype, sh
     assert np.array_equal(whole[lost], spoilt[lost], equal_nan=True)
 
 
+@pytest.mark.slow
+def test_part_of_a_frame_that_was_lost_stays_though_the_sample_has_not_seen_it(shipped):
+    frames = np.stack([stored(exposure(n)[0], "u2") for n in range(10)])
+    lost = np.zeros(frames.shape, bool)
+    lost[4, 100:] = True  # of the sample are all frames but this and one more
+    frames[lost] = 0
+    result, report = run(frames, SETTINGS, shipped, "TYX")
+    assert not result[lost].any()
+    assert result[~lost].min() > 90
+    (told,) = [text for text in report.messages if "exactly one value" in text]
+    assert told.startswith(f"{lost.sum()} pixels")
+
+
 @pytest.mark.parametrize("value", [0, 400, 4095, 65535])
 def test_a_hot_pixel_has_no_reach(value, shipped):
     """Nothing is changed by it, not even beside it, and it is replaced or kept as asked for."""

@@ -26,7 +26,7 @@ from napari_rdpdenoise.jobs.models import named
 from napari_rdpdenoise.jobs.opening import Opening, opening
 from napari_rdpdenoise.stream.parts import Part, PartReport, SharedPlan, as_words
 from napari_rdpdenoise.stream.plan import Plan, Work
-from napari_rdpdenoise.stream.report import PartsLeft, Progress, Tally, defect_words
+from napari_rdpdenoise.stream.report import PartsLeft, Progress, Tally
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
@@ -130,8 +130,8 @@ def _worked(
                 yield next(running)
             except StopIteration as end:
                 tally: Tally = end.value
-                if defects := tally.counts.defects:
-                    yield tally.progress(0, defect_words(defects, settings.hot_pixels))
+                for text in tally.counts.found_words(settings.hot_pixels):
+                    yield tally.progress(0, text)
                 return tally
             except OSError:
                 if not parts.is_over(asked.target, part.number):  # else its place went

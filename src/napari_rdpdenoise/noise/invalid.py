@@ -17,7 +17,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.noise.constant import Limits, find_constant, solid
+from napari_rdpdenoise.noise.constant import Limits, find_constant, solid, unseen_limits
 from napari_rdpdenoise.noise.dead import fill_dead, find_dead
 from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.end_labels import strokes
@@ -62,6 +62,7 @@ class InvalidRule:
         drawn: Whether the sample holds no noise: parts that hold none either come out as they went in.
         repeated: Whether borders were filled by repeating rows or columns.
         constant: Limits between which regions of any one value are no image; None for none, see `constant`.
+        unseen: Limits by which such regions are none though the sample has none of them.
     """
 
     values: tuple[FillValue, ...] = ()
@@ -73,6 +74,7 @@ class InvalidRule:
     drawn: bool = False
     repeated: bool = False
     constant: Limits | None = None
+    unseen: Limits | None = None
 
 
 MISSING_ONLY = InvalidRule()
@@ -88,12 +90,14 @@ class Screened(NamedTuple):
         regions: True where pixels are missing or of a value that is no image; None for nowhere.
         defects: True where the camera has a defect, or a cosmic ray struck; None for nowhere.
         highlights: True where light is so bright and rare that it stays as it is; None for nowhere.
+        unseen: Those of the regions that have one value and the like of which the sample has not.
     """
 
     filled: NDArray[Any]
     regions: NDArray[np.bool_] | None
     defects: NDArray[np.bool_] | None
     highlights: NDArray[np.bool_] | None = None
+    unseen: NDArray[np.bool_] | None = None
 
     @property
     def invalid(self) -> NDArray[np.bool_] | None:
@@ -127,6 +131,8 @@ def screen(
         everywhere = np.ones(plane.shape, bool)
         return Screened(fill_regions(plane, everywhere), everywhere, None)
     regions = _regions(plane, rule, given)
+    unseen = _unseen(plane, rule, regions)
+    regions = _either(regions, unseen)
     defects, highlights, filled = None, None, plane
     dark = 0.0 if rule.noise is None else rule.noise.offset
     if regions is not None:
@@ -152,7 +158,7 @@ def screen(
         highlights = find_highlights(filled, rule.noise, rule.highlight)
         if highlights is not None:
             filled = fill_regions(filled, highlights, dark)
-    return Screened(filled, regions, defects, highlights)
+    return Screened(filled, regions, defects, highlights, unseen)
 
 
 def rule_of_values(windows: Sequence[NDArray[Any]], choice: float | str = "auto") -> InvalidRule:
@@ -172,6 +178,7 @@ def screen_sample(
     windows: Sequence[NDArray[Any]],
     choice: float | str = "auto",
     given: Sequence[NDArray[np.bool_] | None] | None = None,
+    others: Sequence[NDArray[Any]] = (),
 ) -> tuple[InvalidRule, list[Screened]]:
     """Rule of a channel from a sample of it, and the sample screened by it.
 
@@ -180,6 +187,7 @@ def screen_sample(
         choice: Value that is not image, "auto" to look for such values, or "none", by which every finite
             number is image, defects of the camera included. A sample without noise is left alone by any.
         given: Pixels that the user declares invalid, by window; None for none.
+        others: Further windows of the channel, in which only values that are not image are looked for.
     """
     masks = [None] * len(windows) if given is None else list(given)
     if is_drawn(windows) and find_enlargement(windows) is None:
@@ -188,7 +196,7 @@ def screen_sample(
     if choice == "none":
         sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
         return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
-    rule = rule_of_values(windows, choice)
+    rule = rule_of_values([*windows, *others], choice)
     sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     struck = [part.filled for part in sample]
     for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
@@ -204,11 +212,15 @@ def screen_sample(
         if _defects(sample) == before:
             break
     shown = [part.masked for part in sample]
-    rule = replace(rule, saturation=saturation_level(shown))
+    rule = replace(rule, saturation=saturation_level(shown), unseen=_unseen_limits(shown, rule))
     if rule.noise is not None:
         rule = replace(rule, highlight=highlight_level(shown, rule.noise))
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     return rule, sample
+
+
+def _unseen_limits(shown: Sequence[NDArray[Any]], rule: InvalidRule) -> Limits | None:
+    return None if rule.noise is None or rule.constant is not None else unseen_limits(shown, rule.noise)
 
 
 def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
@@ -243,6 +255,17 @@ def _regions(
             at = solid(at) if fill.solid else strokes(at)
         found = _either(found, at)
     return found if found is not None and found.any() else None
+
+
+def _unseen(
+    plane: NDArray[Any], rule: InvalidRule, known: NDArray[np.bool_] | None
+) -> NDArray[np.bool_] | None:
+    if rule.unseen is None:
+        return None
+    found = find_constant(plane, rule.unseen)
+    if known is not None:
+        found &= ~known
+    return found if found.any() else None
 
 
 def _strays(

@@ -30,6 +30,7 @@ class LoadedTile:
         usable: Pixels whose noise says something, neither filled nor saturated.
         kept: Pixels that come out as they went in; None for none.
         defects: Hot and cold pixels and cosmic rays in the core.
+        unseen: Pixels of the core in regions of one value, the like of which the sample has not.
         key: Cache key of the latents.
         latents: Latents from the cache or, with ``fresh`` set, from the encoder; None before that.
         neighbours: Same places of the planes before and after.
@@ -52,6 +53,7 @@ class LoadedTile:
     back: Returned | None = None
     read: NDArray[np.generic] | None = None
     plain: NDArray[np.float32] | None = None
+    unseen: int = 0
     mirrored: tuple[Mirrored, ...] = ()
 
     @property

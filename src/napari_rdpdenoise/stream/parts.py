@@ -20,7 +20,7 @@ from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.noise.invalid import InvalidRule
 from napari_rdpdenoise.settings import RESULT, RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, in_series, plan_works
-from napari_rdpdenoise.stream.report import Counts, RunReport, Tally, defect_words
+from napari_rdpdenoise.stream.report import Counts, RunReport, Tally
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.stream.plan import Work
@@ -259,7 +259,6 @@ class PartReport:
             notes: What the output has to say of its tiles.
         """
         counts = self.counts
-        defects = (defect_words(counts.defects, hot_pixels),) if counts.defects else ()
         return RunReport(
             Plan((), shared.channels, ()).reports(),
             counts.bpp,
@@ -269,7 +268,7 @@ class PartReport:
             self.encoder_calls,
             self.seconds,
             self.pixels / 1e6 / max(self.computing, 1e-9),
-            (*shared.messages, *self.troubles, *notes, *defects),
+            (*shared.messages, *self.troubles, *notes, *counts.found_words(hot_pixels)),
             None,
             shared.precision,
         )

@@ -29,7 +29,7 @@ from napari_rdpdenoise.stream.neighbours import PlaneRing
 from napari_rdpdenoise.stream.plan import Order, Plan, Work, check_model, decoders_of, sampling_of
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
-from napari_rdpdenoise.stream.report import Counts, Progress, RunReport, Tally, defect_words
+from napari_rdpdenoise.stream.report import Counts, Progress, RunReport, Tally
 from napari_rdpdenoise.stream.screen import ScreenedWindows
 from napari_rdpdenoise.stream.tile import TileTask, copied
 
@@ -82,8 +82,8 @@ def denoise_stream(
             yield from run.tiles(plan)
         for note in sink.notes() if isinstance(sink, TileSink | Staging) else ():
             yield run.tally.progress(0, note)
-        if defects := run.tally.counts.defects:
-            yield run.tally.progress(0, defect_words(defects, settings.hot_pixels))
+        for told in run.tally.counts.found_words(settings.hot_pixels):
+            yield run.tally.progress(0, told)
 
         reports: list[RunReport] = []
 
@@ -319,7 +319,7 @@ class _Run:
 def _counted(item: LoadedTile) -> Counts:
     """What is counted of an encoded tile; bits are those of the tile itself, not of its mirror images."""
     bits = 0.0 if item.latents is None else item.latents.bits
-    return Counts(bits, item.raw.size, 0, item.defects, int(not item.encoded))
+    return Counts(bits, item.raw.size, 0, item.defects, int(not item.encoded), item.unseen)
 
 
 def _pixels(works: Iterable[Work]) -> int:

@@ -121,6 +121,15 @@ def defect_words(count: int, hot_pixels: str) -> str:
     )
 
 
+def unseen_words(count: int) -> str:
+    """How many pixels of regions of one value were found that the sample has nothing like."""
+    pixels = "1 pixel lies" if count == 1 else f"{count} pixels lie"
+    return (
+        f"{pixels} in regions of exactly one value, where noise should be (parts of frames that were lost, "
+        "labels): left as found, not used"
+    )
+
+
 @dataclass(frozen=True)
 class RunReport:
     """Summary of a finished run.
@@ -184,6 +193,7 @@ class Counts:
         clipped: Values that did not fit the output's dtype.
         defects: Hot and cold pixels and cosmic rays.
         cache_hits: Tiles whose latents, those of mirror images as well, were cached.
+        unseen: Pixels in regions of one value, the like of which the sample has not.
     """
 
     bits: float = 0.0
@@ -191,6 +201,7 @@ class Counts:
     clipped: int = 0
     defects: int = 0
     cache_hits: int = 0
+    unseen: int = 0
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "bits", round(self.bits * 1024) / 1024)
@@ -203,6 +214,11 @@ class Counts:
         """Bits per coded pixel; NaN for none."""
         return self.bits / self.coded_pixels if self.coded_pixels else float("nan")
 
+    def found_words(self, hot_pixels: str) -> list[str]:
+        """What was found that is not image, and what became of it; ``hot_pixels`` as of `defect_words`."""
+        found = [defect_words(self.defects, hot_pixels)] if self.defects else []
+        return [*found, unseen_words(self.unseen)] if self.unseen else found
+
     @property
     def word(self) -> str:
         """The counts as one word."""
@@ -213,8 +229,8 @@ class Counts:
         """Inverse of `word`; nothing where it is none."""
         try:
             bits, *numbers = word.split(",")
-            coded, clipped, defects, hits = map(int, numbers)
-            return cls(float(bits), coded, clipped, defects, hits)
+            coded, clipped, defects, hits, unseen = map(int, numbers)
+            return cls(float(bits), coded, clipped, defects, hits, unseen)
         except (ValueError, OverflowError):
             return cls()
 

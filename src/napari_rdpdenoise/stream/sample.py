@@ -27,6 +27,7 @@ _WINDOW = 512  # px, edge of a sample window
 _SAMPLE_PLANES = 8  # per channel, spread over the series
 _LARGEST = 1e30  # counts
 _SAMPLE_PIXELS = 2_000_000  # per channel
+_CORNERS = 8  # windows of a channel in corners of its planes, beside the sample
 
 
 class Window(NamedTuple):
@@ -163,10 +164,8 @@ class Sample:
         if not kinds:
             return []
         share = float(np.mean([np.ma.getmaskarray(window.pixels).mean() for window in self.windows]))
-        return [
-            f"{', and '.join(kinds)} are not image ({percent_words(share)} of the sample): they are left as "
-            "they are and count nowhere"
-        ]
+        part = f"{percent_words(share)} of the sample" if share else "near corners of the image"
+        return [f"{', and '.join(kinds)} are not image ({part}): they are left as they are and count nowhere"]
 
     def only(self, windows: Sequence[Window]) -> Sample:
         """Some of the windows."""
@@ -208,7 +207,8 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     _check_range([window.pixels for window in windows])
     read_invalid = getattr(source, "read_invalid", None)
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
-    rule, found = screen_sample([window.pixels for window in windows], choice, given)
+    corners = _corners(source, windows) if choice != "none" else ()
+    rule, found = screen_sample([window.pixels for window in windows], choice, given, corners)
     masked = tuple(part.masked for part in found)
     screened = tuple(w._replace(pixels=pixels) for w, pixels in zip(windows, masked, strict=True))
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)
@@ -276,3 +276,18 @@ def _windows(source: ImageSource, channel: int | None, count: int) -> list[Windo
             place = slice(y, y + size[0]), slice(x, x + size[1])
             windows.append(Window(index, *place, source.read(index, *place)))
     return windows
+
+
+def _corners(source: ImageSource, windows: Sequence[Window]) -> list[NDArray[Any]]:
+    """Corners of a sample's planes, in turn, where labels and borders are; none where planes are small."""
+    height, width = source.shape[-2:]
+    if max(height, width) <= _WINDOW:
+        return []
+    indices = list(dict.fromkeys(window.plane for window in windows))
+    indices = indices[:: -(-len(indices) // _CORNERS)]
+    each = min(4, -(-_CORNERS // len(indices)))
+    rows = slice(0, min(height, _WINDOW)), slice(max(0, height - _WINDOW), height)
+    columns = slice(0, min(width, _WINDOW)), slice(max(0, width - _WINDOW), width)
+    places = [(y, x) for y in rows for x in columns]
+    turns = [(index, places[(n * each + k) % 4]) for n, index in enumerate(indices) for k in range(each)]
+    return [source.read(index, *place) for index, place in turns]

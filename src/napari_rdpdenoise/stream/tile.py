@@ -93,7 +93,10 @@ class TileTask:
         key = latents_key(self.codec.identity, channel, found.filled, beside)
         latents = self._cached(key, channel, raw.shape)
         usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)
-        defects = 0 if found.defects is None else int(found.defects[work.tile.core_in_outer].sum())
+        defects, unseen = (
+            0 if at is None else int(at[work.tile.core_in_outer].sum())
+            for at in (found.defects, found.unseen)
+        )
         read = None if found.filled is raw else raw
         return LoadedTile(
             work,
@@ -106,6 +109,7 @@ class TileTask:
             latents,
             neighbours=beside,
             read=read,
+            unseen=unseen,
             mirrored=tuple(
                 self._mirrored(number, found.filled, beside, channel) for number in range(1, self.ensemble)
             ),
