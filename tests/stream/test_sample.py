@@ -8,7 +8,7 @@ import pytest
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.noise.invalid import screen
 from napari_rdpdenoise.stream.sample import sample_channel
-from tests.support.exposures import exposure, stored
+from tests.support.exposures import GAIN, OFFSET, READ, exposure, light, stored
 
 CORNERS = {
     "top left": (slice(20, 28), slice(30, 150)),
@@ -43,3 +43,14 @@ def test_a_large_plain_image_is_image_in_its_corners():
     sample = sample_channel(open_image(image, axes="YX"))
     assert not sample.rule.values
     assert not sample.left_alone()
+
+
+@pytest.mark.parametrize(("last", "told"), [(0.2, True), (1.0, False)])
+def test_a_series_that_was_corrected_for_bleaching_is_told(last, told):
+    rng, frames = np.random.default_rng(3), []
+    for t in range(10):
+        share = last ** (t / 9)
+        photons = light() * share
+        frames.append((GAIN * rng.poisson(photons) + rng.normal(0, READ, photons.shape)) / share + OFFSET)
+    sample = sample_channel(open_image(stored(np.stack(frames)[:, None], "u2"), axes="TCYX"), 0)
+    assert (sample.trend(sample.rule.noise) is not None) == told

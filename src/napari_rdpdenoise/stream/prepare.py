@@ -256,6 +256,8 @@ def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
         )
     if trained and (doubt := outside(trained, sample.pixels, noise)):
         found.append(doubt)
+    if trend := sample.trend(noise):
+        found.append(trend.words)
     if plan.choice and plan.choice.message:
         found.append(plan.choice.message)
     return found

@@ -16,6 +16,7 @@ from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, screen_sample
 from napari_rdpdenoise.noise.lines import LinePattern, find_lines
+from napari_rdpdenoise.noise.trend import Trend, find_trend
 from napari_rdpdenoise.noise.wrapped import is_wrapped
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.report import percent_words
@@ -170,6 +171,10 @@ class Sample:
     def only(self, windows: Sequence[Window]) -> Sample:
         """Some of the windows."""
         return replace(self, windows=tuple(windows))
+
+    def trend(self, noise: NoiseModel) -> Trend | None:
+        """How noise changes along the series beyond what a model says; None where it does not."""
+        return find_trend(self.pixels, [window.plane for window in self.windows], noise)
 
     def neighbours(self, letter: str, noise: NoiseModel) -> list[Neighbours]:
         """The same places of the planes before and after, at the brightness of each window's plane.
