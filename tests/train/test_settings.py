@@ -78,6 +78,9 @@ def test_wrong_settings_are_named(changes, field):
         ({**SOURCE, "noise": {"photons": (5, 1)}}, "photons must be ascending numbers above 0"),
         ({**SOURCE, "downscale": (0.0,)}, "downscale must hold factors above 0"),
         ({**SOURCE, "weight": 0}, "weight"),
+        ({"kind": "clean"}, "folder must be given for kind 'clean'"),
+        ({"kind": "simulated", "folder": "clean"}, "folder is only for kind"),
+        ({"kind": "simulated", "hold_out": ("a",)}, "hold_out is only for kind"),
     ],
 )
 def test_wrong_sources_are_named(source, message):

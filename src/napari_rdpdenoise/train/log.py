@@ -98,7 +98,7 @@ def write_training_card(folder: Path, trainer: Trainer, log: TrainingLog) -> Non
     from napari_rdpdenoise.codec.trained_range import TrainedRange
 
     settings, before = trainer.settings, _earlier(folder / "card.yaml")
-    noise, folders = settings.noise, ", ".join(source.folder for source in settings.sources)
+    noise, folders = settings.noise, ", ".join(s.folder or s.kind for s in settings.sources)
     write_card(
         folder,
         {

@@ -222,3 +222,28 @@ def test_a_source_has_a_noise_of_its_own(opened):
 
     assert 15 < min(electrons((20, 40))) <= max(electrons((20, 40))) < 45
     assert 3500 < min(electrons((4000, 5000))) <= max(electrons((4000, 5000))) < 5500
+
+
+def test_simulated_scenes_need_no_folder_and_are_new_for_every_crop(opened, tmp_path):
+    data = opened(tmp_path / "nothing", kind="simulated", noise=FAINT)
+    first, again, other = (drawn(data, count)[-1].exposure for count in (1, 1, 2))
+    np.testing.assert_array_equal(first.noisy, again.noisy)
+    assert not np.array_equal(first.clean, other.clean)
+    assert first.noisy.shape == first.clean.shape == (64, 64)
+
+
+def test_simulated_scenes_are_held_out_as_well(opened, tmp_path):
+    held = opened(tmp_path, kind="simulated").validation()
+    assert {image.source for image in held} == {"simulated"}
+    assert len({image.clean.tobytes() for image in held}) == len(held) == 4
+
+
+def test_simulated_scenes_are_set_in_motion_for_networks_of_three_planes(settings, tmp_path):
+    network = settings.network.model_copy(update={"planes": 3})
+    source = SourceSettings(kind="simulated")
+    changed = settings.model_copy(update={"sources": (source,), "network": network, "batch": 16})
+    batch = TrainingData(changed, tmp_path).batch(0)
+    assert batch.planes.shape == (16, 3, 64, 64)
+    there = batch.presence.numpy().astype(bool)
+    assert 0 < there.sum() < there.size
+    assert batch.planes[:, 0].numpy()[~there[:, 0]].any() == np.False_

@@ -29,6 +29,7 @@ __all__ = ["Batch", "Row", "TrainingData", "ValidationImage", "stacked"]
 
 # Noise standard deviations: tiles of one image differ in level, and the network must not care.
 _CENTER_JITTER = 2.0
+_HELD_OUT_SCENES = 4  # simulated ones that validation looks at
 
 
 @dataclass(frozen=True)
@@ -132,11 +133,7 @@ class TrainingData:
         self._sources: list[Source] = []
         self._held: list[tuple[Source, Path]] = []
         for source in settings.sources:
-            files = _chosen(image_files(folder / source.folder), source)
-            held = [f for f in files if f.stem.startswith(source.hold_out)] if source.hold_out else []
-            used = [f for f in files if f not in held]
-            if not used:
-                raise ValueError(f"hold_out: nothing of {source.folder} is left to train on; hold out less")
+            used, held = _split(source, folder)
             motion = settings.motion if self.planes > 1 else None
             opened = open_source(source, used, folder, settings.noise, motion)
             opened.check_similarity(settings.crop, settings.seed)
@@ -244,6 +241,18 @@ def stacked(rows: Sequence[Row]) -> Batch:
     there = [row.presence for row in rows if row.presence is not None]
     presence = torch.from_numpy(np.stack(there)) if there else None
     return Batch(planes, target[:, None], weight[:, None], tone, presence)
+
+
+def _split(source: SourceSettings, folder: Path) -> tuple[list[Path], list[Path]]:
+    """Files to train on and those that are held out; for scenes that are drawn names in their place."""
+    if source.kind == "simulated":
+        return [], [Path(f"scene-{number}") for number in range(_HELD_OUT_SCENES)]
+    files = _chosen(image_files(folder / source.folder), source)
+    held = [f for f in files if f.stem.startswith(source.hold_out)] if source.hold_out else []
+    used = [f for f in files if f not in held]
+    if not used:
+        raise ValueError(f"hold_out: nothing of {source.folder} is left to train on; hold out less")
+    return used, held
 
 
 def _chosen(files: Sequence[Path], source: SourceSettings) -> list[Path]:

@@ -6,7 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from napari_rdpdenoise.train.data.series import ColourSource, SeriesSource
-from napari_rdpdenoise.train.data.sources import CleanSource, IdentitySource, NoisySource, Source
+from napari_rdpdenoise.train.data.sources import (
+    CleanSource,
+    IdentitySource,
+    NoisySource,
+    SimulatedSource,
+    Source,
+)
 from napari_rdpdenoise.train.settings import MotionRange, NoiseRange, SourceSettings
 
 
@@ -31,6 +37,8 @@ def open_source(
     """
     if settings.kind == "clean":
         return CleanSource(settings, files, noise, motion)
+    if settings.kind == "simulated":
+        return SimulatedSource(settings, noise, motion)
     if settings.kind == "series":
         return SeriesSource(settings, files, noise, motion)
     if settings.kind == "colours":

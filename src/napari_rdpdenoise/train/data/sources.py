@@ -16,11 +16,13 @@ from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.train.data.camera import Exposure, expose
 from napari_rdpdenoise.train.data.images import partner_file, random_crop, read_plane, resized
 from napari_rdpdenoise.train.data.motion import MARGIN, inside, neighbours_of
+from napari_rdpdenoise.train.data.scenes import draw_scene
 from napari_rdpdenoise.train.data.similarity import ms_ssim
 from napari_rdpdenoise.train.data.teacher import Teacher
 from napari_rdpdenoise.train.settings import MotionRange, NoiseRange, SourceSettings
 
 _DRAWS = 12  # of a crop that is to reach min_ms_ssim; then the best of them is taken
+_HELD_OUT_SIZE = 256  # px, edge of a simulated scene
 _PROBED_IMAGES, _PROBED_CROPS = 32, 4
 
 
@@ -59,7 +61,8 @@ class Source(ABC):
     @property
     def name(self) -> str:
         """Name of its folder, as validation reports it; "identity" is told apart from its pairs."""
-        return self.settings.folder + (" identity" if self.settings.kind == "identity" else "")
+        kind = self.settings.kind
+        return kind if kind == "simulated" else self.settings.folder + " identity" * (kind == "identity")
 
     @abstractmethod
     def __len__(self) -> int:
@@ -77,7 +80,12 @@ class Source(ABC):
 
     @abstractmethod
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure | None:
-        """A held-out image with its truth; None where that is not known."""
+        """A held-out image with its truth; None where that is not known.
+
+        Args:
+            file: Held-out file of the folder; a source that draws its scenes does not look at it.
+            rng: Generator of the noise, and of a scene that no file holds.
+        """
 
     def draw(self, size: int, rng: np.random.Generator) -> Sample:
         """A random crop of a random image; with ``min_ms_ssim`` the first of 12 to reach it, or the best."""
@@ -117,8 +125,39 @@ class Source(ABC):
         return self.sample(int(rng.integers(len(self))), size, rng)
 
 
-class CleanSource(Source):
-    """Kind "clean": every crop gets a simulated exposure, or two of them, or is set in motion.
+class StillSource(Source):
+    """Clean scenes: every crop gets a simulated exposure, or two of them, or is set in motion.
+
+    Args:
+        settings: Settings of the source.
+        noise: Noise of the run; the source's own comes first.
+        motion: Range of the motion that makes neighbours; None: no crop has any.
+    """
+
+    def __init__(self, settings: SourceSettings, noise: NoiseRange, motion: MotionRange | None) -> None:
+        super().__init__(settings)
+        self._noise, self._motion = settings.noise or noise, motion
+
+    @abstractmethod
+    def _scene(self, number: int, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """A scene (size, size), of the image with this number."""
+
+    def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
+        """A crop with noise of its own; a new draw is therefore a new light, too."""
+        margin = 0 if self._motion is None else MARGIN
+        scene, beside = self._scene(number, size + 2 * margin, rng), ALONE
+        if self._motion is not None:
+            beside = neighbours_of(scene, self._motion, lambda: self._any_scene(size, rng), rng)
+            scene = inside(scene)
+        exposure = expose(scene, self._noise, rng, self.settings.noisy_target, beside)
+        return Sample(exposure, _extremes(exposure.clean))
+
+    def _any_scene(self, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        return self._scene(int(rng.integers(len(self))), size, rng)
+
+
+class CleanSource(StillSource):
+    """Kind "clean": crops of clean images.
 
     Args:
         settings: Settings of the source.
@@ -134,34 +173,34 @@ class CleanSource(Source):
         noise: NoiseRange,
         motion: MotionRange | None = None,
     ) -> None:
-        super().__init__(settings)
-        self._noise, self._motion = settings.noise or noise, motion
+        super().__init__(settings, noise, motion)
         self._images = [read_plane(file) for file in files]
 
     def __len__(self) -> int:
         return len(self._images)
-
-    def sample(self, number: int, size: int, rng: np.random.Generator) -> Sample:
-        """A crop with noise of its own; a new draw is therefore a new light, too."""
-        margin = 0 if self._motion is None else MARGIN
-        scene, beside = self._scene(number, size + 2 * margin, rng), ALONE
-        if self._motion is not None:
-            beside = neighbours_of(scene, self._motion, lambda: self._any_scene(size, rng), rng)
-            scene = inside(scene)
-        exposure = expose(scene, self._noise, rng, self.settings.noisy_target, beside)
-        return Sample(exposure, _extremes(exposure.clean))
 
     def _scene(self, number: int, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
         factor = float(rng.choice(self.settings.downscale))
         (patch,) = random_crop([self._images[number]], round(size / factor), rng)
         return resized(patch.astype(np.float32), (size, size))
 
-    def _any_scene(self, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
-        return self._scene(int(rng.integers(len(self))), size, rng)
-
     def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
         """One exposure; its truth is the clean image."""
         return expose(read_plane(file).astype(np.float32), self._noise, rng)
+
+
+class SimulatedSource(StillSource):
+    """Kind "simulated": scenes that are drawn by chance, a new one for every crop."""
+
+    def __len__(self) -> int:
+        return 1
+
+    def _scene(self, number: int, size: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        return draw_scene(size, rng)
+
+    def held_out(self, file: Path, rng: np.random.Generator) -> Exposure:
+        """An exposure of a scene of 256 x 256 px, the same one for the same generator."""
+        return expose(draw_scene(_HELD_OUT_SIZE, rng), self._noise, rng)
 
 
 @dataclass(frozen=True)

@@ -73,8 +73,11 @@ def _check_ranges(settings: BaseModel, names: tuple[str, ...]) -> None:
             )
 
 
+_WITH_FILES = ("clean", "pairs", "noisy", "identity", "series", "colours", "self")
+
+
 class SourceSettings(BaseModel):
-    """One folder of training images, and what is made of them.
+    """One folder of training images, and what is made of them; or scenes that no folder holds.
 
     ``clean``: noise is synthesised on the fly; with ``noisy_target`` the target is a second exposure in the
     place of the clean image (Noise2Noise, Lehtinen et al. 2018).
@@ -93,6 +96,9 @@ class SourceSettings(BaseModel):
     ``colours``: clean pictures in colour; a colour is exposed like a clean image, and, for a network of three
     planes, the two others, in either order.
 
+    ``simulated``: no folder; scenes that are drawn by chance (fibres, spots, membranes, bodies, textures) are
+    exposed like clean images.
+
     ``self``: the target is the image itself, for a stage of kind "adapt"; only of images in memory.
 
     Of these, "pairs", "noisy", "identity" and ``min_ms_ssim`` make the strategies of JDC (Brummer and De
@@ -102,8 +108,10 @@ class SourceSettings(BaseModel):
 
     model_config = _FROZEN
 
-    kind: Literal["clean", "pairs", "noisy", "identity", "series", "colours", "self"]
-    folder: str = Field(description="folder relative to the data folder; images are found by suffix")
+    kind: Literal["clean", "pairs", "noisy", "identity", "series", "colours", "simulated", "self"]
+    folder: str = Field(
+        "", description="folder relative to the data folder; images are found by suffix; not simulated"
+    )
     clean_folder: str | None = Field(
         None,
         description="folder of the partners, pairs only; with a teacher it serves validation alone and may "
@@ -132,19 +140,20 @@ class SourceSettings(BaseModel):
     )
     noisy_target: bool = Field(False, description="whether the target is a second exposure, clean only")
     noise: NoiseRange | None = Field(
-        None, description="range of the noise, clean, series and colours only; None: that of the run"
+        None,
+        description="range of the noise, clean, series, colours and simulated only; None: that of the run",
     )
 
     @model_validator(mode="after")
     def _fits_its_kind(self) -> SourceSettings:
-        kinds = {
+        kinds: dict[str, tuple[str, ...]] = {
             "clean_folder": ("pairs",),
             "downscale": ("clean", "identity", "series", "colours"),
             "min_ms_ssim": ("clean", "pairs", "noisy"),
             "teacher": ("noisy", "pairs"),
             "noisy_target": ("clean",),
-            "noise": ("clean", "series", "colours"),
-        }
+            "noise": ("clean", "series", "colours", "simulated"),
+        } | dict.fromkeys(("folder", "only", "leave_out", "hold_out"), _WITH_FILES)
         for name, allowed in kinds.items():
             value = getattr(self, name)
             if self.kind not in allowed and value != type(self).model_fields[name].default:
@@ -156,6 +165,8 @@ class SourceSettings(BaseModel):
 
     @model_validator(mode="after")
     def _has_targets(self) -> SourceSettings:
+        if not self.folder and self.kind not in ("simulated", "self"):
+            raise ValueError(f"folder must be given for kind {self.kind!r}; only 'simulated' needs none")
         if self.kind == "pairs" and self.clean_folder is None and self.teacher is None:
             raise ValueError("clean_folder must be given for kind 'pairs', or a teacher in its place")
         if self.kind == "noisy" and self.teacher is None:
