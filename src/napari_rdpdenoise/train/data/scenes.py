@@ -46,10 +46,12 @@ def draw_scene(size: int, rng: np.random.Generator) -> Scene:
     return (scene + rng.uniform(0.0, 0.3) * scene.max() + 1e-3).astype(np.float32)
 
 
-def _fibres(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def _fibres(size: int, rng: np.random.Generator, dense: bool = False) -> NDArray[np.float64]:
     """Fibres in all directions, or along a common one that turns slowly."""
     length = _log_uniform(25.0, 250.0, rng)
-    number = _log_uniform(6.0, 600.0, rng) * (size + 2 * _MARGIN) ** 2 / _AREA
+    number = (
+        _log_uniform(*((100.0, 2000.0) if dense else (6.0, 600.0)), rng) * (size + 2 * _MARGIN) ** 2 / _AREA
+    )
     count, steps = max(2, int(min(number, _MOST_POINTS / length))), int(length)
     start = rng.uniform(-_MARGIN, size + _MARGIN, (2, count, 1))
     if rng.random() < 0.6:
@@ -65,6 +67,13 @@ def _fibres(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     if rng.random() < 0.3:
         light = light * np.exp(rng.normal(0.0, 0.6, light.shape))
     return _splatted(y, x, light, size)
+
+
+def _mesh(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Fibres upon fibres, as dense as actin: evenly textured ground, without anything dark between."""
+    sets = [_fibres(size, rng, dense=True) for _ in range(int(rng.integers(2, 6)))]
+    mesh = sum(part / max(float(part.mean()), 1e-6) for part in sets) / len(sets)
+    return mesh + rng.uniform(0.0, 2.0) * ndimage.gaussian_filter(mesh, rng.uniform(3.0, 10.0))
 
 
 def _spots(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
@@ -107,7 +116,19 @@ def _bodies(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return body * (1 + rng.uniform(0.0, 1.0) * (inner / max(float(inner.mean()), 1e-6) - 1).clip(-1, 4))
 
 
-_LAYERS: tuple[Layer, ...] = (_fibres, _fibres, _spots, _texture, _membranes, _bodies)
+# Evenly textured ones come more often: they are what a denoiser takes for noise most easily
+_LAYERS: tuple[Layer, ...] = (
+    _fibres,
+    _fibres,
+    _mesh,
+    _mesh,
+    _mesh,
+    _spots,
+    _texture,
+    _texture,
+    _membranes,
+    _bodies,
+)
 
 
 def _inside_regions(size: int, rng: np.random.Generator) -> NDArray[np.float64]:
