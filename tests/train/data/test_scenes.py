@@ -42,8 +42,8 @@ def test_scenes_are_fine_and_coarse_dense_and_sparse(scenes):
 
     fineness, density = ([measure(scene) for scene in scenes] for measure in (fine, dense))
     for found in (fineness, density):
-        assert np.percentile(found, 20) < 0.12
-        assert np.percentile(found, 80) > 0.2
+        assert np.percentile(found, 10) < 0.15
+        assert np.percentile(found, 90) > 0.3
 
 
 def test_scenes_have_no_direction_of_their_own(scenes):
