@@ -210,7 +210,7 @@ def test_so_much_light_is_kept_as_it_is_and_the_user_told(tiny_codec):
     for rate in (0.4, "auto"):
         plan, _ = plan_of(image, BASE.replace(rate=rate), tiny_codec)
         assert plan.channels[0].structure
-        assert any("100% of it is kept" in message for message in plan.messages)
+        assert any("100 % of it is kept" in message for message in plan.messages)
         bare, _ = plan_of(image, BASE.replace(rate=rate, structure="none"), tiny_codec)
         assert not bare.channels[0].structure
         assert not any("is kept" in message for message in bare.messages)

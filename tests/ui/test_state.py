@@ -34,6 +34,15 @@ def test_phases_of_a_cancelled_run():
     assert (stopped.can_start, stopped.done, stopped.total) == (True, 0, 0)
 
 
+def test_who_cancels_is_told_what_is_waited_for():
+    begun = dock.started(READY)
+    assert dock.cancelling(begun).status == "Stopping after this step: loading the model…"
+    measuring = dock.progressed(begun, progress(0, 0, message="measuring the noise"))
+    assert dock.cancelling(measuring).status == "Stopping after this step: measuring the noise…"
+    computing = dock.progressed(measuring, progress(1, 4))
+    assert dock.cancelling(computing).status == "Stopping after the block in work."
+
+
 def test_settings_follow_the_controls():
     assert READY.settings().rate == "auto"
     assert replace(READY, auto_rate=False, rate=0.25).settings().rate == 0.25

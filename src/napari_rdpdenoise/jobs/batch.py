@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.cache import LatentCache
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.stream import Progress
-    from napari_rdpdenoise.stream.report import ModelNamed
+    from napari_rdpdenoise.stream.report import ModelNamed, RunReport
 
 Format = Literal["ome-zarr", "ome-tiff"]
 
@@ -55,12 +55,14 @@ class Started:
 class Ended:
     """A job of a batch is over.
 
-    There is no outcome where it failed, or an earlier batch had done the same; ``error`` is why it failed.
+    There is no outcome where it failed, or an earlier batch had done the same; ``error`` is why it failed,
+    ``earlier`` what that batch found, None where its record is gone.
     """
 
     job: Job
     outcome: Outcome | None = None
     error: Exception | None = None
+    earlier: RunReport | None = None
 
 
 def run_batch(
@@ -98,7 +100,7 @@ def run_batch(
         yield Started(job, number, len(jobs))
         try:
             if step is None and _finished(job, codec):
-                ended = Ended(job)
+                ended = Ended(job, earlier=_earlier(job))
             else:
                 begun = _begun(job, codec, cache) if step is None else step(job, codec)
                 ended = Ended(job, (yield from naming.of(begun)))
@@ -114,6 +116,18 @@ def _finished(job: Job, codec: Codec | None) -> bool:
     from napari_rdpdenoise.jobs.runner import finished_before
 
     return not job.settings.overwrite and finished_before(job, codec)
+
+
+def _earlier(job: Job) -> RunReport | None:
+    """What the run found that a job's result is of; None where that cannot be read."""
+    from napari_rdpdenoise.jobs.record import read_report, record_path
+
+    if job.target is None:
+        return None
+    try:
+        return read_report(record_path(job.target))
+    except (OSError, ValueError):
+        return None
 
 
 def _begun(

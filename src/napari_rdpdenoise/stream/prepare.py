@@ -29,6 +29,7 @@ from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.neighbours import neighbour_axes
 from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, in_series, plan_works
+from napari_rdpdenoise.stream.report import percent_words
 from napari_rdpdenoise.stream.rounding import rounding_doubt
 from napari_rdpdenoise.stream.sample import Sample, Window, sample_channel
 
@@ -251,8 +252,8 @@ def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
     found = [*sample.left_alone(), *(f"noise estimate: {note}" for note in noise.notes)]
     if plan.structure and noise.doubt >= _TOLD and sample.grid.enlarged is None:
         found.append(
-            f"what looks like noise may be fine grain of the sample itself: {noise.doubt:.0%} of it is kept; "
-            "set structure to none to remove it"
+            f"what looks like noise may be fine grain of the sample itself: {percent_words(noise.doubt)} of "
+            "it is kept; set structure to none to remove it"
         )
     if trained and (doubt := outside(trained, sample.pixels, noise)):
         found.append(doubt)

@@ -20,9 +20,11 @@ __all__ = [
     "failed",
     "finished",
     "limit_words",
+    "progress_words",
     "progressed",
     "sentence",
     "started",
+    "stopping_words",
     "with_settings",
 ]
 
@@ -215,18 +217,18 @@ class StateStore:
 
 def started(state: DockState) -> DockState:
     """Return the state at the start of a run, before its number of tiles is known."""
-    return replace(state, phase=Phase.RUNNING, done=0, total=0, status="Starting: loading the model.")
+    return replace(state, phase=Phase.RUNNING, done=0, total=0, status="Loading the model…")
 
 
 def progressed(state: DockState, progress: Progress) -> DockState:
     """Return the state after one report; a wish to cancel stays visible."""
-    status = state.status if state.phase is Phase.CANCELLING else _progress_line(progress)
+    status = state.status if state.phase is Phase.CANCELLING else progress_words(progress)
     return replace(state, done=progress.done, total=progress.total, status=status)
 
 
 def cancelling(state: DockState) -> DockState:
     """Return the state after Cancel was pressed."""
-    return replace(state, phase=Phase.CANCELLING, status="Stopping after the block in work.")
+    return replace(state, phase=Phase.CANCELLING, status=stopping_words("" if state.total else state.status))
 
 
 def cancelled(state: DockState) -> DockState:
@@ -284,7 +286,19 @@ def describe(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
-def _progress_line(progress: Progress) -> str:
+def stopping_words(doing: str) -> str:
+    """What to say once the user has asked to stop.
+
+    Args:
+        doing: What is done before the first block, in words, which is waited for; empty after that.
+    """
+    if doing:
+        return f"Stopping after this step: {doing[:1].lower()}{doing[1:]}"
+    return "Stopping after the block in work."
+
+
+def progress_words(progress: Progress) -> str:
+    """What to say of a run under way: how far it is, or what comes before its first block."""
     if progress.message and not progress.total:
         return sentence(progress.message.rstrip(".") + "…")
     parts = [f"{progress.done} of {progress.total} blocks"]

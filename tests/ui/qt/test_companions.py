@@ -45,6 +45,18 @@ def visible(viewer):
     return {layer.name for layer in viewer.layers if layer.visible}
 
 
+def test_during_a_run_no_layer_is_said_to_be_denoised_for_the_view(desk):
+    from napari_rdpdenoise.ui.state import Phase
+
+    _, dock, settle = desk
+    companions = dock._contents.viewer_window.companions
+    dock.session.edit(phase=Phase.RUNNING)
+    assert companions.waiting == [], "both are denoised already, and none is for now"
+    dock.session.edit(phase=Phase.IDLE)
+    settle()
+    assert companions.waiting == []
+
+
 def test_both_are_previewed_and_compared_together(desk):
     viewer, dock, _ = desk
     assert visible(viewer) == {"nuclei preview", "actin preview"}

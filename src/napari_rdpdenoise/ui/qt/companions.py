@@ -64,7 +64,8 @@ class Companions:
     @property
     def waiting(self) -> list[str]:
         """Names of the layers in view that are still noisy: their turn comes, or is now."""
-        if self._closed or not self._window.session.state.preview:
+        state = self._window.session.state
+        if self._closed or state.busy or not state.preview:  # during a run no preview is made
             return []
         known = {one.layer: one for one in self._made}
         return [

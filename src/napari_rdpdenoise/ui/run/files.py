@@ -65,11 +65,12 @@ def row_words(event: Started | Ended) -> tuple[bool | None, str, str]:
         return None, "Denoising…", ""
     if event.error is not None:
         return False, f"Failed: {event.error}", str(event.error)
-    if event.outcome is None:
-        return True, "Done before with the same settings, kept.", str(event.job.target)
-    report = event.outcome.report
-    more = "\n".join([str(event.job.target), *report.messages])
-    return not report.messages, _report_words(report), more
+    report = event.earlier if event.outcome is None else event.outcome.report
+    kept = "Done before with the same settings, kept" if event.outcome is None else ""
+    if report is None:
+        return True, f"{kept}.", str(event.job.target)
+    words = f"{kept}: {_report_words(report)}" if kept else _report_words(report)
+    return not report.messages, words, "\n".join([str(event.job.target), *report.messages])
 
 
 def _report_words(report: RunReport) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shlex
 import threading
 
@@ -9,8 +11,11 @@ import numpy as np
 import pytest
 import tifffile
 
+from napari_rdpdenoise.jobs.batch import Ended, Started
+from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.ui.run.files import batch, images_in
+from napari_rdpdenoise.stream.report import Progress
+from napari_rdpdenoise.ui.run.files import batch, images_in, row_words
 
 pytestmark = pytest.mark.display
 
@@ -104,7 +109,7 @@ def test_one_failure_stops_nothing_and_what_is_done_is_skipped(files, box, qtbot
     times = [path.stat().st_mtime_ns for path in results]
     box.start.click()
     wait(box, qtbot)
-    assert "kept" in told(box)[0]
+    assert "kept: rate 0.50" in told(box)[0]
     assert [path.stat().st_mtime_ns for path in results] == times
     assert box.bar.isHidden(), "no bar of the past"
 
@@ -133,9 +138,63 @@ def test_the_command_does_the_same(files, box, qtbot, tiny_model):
     assert (files / "denoised" / "b.ome.zarr").is_dir()
 
 
+def test_what_an_earlier_batch_noted_of_a_file_is_read_again(files, box, qtbot):
+    noted = "the noise is shared"
+    box.take([str(files / "b.tif")])
+    box.start.click()
+    wait(box, qtbot)
+    record = files / "denoised" / "b.ome.tif.job.json"
+    found = json.loads(record.read_text())
+    found["report"]["messages"] = [noted]
+    record.write_text(json.dumps(found))
+    box.start.click()
+    wait(box, qtbot)
+    assert told(box) == ["! Done before with the same settings, kept: rate 0.50, 1 note"]
+    assert noted in box.table.item(0).toolTip()
+    assert "Point at a file" in box.status.text()
+    record.write_text("{}")
+    event = Ended(Job(str(files / "b.tif"), files / "denoised" / "b.ome.tif", RunSettings()))
+    assert row_words(event)[:2] == (True, "Done before with the same settings, kept.")
+
+
+@pytest.mark.parametrize(
+    ("step", "waits"),
+    [
+        (Progress(0, 0, 0.0, math.nan, math.nan, 0, 0, "measuring the noise"), "measuring the noise"),
+        (Progress(1, 3, 1.0, math.nan, 0.1, 0, 0), "the block in work"),
+    ],
+)
+def test_a_click_on_cancel_is_answered_at_once(files, qtbot, step, waits):
+    from napari_rdpdenoise.ui.qt.boxes.files import FilesBox
+
+    go_on = threading.Event()
+
+    def slow(paths, out, settings):
+        yield Started(Job(paths[0], None, settings), 1, 1)
+        yield step
+        assert go_on.wait(20)
+        yield step
+
+    box = FilesBox(RunSettings, slow)
+    qtbot.addWidget(box)
+    box.show()
+    box.take([str(files / "b.tif")])
+    box.start.click()
+    said = "File 1 of 1. Measuring the noise…" if not step.total else "File 1 of 1. 1 of 3 blocks."
+    qtbot.waitUntil(lambda: box.status.text() == said, timeout=20_000)
+    box.stop.click()
+    assert not box.stop.isEnabled()
+    assert "Stopping" in box.status.text()
+    assert waits in box.status.text()
+    go_on.set()
+    wait(box, qtbot)
+    assert "Cancelled" in box.status.text()
+    box.start.click()
+    assert box.stop.isEnabled()
+    wait(box, qtbot)
+
+
 def test_cancel_stops_and_a_new_start_goes_on(files, qtbot):
-    from napari_rdpdenoise.jobs.batch import Ended, Started
-    from napari_rdpdenoise.jobs.job import Job
     from napari_rdpdenoise.ui.qt.boxes.files import FilesBox
 
     go_on, runs = threading.Event(), []

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.display
 
 @pytest.mark.parametrize("height", [250, 300, 2000])
 def test_the_button_to_start_and_then_the_progress_are_seen(qtbot, tmp_path, height):
-    from qtpy.QtWidgets import QScrollArea
+    from low_window import LowWindow
 
     from napari_rdpdenoise.ui.qt.boxes.files import FilesBox
 
@@ -25,22 +25,12 @@ def test_the_button_to_start_and_then_the_progress_are_seen(qtbot, tmp_path, hei
 
     for number in range(20):
         (tmp_path / f"embryo_{number:02d}.tif").write_bytes(b"II*")
-    box, scroll = FilesBox(RunSettings, work), QScrollArea()
-    qtbot.addWidget(scroll)
-    scroll.setWidgetResizable(True)
-    scroll.setWidget(box)
-    scroll.resize(330, height)
-    scroll.show()
-    qtbot.waitExposed(scroll)
-
-    def seen(part):
-        top = part.mapTo(scroll.viewport(), part.rect().topLeft()).y()
-        return part.isVisible() and top >= 0 and top + part.height() <= scroll.viewport().height()
-
+    box = FilesBox(RunSettings, work)
+    window = LowWindow(qtbot, box, height)
     box.take([str(tmp_path)])
-    qtbot.waitUntil(lambda: seen(box.start), timeout=20_000)
+    qtbot.waitUntil(lambda: window.shows(box.start), timeout=20_000)
     box.start.click()
-    qtbot.waitUntil(lambda: seen(box.bar) and seen(box.status) and seen(box.stop), timeout=20_000)
+    qtbot.waitUntil(lambda: all(map(window.shows, (box.bar, box.status, box.stop))), timeout=20_000)
     go_on.set()
     qtbot.waitUntil(lambda: not box._running.busy, timeout=20_000)
     box.shut()

@@ -36,7 +36,7 @@ from napari_rdpdenoise.ui.qt.parts.controls import (
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.files import batch, batch_command, images_in, left_out, row_words
-from napari_rdpdenoise.ui.state import describe, sentence
+from napari_rdpdenoise.ui.state import describe, progress_words, sentence, stopping_words
 
 __all__ = ["FilesBox", "section"]
 
@@ -75,6 +75,7 @@ class FilesBox(Section):
         self._settings, self._work = settings, work
         self._running = Newest(self, task="Denoising files")
         self._number = self._failed = 0
+        self._preparing = ""  # what is done before the first block of a file, in words
         self._noted = False  # whether there is more to read of a file than its row
         self.hint = text_label(_HINT)
         self.table = named(QListWidget(), "Files", "Files to denoise, and below each what came of it.")
@@ -125,7 +126,7 @@ class FilesBox(Section):
         self.remove.clicked.connect(self._remove)
         self.browse.clicked.connect(self._choose_out)
         self.start.clicked.connect(self.begin)
-        self.stop.clicked.connect(self._running.stop)
+        self.stop.clicked.connect(self._stop)
         self.copy.clicked.connect(self._copy)
         self.folder.clicked.connect(self._open_folder)
         self.out.textChanged.connect(lambda _: self._show())
@@ -163,8 +164,8 @@ class FilesBox(Section):
         for number in range(len(paths)):
             self._write(number, "", "")
         self._number = self._failed = 0
-        self._noted = False
-        self._say("Starting.")
+        self._noted, self._preparing = False, "Starting."
+        self._say(self._preparing)
         self.bar.setRange(0, _STEPS * len(paths))
         self.bar.setValue(0)
         self._running.start(lambda: self._work(paths, out, settings), self._hear, self._ended)
@@ -203,7 +204,10 @@ class FilesBox(Section):
         elif isinstance(event, Progress):
             if event.total:
                 self.bar.setValue(round(_STEPS * (self._number - 1 + event.done / event.total)))
-            self._say(f"File {max(self._number, 1)} of {self.table.count()}. {sentence(event.message or '')}")
+            words = sentence(progress_words(event))
+            self._preparing = "" if event.total else words
+            if not self._running.stopping:
+                self._say(f"File {max(self._number, 1)} of {self.table.count()}. {words}")
 
     def _ended(self, error: Exception | None) -> None:
         count = self.table.count()
@@ -253,6 +257,7 @@ class FilesBox(Section):
         count = self.table.count()
         self.start.setText(f"Denoise {count} files" if count > 1 else "Denoise files")
         self.stop.setVisible(busy)
+        self.stop.setEnabled(not self._running.stopping)
         self.bar.setVisible(busy)
         self.copy.setEnabled(some and out)
         self.folder.setEnabled(out and Path(self.out.text()).is_dir())
@@ -270,6 +275,12 @@ class FilesBox(Section):
     def _choose_out(self) -> None:
         if name := QFileDialog.getExistingDirectory(self, "Folder of the results", self.out.text()):
             self.out.setText(name)
+
+    def _stop(self) -> None:
+        """Stop soon, and say what is waited for."""
+        self._running.stop()
+        self._say(stopping_words(self._preparing))
+        self._show()
 
     def _remove(self) -> None:
         chosen = sorted({index.row() for index in self.table.selectedIndexes()}, reverse=True)
