@@ -42,6 +42,12 @@ def test_light_that_fades_and_steady_light_are_not(last):
     assert find_trend(frames, PLACES, estimate_noise(frames)) is None
 
 
+def test_counted_photons_that_decay_are_not():
+    rng = np.random.default_rng(0)
+    frames = [rng.poisson(light() / 30 * np.exp(-t / 3)).astype("u1") for t in range(8)]
+    assert find_trend(frames, PLACES, estimate_noise(frames)) is None
+
+
 def test_it_is_found_along_the_axis_on_which_it_is():
     frames = series(0.2, True)
     places = [(time, depth, 0) for depth, time in enumerate([4, 1, 7, 3, 0, 6, 2, 5])]

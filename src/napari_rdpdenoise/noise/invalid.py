@@ -262,9 +262,8 @@ def _unseen(
 ) -> NDArray[np.bool_] | None:
     if rule.unseen is None:
         return None
-    found = find_constant(plane, rule.unseen)
-    if known is not None:
-        found &= ~known
+    # a row beside its copies is image, though a few equal pixels of it make a block with them
+    found = find_constant(plane if known is None else np.where(known, np.nan, plane), rule.unseen)
     return found if found.any() else None
 
 

@@ -85,5 +85,7 @@ def _relative(window: NDArray[Any], noise: NoiseModel) -> float | None:
     values = np.asarray(np.ma.masked_array(part).compressed(), np.float64)
     if values.size < _PIXELS or values.min() == values.max():
         return None
-    levels = np.quantile(values, (0.2, 0.4, 0.6, 0.8))
-    return float(np.mean(np.log(estimate_noise([part]).variance(levels) / noise.variance(levels))))
+    own, levels = estimate_noise([part]), np.quantile(values, (0.2, 0.4, 0.6, 0.8))
+    if own.notes:  # clipped, counted photons, no line: a plane alone says too little
+        return None
+    return float(np.mean(np.log(own.variance(levels) / noise.variance(levels))))
