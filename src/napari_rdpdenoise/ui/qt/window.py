@@ -21,6 +21,7 @@ from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.background import ask
 from napari_rdpdenoise.ui.qt.companions import Companions
 from napari_rdpdenoise.ui.qt.docks import Docks
+from napari_rdpdenoise.ui.qt.drawing_context import DrawingContext
 from napari_rdpdenoise.ui.qt.families import Families
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.in_view import view_of
@@ -95,7 +96,7 @@ class NapariWindow(QObject):
         self.viewer, self._question = viewer, realism_question
         self.cache, self.load = cache, load
         self._watched = WatchedLayer(viewer, self.look_afresh, self._renamed, self._moved)
-        self._links = Links(viewer)
+        self._links, self._drawing = Links(viewer), DrawingContext(viewer)
         self._known = KnownLayers()
         self._key = -1
         self.used = time.monotonic()
@@ -225,6 +226,7 @@ class NapariWindow(QObject):
         self.companions.close()
         self.show_canvas(None)
         self._families.close()
+        self._drawing.close()
         self._docks.leave(last)
 
     # What the session asks for
