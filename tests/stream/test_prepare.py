@@ -128,6 +128,15 @@ def test_what_the_pixels_went_through_is_told(image, words, tiny_codec):
     assert not any("fine grain" in text for text in plan.messages if "enlarged" in words)
 
 
+def test_of_fine_grain_that_is_kept_it_is_told_where_that_is_switched_off(tiny_codec):
+    ramp = np.tile(np.arange(512, dtype=np.uint16), (512, 1))
+    plan, _ = plan_of(ramp, BASE.replace(structure="auto"), tiny_codec, "YX")
+    (told,) = (text for text in plan.messages if "fine grain" in text)
+    assert told.endswith(
+        "set structure to none to remove it (--structure none on the command line, Structure under More)"
+    )
+
+
 def test_missing_pixels_are_told(tiny_codec):
     image = movie((2, 80, 80)).astype(np.float32)
     image[:, :20], image[:, 40, 40] = np.nan, np.inf

@@ -88,7 +88,12 @@ def test_a_run_without_noise_reports_no_rate_that_nothing_was_denoised_by():
 
 
 def test_an_error_without_words_is_named():
-    assert dock.failed(READY, MemoryError()).status == "Failed: MemoryError"
+    assert dock.failed(READY, MemoryError()).status == "Failed: MemoryError."
+
+
+@pytest.mark.parametrize("words", ["image: found bool; give another", "Choose a layer.", "Really?"])
+def test_an_error_ends_with_one_stop(words):
+    assert dock.describe(ValueError(words)) == words + ("" if words.endswith((".", "?")) else ".")
 
 
 def test_the_automatic_rate_is_not_shown_before_it_is_known_and_an_end_of_the_scale_is_explained():

@@ -61,6 +61,17 @@ class LoadedTile:
         """Whether anything of it was encoded here: the tile itself or a mirror image."""
         return self.fresh or any(image.fresh for image in self.mirrored)
 
+    @property
+    def unchanged(self) -> bool:
+        """Whether all of the core comes out as it went in, whatever the network would make of it."""
+        place, kept = self.work.tile.core_in_outer, self.kept
+        if kept is not None and kept.mask[place].all():
+            return True
+        if not (self.plan.structure and self.plan.noise.doubt == 1):
+            return False
+        as_read = self.usable[place] if kept is None else self.usable[place] | kept.mask[place]
+        return bool(as_read.all())
+
     def forget(self) -> None:
         """Let go of what only encoder and decoders need: more than half of a tile's memory."""
         self.neighbours = ALONE

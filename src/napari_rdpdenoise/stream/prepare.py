@@ -253,7 +253,8 @@ def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
     if plan.structure and noise.doubt >= _TOLD and sample.grid.enlarged is None:
         found.append(
             f"what looks like noise may be fine grain of the sample itself: {percent_words(noise.doubt)} of "
-            "it is kept; set structure to none to remove it"
+            "it is kept; set structure to none to remove it (--structure none on the command line, "
+            "Structure under More)"
         )
     if trained and (doubt := outside(trained, sample.pixels, noise)):
         found.append(doubt)

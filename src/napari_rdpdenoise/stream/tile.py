@@ -67,11 +67,15 @@ class TileTask:
     def do(self, work: Work, turn: AbstractContextManager[None]) -> Done:
         """Read, encode unless the latents are cached, decode, keep the latents.
 
+        A tile that comes out as it went in has no latents: the network is not asked.
+
         Args:
             work: Tile by itself.
             turn: Context that is entered around what the device computes.
         """
         item = self.read(work)
+        if self.quantity == "image" and item.unchanged:
+            return Done(item, self._as_it_is(item))
         with turn:
             self.encode([item])
             (decoded,) = self.decode([item])
@@ -180,6 +184,13 @@ class TileTask:
             return decoded
         filled = _filled(item, decoded)
         return filled if self.quantity == "image" else Decoded({"kept": _kept_share(item)})
+
+    def _as_it_is(self, item: LoadedTile) -> Decoded:
+        """What decoding gives of a tile of which nothing is removed."""
+        image = np.asarray(item.raw, np.float32)
+        if item.plan.structure and item.plan.noise.doubt == 1:
+            item.back = returned(item.raw, image, item.plan.noise, item.usable)
+        return Decoded(dict.fromkeys(self.names, image))
 
     def _averaged(self, items: Sequence[LoadedTile], decoded: Sequence[Decoded]) -> list[Decoded]:
         """Decodes whose image of lowest error is averaged with those of the tile's mirror images."""

@@ -268,7 +268,7 @@ def with_settings(state: DockState, settings: RunSettings) -> DockState:
 
 def sentence(words: str) -> str:
     """Return words with a capital in the beginning and a stop at the end."""
-    return words[:1].upper() + words[1:] + ("" if not words or words.endswith((".", "!", "?", "…")) else ".")
+    return _stopped(words[:1].upper() + words[1:])
 
 
 def limit_words(settings: RunSettings) -> str:
@@ -282,8 +282,8 @@ def limit_words(settings: RunSettings) -> str:
 
 
 def describe(error: BaseException) -> str:
-    """Return the error's own words, or its kind where it has none."""
-    return str(error) or type(error).__name__
+    """Return the error's own words, or its kind where it has none, with a stop at the end."""
+    return _stopped(str(error) or type(error).__name__)
 
 
 def stopping_words(doing: str) -> str:
@@ -317,3 +317,7 @@ def _duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+def _stopped(words: str) -> str:
+    return words if not words or words.endswith((".", "!", "?", "…")) else f"{words}."

@@ -162,6 +162,18 @@ def test_where_no_pixel_can_be_judged_nothing_is_said_to_be_removed(kept, fine, 
     assert not any("removed" in sentence or sentence.startswith("!") for sentence in (found.line, *found.why))
 
 
+@pytest.mark.parametrize("reduction", [1.0, 4.0])
+def test_a_blank_plane_is_told_without_a_check_of_the_noise(reduction, monkeypatch) -> None:
+    from napari_rdpdenoise.ui.compare import verdict
+
+    monkeypatch.setattr(verdict, "judge_residual", lambda *_: pytest.fail("nothing is to be compared"))
+    shown = plane()
+    flat = np.full_like(shown.noisy, 100)
+    left = {"fidelity": flat.astype(np.float32), "invalid": np.ones(flat.shape, bool)}
+    found = judge(replace(shown, noisy=flat, reduction=reduction, **left))
+    assert (found.fine, found.line) == (True, "Left as it is: no noise here.")
+
+
 def test_a_layer_that_is_refused_is_not_called_missing() -> None:
     assert "cannot be denoised" in waiting(DockState(refused=True)).line
     assert "Open an image" in waiting(DockState()).line

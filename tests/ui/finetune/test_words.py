@@ -71,9 +71,9 @@ def test_paths_may_be_broken_and_nothing_else_changes():
     path = "/home/someone/images/of/many/cells/in/a_folder.tif"
     words = failed_words(Failed(ValueError(f"found nothing at {path}; check the path")))
     assert max(len(part) for part in words.replace("\u200b", " ").split()) < 20
-    assert words.replace("\u200b", "") == f"Stopped: found nothing at {path}; check the path"
+    assert words.replace("\u200b", "") == f"Stopped: found nothing at {path}; check the path."
     assert breakable("short a/b.tif") == "short a/b.tif"
-    assert failed_words(Failed(MemoryError())) == "Stopped: MemoryError"
+    assert failed_words(Failed(MemoryError())) == "Stopped: MemoryError."
 
 
 @pytest.mark.parametrize(

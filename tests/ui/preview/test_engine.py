@@ -296,3 +296,15 @@ def test_many_random_changes_end_with_the_right_view(tiny_realism_codec, desk_of
     np.testing.assert_allclose(found, expected[2], rtol=0, atol=1e-3)
     assert not desk.of(Failed)
     assert sum(thread.name == "preview" for thread in threading.enumerate()) == 1
+
+
+def test_of_a_blank_plane_no_tile_is_given_to_the_network(tiny_realism_codec, desk_of, view, monkeypatch):
+    flat, desk = np.full((1, 200, 300), 100, np.uint16), desk_of(tiny_realism_codec)
+    monkeypatch.setattr(tiny_realism_codec, "encode", lambda *a, **k: pytest.fail("the network was asked"))
+    tiles = desk.show(view(flat))
+    assert len(tiles) == 15
+    assert not desk.of(Failed)
+    assert all(np.isnan(tile.decoded.bpp) for tile in tiles)
+    found = np.zeros((200, 300), np.uint16)
+    desk.engine.blend_view(0.5, found)
+    np.testing.assert_array_equal(found, flat[0])

@@ -251,6 +251,7 @@ def test_a_layer_that_cannot_be_denoised_is_named_and_the_preview_stays_on(open_
     assert dock.session.state.preview, "it was not the user who took the preview away"
     assert dock.sections["verdict"].line.text().startswith("This layer cannot be denoised")
     assert "found bool" in dock.sections["run"].status.text()
+    assert dock.sections["run"].status.text().endswith("made from.")
     viewer.layers.clear()
     assert dock.sections["verdict"].line.text().startswith("Open an image")
 

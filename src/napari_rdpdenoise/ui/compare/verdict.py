@@ -104,13 +104,13 @@ def judge(shown: Shown) -> Verdict:
         return Verdict(None, "Checking what was removed against the noise…")
     if shown.plan.choice is not None and shown.plan.choice.left_alone and shown.plan.structure:
         return Verdict(True, "Left as it is: nothing to gain.", (_LEFT_ALONE, _noise(shown.noise, shown)))
+    if not shown.judged.any():
+        return _unjudged(shown)
     if shown.reduction > 1:
         return Verdict(None, "Zoom in to check what a run does.", (_COPY.format(shown.reduction),))
     judged = judge_residual(shown.noisy, shown.fidelity, shown.noise, shown.judged)
     if not judged.report.pixels:
-        if np.array_equal(shown.noisy[shown.done], shown.fidelity[shown.done], equal_nan=True):
-            return Verdict(True, "Left as it is: no noise here.", (_BLANK,))
-        return Verdict(None, "Nothing to check here.", (_UNJUDGED,))
+        return _unjudged(shown)
     checks = judged.checks
     error = error_words(shown.plan.choice.error if shown.plan.choice else None, structure=False)
     wrong = [check for check in checks if not check.fine]
@@ -139,6 +139,13 @@ def judge(shown: Shown) -> Verdict:
     if shown.plan.structure:
         why.append("Details that the model would have taken for noise were taken back from the noisy image.")
     return Verdict(not wrong, f"{line}.", tuple(sentence for sentence in why if sentence))
+
+
+def _unjudged(shown: Shown) -> Verdict:
+    """The verdict where no pixel can be compared with the noise."""
+    if np.array_equal(shown.noisy[shown.done], shown.fidelity[shown.done], equal_nan=True):
+        return Verdict(True, "Left as it is: no noise here.", (_BLANK,))
+    return Verdict(None, "Nothing to check here.", (_UNJUDGED,))
 
 
 def left_words(layers: Sequence[tuple[str, Shown]]) -> str:

@@ -101,7 +101,7 @@ class TileDecoder:
         work = Work(request.index, tile, request.channel, plane_seed(series.settings.seed, request.index))
         item, decoded = task.do(work, turn)
         width = None
-        if codec.card.intervals is not None and not provisional:
+        if codec.card.intervals is not None and item.latents is not None and not provisional:
             with device_turns(codec.device).turn(give_up):
                 (width,) = task.half_widths([item], [decoded])
         place = tile.core_in_outer

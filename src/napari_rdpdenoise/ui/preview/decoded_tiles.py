@@ -38,7 +38,7 @@ class DecodedTile:
     Attributes:
         images: Images by decoder, float32 raw counts, ``tile.core_shape``.
         kept: Pixels that come out as they went in; None for none.
-        bpp: Bits per pixel of the tile with its halo.
+        bpp: Bits per pixel of the tile with its halo; NaN where nothing was coded.
         provisional: Whether it was made with a rate that is not the final one.
         seed: Seed of the plane, which decides how fractions of counts are rounded.
         share: Share of the residual that went back, 0 to 1, float16, ``tile.core_shape``; None for none.

@@ -31,7 +31,7 @@ from napari_rdpdenoise.ui.preview.resolutions import Resolutions
 from napari_rdpdenoise.ui.preview.scene import Place, Scene
 from napari_rdpdenoise.ui.preview.shown import Shown, box_around, within
 from napari_rdpdenoise.ui.preview.viewport import Sight, look_at, preview_tile
-from napari_rdpdenoise.ui.preview.where import described, device_of
+from napari_rdpdenoise.ui.preview.where import described, device_of, mean_bits
 from napari_rdpdenoise.ui.preview.window import PreviewWindow, Subject, canvas_of
 from napari_rdpdenoise.ui.state import DockState, StateStore, describe
 
@@ -174,7 +174,7 @@ class Preview:
         if not held:
             return None
         scene = self._scene.of(Place(key, index, frame), lambda: self._noisy(index, frame), held)
-        bpp = sum(decoded.bpp for _, decoded in held) / len(held)
+        bpp = mean_bits([decoded.bpp for _, decoded in held])
         return replace(
             scene,
             alpha=self._store.state.shown_realism,

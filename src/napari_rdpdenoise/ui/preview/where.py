@@ -9,7 +9,7 @@ from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.state import DockState
 
-__all__ = ["described", "device_of"]
+__all__ = ["described", "device_of", "mean_bits"]
 
 _AXES = {"T": "time", "Z": "depth", "S": "colours"}
 
@@ -26,7 +26,7 @@ def described(
         bpps: Bits per pixel of each denoised part in view; NaN where there is nothing to code.
         device: Device that computes and how precisely, as `device_of` says it.
     """
-    bits = sum(bpps) / len(bpps) if bpps else float("nan")
+    bits = mean_bits(bpps)
     return replace(
         state,
         # a newcomer does not ask how precisely
@@ -36,6 +36,12 @@ def described(
         found_rate=None if plan is None or _is_blank(plan) else plan.rate,
         no_rate=_no_rate_words(plan),
     )
+
+
+def mean_bits(bpps: Sequence[float]) -> float:
+    """Bits per pixel of some parts on average; NaN where in none of them there was anything to code."""
+    coded = [bpp for bpp in bpps if bpp == bpp]
+    return sum(coded) / len(coded) if coded else float("nan")
 
 
 def _neighbour_words(plan: ChannelPlan | None) -> list[str]:

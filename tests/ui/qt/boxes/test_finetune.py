@@ -194,7 +194,7 @@ def test_refused_references_are_told_in_words(desk):
     )
     desk.box.start.click()
     desk.wait()
-    assert desk.box.status.text() == f"Stopped: {desk.trainer.fails}"
+    assert desk.box.status.text() == f"Stopped: {desk.trainer.fails}."
     assert len(notification_manager.records) == before, "no message of its own"
     assert desk.box.start.isEnabled()
     assert not desk.box.bar.isVisible()

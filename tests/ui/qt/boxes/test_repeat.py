@@ -160,12 +160,12 @@ def test_nothing_to_repeat_and_settings_that_do_not_fit_are_told(qtbot, monkeypa
     qtbot.addWidget(box)
     for button in (box._python, box._command, box._save):
         button.click()
-    assert errors == ["choose a layer first"] * 3
+    assert errors == ["choose a layer first."] * 3
     job = write_job(tmp_path / "mine.job.json", SETTINGS)
     monkeypatch.setattr(repeat_box.QFileDialog, "getOpenFileName", lambda *_, **__: (str(job), ""))
     box._load.click()
     qtbot.waitUntil(lambda: len(errors) == 4, timeout=15_000)
-    assert errors[3] == "The job does not fit: choose a layer first"
+    assert errors[3] == "The job does not fit: choose a layer first."
 
 
 def test_a_box_that_is_gone_is_not_told(tmp_path, qtbot, monkeypatch):

@@ -83,8 +83,8 @@ class CacheBox(QWidget):
         self._clear.setEnabled(True)
         if error is not None:
             show_error(
-                f"The cache could not be cleared: {describe(error)}; "
-                f"remove the files in {self._cache.folder} yourself"
+                f"The cache could not be cleared: {describe(error)} "
+                f"Remove the files in {self._cache.folder} yourself."
             )
         self.refresh()
 
