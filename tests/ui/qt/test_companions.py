@@ -195,6 +195,10 @@ def test_a_run_denoises_each_of_them_once(
     assert sorted(sources) == ["actin", "nuclei"]
     assert visible(viewer) == {"actin denoised", "nuclei denoised"}
     assert dock.layer is viewer.layers[chosen]
+    companions = dock._contents.viewer_window.companions
+    companions._todo = list(companions._made)  # previewed anew
+    assert companions._todo
+    assert companions.waiting == [], "the results of the run are seen"
 
 
 def test_while_another_layer_in_view_is_noisy_that_is_told_and_no_verdict(desk, qtbot, monkeypatch):

@@ -69,7 +69,9 @@ class Companions:
             return []
         known = {one.layer: one for one in self._made}
         return [
-            layer.name for layer in self._wanted if self._may_show(layer) and self._awaits(known.get(layer))
+            layer.name
+            for layer in self._wanted
+            if self._may_show(layer) and self._awaits(layer, known.get(layer))
         ]
 
     @property
@@ -136,7 +138,10 @@ class Companions:
         hidden = layer not in self._window.viewer.layers or self._window.family_of(layer).hidden
         return not (hidden or layer is self._window.layer or self._window.elsewhere(layer))
 
-    def _awaits(self, one: Companion | None) -> bool:
+    def _awaits(self, layer: Image, one: Companion | None) -> bool:
+        """Whether a layer is seen as it is, because its preview is still to come."""
+        if self._window.family_of(layer).is_run:  # what a run has made of it is seen
+            return False
         return one is None or one in self._todo or one.unsettled
 
     def _drop(self, one: Companion) -> None:
