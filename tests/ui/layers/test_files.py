@@ -172,6 +172,27 @@ def test_layers_pass_through_napari_with_their_place(tmp_path, plugins):
         np.testing.assert_array_equal(np.asarray(again.data), data)
 
 
+@pytest.mark.parametrize("ending", ENDINGS)
+@pytest.mark.parametrize(("colormap", "kept"), [("magenta", True), ("gray", True), ("viridis", False)])
+@pytest.mark.parametrize("shape", [(40, 50), (3, 40, 50)])
+def test_colour_and_contrast_of_one_channel_come_back(tmp_path, plugins, ending, colormap, kept, shape):
+    from napari.components import ViewerModel
+
+    viewer, path = ViewerModel(), tmp_path / f"a{ending}"
+    look = {"colormap": colormap, "contrast_limits": (17, 90)}
+    layer = viewer.add_image(counts(shape), axis_labels=("t", "y", "x")[-len(shape) :], **look)
+    layer.save(str(path))
+    (again,) = viewer.open(str(path), plugin="napari-rdpdenoise")
+    assert tuple(again.contrast_limits) == (17, 90)
+    expected = layer.colormap.colors[-1] if kept else np.ones(4)
+    np.testing.assert_allclose(again.colormap.colors[-1], expected, atol=0.01)
+    assert again.colormap.name == "gray" or colormap == "magenta"
+    if path.is_dir():
+        import yaozarrs
+
+        yaozarrs.validate_zarr_store(str(path))
+
+
 def test_only_names_of_ours_are_taken_from_naparis_writer(plugins):
     commands = {
         name: plugins.get_writer(name, ["image"])[0].command.split(".")[0]

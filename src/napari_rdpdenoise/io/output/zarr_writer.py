@@ -94,7 +94,7 @@ class ZarrSink(Staging):
 
     def _ome_attributes(self, levels: list[Any]) -> dict[str, Any]:
         attributes: dict[str, Any] = {"version": "0.5", "multiscales": [self._multiscale(len(levels))]}
-        if "C" in self.layout.axes:
+        if "C" in self.layout.axes or len(self.spec.metadata.channels) == 1:
             attributes["omero"] = {"channels": self._channels(levels[-1])}
         return attributes
 
@@ -137,16 +137,17 @@ class ZarrSink(Staging):
         return np.ndindex(*leading)
 
     def _channels(self, coarsest: Any) -> list[dict[str, Any]]:
-        """Name, colour and range of values (of the coarsest resolution) per channel."""
-        axis = self.layout.axes.index("C")
-        count = coarsest.shape[axis]
+        """Name, colour and range of values (of the coarsest resolution) per channel; one without an axis."""
+        axis = self.layout.axes.find("C")
+        count = coarsest.shape[axis] if axis >= 0 else 1
         low, high = np.full(count, np.inf), np.full(count, -np.inf)
         for index in self._shown(coarsest.shape[:-2]):
             plane = coarsest[index]
             finite = plane[np.isfinite(plane)]
             if finite.size:
-                low[index[axis]] = min(low[index[axis]], float(finite.min()))
-                high[index[axis]] = max(high[index[axis]], float(finite.max()))
+                number = index[axis] if axis >= 0 else 0
+                low[number] = min(low[number], float(finite.min()))
+                high[number] = max(high[number], float(finite.max()))
         colored = has_colours(self.spec.axes) and "C" not in self.spec.axes and count <= len(_RGB)
         colors = _RGB if colored else _COLORS if count > 1 else ("FFFFFF",)
         names = self.layout.channel_names

@@ -15,6 +15,7 @@ import json
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,7 @@ _TIFF_ENDINGS = (".ome.tif", ".ome.tiff")
 _SAMPLED = 1024  # px, edge of what is looked at for the contrast, per plane
 _SAMPLED_CHANNELS = _LAYERS = 8  # channels whose contrast is looked for, and that become layers at most
 _COLOURS = ("green", "magenta", "cyan", "yellow", "red", "blue")  # of channels that name none
+_WHITE = "FFFFFF"  # napari's gray
 _BAND_BYTES = 2**28  # of one plane that are in memory while it is written
 _TILE = 1024  # px, edge of what is stored together
 _IN_VIEW_ONLY = (
@@ -90,7 +92,9 @@ def read_image(path: str) -> list[LayerData]:
         return [_layer(arrays, {"name": title, "rgb": True} | _place(without_colours(axes), known))]
     count = source.shape[axes.index("C")] if "C" in axes else 1
     if not 1 < count <= _LAYERS:
-        options = {"name": title, "rgb": False, "contrast_limits": _contrast(levels[-1])}
+        found = known.channels[0] if len(known.channels) == 1 else Channel()
+        options = {"name": title, "rgb": False, "contrast_limits": found.window or _contrast(levels[-1])}
+        options |= {"colormap": f"#{found.color}"} if found.color not in ("", _WHITE) else {}
         names = {"channel_names": known.channel_names} if known.channel_names else {}
         options |= _place(axes, known) | {"metadata": {OURS: names} if names else {}}
         return [_layer(arrays, options)]
@@ -178,7 +182,8 @@ def _with_ending(path: str, endings: tuple[str, ...], usual: str) -> Path:
 def _write(target: Path, data: Any, meta: Mapping[str, Any]) -> list[str]:
     """Write one image layer: pixels as they are, name, scale, units, axes, names of channels.
 
-    The target appears when it is complete. Of several resolutions the first is written.
+    Of one channel colour and contrast are written, too. The target appears when it is complete. Of several
+    resolutions the first is written.
 
     Raises:
         FileNotFoundError: If there is no folder to write into.
@@ -255,6 +260,8 @@ def _as_source(data: Any, name: str, meta: Mapping[str, Any]) -> ArraySource:
     axes = _axes(name, tuple(meta.get("axis_labels") or ("",) * ndim), units)
     steps = meta.get("scale", (1.0,) * ndim)
     known = layer_metadata(axes, steps, units, name, _ours(meta).get("channel_names") or ())
+    if "C" not in axes:
+        known = replace(known, channels=_shown(meta))
     try:
         return ArraySource(data, axes, known)
     except TypeError as error:
@@ -262,6 +269,17 @@ def _as_source(data: Any, name: str, meta: Mapping[str, Any]) -> ArraySource:
             f"layer: expected integers of 8 to 32 bits or floats, found {np.dtype(data.dtype).name} "
             f"in {name}; convert it first, or save it as .tif with napari's own writer"
         ) from error
+
+
+def _shown(meta: Mapping[str, Any]) -> tuple[Channel, ...]:
+    """Colour and contrast of a layer of one channel; nothing of colours that do not rise from black."""
+    limits, colormap = meta.get("contrast_limits"), meta.get("colormap")
+    shades: Sequence[Any] = colormap["colors"] if isinstance(colormap, Mapping) else ()
+    color = ""
+    if len(shades) == 2 and not np.any(shades[0][:3]):
+        color = "".join(f"{round(255 * float(part)):02X}" for part in shades[1][:3])
+    window = None if limits is None else (float(limits[0]), float(limits[1]))
+    return (Channel(color, window),) if color or window else ()
 
 
 def _axes(name: str, labels: tuple[str, ...], units: Sequence[object]) -> str:
