@@ -28,6 +28,7 @@ from napari_rdpdenoise.train.weights import (
     broadened,
     deepened,
     find_weights,
+    following,
     of_decoder,
     widened,
     with_realism,
@@ -141,7 +142,9 @@ class Trainer:
         """Tensors with the decoder of this name that the run started from, where they have none."""
         if self._start is None or of_decoder(decoder, tensors):
             return tensors
-        return of_decoder(decoder, read_tensors(self._start)) | tensors
+        started = read_tensors(self._start)
+        kept = following(started, tensors) if decoder == REALISM else of_decoder(decoder, started)
+        return kept | tensors
 
     def _publish(self, loop: Loop) -> None:
         weights = loop.folder / "model.safetensors"

@@ -7,13 +7,14 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 
 from napari_rdpdenoise.codec.models import build_network
 from napari_rdpdenoise.metrics import MetricUnavailable
 from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.stages import realism
 from napari_rdpdenoise.train.trainer import Trainer
+from napari_rdpdenoise.train.weights import following
 
 STAGE = {
     "kind": "realism", "steps": 8, "warm_up": 2, "learning_rate": 2e-3, "ema": 0.5,
@@ -138,6 +139,28 @@ def test_a_fresh_decoder_starts_from_the_fidelity_decoder(run_settings, data, fi
     for name, value in network.get_submodule("realism").state_dict().items():
         source = "fidelity" if fresh else "realism"
         assert torch.equal(value, expected[f"{source}.{name}"].float())
+
+
+def test_after_more_steps_of_the_codec_the_decoder_follows_its_twin(run_settings, data, finished, tmp_path):
+    """What the fidelity decoder has moved since the start, the realism decoder is moved as well."""
+    weights = finished[0].folder / "model.safetensors"
+    again = run_settings.model_copy(update={"start_from": str(weights)})
+    started = load_file(weights)
+    moved = {n: v + 0.125 if n.startswith("fidelity.") else v for n, v in started.items()}
+    codec = tmp_path / "codec.safetensors"
+    save_file({n: v for n, v in moved.items() if not n.startswith("realism.")}, codec)
+    network = Trainer(again, data, tmp_path / "out")._loop(1, codec).network
+    for name, value in network.get_submodule("realism").state_dict().items():
+        before = started[f"realism.{name}"].float()
+        by = 0.125 if f"fidelity.{name}" in started else 0.0
+        torch.testing.assert_close(value, before + by, atol=1e-3, rtol=1e-3)
+
+
+def test_a_fidelity_decoder_of_other_layers_moves_nothing(finished):
+    started = load_file(finished[0].folder / "model.safetensors")
+    deeper = started | {"fidelity.another.weight": torch.ones(1)}
+    kept = following(started, deeper)
+    assert kept == {n: v for n, v in started.items() if n.startswith("realism.")}
 
 
 def test_a_shipped_model_can_be_started_from_by_name(run_settings, data, tmp_path):

@@ -58,14 +58,16 @@ class CodecStage(_StageSettings):
 class RealismStage(_StageSettings):
     """The realism decoder alone, encoder frozen: distortion, LPIPS (AlexNet) and a conditional critic.
 
-    ``distortion * MSE / MSE of the fidelity decode + lpips * LPIPS - adversarial * critic
+    ``distortion * log(MSE / MSE of the fidelity decode) + lpips * LPIPS - adversarial * critic
     + pattern * repetition of the added texture``: CGanDeCompress
     (Nguyen et al. 2026, arXiv 2602.11553), whose weights are not published.
     """
 
     kind: Literal["realism"]
     learning_rate: float = Field(4e-4, gt=0)
-    distortion: float = Field(1.0, ge=0, description="weight of the error, relative to the fidelity decode's")
+    distortion: float = Field(
+        1.0, ge=0, description="weight of the logarithm of the error, relative to the fidelity decode's"
+    )
     lpips: float = Field(4.0, ge=0, description="weight of LPIPS (AlexNet) on the displayed image")
     adversarial: float = Field(0.03, ge=0, description="weight of the Wasserstein critic; 0 trains none")
     gradient_penalty: float = Field(

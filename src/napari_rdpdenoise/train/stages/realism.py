@@ -1,8 +1,8 @@
 """Stage of the realism decoder; everything else is frozen: bitstream and realism 0 stay as they are.
 
-Loss of the decoder, per sample: ``a * D / D_fidelity + b * LPIPS - c * critic``, with ``D`` the error in
+Loss of the decoder, per sample: ``a * log(D / D_fidelity) + b * LPIPS - c * critic``, with ``D`` the error in
 noise variances, ``D_fidelity`` that of the frozen fidelity decode (so that ``a`` has the same meaning for
-bright and dim images: 1 dB more error costs 0.26 a), LPIPS with AlexNet on the displayed image, and a critic
+bright and dim images: 1 dB more error costs 0.23 a), LPIPS with AlexNet on the displayed image, and a critic
 that is given the fidelity decode and the latents. CGanDeCompress (Nguyen et al. 2026, arXiv 2602.11553);
 conditional critic as in HiFiC (Mentzer et al. 2020); gradient penalty of Gulrajani et al. 2017.
 """
@@ -99,7 +99,8 @@ class RealismLoop(Loop):
         shown, clean = displayed(image, batch.tone), displayed(batch.target, batch.tone)
         distance = self._train_critic(shift.image(clean), shift.image(shown).detach(), given)
         error, least = weighted_error(image, batch), weighted_error(frozen.fidelity, batch)
-        loss = self.stage.distortion * (error / (least + self.stage.balance)).mean()
+        balance = self.stage.balance
+        loss = self.stage.distortion * ((error + balance) / (least + balance)).log().mean()
         values = {"distortion": error.mean().item(), "bpp": frozen.bpp.mean().item()}
         if self.stage.pattern:
             share = repetition(image - frozen.fidelity).mean()
