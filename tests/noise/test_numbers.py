@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.noise.constant import find_constant
+from napari_rdpdenoise.noise.constant import Limits, find_constant
 from napari_rdpdenoise.noise.dead import find_dead
 from napari_rdpdenoise.noise.numbers import filterable
 
@@ -25,4 +25,4 @@ def test_defects_are_found(dtype):
     plane[20, 20] = 1
     plane[:10, :10] = 99
     assert np.argwhere(find_dead(plane, NoiseModel(1.0, 0.0, 1.0))).tolist() == [[20, 20]]
-    assert find_constant(plane, (1.0, 109.0))[:9, :9].all()
+    assert find_constant(plane, Limits(1.0, 109.0))[:9, :9].all()
