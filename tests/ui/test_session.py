@@ -19,6 +19,7 @@ from napari_rdpdenoise import denoise_file
 from napari_rdpdenoise.cli import app
 from napari_rdpdenoise.codec import library
 from napari_rdpdenoise.files import locked
+from napari_rdpdenoise.io.metadata import Channel
 from napari_rdpdenoise.jobs.record import read_job, write_job
 from napari_rdpdenoise.ui.compare.verdict import judge
 from napari_rdpdenoise.ui.preview.viewport import LayerView
@@ -41,6 +42,7 @@ class FakeWindow:
         self.canvas = None
         self.refreshes = self.settles = self.looks = 0
         self.jobs, self.asked = [], []
+        self.channel = None
         self.begun_before = []  # of each canvas: whether its tiles were asked for when it came
 
     def post(self, call):
@@ -79,6 +81,9 @@ class FakeWindow:
 
     def ask_realism(self):
         self.asked.append(self.session.view.settings.model)
+
+    def shown_channel(self):
+        return self.channel
 
     def start(self, job):
         self.jobs.append(job)
@@ -365,6 +370,28 @@ def test_dock_command_line_and_python_write_the_same_files_and_records(
     dock, command, python = (files_in(tmp_path / maker) for maker in ("dock", "command", "python"))
     assert len(dock) >= 2
     assert dock == command == python
+
+
+OF_FILE, OF_LAYER = Channel("00FF00", (5.0, 50.0), emission=520.0), Channel("FF00FF", (7.0, 70.0))
+
+
+@pytest.mark.parametrize(
+    ("axes", "by_file", "written"),
+    [
+        ("TYX", (), (OF_LAYER,)),
+        ("TYX", (OF_FILE,), (OF_FILE,)),
+        ("TYX", (Channel(emission=520.0),), (replace(OF_LAYER, emission=520.0),)),
+        ("CYX", (), ()),
+        ("CYX", (OF_FILE, OF_LAYER, OF_FILE), (OF_FILE, OF_LAYER, OF_FILE)),
+    ],
+)
+def test_a_run_takes_colour_and_contrast_of_the_file_else_of_the_layer(
+    make_session, movie, axes, by_file, written
+):
+    session, window = make_session(stream=lambda job: iter(()))
+    window.channel = OF_LAYER
+    session.choose(replace(subject(movie(), axes=axes), channels=by_file))
+    assert session._job_to("a.ome.tif", False, None).metadata.channels == written
 
 
 def test_a_run_into_a_place_that_another_one_writes_to_says_so(make_session, movie, tmp_path):

@@ -62,6 +62,7 @@ class ImageMetadata:
             ``micromanager`` (JSON).
         number: Number of the image in the OME-XML, from 0.
         channel_numbers: Numbers of the channels in the OME-XML, or empty where they are all in their order.
+        denoised: How this package denoised the image (`how_denoised`); None where no file says that it did.
     """
 
     axes: str
@@ -78,6 +79,7 @@ class ImageMetadata:
     texts: Mapping[str, str] = field(default_factory=dict)
     number: int = 0
     channel_numbers: tuple[int, ...] = ()
+    denoised: str | None = None
 
     def opacity(self, shape: Sequence[int]) -> int | None:
         """Number of the channel that is opacity, in an image of that shape; None where there is none."""

@@ -157,12 +157,12 @@ def _placed_planes(
 
 
 def annotated_texts(xml: str) -> dict[str, str]:
-    """Texts of other formats that a result of ours keeps, by format."""
+    """What a result of ours keeps: texts of other formats, by format, and its job as ``job``."""
     root = ome_root(xml)
     found = {}
     for entry in () if root is None else root.iterfind("{*}StructuredAnnotations/{*}CommentAnnotation"):
         name, value = entry.get("Namespace") or "", entry.find("{*}Value")
-        if name.startswith(OURS) and value is not None and name != f"{OURS}job":
+        if name.startswith(OURS) and value is not None:
             found[name.removeprefix(OURS)] = value.text or ""
     return found
 

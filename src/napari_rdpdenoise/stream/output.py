@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -39,8 +40,11 @@ def output_spec(
     check_count(chosen, settings)
     model = codec.digest.hex() if codec is not None else model_digest(settings.model)
     job = f"{settings.deciding(*RESULT).model_dump_json()}|{fingerprint or source.fingerprint()}|{model}"
-    dtype = output_dtype(source, settings)
-    return OutputSpec(chosen.shape, chosen.metadata.axes, dtype, chosen.metadata, settings.tile, job)
+    dtype, known = output_dtype(source, settings), chosen.metadata
+    if settings.quantity != "image":  # its values are no counts, so that the contrast of counts shows nothing
+        channels = tuple(replace(channel, window=None, limits=None) for channel in known.channels)
+        known = replace(known, channels=channels)
+    return OutputSpec(chosen.shape, known.axes, dtype, known, settings.tile, job)
 
 
 def output_dtype(source: ImageSource, settings: RunSettings) -> np.dtype:

@@ -7,11 +7,13 @@ All methods belong to the viewer's thread and return at once. Scripts use the sa
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.io.metadata import Channel
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.store.settings import store_settings
@@ -169,12 +171,21 @@ class Session:
         known = layer_metadata(
             subject.axes, subject.scale, subject.units, subject.name, subject.channel_names
         )
+        known = replace(known, channels=self._channels(subject))
         settings = self.state.settings().replace(overwrite=overwrite)
         if residual is not None:
             settings = store_settings(settings)
         path = subject.path if subject.file_channel is None else None  # the file holds more than the layer
         place, invalid = None if target is None else Path(target), subject.invalid_at(0)
         return Job(subject.data, place, settings, known, path, invalid, residual)
+
+    def _channels(self, subject: Subject) -> tuple[Channel, ...]:
+        """What is known of the channels: by the file, and of one also by how the layer is shown."""
+        shown = None if "C" in subject.axes or subject.rgb else self._window.shown_channel()
+        if shown is None:
+            return subject.channels
+        known = subject.channels[0] if len(subject.channels) == 1 else shown
+        return (replace(known, color=known.color or shown.color, window=known.window or shown.window),)
 
     def cancel(self) -> None:
         """Stop the run after the tile in work; what is done is kept."""

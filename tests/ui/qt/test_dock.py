@@ -372,6 +372,36 @@ def test_axes_are_read_as_the_engine_reads_the_file(open_dock, tmp_path):
     assert dock.session.request().path is None, "cropped: the file holds something else"
 
 
+@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
+def test_a_file_of_a_run_comes_back_as_its_layer_was_shown(
+    open_dock, qtbot, tmp_path, tiny_realism_model, ending
+):
+    from napari.layers._source import layer_source
+
+    from napari_rdpdenoise.ui.layers.files import read_image
+
+    viewer, dock = open_dock(stream=None)
+    noisy = viewer.layers["cells"]
+    other = viewer.add_image(np.array(noisy.data), name="more", axis_labels=("t", "y", "x"))
+    dock.session.edit(model=str(tiny_realism_model))
+    dock.session.edit_settings(tile=64, device="cpu")
+    for layer, look in ((noisy, ("magenta", (90, 200))), (other, ("green", (80, 170)))):
+        dock.choose(layer)
+        layer.colormap, layer.contrast_limits = look
+        path = tmp_path / f"{layer.name}{ending}"
+        dock.run(path)
+        dock.wait(60)
+        ((_, options, _),) = read_image(str(path))
+        assert (options["name"], options["contrast_limits"]) == (layer.name, look[1])
+        assert options["colormap"] == {"magenta": "#FF00FF", "green": "#00FF00"}[look[0]]
+    words = dock.sections["image"].again
+    assert words.isHidden()
+    with layer_source(path=str(path)):
+        viewer.add_image(read_image(str(path))[0][0], axis_labels=("t", "y", "x"))  # which is selected then
+    assert words.text().startswith("This image was denoised already (tiny-realism, rate 0.40);")
+    assert not words.isHidden()
+
+
 def test_the_wheel_scrolls_and_changes_nothing_that_was_not_clicked(open_dock, qtbot):
     from qtpy.QtCore import QPoint, QPointF, Qt
     from qtpy.QtGui import QWheelEvent

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from napari_rdpdenoise.io.denoised import how_denoised
 from napari_rdpdenoise.io.images import ImageInfo
 from napari_rdpdenoise.io.metadata import ImageMetadata, with_json
 from napari_rdpdenoise.io.ome_xml import read_ome, samples_per_pixel
@@ -31,6 +32,7 @@ class FoundImage:
         ours: Further metadata that this package wrote into its attributes; None for none.
         ome: OME-XML that lies beside it, and the number of the image in it; empty for none.
         labels: Whether its pixels are numbers of objects.
+        denoised: How this package denoised it; None where it did not.
     """
 
     path: str
@@ -41,6 +43,7 @@ class FoundImage:
     ours: Any = None
     ome: tuple[str, int] = ("", 0)
     labels: bool = False
+    denoised: str | None = None
 
     @property
     def is_ome(self) -> bool:
@@ -76,7 +79,8 @@ class FoundImage:
         """What its attributes and the OME-XML beside it say."""
         if self.multiscale is None:
             return plain_metadata(self.node, self.name)
-        known = with_json(ome_metadata(self.multiscale, self.omero, self.name), self.ours)
+        known = replace(ome_metadata(self.multiscale, self.omero, self.name), denoised=self.denoised)
+        known = with_json(known, self.ours)
         xml, number = self.ome
         known = with_colours(known, self.array.shape, samples_per_pixel(xml, number))
         if not xml or "ome" in known.texts:
@@ -142,7 +146,7 @@ def images_of(group: Any, name: str, path: str = "") -> list[FoundImage]:
     attributes = dict(group.attrs)
     ome = attributes.get("ome", attributes)
     ours = attributes.get("napari_rdpdenoise")
-    ours = ours.get("metadata") if isinstance(ours, Mapping) else None
+    ours = ours if isinstance(ours, Mapping) else {}
     return [
         FoundImage(
             path if number == 0 else f"{path or name}#{number}",
@@ -150,8 +154,9 @@ def images_of(group: Any, name: str, path: str = "") -> list[FoundImage]:
             name,
             _finest_first(multiscale, group),
             ome.get("omero") or {},
-            ours,
+            ours.get("metadata"),
             labels="image-label" in ome,
+            denoised=how_denoised(ours.get("job")),
         )
         for number, multiscale in enumerate(ome.get("multiscales") or ())
     ]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from napari_rdpdenoise.axes import has_colours
+from napari_rdpdenoise.io.denoised import how_denoised
 from napari_rdpdenoise.io.metadata import Channel, ImageMetadata
 from napari_rdpdenoise.io.ome_xml import annotated_texts, put_step, read_ome, with_windows
 from napari_rdpdenoise.io.tiff.images import TiffImage, described_shape
@@ -62,7 +63,8 @@ def _of_family(tif: Any, image: TiffImage, axes: str, leading: tuple[int, ...]) 
         found = read_ome(tif.ome_metadata, image.number, axes, leading)
         kept = annotated_texts(tif.ome_metadata)
         channels = with_windows(found.channels, kept)
-        return replace(found, number=image.number, channels=channels, texts={**found.texts, **kept})
+        denoised, texts = how_denoised(kept.pop("job", "")), {**found.texts, **kept}
+        return replace(found, number=image.number, channels=channels, texts=texts, denoised=denoised)
     if tif.is_micromanager:
         return _micromanager(tif, image, axes, leading)
     if tif.imagej_metadata:

@@ -29,7 +29,7 @@ from napari_rdpdenoise.io.lazy import lazy_source, open_levels
 from napari_rdpdenoise.io.metadata import Channel, ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 from napari_rdpdenoise.ui.layers.axes import layer_axes
-from napari_rdpdenoise.ui.layers.metadata import LENGTHS, OURS, TIMES, layer_metadata
+from napari_rdpdenoise.ui.layers.metadata import LENGTHS, OURS, TIMES, layer_metadata, shown_channel
 
 __all__ = ["LayerData", "napari_get_reader", "read_image", "write_ome_tiff", "write_ome_zarr"]
 
@@ -272,14 +272,11 @@ def _as_source(data: Any, name: str, meta: Mapping[str, Any]) -> ArraySource:
 
 
 def _shown(meta: Mapping[str, Any]) -> tuple[Channel, ...]:
-    """Colour and contrast of a layer of one channel; nothing of colours that do not rise from black."""
-    limits, colormap = meta.get("contrast_limits"), meta.get("colormap")
+    """Colour and contrast of a layer of one channel."""
+    colormap = meta.get("colormap")
     shades: Sequence[Any] = colormap["colors"] if isinstance(colormap, Mapping) else ()
-    color = ""
-    if len(shades) == 2 and not np.any(shades[0][:3]):
-        color = "".join(f"{round(255 * float(part)):02X}" for part in shades[1][:3])
-    window = None if limits is None else (float(limits[0]), float(limits[1]))
-    return (Channel(color, window),) if color or window else ()
+    found = shown_channel(shades, meta.get("contrast_limits"))
+    return () if found is None else (found,)
 
 
 def _axes(name: str, labels: tuple[str, ...], units: Sequence[object]) -> str:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from napari_rdpdenoise.io.source import ImageMetadata
+import numpy as np
+
+from napari_rdpdenoise.io.metadata import Channel, ImageMetadata
 from napari_rdpdenoise.io.units import unit_name
 
-__all__ = ["LENGTHS", "OURS", "TIMES", "layer_metadata"]
+__all__ = ["LENGTHS", "OURS", "TIMES", "layer_metadata", "shown_channel"]
 
 OURS = "napari-rdpdenoise"
 """Key of our entry in the metadata of layers that we made."""
@@ -46,3 +49,17 @@ def layer_metadata(
         if axis not in "CS" and step > 0 and (step != 1 or fits):  # 1 pixel: nothing is known
             steps[axis] = float(step)
     return ImageMetadata(axes, steps, known, tuple(str(channel) for channel in channel_names), name)
+
+
+def shown_channel(shades: Sequence[Any], limits: Sequence[float] | None) -> Channel | None:
+    """Colour and contrast of a layer of one channel; None where neither can be said.
+
+    Args:
+        shades: Colours of its colormap, red first, 0 to 1; those that do not rise from black are not said.
+        limits: Counts that are shown black and full; None where not known.
+    """
+    color = ""
+    if len(shades) == 2 and not np.any(shades[0][:3]):
+        color = "".join(f"{round(255 * float(part)):02X}" for part in shades[1][:3])
+    window = None if limits is None else (float(limits[0]), float(limits[1]))
+    return Channel(color, window) if color or window else None

@@ -14,6 +14,7 @@ import numpy as np
 
 from napari_rdpdenoise.axes import colours_last
 from napari_rdpdenoise.io import ImageSource, open_image
+from napari_rdpdenoise.io.metadata import Channel
 
 __all__ = ["Origin", "find_origin"]
 
@@ -29,12 +30,16 @@ class Origin:
         axes: Its axes, one letter per axis of the layer.
         channel: Channel of the file that the layer is; None where it is all of it.
         assumed: Whether the file does not say what its axes mean.
+        channels: What the file says of the layer's channels, or of the one that it is; empty for nothing.
+        denoised: How this package denoised it; None where the file does not say that it did.
     """
 
     path: str
     axes: str
     channel: int | None = None
     assumed: bool = False
+    channels: tuple[Channel, ...] = ()
+    denoised: str | None = None
 
 
 def find_origin(path: str | None, data: Any, channel: int | None = None) -> Origin | None:
@@ -52,7 +57,7 @@ def find_origin(path: str | None, data: Any, channel: int | None = None) -> Orig
     except Exception:  # of a foreign file, whatever its reader raises: then it is not known to us
         return None
     try:
-        axes = source.metadata.axes
+        known, axes = source.metadata, source.metadata.axes
         order, fixed = list(colours_last(axes)), {}
         if channel is not None:
             order.remove("C")
@@ -61,7 +66,9 @@ def find_origin(path: str | None, data: Any, channel: int | None = None) -> Orig
         alike = shape == tuple(data.shape)
         same = alike and all(_equal(source, data, order, at | fixed) for at in _places(source))
         assumed = bool(getattr(source, "axes_assumed", False))  # by those formats that need not say
-        return Origin(path, "".join(order), channel, assumed) if same else None
+        channels = known.channels if channel is None else known.channels[channel : channel + 1]
+        origin = Origin(path, "".join(order), channel, assumed, channels, known.denoised)
+        return origin if same else None
     except Exception:
         return None
     finally:

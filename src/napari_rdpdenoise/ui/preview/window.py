@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.axes import has_colours, without_colours
 from napari_rdpdenoise.io import ImageSource, open_image
 from napari_rdpdenoise.io.arrays import ArraySource
+from napari_rdpdenoise.io.metadata import Channel
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid, needs_levels
@@ -34,6 +35,8 @@ class Subject:
         file_channel: Channel of that file that this is; None for all of it.
         scale, units: Scale and units of the axes beside S.
         channel_names: Names, one per channel, or empty.
+        channels: What its file says of them, one per channel, or empty.
+        denoised: How this package denoised it, by its file; None where that does not say so.
         coarser: Arrays of the lower resolutions that the layer has, finest first.
         assumed: Whether axes are assumed because neither the layer nor its file names them.
         invalid: Mask of pixels that are not image, bool, of the shape of ``data`` or of its last axes, both
@@ -50,6 +53,8 @@ class Subject:
     scale: tuple[float, ...] = ()
     units: tuple[str, ...] = ()
     channel_names: tuple[str, ...] = ()
+    channels: tuple[Channel, ...] = ()
+    denoised: str | None = None
     coarser: tuple[Any, ...] = ()
     assumed: bool = False
     invalid: NDArray[np.bool_] | None = None
@@ -109,6 +114,9 @@ class Window(PreviewWindow, Protocol):
 
     def ask_realism(self) -> None:
         """Find out in a thread what the model of the layer offers, and tell ``session.take_realism``."""
+
+    def shown_channel(self) -> Channel | None:
+        """Colour and contrast of the chosen layer; None for none, and where it shows colours."""
 
     def start(self, job: Job) -> None:
         """Drain ``session.runs.events(job)`` in a thread, and hand each event to ``session.take``."""

@@ -8,13 +8,15 @@ from typing import Any
 import napari
 
 from napari_rdpdenoise.axes import colours_as_channels
+from napari_rdpdenoise.io.metadata import Channel
 from napari_rdpdenoise.ui.layers.axes import is_named, layer_axes
-from napari_rdpdenoise.ui.layers.metadata import OURS
+from napari_rdpdenoise.ui.layers.metadata import OURS, shown_channel
 from napari_rdpdenoise.ui.layers.origin import Origin
 from napari_rdpdenoise.ui.preview.window import Subject
 
 __all__ = [
     "OURS",
+    "channel_of",
     "full_data",
     "is_ours",
     "levels_of",
@@ -94,9 +96,16 @@ def subject_of(layer: napari.layers.Image, key: Hashable, origin: Origin | None 
         scale,
         units,
         names,
+        () if origin is None else origin.channels,
+        None if origin is None else origin.denoised,
         tuple(coarser),
         assumed=layer.ndim > 2 and (unnamed or by_file),
     )
+
+
+def channel_of(layer: napari.layers.Image) -> Channel | None:
+    """Colour and contrast of a layer, as files of images say them; None of one that shows colours."""
+    return None if layer.rgb else shown_channel(layer.colormap.colors, layer.contrast_limits)
 
 
 def name_axes(layer: napari.layers.Image, origin: Origin | None) -> None:

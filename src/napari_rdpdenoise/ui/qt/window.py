@@ -13,6 +13,7 @@ from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Qt, QTimer, Signal
 
 from napari_rdpdenoise.cache import LatentCache
+from napari_rdpdenoise.io.metadata import Channel
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid
@@ -26,7 +27,7 @@ from napari_rdpdenoise.ui.qt.families import Families
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.in_view import view_of
 from napari_rdpdenoise.ui.qt.known_layers import KnownLayers
-from napari_rdpdenoise.ui.qt.layers import name_axes
+from napari_rdpdenoise.ui.qt.layers import channel_of, name_axes
 from napari_rdpdenoise.ui.qt.mask import Mask
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.links import Links
@@ -274,6 +275,10 @@ class NapariWindow(QObject):
     def settled(self) -> None:
         """Tell the sections."""
         self.settled_view.emit()
+
+    def shown_channel(self) -> Channel | None:
+        """Colour and contrast of the chosen layer."""
+        return None if self.layer is None else channel_of(self.layer)
 
     def start(self, job: Job) -> None:
         """Run a job in a thread."""

@@ -19,6 +19,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_rdpdenoise.axes import has_colours
+from napari_rdpdenoise.io.denoised import denoised_words
 from napari_rdpdenoise.ui.qt.background import alive
 from napari_rdpdenoise.ui.qt.layers import full_data, is_ours, overlaid, same_file
 from napari_rdpdenoise.ui.qt.parts.controls import named, row, short, stack, text_label
@@ -77,6 +78,7 @@ class ImageBox(Section):
         )
         self.axes.setMaximumWidth(self.axes.fontMetrics().horizontalAdvance("MMMMMM"))
         self.axes_note = text_label()
+        self.again = named(text_label(), "Denoised already", "What the file says that the image comes from.")
         self._agreed: WeakSet[Layer] = WeakSet()  # whose assumed axes the user has confirmed
         self.together = named(
             QCheckBox(),
@@ -103,12 +105,14 @@ class ImageBox(Section):
         form.addRow("Image", row(self.layers, self.help, wide=self.layers))
         form.addRow(axes)
         form.addRow(self.axes_note)
+        form.addRow(self.again)
         form.addRow(self.together)
         form.addRow("Rate", self.rate)
         form.addRow("", row(self.auto, self.rate_note, wide=self.rate_note))
         form.addRow("Realism", self.realism)
         stack(self, form)
         self.axes_note.hide()
+        self.again.hide()
         self.together.hide()
 
     def _listen(self) -> None:
@@ -163,6 +167,10 @@ class ImageBox(Section):
         if not self.axes.hasFocus():
             self.axes.setText(state.axes)
             self._note_axes(None)
+        subject = self._window.session.view.subject
+        again = "" if subject is None else denoised_words(subject.denoised)
+        self.again.setText(again)
+        self.again.setVisible(bool(again))
         self.axes.setEnabled(free and bool(state.axes) and not has_colours(state.axes))
         self.auto.setEnabled(free)
         self.auto.setChecked(state.auto_rate)
