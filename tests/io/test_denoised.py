@@ -28,7 +28,7 @@ def of_a_run(**changes: object) -> str:
         ({**SAVED, "settings": {"quantity": "kept"}}, None),
         ({"layer": "raw", "id": "1"}, None),
         ({**SAVED, "role": "preview"}, None),
-        ({"role": "result"}, None),
+        ({"role": "result"}, ""),
         ("original None of 1a2b", None),
         ("[1, 2]|a|b", None),
         ("", None),

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from pathlib import PurePath
 from typing import Any
 
+from napari_rdpdenoise.names import shown
+
 __all__ = ["denoised_words", "how_denoised"]
 
 
@@ -26,16 +28,19 @@ def how_denoised(job: object) -> str | None:
             of a run; JSON with its role, of a layer that was saved. Stores, and what is no image, do not
             count.
     """
-    try:
-        content, after = json.JSONDecoder().raw_decode(job) if isinstance(job, str) else (job, None)
-    except ValueError:
-        return None
+    content, identities = job, ""
+    if isinstance(job, str):
+        try:
+            content, end = json.JSONDecoder().raw_decode(job)
+        except (ValueError, RecursionError):
+            return None
+        identities = job[end:]
     if not isinstance(content, Mapping):
         return None
     settings, rate = content, content.get("rate")
     if content.get("role") == "result":
-        settings = content.get("settings")
-    elif after is None or "|store " in job[after:] or not {"model", "quantity"} <= set(content):
+        settings = content.get("settings", {})
+    elif not identities or "|store " in identities or not {"model", "quantity"} <= set(content):
         return None
     if not isinstance(settings, Mapping) or settings.get("quantity", "image") != "image":
         return None
@@ -43,7 +48,7 @@ def how_denoised(job: object) -> str | None:
 
 
 def _model_words(model: Any) -> str:
-    return PurePath(model).name if isinstance(model, str) and model != "default" else ""
+    return shown(PurePath(model).name) if isinstance(model, str) and model != "default" else ""
 
 
 def _rate_words(rate: Any) -> str:
