@@ -170,10 +170,10 @@ def test_workers_that_are_killed_cost_nothing_but_time(client, job, image, optio
     for event in cluster.run_on(job, client):
         states.append(event)
         if kills < 3 and not isinstance(event, Opened) and event.done > 4 * kills:
-            pids = client.run(os.getpid)
-            os.kill(next(iter(pids.values())), signal.SIGKILL)
+            address, pid = next(iter(client.run(os.getpid).items()))
+            os.kill(pid, signal.SIGKILL)
             kills += 1
-            while len(client.nthreads()) < 2:
+            while address in client.nthreads() or len(client.nthreads()) < 2:  # it is missed only later
                 time.sleep(0.1)
     assert kills == 3
     # sentences, such as the last one, that the parts are put together, come without a total
