@@ -83,7 +83,8 @@ def execute(
     began = time.monotonic()
     result = measure(options)
     short = f" --limit {options.limit}" if options.limit else ""
-    given = f"--threads {options.threads} --device {options.device}{short}"
+    other = "" if options.model == "default" else f" --model {options.model}"
+    given = f"--threads {options.threads} --device {options.device}{other}{short}"
     record = {
         "name": name,
         "date": datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%d"),

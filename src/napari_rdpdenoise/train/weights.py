@@ -124,8 +124,8 @@ def following(started: Tensors, tensors: Tensors) -> Tensors:
     """The realism decoder that a run started from, moved by what the fidelity decoder has moved since then.
 
     A codec that was trained on speaks in other latents. Both decoders began alike, and what one has learned
-    of the new latents serves the other (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089). Measured
-    after 7500 further steps: 0.5 dB below the fidelity decode; 3.0 where it was left as it was.
+    of the new latents serves the other (task arithmetic: Ilharco et al. 2023, arXiv 2212.04089). Left as it
+    was it begins decibels further from the truth.
 
     Args:
         started: Tensors of the weights that the run started from.

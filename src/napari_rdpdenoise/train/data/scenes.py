@@ -47,11 +47,10 @@ def draw_scene(size: int, rng: np.random.Generator) -> Scene:
 
 
 def _fibres(size: int, rng: np.random.Generator, dense: bool = False) -> NDArray[np.float64]:
-    """Fibres in all directions, or along a common one that turns slowly."""
+    """Fibres in all directions, or along a common one that turns slowly; dense: many, close together."""
     length = _log_uniform(25.0, 250.0, rng)
-    number = (
-        _log_uniform(*((100.0, 2000.0) if dense else (6.0, 600.0)), rng) * (size + 2 * _MARGIN) ** 2 / _AREA
-    )
+    fewest, most = (100.0, 2000.0) if dense else (6.0, 600.0)
+    number = _log_uniform(fewest, most, rng) * (size + 2 * _MARGIN) ** 2 / _AREA
     count, steps = max(2, int(min(number, _MOST_POINTS / length))), int(length)
     start = rng.uniform(-_MARGIN, size + _MARGIN, (2, count, 1))
     if rng.random() < 0.6:
