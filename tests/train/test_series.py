@@ -260,6 +260,23 @@ def test_a_broader_network_begins_by_doing_the_same(three):
     assert broadened(large, first.state_dict()) is large  # which is not cut
 
 
+def test_a_finer_top_of_the_range_goes_on_from_what_was_there(three):
+    torch.manual_seed(1)
+    few = three.network.model_copy(update={"gain_anchors": 3})
+    first, second = RdpNetwork(few), RdpNetwork(few.model_copy(update={"gain_anchors": 5}))
+    for gains in first.all_gains:
+        torch.nn.init.normal_(gains.log_gain)
+        torch.nn.init.normal_(gains.log_inverse)
+    load_tensors(second, broadened(network_tensors(first), second.state_dict()))
+    load_tensors(first, network_tensors(first))
+    rate = torch.tensor([0.0, 0.3, 0.7, 1.0])
+    for old, new in zip(first.all_gains, second.all_gains, strict=True):
+        for one, two in zip(old(rate), new(rate / 2), strict=True):  # the old range is the lower half
+            torch.testing.assert_close(one, two)
+        for one, two in zip(old.parameters(), new.parameters(), strict=True):
+            torch.testing.assert_close(two[4] - two[2], 2 * (one[2] - one[1]), atol=2e-3, rtol=2e-3)
+
+
 def test_a_shallow_realism_decoder_beside_a_deep_codec_stays_what_it_was(three):
     small = three.network.model_copy(update={"realism": True})
     deep = small.model_copy(update={"decoder_blocks": (2, 3)})

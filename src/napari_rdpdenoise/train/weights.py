@@ -191,6 +191,9 @@ def broadened(tensors: Tensors, wanted: Tensors) -> Tensors:
     weights for them are 0, and learn from the first step on (after Net2WiderNet: Chen et al. 2016, arXiv
     1511.05641, which copies channels in their place).
 
+    New anchors of the rate come after those that were there, whose steps they continue: with as much more of
+    the ``tradeoff``, a stage goes on at finer rates than the network had.
+
     Args:
         tensors: Tensors to start from; returned as they are where one is larger than it is wanted.
         wanted: Tensors of the untrained network that they are for.
@@ -208,6 +211,7 @@ def _fits(old: Tensor, new: Tensor) -> bool:
 def _broader(name: str, old: Tensor, like: Tensor) -> Tensor:
     """One tensor of `broadened`; scales and shifts, means and scales are two, one after the other."""
     halves = 2 if name.startswith(_HALVES) or ".modulation." in name else 1
+    old = _further(old, len(like)) if ".log_" in name else old
     parts = []
     for before, after in zip(old.chunk(halves), like.to(old.dtype).chunk(halves), strict=True):
         part = after.clone()
@@ -216,6 +220,12 @@ def _broader(name: str, old: Tensor, like: Tensor) -> Tensor:
         part[tuple(slice(size) for size in before.shape)] = before
         parts.append(part)
     return torch.cat(parts)
+
+
+def _further(gains: Tensor, anchors: int) -> Tensor:
+    """Logarithms of gains (anchors, channels) with more anchors, each as far from the last as that was."""
+    steps = torch.arange(1, anchors - len(gains) + 1, dtype=gains.dtype)[:, None]
+    return torch.cat([gains, gains[-1] + steps * (gains[-1] - gains[-2])])
 
 
 def widened(tensors: Tensors, wanted: Tensors) -> Tensors:
