@@ -77,9 +77,11 @@ class Curves:
             f"On images kept apart: {_HELD_OUT.get(goal, goal)}; ┄ the model it started from."
         )
         self._curves["held_out"] = Curve("images kept apart", self.held_out_words)
+        self._last_step = 0.0
 
     def add(self, progress: Progress) -> None:
         """Take the values of a step."""
+        self._last_step = max(self._last_step, float(progress.step))
         for name in _TITLES:
             if (value := progress.values.get(name)) is not None:
                 self._curves[name].add(progress.step, value)
@@ -93,6 +95,11 @@ class Curves:
         """Take several."""
         for row in rows:
             self.add(row)
+
+    @property
+    def last_step(self) -> float:
+        """The latest step of which anything is known; 0 for none."""
+        return self._last_step
 
     @property
     def shown(self) -> list[Curve]:

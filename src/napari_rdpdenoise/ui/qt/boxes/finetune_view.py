@@ -65,10 +65,10 @@ class CurvePlots(Plot):
     def _draw(self) -> None:
         if self._plot is None:
             return
-        shown = self._curves.shown
+        shown, end = self._curves.shown, self._curves.last_step
         colours = self._colours()
         for number, panel in enumerate(self._panels):
-            panel.show_curve(shown[number] if number < len(shown) else None, self._pg, colours)
+            panel.show_curve(shown[number] if number < len(shown) else None, end, self._pg, colours)
         self._plot.setVisible(bool(shown))
 
     def _words(self) -> str:
@@ -85,7 +85,9 @@ class _Panel:
 
     def __init__(self, pyqtgraph: Any, parent: QWidget) -> None:
         self.title = QLabel(parent)
-        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.title.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.title.setWordWrap(True)  # a name and a value can be wider than half of the dock
+        self.title.setAlignment(Qt.AlignmentFlag.AlignBottom)
         self.title.setIndent(4)
         self.plot = quiet_plot(pyqtgraph, parent, _HEIGHT)
         self.plot.getAxis("left").setWidth(_AXIS)
@@ -94,8 +96,8 @@ class _Panel:
         self._level = pyqtgraph.InfiniteLine(0, angle=0)
         self.plot.addItem(self._level, ignoreBounds=True)
 
-    def show_curve(self, curve: Curve | None, pyqtgraph: Any, colours: tuple[Any, Any]) -> None:
-        """Draw a curve in the colours of text and ground; None hides the plot."""
+    def show_curve(self, curve: Curve | None, end: float, pyqtgraph: Any, colours: tuple[Any, Any]) -> None:
+        """Draw a curve from step 0 to the end, in the colours of text and ground; None hides the plot."""
         for part in (self.title, self.plot):
             part.setVisible(curve is not None)
         if curve is None:
@@ -122,7 +124,9 @@ class _Panel:
         low, high = limits(values)
         self.plot.setYRange(low, high, padding=0.1)
         self.plot.getAxis("left").setTicks([[(value, f"{value:.3g}") for value in (low, high)]])
-        self.plot.setXRange(0, max([*steps, 1]), padding=0.02)
+        end = max(end, 1)
+        self.plot.getAxis("bottom").setTicks([[(0, "0"), (end / 2, "steps"), (end, f"{end:.0f}")]])
+        self.plot.setXRange(0, end, padding=0.02)
 
 
 class CropView(QWidget):
