@@ -185,22 +185,3 @@ def _result(folder):
     """Files of a folder but for those of an unfinished result."""
     files = (path for path in folder.rglob("*") if path.is_file() and ".partial" not in str(path))
     return {path: path.read_bytes() for path in files}
-
-
-@pytest.mark.parametrize("ending", [".ome.zarr", ".ome.tif"])
-def test_an_image_that_was_denoised_already_is_told_as_such(codec, counts, fast, drain, tmp_path, ending):
-    paths = [tmp_path / f"{name}{ending}" for name in "abc"]
-
-    def told(image, target):
-        events, _ = drain(run(Job(image, target, fast), codec=codec))
-        return [
-            event.message for event in events if "denoised already" in (getattr(event, "message", 0) or "")
-        ]
-
-    assert told(counts((2, 70, 50), np.uint16), paths[0]) == []
-    again = told(paths[0], paths[1])
-    assert len(again) == 1
-    assert "(rate 0.40)" in again[0]
-    assert told(paths[1], paths[2]) == again
-    assert told(paths[2], None) == again
-    assert told(counts((2, 70, 50), np.uint16), None) == []

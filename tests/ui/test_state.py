@@ -43,6 +43,11 @@ def test_who_cancels_is_told_what_is_waited_for():
     assert dock.cancelling(computing).status == "Stopping after the block in work."
 
 
+def test_that_the_same_goes_on_changes_no_words():
+    measuring = dock.progressed(dock.started(READY), progress(0, 0, message="measuring the noise"))
+    assert dock.progressed(measuring, progress(0, 0)).status == measuring.status
+
+
 def test_settings_follow_the_controls():
     assert READY.settings().rate == "auto"
     assert replace(READY, auto_rate=False, rate=0.25).settings().rate == 0.25

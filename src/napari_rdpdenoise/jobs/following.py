@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -253,11 +253,16 @@ class _Following:
         except (OSError, ValueError):
             pass
         codec = self._codec.at(job.settings.precision)
-        made: str | Plan = ""
-        with _opened(job, self._watch.growing, self._first.count) as source:
-            for made in make_plan(source, job.settings, codec, cache=self._cache):
+        made: str | Plan | None = None
+        with (
+            _opened(job, self._watch.growing, self._first.count) as source,
+            closing(make_plan(source, job.settings, codec, cache=self._cache)) as steps,
+        ):
+            for made in steps:
                 if isinstance(made, str):
                     yield said(f"{made} in the first {_points(self._first.count)}")
+                elif made is None:
+                    yield said(None)
         assert isinstance(made, Plan)
         shared = SharedPlan(self._first.asked, codec.precision, made.channels, made.messages)
         with atomic(file) as fresh:

@@ -9,11 +9,11 @@ from napari_rdpdenoise.stream.report import Progress
 Line = TypeVar("Line", bound=Progress)
 
 
-def line(kind: type[Line], message: str) -> Line:
-    """A line as an event of a run, of the kind that says what it tells."""
+def line(kind: type[Line], message: str | None) -> Line:
+    """A line as an event of a run, of the kind that says what it tells; None for one without words."""
     return kind(0, 0, 0.0, float("nan"), float("nan"), 0, 0, message)
 
 
-def said(message: str) -> Progress:
-    """A line that tells nothing but itself."""
+def said(message: str | None) -> Progress:
+    """A line that tells nothing but itself; None tells that the same goes on, and may be given up here."""
     return line(Progress, message)

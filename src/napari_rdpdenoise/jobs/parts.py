@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,10 +97,11 @@ def _shared_plan(
 
     settings = asked.job.settings
     codec = asked.load().at(settings.precision)
-    made: str | Plan = ""
-    for made in make_plan(asked.source, settings, codec, cache=cache):
-        if isinstance(made, str):
-            yield said(made)
+    made: str | Plan | None = None
+    with closing(make_plan(asked.source, settings, codec, cache=cache)) as steps:
+        for made in steps:
+            if not isinstance(made, Plan):
+                yield said(made)
     assert isinstance(made, Plan)
     mine = SharedPlan(asked.asks(part.of), codec.precision, made.channels, made.messages)
     asked.files.check_unchanged()

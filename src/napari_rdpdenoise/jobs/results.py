@@ -13,7 +13,6 @@ import numpy as np
 import psutil
 
 from napari_rdpdenoise.io import ArraySink, ImageSource, OutputSpec, Sink
-from napari_rdpdenoise.io.denoised import denoised_words
 from napari_rdpdenoise.io.output.sink import Output, claim, held, output_of
 from napari_rdpdenoise.jobs.job import Job
 from napari_rdpdenoise.jobs.record import with_model_named
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.codec.identity import KnownModel
 
-__all__ = ["again_words", "file_output", "model_words", "open_sink", "spec_of", "wider_words"]
+__all__ = ["file_output", "model_words", "open_sink", "spec_of", "wider_words"]
 
 _FREE_SHARE = 0.8  # of the free memory that a result may take
 
@@ -81,12 +80,6 @@ def open_sink(job: Job, spec: OutputSpec, codec: Codec) -> Sink:
 def model_words(sink: Sink) -> Iterator[str]:
     """Whether an output holds its model, in words; nothing of one that is no store."""
     if words := getattr(sink, "model_words", ""):
-        yield words
-
-
-def again_words(source: ImageSource) -> Iterator[str]:
-    """What is told of an image that this package has denoised already."""
-    if words := denoised_words(source.metadata.denoised):
         yield words
 
 

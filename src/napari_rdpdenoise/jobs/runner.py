@@ -21,7 +21,7 @@ from napari_rdpdenoise.jobs.job import Job, Opened, Outcome
 from napari_rdpdenoise.jobs.lines import said
 from napari_rdpdenoise.jobs.models import fitted, named
 from napari_rdpdenoise.jobs.record import read_report, record_path, record_text, same_job
-from napari_rdpdenoise.jobs.results import again_words, model_words, open_sink, spec_of, wider_words
+from napari_rdpdenoise.jobs.results import model_words, open_sink, spec_of, wider_words
 from napari_rdpdenoise.stream import Progress, denoise_stream
 from napari_rdpdenoise.stream.report import RunReport
 
@@ -64,7 +64,7 @@ def run(
         sink = open_sink(job, spec, codec)
         if isinstance(sink, Staging) and sink.note:
             yield said(sink.note)
-        for words in (*again_words(source), *model_words(sink), *wider_words(job, source, spec)):
+        for words in (*model_words(sink), *wider_words(job, source, spec)):
             yield said(words)
         data = as_given(sink.array, source, job) if isinstance(sink, ArraySink) else None
         try:

@@ -106,5 +106,6 @@ def _planned(
     for made in make_plan(source, settings, codec, cache=cache):
         if isinstance(made, Plan):
             return made
-        yield made
+        if made is not None:
+            yield made
     raise AssertionError("make_plan ends with a plan")

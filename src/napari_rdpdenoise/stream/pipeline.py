@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import replace
 
 import torch
@@ -142,11 +143,12 @@ def _check(source: SelectedSource, sink: Sink, settings: RunSettings, codec: Cod
     check_model(codec, settings)
 
 
-def _prepare(steps: Iterator[str | Plan]) -> Generator[Progress, None, Plan]:
-    for step in steps:
-        if isinstance(step, Plan):
-            return step
-        yield Progress(0, 0, 0.0, float("nan"), float("nan"), 0, 0, step)
+def _prepare(steps: Generator[str | Plan | None, None, None]) -> Generator[Progress, None, Plan]:
+    with closing(steps):
+        for step in steps:
+            if isinstance(step, Plan):
+                return step
+            yield Progress(0, 0, 0.0, float("nan"), float("nan"), 0, 0, step)
     raise AssertionError("make_plan ends with a plan")
 
 

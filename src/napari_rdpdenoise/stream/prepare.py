@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -25,8 +26,10 @@ from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
 from napari_rdpdenoise.codec.trial import TOLERANCE, Trial
 from napari_rdpdenoise.io import ImageSource, SelectedSource
+from napari_rdpdenoise.io.denoised import denoised_words
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
 from napari_rdpdenoise.settings import RunSettings
+from napari_rdpdenoise.stream.aside import aside
 from napari_rdpdenoise.stream.neighbours import neighbour_axes
 from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, in_series, plan_works
 from napari_rdpdenoise.stream.report import percent_words
@@ -45,8 +48,11 @@ def make_plan(
     codec: Codec,
     order: Order | None = None,
     cache: LatentCache | None = None,
-) -> Iterator[str | Plan]:
+) -> Generator[str | Plan | None, None, None]:
     """Yield lines about the preparation and, last, the plan.
+
+    None comes between them again and again, except in the main thread: closing the generator there gives up
+    what is measured and chosen.
 
     Args:
         source: Whole series; the statistics are taken from all of it, whatever part is denoised, so that
@@ -72,22 +78,39 @@ def make_plan(
     for number in (None,) if axis is None else numbers:
         name = f"{_channel_words([number or 0], 0, colours)}: " if count > 1 else ""
         yield f"{name}measuring the noise"
-        sample = sample_channel(source, number, settings.invalid)
-        measured = measure_channel(sample.pixels, codec.bounded, told_noise(settings) or sample.rule.noise)
-        plan = channels[number or 0] = plan_channel(sample, measured, settings, codec, cache)
-        found = doubts(sample, plan, codec)
-        if settings.dtype == "input" and (
-            coarse := rounding_doubt(sample.pixels, plan.normalization.noise, source.dtype)
-        ):
-            found.append(coarse)
+        plan, found = yield from aside(source, partial(_planned, number, settings, codec, cache))
+        channels[number or 0] = plan
         for text in found:
             told.setdefault(text, []).append(number or 0)
-    messages = (
+    of_image = filter(None, [denoised_words(source.metadata.denoised)])
+    of_channels = (
         f"{_channel_words(of, len(channels), colours)}: {text}" if count > 1 else text
         for text, of in told.items()
     )
     order = order or (lambda works: in_series(works, chosen.metadata.axes, channels))
-    yield Plan(plan_works(chosen, settings, order), channels, tuple(messages))
+    yield Plan(plan_works(chosen, settings, order), channels, (*of_image, *of_channels))
+
+
+def _planned(
+    number: int | None,
+    settings: RunSettings,
+    codec: Codec,
+    cache: LatentCache | None,
+    source: ImageSource,
+    between: Callable[[], None],
+) -> tuple[ChannelPlan, list[str]]:
+    """How a channel is denoised, and what the user should know of it, in words."""
+    sample = sample_channel(source, number, settings.invalid)
+    between()
+    measured = measure_channel(sample.pixels, codec.bounded, told_noise(settings) or sample.rule.noise)
+    between()
+    plan = plan_channel(sample, measured, settings, codec, cache, between)
+    found = doubts(sample, plan, codec)
+    if settings.dtype == "input" and (
+        coarse := rounding_doubt(sample.pixels, plan.normalization.noise, source.dtype)
+    ):
+        found.append(coarse)
+    return plan, found
 
 
 def _channel_words(numbers: Sequence[int], count: int, colours: bool) -> str:

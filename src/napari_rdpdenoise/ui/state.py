@@ -222,7 +222,8 @@ def started(state: DockState) -> DockState:
 
 def progressed(state: DockState, progress: Progress) -> DockState:
     """Return the state after one report; a wish to cancel stays visible."""
-    status = state.status if state.phase is Phase.CANCELLING else progress_words(progress)
+    same = state.phase is Phase.CANCELLING or not (progress.total or progress.message)
+    status = state.status if same else progress_words(progress)
     return replace(state, done=progress.done, total=progress.total, status=status)
 
 

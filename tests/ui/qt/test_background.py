@@ -178,7 +178,7 @@ def test_napari_asks_before_a_run_is_closed_and_not_for_questions(make_napari_vi
 
 _ENDS = """
 import sys, threading, time
-from napari_rdpdenoise.ui.threads import start_thread
+from napari_rdpdenoise.threads import start_thread
 
 stop = threading.Event()
 

@@ -24,6 +24,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.imports import short_turns
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan
+from napari_rdpdenoise.threads import start_thread
 from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.preview.agenda import Agenda, Task
 from napari_rdpdenoise.ui.preview.decode import TileDecoder
@@ -43,7 +44,6 @@ from napari_rdpdenoise.ui.preview.events import (
 )
 from napari_rdpdenoise.ui.preview.plans import SeriesKey
 from napari_rdpdenoise.ui.preview.viewport import TileRequest
-from napari_rdpdenoise.ui.threads import start_thread
 
 if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec

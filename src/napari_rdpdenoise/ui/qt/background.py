@@ -21,7 +21,7 @@ import napari
 from qtpy.QtCore import QObject, Qt, Signal
 
 from napari_rdpdenoise.imports import short_turns
-from napari_rdpdenoise.ui.threads import start_soon
+from napari_rdpdenoise.threads import start_soon
 
 __all__ = ["Background", "Newest", "alive", "ask", "start"]
 

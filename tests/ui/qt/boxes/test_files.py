@@ -6,6 +6,7 @@ import json
 import math
 import shlex
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -192,6 +193,37 @@ def test_a_click_on_cancel_is_answered_at_once(files, qtbot, step, waits):
     box.start.click()
     assert box.stop.isEnabled()
     wait(box, qtbot)
+
+
+def test_who_cancels_while_the_rate_is_chosen_does_not_wait_for_it(files, qtbot, tiny_model, monkeypatch):
+    from napari_rdpdenoise.stream import prepare
+    from napari_rdpdenoise.ui.qt.boxes.files import FilesBox
+
+    begun, go_on, real = threading.Event(), threading.Event(), prepare.choose_rate
+
+    def slow(*args, **options):
+        begun.set()
+        go_on.wait(20)
+        return real(*args, **options)
+
+    monkeypatch.setattr(prepare, "choose_rate", slow)
+    settings = RunSettings(model=str(tiny_model), device="cpu")
+    box = FilesBox(lambda: settings, lambda paths, out, chosen: batch(paths, out, chosen, None))
+    qtbot.addWidget(box)
+    box.show()
+    box.take([str(files / "b.tif")])
+    box.start.click()
+    qtbot.waitUntil(begun.is_set, timeout=20_000)
+    qtbot.wait(500)
+    assert box.status.text() == "File 1 of 1. Measuring the noise…"
+    clicked = time.monotonic()
+    box.stop.click()
+    assert "Stopping after this step: measuring the noise" in box.status.text()
+    wait(box, qtbot)
+    seconds = time.monotonic() - clicked
+    go_on.set()
+    assert seconds < 3, "the rate would have been chosen after 20"
+    assert "Cancelled" in box.status.text()
 
 
 def test_cancel_stops_and_a_new_start_goes_on(files, qtbot):

@@ -201,7 +201,7 @@ class FilesBox(Section):
             self.table.scrollToItem(self._item(self._number - 1))
             done = self._number if isinstance(event, Ended) else self._number - 1
             self.bar.setValue(_STEPS * done)
-        elif isinstance(event, Progress):
+        elif isinstance(event, Progress) and (event.total or event.message):
             if event.total:
                 self.bar.setValue(round(_STEPS * (self._number - 1 + event.done / event.total)))
             words = sentence(progress_words(event))
