@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_rdpdenoise.noise import estimate_noise
-from napari_rdpdenoise.noise.trend import find_trend
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize
+from napari_rdpdenoise.noise.trend import Trend, evened, find_trend
 from tests.support.exposures import GAIN, OFFSET, READ, light, stored
 
 PLACES = [(3 * t,) for t in range(8)]
@@ -23,26 +23,36 @@ def series(last, corrected, dtype="u2"):
     return frames
 
 
+def multiplied(factor, seed=0):
+    """A frame of a camera whose gain is so many times as high."""
+    rng = np.random.default_rng(seed)
+    counts = GAIN * rng.poisson(light()) + rng.normal(0, READ, light().shape)
+    return stored(factor * counts + OFFSET, "u2")
+
+
 @pytest.mark.parametrize("dtype", ["u2", "f4"])
 @pytest.mark.parametrize("last", [0.2, 0.3, 4.0])
-def test_corrected_series_are_told(last, dtype):
+def test_each_plane_of_a_corrected_series_has_its_own_noise(last, dtype):
     frames = series(last, True, dtype)
     found = find_trend(frames, PLACES, estimate_noise(frames))
     assert found is not None
-    assert (found.factor > 1) == (last < 1)
-    assert f"noise of the {'last' if last < 1 else 'first'} planes is about" in found.words
-    back = find_trend(frames[::-1], PLACES, estimate_noise(frames))
-    assert back is not None
-    assert back.factor == pytest.approx(1 / found.factor)
+    assert "the noise of some planes is about" in found.words
+    most = max(last, 1 / last)
+    assert 0.95 * most**0.5 < found.factor < 1.05 * most, "of light alone, and of read noise alone"
+    for t, (place,) in enumerate(PLACES):
+        share = last ** (t / 7)
+        true = NoiseModel(GAIN / share, OFFSET, READ / share)
+        level = OFFSET + GAIN * 30  # bright, for an image that is dark for the most part
+        assert found.at((place,)).variance(level) == pytest.approx(true.variance(level), rel=0.25)
 
 
 @pytest.mark.parametrize("last", [0.2, 1.0])
-def test_light_that_fades_and_steady_light_are_not(last):
+def test_light_that_fades_and_steady_light_have_one_noise(last):
     frames = series(last, False)
     assert find_trend(frames, PLACES, estimate_noise(frames)) is None
 
 
-def test_counted_photons_that_decay_are_not():
+def test_counted_photons_that_decay_have_one_noise():
     rng = np.random.default_rng(0)
     frames = [rng.poisson(light() / 30 * np.exp(-t / 3)).astype("u1") for t in range(8)]
     assert find_trend(frames, PLACES, estimate_noise(frames)) is None
@@ -56,10 +66,55 @@ def test_it_is_found_along_the_axis_on_which_it_is():
     assert found.axis == 1
 
 
-def test_few_planes_blank_ones_and_single_noisier_ones_say_nothing():
+def test_few_planes_and_blank_ones_say_nothing():
     frames = series(0.2, True)
     assert find_trend(frames[:4], PLACES[:4], estimate_noise(frames)) is None
     assert find_trend([np.zeros((160, 160), "u2")] * 8, PLACES, estimate_noise(frames)) is None
-    frames = series(1.0, False)
-    frames[4] = stored(3 * frames[4].astype(float), "u2")
-    assert find_trend(frames, PLACES, estimate_noise(frames)) is None
+
+
+@pytest.mark.parametrize("at", [5, 9, 20])
+def test_the_plane_is_found_from_which_on_the_gain_is_another(at):
+    frames = [multiplied(1 if t < at else 4, t) for t in range(22)]
+    asked = []
+
+    def read(number, axis, place):
+        asked.append(place)
+        assert (number, axis) == (min(range(8), key=lambda n: (abs(3 * n - place), n)), 0)
+        return frames[place]
+
+    sample = frames[::3]
+    found = find_trend(sample, PLACES, estimate_noise(sample), read)
+    assert found is not None
+    assert len(asked) <= 2
+    for t in range(22):
+        assert found.at((t,)).gain == pytest.approx(GAIN * (1 if t < at else 4), rel=0.3)
+
+
+def test_noise_between_measured_planes_is_in_between_and_beyond_the_ends_as_there():
+    models = (NoiseModel(1.0, 100.0, 3.0), NoiseModel(3.0, 100.0, 5.0))
+    found = Trend(1, (2, 10), models, 2.0, 150.0)
+    assert found.at((0, 0, 5)) == models[0]
+    assert found.at((7, 40, 0)) == models[1]
+    assert found.at((0, 6)).variance(150.0) == pytest.approx((59 + 175) / 2)
+    assert found.at((0, 2)) == models[0]
+
+
+def test_planes_of_much_more_or_less_noise_say_little_of_one_another():
+    models = (NoiseModel(2.0, 100.0, 3.0), NoiseModel(8.0, 100.0, 6.0))
+    found = Trend(0, (0, 1), models, 2.0, 150.0)
+    assert found.alike((0,), (0,), 1.0, 100.0)
+    assert not found.alike((0,), (1,), 1.0, 100.0)
+    assert not found.alike((1,), (0,), 1.0, 100.0)
+    assert found.alike((1,), (0,), 4.0, 100.0), "as bright as the gain makes it"
+
+
+def test_evened_counts_stabilise_as_their_own_do():
+    own, noise = NoiseModel(5.0, 90.0, 8.0), NoiseModel(2.0, 100.0, 3.0)
+    image = np.ma.masked_array(multiplied(2.5), np.eye(160, dtype=bool))
+    even = evened(image, own, noise)
+    np.testing.assert_allclose(stabilize(even.data, noise), stabilize(image.data, own), atol=1e-3)
+    assert (even.mask == image.mask).all()
+    even = evened(image.data, NoiseModel(0.0, 90.0, 8.0), noise)
+    lit = image.data > 200
+    expected = stabilize(image.data, NoiseModel(0.0, 90.0, 8.0))
+    np.testing.assert_allclose(stabilize(even, noise)[lit], expected[lit], atol=1e-3)

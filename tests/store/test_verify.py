@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 import zarr
+from exposures import corrected
 
 import napari_rdpdenoise as rdp
 from napari_rdpdenoise.store.about import store_info
@@ -23,6 +24,13 @@ def test_a_store_holds_what_it_promises(store, stack, residual, rms):
     assert channel.worst <= 2 * rms
     assert channel.mean == pytest.approx(image.mean(dtype=float))
     assert channel.denoised_mean == pytest.approx(channel.mean, rel=1e-3)
+
+
+def test_planes_of_different_noise_are_held_to_their_own(store):
+    image = corrected(0.1, 8, (96, 128))
+    found = rdp.verify_store(store(image, "1", axes="TYX"), image)
+    assert found.holds
+    assert found.channels[0].rms == pytest.approx(0.289, abs=0.02)
 
 
 def test_another_image_does_not_hold(store, stack):

@@ -54,6 +54,24 @@ def test_batches_are_of_one_kind_and_hold_everything(plan, task):
     assert not threads()
 
 
+def test_planes_of_different_noise_are_not_in_one_batch(plan, task):
+    tiles = task()
+
+    def read(work):
+        item = tiles.read(work)
+        noise = replace(item.plan.normalization.noise, gain=1.0 + work.index[0])
+        item.plan = replace(item.plan, normalization=item.plan.normalization.with_noise(noise))
+        return item
+
+    reader = ReadAhead(plan.works, read)
+    batches = list(reader.batches(lambda _: 100))
+    reader.close()
+    assert all(len({item.plan.normalization for item in batch}) == 1 for batch in batches)
+    assert sorted(plan.works.index(item.work) for batch in batches for item in batch) == list(
+        range(len(plan.works))
+    )
+
+
 def test_order_is_kept_for_single_tiles(plan, task):
     reader = ReadAhead(plan.works, task().read)
     assert [batch[0].work for batch in reader.batches(lambda _: 1)] == list(plan.works)

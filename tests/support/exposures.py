@@ -23,6 +23,16 @@ def exposure(seed=0, shape=(160, 160), peak=80.0):
     return counts, np.sqrt(READ**2 + GAIN**2 * photons)
 
 
+def corrected(last=0.2, count=8, shape=(160, 160), dtype="u2"):
+    """A series whose light falls to a share of itself, and was made good: noise grows from plane to plane."""
+    rng, frames = np.random.default_rng(3), []
+    for share in last ** (np.arange(count) / (count - 1)):
+        photons = light(shape) * share
+        counts = GAIN * rng.poisson(photons) + rng.normal(0, READ, photons.shape)
+        frames.append(stored(counts / share + OFFSET, dtype))
+    return np.stack(frames)
+
+
 def stored(counts, dtype):
     """Counts as a file holds them."""
     if np.dtype(dtype).kind == "f":

@@ -26,6 +26,7 @@ from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.run.as_text import as_command
 from napari_rdpdenoise.ui.session import Session
+from tests.support.exposures import corrected
 
 PATIENCE = 60.0
 
@@ -225,6 +226,19 @@ def test_automatic_rate_is_told_once_it_is_known(make_session, movie):
     assert session.state.shown_rate == session.state.found_rate == session.view.plan.rate
     assert session.shown().plan.choice is not None
     assert session.rate == "auto"
+
+
+def test_a_plane_of_a_corrected_series_is_compared_with_its_own_noise(make_session, run, tiny_realism_codec):
+    array = corrected(0.2, 6, (96, 100))
+    session, window = make_session()
+    session.choose(subject(array))
+    window.work(done(session))
+    whole, _ = run(array, session.state.settings().replace(dtype="float32"), tiny_realism_codec)
+    np.testing.assert_allclose(window.canvas[0], whole[0], atol=1e-3 * float(np.ptp(whole)))
+    first, one = session.shown().noise, session.view.noise_of(0)
+    assert first == session.view.noise_of(0, (0,))
+    last = session.view.noise_of(0, (5,))
+    assert first.variance(150.0) < 0.8 * one.variance(150.0) < 0.7 * last.variance(150.0)
 
 
 @pytest.mark.parametrize("count", [0.0, 100.0, np.nan])

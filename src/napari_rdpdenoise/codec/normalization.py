@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.noise import NoiseModel, expected_stabilized, stabilize, unstabilize
+from napari_rdpdenoise.noise import NoiseModel, counts_of, expected_stabilized, stabilize, unstabilize
 
 UNIT = 4.0  # noise standard deviations per network unit
 MAX_RANGE = 64.0  # noise standard deviations
@@ -43,6 +43,12 @@ class Normalization:
         """Noise-free counts to the network output that :meth:`inverse` turns back into them."""
         t = expected_stabilized(x, self.noise)
         return (t - np.float32(self.center)) * np.float32(self.scale / UNIT)
+
+    def with_noise(self, noise: NoiseModel) -> Normalization:
+        """The same of planes with other noise: the same counts are in the centre."""
+        level = counts_of(np.array([self.center]), self.noise)
+        center = float(stabilize(level, noise)[0])
+        return Normalization(noise, center, self.scale)
 
     def inverse(self, u: NDArray[Any]) -> NDArray[np.float32]:
         """Denoised network units to unbiased counts (float32)."""

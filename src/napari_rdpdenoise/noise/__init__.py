@@ -3,6 +3,7 @@
 from napari_rdpdenoise.noise.estimate import estimate_noise, shares_noise
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.stabilized import (
+    counts_of,
     expected_stabilized,
     stabilize,
     stabilized_moments,
@@ -12,6 +13,7 @@ from napari_rdpdenoise.noise.stabilized import (
 
 __all__ = [
     "NoiseModel",
+    "counts_of",
     "estimate_noise",
     "expected_stabilized",
     "shares_noise",

@@ -22,9 +22,15 @@ from napari_rdpdenoise.noise.model import NoiseModel
 # Below this ratio of Poisson to Gaussian variance over the whole range, the square root is a straight line.
 _GAUSSIAN_LIMIT = 1e-3
 _SHARED = "neighbouring pixels share their noise"
+_CLIPPED = "are clipped: as dark or bright as numbers go here, so not measured"
 _MAX_READ = 1e4  # photo-electrons rms; beyond, float32 could no longer tell values a noise apart
 _BINS = 32
 _TRIM = 0.95  # share of the smallest |high-pass| values that a bin's variance is taken from
+
+
+def tells_noise(noise: NoiseModel) -> bool:
+    """Whether an estimate rests on a line that was seen, and on noise of single pixels."""
+    return all(_CLIPPED in note for note in noise.notes)
 
 
 def shares_noise(noise: NoiseModel) -> bool:
@@ -193,7 +199,7 @@ def _sample(planes: Sequence[NDArray], low: float, top: float) -> _Sample:
         means.append(mean[3:-3, 3:-3][keep])
         highs.append(high[3:-3, 3:-3][keep])
     share = f"{100 * clipped / total:.0f} % of the pixels" if clipped > 0.02 * total else ""
-    notes = (f"{share} are clipped: as dark or bright as numbers go here, so not measured",) if share else ()
+    notes = (f"{share} {_CLIPPED}",) if share else ()
     mean, high = (np.concatenate([*parts, np.empty(0)]) for parts in (means, highs))
     return _Sample(mean, high, 1 / 12 if integer else 0.0, notes, dark_end)
 

@@ -56,6 +56,15 @@ def _stabilized(z: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     return np.asarray(2.0 * np.sqrt(np.maximum(inside, 0.0)), dtype=np.float32)
 
 
+def counts_of(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float64]:
+    """Counts that `stabilize` gives these values of, float64; below the darkest it knows, those of that."""
+    values = np.asarray(t, np.float64)
+    if noise.gain == 0:
+        return values * noise.read_noise + noise.offset
+    s = noise.read_electrons
+    return (np.square(np.maximum(values, 0.0)) / 4 - 0.375 - s * s) * noise.gain + noise.offset
+
+
 @lru_cache(maxsize=16)
 def _all_stabilized(gain: float, offset: float, read_noise: float, dtype: str) -> NDArray[np.float32]:
     """Stabilised values of all integers of a type of at most 16 bits, by their bits."""

@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.axes import channel_axis
+from napari_rdpdenoise.codec.bitstream import unpack as unpack_latents
 from napari_rdpdenoise.io import ImageSource, OutputSpec, SelectedSource, open_image, open_stack
 from napari_rdpdenoise.io.output.storage import StoredLayout, store_layout
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.store.about import StoreInfo, attributes, store_info
 from napari_rdpdenoise.store.extract import Block, blocks
-from napari_rdpdenoise.store.reading import open_group, open_store
+from napari_rdpdenoise.store.reading import iter_chunks, open_group, open_store
 from napari_rdpdenoise.store.units import to_units
 
 __all__ = ["ChannelCheck", "Verification", "verify"]
@@ -120,6 +121,7 @@ def verify(
     step = 0.0 if info.residual in ("none", "lossless") else float(info.residual)
     noises = {entry.channel: NoiseModel(*entry.noise) for entry in info.channels}
     axis = layout.axes.find("C")
+    own = {} if kept is None else _noises(path)
     checks: dict[int, ChannelCheck] = {}
     todo = blocks(source, path)
     for done, block in enumerate(todo):
@@ -130,9 +132,21 @@ def verify(
         original = source.read(*block)
         check.add(original, _read(denoised, stored, block))
         if kept is not None:
-            noise = noises.get(number, NoiseModel(0.0, 0.0, 1.0))
+            chunk = (*stored, block.y.start // denoised.chunks[-2], block.x.start // denoised.chunks[-1])
+            noise = own.get(chunk) or noises.get(number, NoiseModel(0.0, 0.0, 1.0))
             check.add_error(original, _read(kept, stored, block), noise, step if number in noises else 0.0)
     yield Verification(info, tuple(checks[number] for number in sorted(checks)))
+
+
+def _noises(path: str | Path) -> dict[tuple[int, ...], NoiseModel]:
+    """Noise models of a store's chunks by their place: planes may have noise of their own."""
+    heads = (
+        (chunk.place, unpack_latents(latents).header)
+        for chunk in iter_chunks(path)
+        for tile in chunk.tiles
+        if (latents := tile.latents)
+    )
+    return {place: NoiseModel(head.gain, head.offset, head.read_noise) for place, head in heads}
 
 
 def _read(array: Any, stored: tuple[int, ...], block: Block) -> NDArray[Any]:

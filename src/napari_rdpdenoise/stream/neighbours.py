@@ -16,7 +16,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from cachetools import LRUCache
@@ -27,6 +27,7 @@ from napari_rdpdenoise.axes import COLOURS, has_colours, is_picture
 from napari_rdpdenoise.codec.network_input import Neighbours, brightened, brightness_factor
 from napari_rdpdenoise.io import ImageSource, Index
 from napari_rdpdenoise.noise import NoiseModel, stabilize
+from napari_rdpdenoise.noise.trend import Trend
 
 __all__ = ["AXES", "Brightness", "PlaneRing", "adjacent", "neighbour_axes", "planes_settled"]
 
@@ -101,6 +102,17 @@ def planes_settled(count: int) -> int:
     return count - reach if count > reach + 1 else 0  # the first looks one further
 
 
+class _Noises(NamedTuple):
+    """Noise of a channel, and how it changes from plane to plane."""
+
+    shared: NoiseModel
+    trend: Trend | None
+
+    def at(self, index: Index) -> NoiseModel:
+        """Noise of one plane."""
+        return self.shared if self.trend is None else self.trend.at(index)
+
+
 @dataclass
 class Brightness:
     """Factors between planes of one series, each measured once; threads may share it."""
@@ -108,7 +120,13 @@ class Brightness:
     _known: dict[tuple[Index, Index], float] = field(default_factory=dict)
 
     def neighbours(
-        self, source: ImageSource, index: Index, window: tuple[slice, slice], letter: str, noise: NoiseModel
+        self,
+        source: ImageSource,
+        index: Index,
+        window: tuple[slice, slice],
+        letter: str,
+        noise: NoiseModel,
+        trend: Trend | None = None,
     ) -> Neighbours:
         """Planes before and after one, within a window, at its brightness.
 
@@ -118,14 +136,17 @@ class Brightness:
             window: Rows and columns, px.
             letter: Axis along which the planes are neighbours.
             noise: Noise of the channel, counts.
+            trend: How noise changes from plane to plane; None for not at all. A plane whose noise is of quite
+                another strength is no neighbour.
 
         Returns:
             Raw counts, float32 (rows, columns), with no more noise than a plane has; None where there is no
             such plane, and where all on a side are blank, or the plane itself again, in the window.
         """
         own = source.read(index, *window)
+        noises = _Noises(noise, trend)
         before, after = (
-            self._side(source, index, side, window, noise, own)
+            self._side(source, index, side, window, noises, own)
             for side in adjacent(source.metadata.axes, source.shape, index, letter)
         )
         return before, after
@@ -136,20 +157,21 @@ class Brightness:
         index: Index,
         side: Side,
         window: tuple[slice, slice],
-        noise: NoiseModel,
+        noises: _Noises,
         own: NDArray[Any],
     ) -> NDArray[np.float32] | None:
         found: list[NDArray[np.float32]] = []
-        factor, nearer = 1.0, index
+        factor, nearer, offset = 1.0, index, noises.shared.offset
         for other in side:
             pixels = source.read(other, *window)
             # a frame that was not taken, or that is there twice: its noise is that of the plane itself
             if pixels.min() == pixels.max() or np.array_equal(pixels, own):
                 continue
-            factor *= self.factor(source, nearer, other, noise.offset)  # measured from plane to plane anyway
+            factor *= self.factor(source, nearer, other, offset)  # measured from plane to plane anyway
             nearer = other
-            found.append(brightened(pixels, factor, noise.offset))
-        return reduce(partial(_averaged, noise=noise), found) if found else None
+            if noises.trend is None or noises.trend.alike(index, other, factor, offset):
+                found.append(brightened(pixels, factor, offset))
+        return reduce(partial(_averaged, noise=noises.at(index)), found) if found else None
 
     def factor(self, source: ImageSource, index: Index, other: Index, offset: float) -> float:
         """How many times brighter plane ``index`` is than plane ``other``.

@@ -18,6 +18,7 @@ from napari_rdpdenoise._version import __version__
 from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.io import SelectedSource
 from napari_rdpdenoise.noise.invalid import InvalidRule
+from napari_rdpdenoise.noise.trend import Trend
 from napari_rdpdenoise.settings import RESULT, RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, Plan, in_series, plan_works
 from napari_rdpdenoise.stream.report import Counts, RunReport, Tally
@@ -203,6 +204,7 @@ def _channel(content: dict[str, Any]) -> ChannelPlan:
         "neighbours": str | None,
         "invalid": InvalidRule,
         "hot_pixels": str,
+        "trend": Trend | None,
     }
     return ChannelPlan(**{name: TypeAdapter(kinds[name]).validate_python(content[name]) for name in content})
 

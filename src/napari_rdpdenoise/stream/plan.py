@@ -16,6 +16,7 @@ from napari_rdpdenoise.nn.decoders.place import Place, plane_seed
 from napari_rdpdenoise.nn.decoders.sampling import Sampling
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule
+from napari_rdpdenoise.noise.trend import Trend
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.report import ChannelReport
 from napari_rdpdenoise.tiles import Tile, plan_tiles
@@ -56,6 +57,7 @@ class ChannelPlan:
         neighbours: Axis along which the planes before and after are looked at as well; None for none.
         invalid: Rule by which invalid pixels are told from image.
         hot_pixels: Whether to "replace" hot pixels, or to "keep" them.
+        trend: How noise changes from plane to plane; None where all have that of the normalisation.
     """
 
     normalization: Normalization
@@ -65,6 +67,14 @@ class ChannelPlan:
     neighbours: str | None = None
     invalid: InvalidRule = MISSING_ONLY
     hot_pixels: str = "replace"
+    trend: Trend | None = None
+
+    def at(self, index: Index) -> ChannelPlan:
+        """How one plane is denoised, by its index in the whole image: with noise of its own where it has."""
+        if self.trend is None:
+            return self
+        normalization = self.normalization.with_noise(self.trend.at(index))
+        return replace(self, normalization=normalization, trend=None)
 
     @property
     def noise(self) -> NoiseModel:

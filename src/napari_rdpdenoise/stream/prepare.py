@@ -28,6 +28,7 @@ from napari_rdpdenoise.codec.trial import TOLERANCE, Trial
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.denoised import denoised_words
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
+from napari_rdpdenoise.noise.trend import Trend
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.aside import aside
 from napari_rdpdenoise.stream.neighbours import neighbour_axes
@@ -201,11 +202,18 @@ def plan_channel(
         choices = _Choices(rate, back, letter, None)
     if cache is not None:
         cache.put(_choice_key(tiles, normalization, settings, codec, candidates), choices.to_json())
-    return _screened(choices.plan(normalization), sample, settings)
+    return screened(choices.plan(normalization), sample, settings)
 
 
-def _screened(plan: ChannelPlan, sample: Sample, settings: RunSettings) -> ChannelPlan:
-    return replace(plan, invalid=sample.rule, hot_pixels=settings.hot_pixels)
+def screened(plan: ChannelPlan, sample: Sample, settings: RunSettings) -> ChannelPlan:
+    """A plan with what is found of its channel before any choice: what is no image, noise of each plane."""
+    trend = _trend(sample, plan.normalization, settings)
+    return replace(plan, invalid=sample.rule, hot_pixels=settings.hot_pixels, trend=trend)
+
+
+def _trend(sample: Sample, normalization: Normalization, settings: RunSettings) -> Trend | None:
+    """How noise changes along the series; None where the user tells it."""
+    return None if told_noise(settings) is not None else sample.trend(normalization.noise)
 
 
 def known_plan(
@@ -222,7 +230,7 @@ def known_plan(
     if not isinstance(rate, str) and given and (settings.structure == "none" or blind):
         letter = letters[0] if settings.neighbours != "auto" and letters else None
         back = settings.structure == "auto" and gives_back(normalization.noise, None)
-        return _screened(ChannelPlan(normalization, float(rate), None, back, letter), sample, settings)
+        return screened(ChannelPlan(normalization, float(rate), None, back, letter), sample, settings)
     if cache is None:
         return None
     tiles, candidates = _compared(sample, normalization, settings, codec)
@@ -235,16 +243,18 @@ def known_plan(
     except ValueError:  # no choice of any kind: whoever wrote it there, it is made again
         cache.drop(key)
         return None
-    return _screened(plan, sample, settings)
+    return screened(plan, sample, settings)
 
 
 def _compared(
     sample: Sample, normalization: Normalization, settings: RunSettings, codec: Codec
 ) -> tuple[Sample, dict[str, list[Neighbours]]]:
-    """Tiles on which choices are made, and their neighbours by axis."""
-    tiles = _liveliest(sample, normalization)
-    letters = _candidates(sample, settings, codec)
-    return tiles, {letter: tiles.neighbours(letter, normalization.noise) for letter in letters}
+    """Tiles on which choices are made, and their neighbours by axis; all of them with the channel's noise."""
+    noise, letters = normalization.noise, _candidates(sample, settings, codec)
+    trend = _trend(sample, normalization, settings)
+    even = sample if trend is None else sample.evened(noise, trend)
+    tiles = _liveliest(even, normalization)
+    return tiles, {letter: tiles.neighbours(letter, noise, trend) for letter in letters}
 
 
 def _candidates(sample: Sample, settings: RunSettings, codec: Codec) -> str:
@@ -282,7 +292,7 @@ def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
     if trained and (doubt := outside(trained, sample.pixels, noise)):
         found.append(doubt)
     if trend := sample.trend(noise):
-        found.append(trend.words)
+        found.append(trend.words if plan.trend is not None else trend.words_of_one_camera)
     if plan.choice and plan.choice.message:
         found.append(plan.choice.message)
     return found

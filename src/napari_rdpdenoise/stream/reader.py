@@ -31,7 +31,7 @@ class ReadAhead:
         self._thread.start()
 
     def batches(self, size_of: Callable[[tuple[int, int]], int]) -> Iterator[list[LoadedTile]]:
-        """Lists of tiles of one channel and outer shape, ``size_of(shape)`` long but for the last of a kind.
+        """Lists of tiles of one channel, noise and outer shape, ``size_of(shape)`` long at most.
 
         Channels often alternate from plane to plane, so each kind of tile waits in a list of its own.
         """
@@ -42,10 +42,14 @@ class ReadAhead:
                 raise item
             if item is None:
                 break
-            batch = waiting.setdefault((item.work.channel, item.raw.shape), [])
+            kind = (item.work.channel, item.raw.shape)
+            batch = waiting.setdefault(kind, [])
+            if batch and batch[0].plan.normalization != item.plan.normalization:
+                yield batch  # planes whose noise is another do not come back to this one soon
+                batch = waiting[kind] = []
             batch.append(item)
             if len(batch) >= size_of(item.work.tile.outer_shape):
-                yield waiting.pop((item.work.channel, item.raw.shape))
+                yield waiting.pop(kind)
         yield from waiting.values()
 
     def close(self) -> None:

@@ -16,11 +16,11 @@ from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, screen_sample
 from napari_rdpdenoise.noise.lines import LinePattern, find_lines
-from napari_rdpdenoise.noise.trend import Trend, find_trend
+from napari_rdpdenoise.noise.trend import Trend, evened, find_trend
 from napari_rdpdenoise.noise.wrapped import is_wrapped
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.report import percent_words
-from napari_rdpdenoise.stream.screen import FilledSource
+from napari_rdpdenoise.stream.screen import FilledSource, read_screened
 
 __all__ = ["Sample", "Window", "sample_channel", "sample_windows"]
 
@@ -92,6 +92,7 @@ class Sample:
     _raw: tuple[Window, ...] = field(default=(), compare=False)
     _screened: tuple[NDArray[Any], ...] = field(default=(), compare=False)
     _brightness: Brightness = field(default_factory=Brightness, compare=False)
+    _trends: dict[NoiseModel, Trend | None] = field(default_factory=dict, compare=False)
 
     @property
     def pixels(self) -> list[NDArray[Any]]:
@@ -174,17 +175,48 @@ class Sample:
 
     def trend(self, noise: NoiseModel) -> Trend | None:
         """How noise changes along the series beyond what a model says; None where it does not."""
-        return find_trend(self.pixels, [window.plane for window in self.windows], noise)
+        if noise not in self._trends:
+            planes = [window.plane for window in self.windows]
+            self._trends[noise] = find_trend(self.pixels, planes, noise, self._elsewhere)
+        return self._trends[noise]
 
-    def neighbours(self, letter: str, noise: NoiseModel) -> list[Neighbours]:
+    def _elsewhere(self, number: int, axis: int, place: int) -> NDArray[Any]:
+        """The window of a number, at another place along an axis, masked where it is not image."""
+        window = self.windows[number]
+        index = (*window.plane[:axis], place, *window.plane[axis + 1 :])
+        return read_screened(self.source, index, (window.y, window.x), self.rule)[1].masked
+
+    def evened(self, noise: NoiseModel, trend: Trend) -> Sample:
+        """The sample as if all planes had one noise: counts that stabilise to what they do by their own.
+
+        Args:
+            noise: Noise that they seem to have.
+            trend: How it changes from plane to plane.
+        """
+        windows = [
+            window._replace(pixels=evened(window.pixels, trend.at(window.plane), noise))
+            for window in self.windows
+        ]
+        return self.only(windows)
+
+    def neighbours(self, letter: str, noise: NoiseModel, trend: Trend | None = None) -> list[Neighbours]:
         """The same places of the planes before and after, at the brightness of each window's plane.
 
         Args:
             letter: Axis along which planes are neighbours.
             noise: Noise of the channel, counts.
+            trend: How it changes from plane to plane; they are `evened` then. None for not at all.
         """
-        source = FilledSource(self.source, self.rule)
-        return [self._brightness.neighbours(source, w.plane, (w.y, w.x), letter, noise) for w in self.windows]
+        source, found = FilledSource(self.source, self.rule), []
+        for window in self.windows:
+            place = (window.y, window.x)
+            beside = self._brightness.neighbours(source, window.plane, place, letter, noise, trend)
+            if trend is not None:
+                own = trend.at(window.plane)
+                before, after = (None if other is None else evened(other, own, noise) for other in beside)
+                beside = (before, after)
+            found.append(beside)
+        return found
 
 
 def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[Any]]:

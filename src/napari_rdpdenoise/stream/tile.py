@@ -84,7 +84,8 @@ class TileTask:
 
     def read(self, work: Work) -> LoadedTile:
         """Read one tile with its halo, and its latents where they are cached."""
-        channel = self.plan.channels[work.channel]
+        shared = self.plan.channels[work.channel]
+        channel = shared if shared.trend is None else shared.at(self.source.original(work.index))
         beside = ALONE
         if channel.neighbours is None:
             raw, found = read_screened(self.source, work.index, work.tile.outer, channel.invalid)
@@ -92,8 +93,9 @@ class TileTask:
             whole, index = self.source.whole, self.source.original(work.index)
             raw, found = self.screened.read(whole, index, work.tile.outer, channel.invalid)
             filled = FilledSource(whole, channel.invalid, self.screened)
-            noise = channel.normalization.noise
-            beside = self.brightness.neighbours(filled, index, work.tile.outer, channel.neighbours, noise)
+            beside = self.brightness.neighbours(
+                filled, index, work.tile.outer, channel.neighbours, shared.normalization.noise, shared.trend
+            )
         key = latents_key(self.codec.identity, channel, found.filled, beside)
         latents = self._cached(key, channel, raw.shape)
         usable, kept = usable_pixels(found, channel.invalid), kept_pixels(raw, found, channel.hot_pixels)

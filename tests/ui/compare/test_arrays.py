@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -10,7 +9,9 @@ import zarr
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.tiles import plan_tiles
 from napari_rdpdenoise.ui.compare.arrays import (
     Difference,
@@ -50,7 +51,7 @@ def shown_plane(index=(), shape=PLANE, done=None, noise=NOISE, alpha=0.0):
     done = np.ones(shape, bool) if done is None else done
     fidelity = np.where(done, 300.0, np.nan).astype(np.float32)
     gap = np.arange(1, done.size + 1, dtype=np.float32).reshape(shape)
-    plan = None if noise is None else SimpleNamespace(normalization=SimpleNamespace(noise=noise))
+    plan = None if noise is None else ChannelPlan(Normalization(noise, 0.0, 1.0), 0.5, None)
     share = np.linspace(0, 1, done.size, dtype=np.float16).reshape(shape)
     return Shown("cells", index, counts(shape), fidelity, fidelity + gap, done, alpha, plan, 0.3, share)
 
@@ -141,11 +142,11 @@ def test_every_channel_is_measured_by_its_own_noise(axes, data) -> None:
         second[1] = True
         second = np.moveaxis(second, 0, axes.index("C"))
         expected = np.where(second, other, expected)
-    removed = Removed(noisy, result, axes, models.get)
+    removed = Removed(noisy, result, axes, lambda channel, index: models[channel])
     key = data.draw(keys(shape))
     assert removed[key].dtype == np.float32
     np.testing.assert_allclose(removed[key], expected[key], rtol=1e-5)
-    assert not Removed(noisy, result, axes, lambda channel: None)[key].any(), "not known yet"
+    assert not Removed(noisy, result, axes, lambda channel, index: None)[key].any(), "not known yet"
 
 
 # The split view

@@ -8,10 +8,12 @@ import psutil
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.metrics import affine_match, lpips, score
 from napari_rdpdenoise.metrics.table import METRICS
 from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.compare.readouts import (
     measure,
     measure_series,
@@ -22,7 +24,7 @@ from napari_rdpdenoise.ui.compare.scores import UNAVAILABLE
 from napari_rdpdenoise.ui.preview.shown import Shown
 
 NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=5.0)
-PLAN = SimpleNamespace(normalization=SimpleNamespace(noise=NOISE))
+PLAN = ChannelPlan(Normalization(NOISE, 0.0, 1.0), 0.5, None)
 REGION = (slice(10, 70), slice(20, 90))
 
 

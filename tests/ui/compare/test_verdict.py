@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.compare.verdict import judge, kept_words, left_words, waiting
 from napari_rdpdenoise.ui.preview.shown import Shown
 from napari_rdpdenoise.ui.state import DockState, Phase
@@ -23,13 +25,7 @@ def plane(texture=0.0, alpha=0.0, error=0.1, structure=False):
     noisy = (clean + rng.normal(size=clean.shape) * sd).astype(np.float32)
     realism = (clean + texture * rng.choice([-1.0, 1.0], clean.shape) * sd).astype(np.float32)
     choice = SimpleNamespace(error=error, left_alone=error == 1, rate=0.7)
-    plan = SimpleNamespace(
-        normalization=SimpleNamespace(noise=NOISE),
-        choice=choice,
-        structure=structure,
-        neighbours=None,
-        rate=0.5,
-    )
+    plan = ChannelPlan(Normalization(NOISE, 0.0, 1.0), 0.5, choice, structure)
     return Shown("key", (0,), noisy, clean, realism, np.ones(clean.shape, bool), alpha, plan, 0.3)
 
 
@@ -61,7 +57,7 @@ def test_what_stands_out_is_named_with_what_to_do(change, words, advice) -> None
 @pytest.mark.parametrize(("rate", "moves"), [(0.5, True), (0.9, True), (1.0, False)])
 def test_rate_is_not_to_be_moved_beyond_its_end(rate, moves) -> None:
     shown = plane()
-    shown.plan.rate = rate
+    shown = replace(shown, plan=replace(shown.plan, rate=rate))
     found = judge(replace(shown, noisy=(shown.noisy + 4).astype(np.float32)))
     (wrong,) = [words for words in found.why if words.startswith("!") and "mean" in words]
     assert wrong.endswith("Do not measure intensities here.")
@@ -71,7 +67,8 @@ def test_rate_is_not_to_be_moved_beyond_its_end(rate, moves) -> None:
 @pytest.mark.parametrize("rate", [0.7, 0.0, 0.5])
 def test_what_auto_has_weighed_is_not_advised_against(rate) -> None:
     shown = plane()
-    shown.plan.rate = shown.plan.choice.rate = rate
+    shown.plan.choice.rate = rate
+    shown = replace(shown, plan=replace(shown.plan, rate=rate))
     found = judge(replace(shown, noisy=(shown.noisy + 0.9 * (300 - shown.noisy)).astype(np.float32)))
     (left,) = [words for words in found.why if "less than the noise" in words]
     assert "towards strong" not in left

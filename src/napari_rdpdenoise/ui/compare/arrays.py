@@ -6,7 +6,8 @@ None of them holds a stack, and none runs the network. No Qt here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -18,6 +19,10 @@ from napari_rdpdenoise.ui.layers.slicing import Sliced, SlicedPlanes
 from napari_rdpdenoise.ui.preview.shown import Shown
 
 __all__ = ["Difference", "Gap", "KeptShare", "Removed", "Split"]
+
+
+NoiseOf = Callable[[int, tuple[int, ...]], NoiseModel | None]
+"""Gives the noise model of a channel and of one of its planes; None while it is not known."""
 
 
 @runtime_checkable
@@ -64,33 +69,40 @@ class Removed(Difference):
     Args:
         noisy, result: Arrays as `Difference` takes them.
         axes: Axes, one upper-case letter each, such as "TCYX".
-        noise_of: Function that gives the noise model of a channel; None while it is not known.
+        noise_of: Function that gives the noise model of a channel and of one of its planes; None while it is
+            not known.
     """
 
-    def __init__(
-        self, noisy: Any, result: Any, axes: str, noise_of: Callable[[int], NoiseModel | None]
-    ) -> None:
+    def __init__(self, noisy: Any, result: Any, axes: str, noise_of: NoiseOf) -> None:
         super().__init__(noisy, result)
+        self._leading = [place for place, letter in enumerate(axes) if letter not in "YX"]
         self._channel = channel_axis(axes)
         self._noise_of = noise_of
 
     def _read(self, full: tuple[Any, ...]) -> NDArray[np.float32]:
         removed, result = super()._read(full), np.asarray(self.result[full])
-        axis = self._channel
-        if axis is None or not isinstance(full[axis], slice):
-            return self._scaled(removed, result, 0 if axis is None else full[axis])
-        place = sum(isinstance(part, slice) for part in full[:axis])
-        for number, channel in enumerate(range(self.shape[axis])[full[axis]]):
-            part: Any = (*(slice(None),) * place, number)
-            removed[part] = self._scaled(removed[part], result[part], channel)
+        for index in product(*(_taken(self.shape[axis], full[axis]) for axis in self._leading)):
+            places = dict(zip(self._leading, index, strict=True))
+            place = tuple(
+                _taken(self.shape[axis], part).index(places[axis]) if axis in places else slice(None)
+                for axis, part in enumerate(full)
+                if isinstance(part, slice)
+            )
+            channel = 0 if self._channel is None else places[self._channel]
+            removed[place] = self._scaled(removed[place], result[place], channel, index)
         return removed
 
-    def _scaled(self, removed: Any, result: Any, channel: int) -> NDArray[np.float32]:
-        noise = self._noise_of(channel)
+    def _scaled(self, removed: Any, result: Any, channel: int, index: tuple[int, ...]) -> NDArray[np.float32]:
+        noise = self._noise_of(channel, index)
         if noise is None:
             return np.zeros_like(removed)
         deviation = np.sqrt(noise.variance(np.nan_to_num(result, posinf=0.0, neginf=0.0)))
         return np.asarray(removed / deviation, dtype=np.float32)
+
+
+def _taken(size: int, part: Any) -> Sequence[int]:
+    """Places along an axis of so many pixels that a part of a key takes."""
+    return range(size)[part] if isinstance(part, slice) else (part,)
 
 
 class Split(Sliced):

@@ -93,8 +93,7 @@ class ChannelPlans:
         if known is None:
             rate = series.settings.rate
             first = _FIRST_RATE if isinstance(rate, str) else rate
-            hot_pixels = series.settings.hot_pixels
-            return ChannelPlan(measured, first, None, invalid=sample.rule, hot_pixels=hot_pixels), False
+            return prepare.screened(ChannelPlan(measured, first, None), sample, series.settings), False
         self._plans[key] = known
         return known, True
 

@@ -203,10 +203,17 @@ class Preview:
         """What is denoised of that resolution."""
         return None if self.canvas is None else self.canvas.board(self._resolutions.level)
 
-    def noise_of(self, channel: int) -> NoiseModel | None:
-        """The noise model of a channel of the chosen layer; None while it is not known."""
+    def noise_of(self, channel: int, index: tuple[int, ...] | None = None) -> NoiseModel | None:
+        """The noise model of a channel of the chosen layer; None while it is not known.
+
+        Args:
+            channel: Number of the channel.
+            index: Index of one of its planes, whose own noise is wanted; None for that of all of them.
+        """
         told = self._told(channel)
-        return None if told is None else told.plan.normalization.noise
+        if told is None:
+            return None
+        return (told.plan if index is None else told.plan.at(index)).normalization.noise
 
     def warm_up(self) -> None:
         """Load the model before it is needed."""

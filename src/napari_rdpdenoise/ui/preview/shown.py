@@ -91,8 +91,8 @@ class Shown:
 
     @property
     def noise(self) -> NoiseModel | None:
-        """Noise model of the plane's channel; None while it is not known."""
-        return None if self.plan is None else self.plan.normalization.noise
+        """Noise model of the plane; None while it is not known."""
+        return None if self.plan is None else self.plan.at(self.index).normalization.noise
 
     @property
     def result(self) -> NDArray[np.float32]:

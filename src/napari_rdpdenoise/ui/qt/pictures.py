@@ -10,9 +10,16 @@ import napari
 import numpy as np
 from napari.layers import Image
 
-from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.tiles import Tile
-from napari_rdpdenoise.ui.compare.arrays import Difference, ExpectedError, Gap, KeptShare, Removed, Split
+from napari_rdpdenoise.ui.compare.arrays import (
+    Difference,
+    ExpectedError,
+    Gap,
+    KeptShare,
+    NoiseOf,
+    Removed,
+    Split,
+)
 from napari_rdpdenoise.ui.compare.view import PICTURES, View
 from napari_rdpdenoise.ui.layers.axes import layer_axes
 from napari_rdpdenoise.ui.layers.stacks import Box
@@ -56,7 +63,8 @@ class Pictures:
     Args:
         viewer: Viewer that holds the layers.
         shown: Function that tells the plane that is shown; None for nothing.
-        noise_of: Function that gives the noise model of a channel; None while it is not known.
+        noise_of: Function that gives the noise model of a channel and of one of its planes; None while it is
+            not known.
 
     Attributes:
         divider: Place of the divider, percent of the width that is noisy.
@@ -66,7 +74,7 @@ class Pictures:
         self,
         viewer: napari.viewer.Viewer,
         shown: Callable[[], Shown | None],
-        noise_of: Callable[[int], NoiseModel | None],
+        noise_of: NoiseOf,
     ) -> None:
         self.divider = 50
         # By noisy layer: the levels of a run's result, and of what is known of the plane that is shown

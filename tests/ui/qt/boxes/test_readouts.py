@@ -11,17 +11,17 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.metrics import backbones, score
 from napari_rdpdenoise.metrics.backbones import Backbone
 from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.ui.preview.shown import Shown
 
 pytestmark = pytest.mark.display
 
 SHAPE = (3, 64, 60)
-PLAN = SimpleNamespace(
-    normalization=SimpleNamespace(noise=NoiseModel(gain=2.0, offset=100.0, read_noise=5.0))
-)
+PLAN = ChannelPlan(Normalization(NoiseModel(gain=2.0, offset=100.0, read_noise=5.0), 0.0, 1.0), 0.5, None)
 
 
 @pytest.fixture
