@@ -79,4 +79,4 @@ def test_summary_tells_rate_noise_residual_speed_bits_and_cache():
 def test_summary_tells_clipping_and_runs_with_nothing_left():
     assert summary(report(clipped=7), "uint8")[-1].startswith("7 values did not fit uint8 and were")
     assert summary(report(clipped=1), "uint8")[-1].startswith("1 value did not fit uint8 and was")
-    assert "nothing left to do" in summary(report(bpp=NAN), "uint8")[1]
+    assert "nothing to encode" in summary(report(bpp=NAN), "uint8")[1]

@@ -178,7 +178,7 @@ def summary(report: stream.RunReport, dtype: str) -> list[str]:
         if expected := error_words(channel.error, channel.structure, channel.neighbours):
             line += f", {expected}"
         lines.append(line)
-    bits = f"{report.bpp:.3f} bpp" if math.isfinite(report.bpp) else "nothing left to do"
+    bits = f"{report.bpp:.3f} bpp" if math.isfinite(report.bpp) else "nothing to encode"
     numbers = "" if report.precision == "float32" else f", in {report.precision}"
     lines.append(
         f"{report.tiles} tiles in {duration(report.seconds)}, {report.mpps:.2f} MP/s, {bits}, "

@@ -17,6 +17,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
+import numpy as np
 import torch
 
 from napari_rdpdenoise.cache import LatentCache
@@ -253,7 +254,18 @@ class _Run:
         writer: ThreadPoolExecutor,
         pending: list[Future[int]],
     ) -> str | None:
-        """Compute a batch and hand it to the writer; a message if memory made it change its ways."""
+        """Compute a batch and hand it to the writer; a message if memory made it change its ways.
+
+        Tiles that come out as they went in are handed on as they are, but to a sink that keeps latents.
+        """
+        spared = [] if isinstance(self._sink, TileSink) else [item for item in batch if task.spares(item)]
+        for item in spared:
+            item.latents = None  # cached ones are of no use
+            self.tally.counts += _counted(item)
+            pending.append(writer.submit(self._write, task, item, None))
+        self.tally.done += len(spared)
+        self.tally.pixels += _pixels(item.work for item in spared)
+        batch = [item for item in batch if not any(item is other for other in spared)]
         messages: list[str] = []
         start = 0
         while start < len(batch):
@@ -303,10 +315,16 @@ class _Run:
             f"not enough memory for one tile of {self._settings.tile} px; use {_SMALLER}"
         ) from error
 
-    def _write(self, task: TileTask, item: LoadedTile, decoded: Decoded) -> int:
-        """In the writer thread: cache the latents, write the core; the number of clipped values."""
-        task.keep(item)
-        image = task.finished(item, decoded).blend(self._settings.realism)
+    def _write(self, task: TileTask, item: LoadedTile, decoded: Decoded | None) -> int:
+        """In the writer thread: cache the latents, write the core; the number of clipped values.
+
+        Without a decode the tile is written as it was read.
+        """
+        if decoded is None:
+            image = np.asarray(item.raw, np.float32)
+        else:
+            task.keep(item)
+            image = task.finished(item, decoded).blend(self._settings.realism)
         tile = item.work.tile
         if isinstance(self._sink, TileSink):
             clipped = self._sink.take(item, image)
@@ -319,9 +337,11 @@ class _Run:
 
 
 def _counted(item: LoadedTile) -> Counts:
-    """What is counted of an encoded tile; bits are those of the tile itself, not of its mirror images."""
-    bits = 0.0 if item.latents is None else item.latents.bits
-    return Counts(bits, item.raw.size, 0, item.defects, int(not item.encoded), item.unseen)
+    """What is counted of a tile; bits are those of the tile itself, not of its mirror images."""
+    found = Counts(defects=item.defects, unseen=item.unseen)
+    if item.latents is None:  # it was not encoded
+        return found
+    return found + Counts(item.latents.bits, item.raw.size, cache_hits=int(not item.encoded))
 
 
 def _pixels(works: Iterable[Work]) -> int:

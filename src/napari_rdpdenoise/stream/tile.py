@@ -74,13 +74,17 @@ class TileTask:
             turn: Context that is entered around what the device computes.
         """
         item = self.read(work)
-        if self.quantity == "image" and item.unchanged:
+        if self.spares(item):
             return Done(item, self._as_it_is(item))
         with turn:
             self.encode([item])
             (decoded,) = self.decode([item])
         self.keep(item)
         return Done(item, decoded)
+
+    def spares(self, item: LoadedTile) -> bool:
+        """Whether the network is not asked: the image is wanted, and it comes out as it went in."""
+        return self.quantity == "image" and item.unchanged
 
     def read(self, work: Work) -> LoadedTile:
         """Read one tile with its halo, and its latents where they are cached."""
