@@ -132,6 +132,11 @@ def test_why_there_is_no_preview_is_said_in_words(changes, words) -> None:
     assert words in sight.note
 
 
+def test_that_the_viewer_shows_several_planes_as_one_is_said() -> None:
+    assert "projection mode to none" in look_at(replace(STACK, thick=True)).scope
+    assert look_at(STACK).scope == ""
+
+
 def test_sliders_are_rounded_as_the_viewer_rounds() -> None:
     for point in (0.49, 0.5, 1.5, 2.5, 3.51):
         sight = look_at(replace(STACK, point=(point, 0, 0)))

@@ -423,6 +423,18 @@ def test_the_wheel_scrolls_and_changes_nothing_that_was_not_clicked(open_dock, q
     assert dock.session.state == before
 
 
+def test_that_the_viewer_shows_several_planes_as_one_is_told_beside_the_preview(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    layer, scope = viewer.layers["cells"], lambda: dock.session.state.scope
+    layer.projection_mode = "mean"
+    qtbot.waitUntil(lambda: dock.session.state.shown > 0, timeout=30000)
+    assert scope() == "", "one plane is shown"
+    viewer.dims.thickness = (6, 0, 0)
+    qtbot.waitUntil(lambda: "several planes as one" in scope(), timeout=5000)
+    layer.projection_mode = "none"
+    qtbot.waitUntil(lambda: scope() == "", timeout=5000)
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.35])
 def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbot, scale):
     """The larger font stands for words that are as much longer, as German ones are.

@@ -27,6 +27,12 @@ _MOST_VISIBLE = 64  # tiles; 16 megapixels, a minute's work without a GPU
 _MOST_AHEAD = 8  # tiles of every plane that may be looked at next
 
 
+_THICK = (
+    "The viewer shows several planes as one, the preview the one at the slider: to compare them, set the "
+    "noisy layer's projection mode to none."
+)
+
+
 @dataclass(frozen=True)
 class LayerView:
     """What a viewer shows of an image layer, in one of the resolutions that the image has.
@@ -42,6 +48,7 @@ class LayerView:
         colours: Number of colours on a last axis, not in ``axes``, opacity not counted; 0 for no such axis.
         level: Number of the resolution, 0 for the finest.
         reduction: How many times smaller than the finest it is, along its longer edge.
+        thick: Whether the viewer makes one picture of several planes.
     """
 
     axes: str
@@ -53,6 +60,7 @@ class LayerView:
     colours: int = 0
     level: int = 0
     reduction: float = 1.0
+    thick: bool = False
 
     @property
     def plane(self) -> tuple[int, int]:
@@ -116,6 +124,8 @@ def look_at(view: LayerView, tile: int = PREVIEW_TILE, halo: int = HALO, most: i
     centre = sum(rows) / 2, sum(columns) / 2
     visible = order_tiles((t for t in tiles if _meets(t, rows, columns)), centre)
     scope = [_reduced(view.reduction)] if view.reduction > 1 else []
+    if view.thick:
+        scope.append(_THICK)
     if len(visible) > most:
         scope.append(
             f"{len(visible)} parts are in view, the {most} nearest to its middle are previewed: zoom in."

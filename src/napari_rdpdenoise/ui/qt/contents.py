@@ -17,6 +17,7 @@ from qtpy.QtWidgets import QApplication, QFrame, QScrollArea, QVBoxLayout, QWidg
 from napari_rdpdenoise.ui.qt.boxes import files, finetune, image, more, run, verdict, view
 from napari_rdpdenoise.ui.qt.boxes.check import CheckBox
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot, stack
+from napari_rdpdenoise.ui.qt.parts.focus_ring import FocusRing
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.parts.tabs import Tabs
 from napari_rdpdenoise.ui.qt.parts.wheel import WheelGuard
@@ -90,6 +91,7 @@ class Contents(QWidget):
         self.tabs = Tabs(dict(tabs), titles, self._opened)
         column.addWidget(self.tabs, stretch=1)
         WheelGuard(self._inside)
+        FocusRing(self._inside)
         yield
         self._connect()
 

@@ -44,7 +44,16 @@ def view_of(viewer: napari.viewer.Viewer, layer: napari.layers.Image, seen: napa
         COLOURS if layer.rgb else 0,
         level,
         float(step[across].max()) if across else 1.0,
+        _thick(dims, layer, displayed),
     )
+
+
+def _thick(dims: Any, layer: napari.layers.Image, displayed: tuple[int, ...]) -> bool:
+    """Whether a layer is drawn as a projection of several of its planes."""
+    if str(layer.projection_mode) == "none":
+        return False
+    steps = zip(dims.thickness[-layer.ndim :], layer.scale, strict=False)  # of the world, and a plane of it
+    return any(thickness > step and axis not in displayed for axis, (thickness, step) in enumerate(steps))
 
 
 def range_of(viewer: napari.viewer.Viewer, layer: napari.layers.Image, axis: int) -> tuple[float, float]:

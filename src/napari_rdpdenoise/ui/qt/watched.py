@@ -22,6 +22,7 @@ class WatchedLayer:
         pixels: Function called when its pixels, or what their axes mean, are others.
         name: Function called when it has another name.
         place: Function called when it has another place, scale or unit.
+        view: Function called when another part of it is shown, by a projection.
 
     Attributes:
         layer: Layer that is watched; None for none.
@@ -33,10 +34,11 @@ class WatchedLayer:
         pixels: Callable[[], None],
         name: Callable[[], None],
         place: Callable[[], None],
+        view: Callable[[], None],
     ) -> None:
         self.layer: napari.layers.Image | None = None
         self._links = Links(viewer)
-        self._calls = [*((event, pixels) for event in _PIXELS), ("name", name)]
+        self._calls = [*((event, pixels) for event in _PIXELS), ("name", name), ("projection_mode", view)]
         self._calls += [(event, place) for event in _PLACE]
 
     def watch(self, layer: napari.layers.Image | None) -> None:

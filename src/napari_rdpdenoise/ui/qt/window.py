@@ -96,7 +96,7 @@ class NapariWindow(QObject):
         super().__init__()
         self.viewer, self._question = viewer, realism_question
         self.cache, self.load = cache, load
-        self._watched = WatchedLayer(viewer, self.look_afresh, self._renamed, self._moved)
+        self._watched = WatchedLayer(viewer, self.look_afresh, self._renamed, self._moved, self._look_soon)
         self._links, self._drawing = Links(viewer), DrawingContext(viewer)
         self._known = KnownLayers()
         self._key = -1
@@ -113,7 +113,7 @@ class NapariWindow(QObject):
         dims = viewer.dims.events
         # in 3-D the preview layer would read the whole stack: something else is shown meanwhile
         self._links.connect(dims.ndisplay, self._families.apply)
-        for event in (camera.zoom, camera.center, dims.point, dims.order, dims.ndisplay):
+        for event in (camera.zoom, camera.center, dims.point, dims.order, dims.ndisplay, dims.thickness):
             self._links.connect(event, self._look_soon)
         self._links.connect(viewer.layers.events.removed, self._removed)
         self.mask = Mask(self, viewer, self._mask_anew)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from qtpy.QtCore import QEvent, Qt, QTimer, Signal
+from qtpy.QtGui import QKeyEvent
 from qtpy.QtWidgets import QGridLayout, QLabel, QLayout, QSizePolicy, QWidget
 from superqt import QDoubleSlider
 from superqt.utils import signals_blocked
@@ -13,6 +14,28 @@ __all__ = ["EndSlider"]
 
 _UNKNOWN = "–"
 _RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+
+
+class _KeyedSlider(QDoubleSlider):
+    """One that heeds the keyboard: superqt's knows the mouse alone."""
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Go a step with arrows, a larger one with Page Up and Page Down, to the ends with Home and End."""
+        key, low, high = event.key(), self.minimum(), self.maximum()
+        steps = {
+            Qt.Key.Key_Left: -self.singleStep(),
+            Qt.Key.Key_Down: -self.singleStep(),
+            Qt.Key.Key_Right: self.singleStep(),
+            Qt.Key.Key_Up: self.singleStep(),
+            Qt.Key.Key_PageDown: -self.pageStep(),
+            Qt.Key.Key_PageUp: self.pageStep(),
+            Qt.Key.Key_Home: low - high,
+            Qt.Key.Key_End: high - low,
+        }
+        if key in steps:
+            self.setValue(round(min(max(self.value() + steps[key], low), high), 2))
+        else:
+            super().keyPressEvent(event)
 
 
 class EndSlider(QWidget):
@@ -28,9 +51,11 @@ class EndSlider(QWidget):
 
     def __init__(self, name: str, tooltip: str, low: str, high: str) -> None:
         super().__init__()
-        self.slider = QDoubleSlider(Qt.Orientation.Horizontal)
+        self.slider = _KeyedSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0.0, 1.0)
         self.slider.setSingleStep(0.05)
+        self.slider.setPageStep(0.2)
+        self.setFocusProxy(self.slider)
         self._number = QLabel()
         self._number.setMinimumWidth(self._number.fontMetrics().horizontalAdvance("0.00") + 2)
         self._number.setAlignment(_RIGHT)
