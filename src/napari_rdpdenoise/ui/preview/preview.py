@@ -204,16 +204,10 @@ class Preview:
         return None if self.canvas is None else self.canvas.board(self._resolutions.level)
 
     def noise_of(self, channel: int, index: tuple[int, ...] | None = None) -> NoiseModel | None:
-        """The noise model of a channel of the chosen layer; None while it is not known.
-
-        Args:
-            channel: Number of the channel.
-            index: Index of one of its planes, whose own noise is wanted; None for that of all of them.
-        """
+        """The noise model of a channel of the chosen layer, or of one of its planes; None while unknown."""
         told = self._told(channel)
-        if told is None:
-            return None
-        return (told.plan if index is None else told.plan.at(index)).normalization.noise
+        plan = None if told is None else told.plan if index is None else told.plan.at(index)
+        return None if plan is None else plan.normalization.noise
 
     def warm_up(self) -> None:
         """Load the model before it is needed."""
