@@ -19,7 +19,15 @@ from napari_rdpdenoise.train.data.batches import TrainingData
 from napari_rdpdenoise.train.data.motion import MARGIN, inside, moved, neighbours_of
 from napari_rdpdenoise.train.settings import CodecStage, FlowStage, MotionRange, RealismStage, TrainSettings
 from napari_rdpdenoise.train.trainer import Trainer
-from napari_rdpdenoise.train.weights import broadened, deepened, of_decoder, widened, with_realism, without
+from napari_rdpdenoise.train.weights import (
+    broadened,
+    deepened,
+    of_decoder,
+    ranged,
+    widened,
+    with_realism,
+    without,
+)
 
 ALWAYS = {"missing": 0.0, "unrelated": 0.0, "bleached": 0.0, "defocused": 0.0}
 
@@ -260,14 +268,14 @@ def test_a_broader_network_begins_by_doing_the_same(three):
     assert broadened(large, first.state_dict()) is large  # which is not cut
 
 
-def test_a_finer_top_of_the_range_goes_on_from_what_was_there(three):
+def test_a_range_that_reaches_further_goes_on_from_what_was_there_and_can_be_cut_again(three):
     torch.manual_seed(1)
     few = three.network.model_copy(update={"gain_anchors": 3})
     first, second = RdpNetwork(few), RdpNetwork(few.model_copy(update={"gain_anchors": 5}))
     for gains in first.all_gains:
         torch.nn.init.normal_(gains.log_gain)
         torch.nn.init.normal_(gains.log_inverse)
-    load_tensors(second, broadened(network_tensors(first), second.state_dict()))
+    load_tensors(second, ranged(network_tensors(first), second.state_dict()))
     load_tensors(first, network_tensors(first))
     rate = torch.tensor([0.0, 0.3, 0.7, 1.0])
     for old, new in zip(first.all_gains, second.all_gains, strict=True):
@@ -275,6 +283,22 @@ def test_a_finer_top_of_the_range_goes_on_from_what_was_there(three):
             torch.testing.assert_close(one, two)
         for one, two in zip(old.parameters(), new.parameters(), strict=True):
             torch.testing.assert_close(two[4] - two[2], 2 * (one[2] - one[1]), atol=2e-3, rtol=2e-3)
+    back = ranged(network_tensors(second), first.state_dict())
+    for name, value in network_tensors(first).items():
+        torch.testing.assert_close(back[name], value)
+
+
+def test_a_run_starts_from_weights_of_another_range(three, root, tmp_path):
+    from safetensors.torch import save_file
+
+    start = root / "more.safetensors"
+    save_file(network_tensors(RdpNetwork(three.network.model_copy(update={"gain_anchors": 10}))), start)
+    network = three.network.model_copy(update={"gain_anchors": 6})
+    settings = three.model_copy(update={"network": network, "start_from": start.name})
+    for _ in Trainer(settings, TrainingData(settings, root), tmp_path / "out").run():
+        pass
+    saved = load_file(tmp_path / "out" / "model.safetensors")
+    assert saved["gains.log_gain"].shape[0] == 6
 
 
 def test_a_shallow_realism_decoder_beside_a_deep_codec_stays_what_it_was(three):

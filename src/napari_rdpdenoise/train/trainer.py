@@ -30,6 +30,7 @@ from napari_rdpdenoise.train.weights import (
     find_weights,
     following,
     of_decoder,
+    ranged,
     widened,
     with_realism,
     without,
@@ -115,7 +116,8 @@ class Trainer:
                 tensors = _of_new(network, "flow.") | self._with_started(FLOW, tensors)
             else:
                 tensors = without(FLOW, tensors)
-            tensors = broadened(deepened(tensors, network.state_dict()), network.state_dict())
+            for grown in (ranged, deepened, broadened):
+                tensors = grown(tensors, network.state_dict())
             if config.planes > 1 or config.detail_channels:
                 tensors = widened(tensors, network.state_dict())
             load_tensors(network, tensors)

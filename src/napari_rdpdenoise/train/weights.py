@@ -22,6 +22,7 @@ __all__ = [
     "find_weights",
     "load_checkpoint",
     "of_decoder",
+    "ranged",
     "widened",
     "with_realism",
     "without",
@@ -184,15 +185,33 @@ def _moved(tensors: Tensors, old: str, new: str) -> Tensors:
     return {new + n.removeprefix(old): value for n, value in tensors.items() if n.startswith(old)}
 
 
+def ranged(tensors: Tensors, wanted: Tensors) -> Tensors:
+    """Tensors of a network whose rates reach as far as those of another.
+
+    A rate of a network with n anchors lies ``rate * (n - 1)`` anchors from the first: what the two have in
+    common stays as it is, with that much more or less of the ``tradeoff``. Further anchors continue the step
+    of the last two; those beyond the other's range are left out.
+
+    Args:
+        tensors: Tensors to start from.
+        wanted: Tensors of the untrained network that they are for.
+    """
+    gains = {name: value for name, value in tensors.items() if ".log_" in name and name in wanted}
+    return tensors | {name: _reaching(value, len(wanted[name])) for name, value in gains.items()}
+
+
+def _reaching(gains: Tensor, anchors: int) -> Tensor:
+    """So many anchors (anchors, channels) of the logarithms of gains."""
+    steps = torch.arange(1, max(1, anchors - len(gains) + 1), dtype=gains.dtype)[:, None]
+    return torch.cat([gains, gains[-1] + steps * (gains[-1] - gains[-2])])[:anchors]
+
+
 def broadened(tensors: Tensors, wanted: Tensors) -> Tensors:
     """Tensors of a network of fewer channels as those of one of more, which begins by doing the same.
 
     New channels begin as in the untrained network, and those that were there do not hear them yet: their
     weights for them are 0, and learn from the first step on (after Net2WiderNet: Chen et al. 2016, arXiv
     1511.05641, which copies channels in their place).
-
-    New anchors of the rate come after those that were there, whose steps they continue: with as much more of
-    the ``tradeoff``, a stage goes on at finer rates than the network had.
 
     Args:
         tensors: Tensors to start from; returned as they are where one is larger than it is wanted.
@@ -211,7 +230,6 @@ def _fits(old: Tensor, new: Tensor) -> bool:
 def _broader(name: str, old: Tensor, like: Tensor) -> Tensor:
     """One tensor of `broadened`; scales and shifts, means and scales are two, one after the other."""
     halves = 2 if name.startswith(_HALVES) or ".modulation." in name else 1
-    old = _further(old, len(like)) if ".log_" in name else old
     parts = []
     for before, after in zip(old.chunk(halves), like.to(old.dtype).chunk(halves), strict=True):
         part = after.clone()
@@ -220,12 +238,6 @@ def _broader(name: str, old: Tensor, like: Tensor) -> Tensor:
         part[tuple(slice(size) for size in before.shape)] = before
         parts.append(part)
     return torch.cat(parts)
-
-
-def _further(gains: Tensor, anchors: int) -> Tensor:
-    """Logarithms of gains (anchors, channels) with more anchors, each as far from the last as that was."""
-    steps = torch.arange(1, anchors - len(gains) + 1, dtype=gains.dtype)[:, None]
-    return torch.cat([gains, gains[-1] + steps * (gains[-1] - gains[-2])])
 
 
 def widened(tensors: Tensors, wanted: Tensors) -> Tensors:

@@ -7,6 +7,8 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _FROZEN = ConfigDict(frozen=True, extra="forbid")
+_LEAST = 0.2  # lambda at rate 0
+_STEP = 1000 ** (1 / 7)  # from one anchor to the next
 
 
 class _StageSettings(BaseModel):
@@ -44,13 +46,19 @@ class CodecStage(_StageSettings):
     """
 
     kind: Literal["high-rate", "all-rates"]
-    tradeoff: tuple[float, float] = Field(
-        (0.2, 200.0), description="lambda at rates 0 and 1: loss = MSE / noise variance + bpp / lambda"
+    tradeoff: tuple[float, float] | None = Field(
+        None,
+        description="lambda at rates 0 and 1: loss = MSE / noise variance + bpp / lambda; None: from 0.2 on, "
+        "2.68 times as much from one of the network's gain anchors to the next (8: 200, 10: 1440)",
     )
+
+    def tradeoff_of(self, anchors: int) -> tuple[float, float]:
+        """Lambda at rates 0 and 1 of a network of so many gain anchors."""
+        return self.tradeoff or (_LEAST, _LEAST * _STEP ** (anchors - 1))
 
     @model_validator(mode="after")
     def _ascends(self) -> CodecStage:
-        if not 0 < self.tradeoff[0] <= self.tradeoff[1]:
+        if self.tradeoff is not None and not 0 < self.tradeoff[0] <= self.tradeoff[1]:
             raise ValueError(f"tradeoff must be two ascending numbers above 0, found {self.tradeoff}")
         return self
 

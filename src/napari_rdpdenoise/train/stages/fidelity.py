@@ -89,7 +89,7 @@ def rate_distortion(
     out = network(planes, q, presence)
     distortion = weighted_error(out.image, batch)
     bpp = out.bits / batch.noisy[0].numel()
-    low, high = (float(np.log(v)) for v in stage.tradeoff)
+    low, high = (float(np.log(v)) for v in stage.tradeoff_of(network.config.gain_anchors))
     tradeoff = torch.exp(low + (high - low) * q)
     weight = 1 / (distortion.detach() + stage.balance)
     return (weight * (distortion + bpp / tradeoff)).mean(), distortion.mean(), bpp.mean()
