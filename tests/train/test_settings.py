@@ -8,10 +8,21 @@ from pathlib import Path
 import pytest
 
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.train.settings import NoiseRange, SourceSettings, TrainSettings, load_settings
+from napari_rdpdenoise.train.settings import (
+    CodecStage,
+    NoiseRange,
+    SourceSettings,
+    TrainSettings,
+    load_settings,
+)
 
 BASE = NetworkConfig(
-    planes=3, detail_channels=16, grain_channels=8, encoder_blocks=(6, 4), decoder_blocks=(4, 4)
+    planes=3,
+    detail_channels=16,
+    grain_channels=8,
+    gain_anchors=10,
+    encoder_blocks=(6, 4),
+    decoder_blocks=(4, 4),
 )
 SOURCE = {"kind": "clean", "folder": "clean"}
 PAIRS = {"kind": "pairs", "folder": "noisy", "clean_folder": "clean"}
@@ -23,7 +34,7 @@ def test_the_shipped_config_is_valid_and_trains_light():
     path = Path(__file__).parents[2] / "models" / "fluo-light" / "train.yaml"
     settings = load_settings(path)
     assert settings.name == "fluo-light"
-    assert settings.network == NetworkConfig(planes=3, detail_channels=16, grain_channels=8)
+    assert settings.network == NetworkConfig(planes=3, detail_channels=16, grain_channels=8, gain_anchors=10)
     assert all(not Path(source.folder).is_absolute() for source in settings.sources)
     assert not any("test" in source.folder for source in settings.sources)
 
@@ -104,6 +115,15 @@ def test_strategies_can_be_said_and_survive_json(source):
     again = TrainSettings.model_validate_json(settings.model_dump_json())
     assert again == settings
     assert again.sources[0].model_dump(exclude_defaults=True).keys() == source.keys()
+
+
+def test_the_tradeoff_reaches_as_far_as_the_anchors():
+    stage = CodecStage.model_validate(STAGE)
+    assert stage.tradeoff_of(8) == pytest.approx((0.2, 200.0))
+    (_, nine), (_, ten) = stage.tradeoff_of(9), stage.tradeoff_of(10)
+    assert ten / nine == pytest.approx(nine / 200.0)
+    given = CodecStage.model_validate({**STAGE, "tradeoff": (1.0, 50.0)})
+    assert given.tradeoff_of(10) == (1.0, 50.0)
 
 
 @pytest.mark.parametrize("field", ["photons", "read_electrons"])
