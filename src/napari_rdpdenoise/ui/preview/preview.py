@@ -153,11 +153,11 @@ class Preview:
         series = self._series(self.subject)
         aim = (series.key, sight.requests)
         moved = self._aimed is None or _plane_of(self._aimed[1]) != _plane_of(sight.requests)
+        self._store.edit(scope=sight.scope)  # which may change where what is previewed does not
         if self._aimed is not None and aim == self._aimed:
             return
         self._sight, self._aimed, self._settled = sight, aim, False
         self._store.edit(preview_note=sight.note or "", notes=self._notes(sight), requested=sight.visible)
-        self._store.edit(scope=sight.scope)
         self._engine.aim(PreviewView(series, sight.requests, sight.ahead) if sight.requests else None)
         self._count()
         if moved:
