@@ -214,3 +214,15 @@ def test_between_two_blocks_is_their_mean_and_beyond_the_last_there_is_none():
     assert torch.equal(along[:, SIZE : 2 * SIZE], (shares[:, :SIZE] + shares[:, SIZE : 2 * SIZE]) / 2)
     assert torch.equal(along[:, :SIZE], shares[:, :SIZE])
     assert torch.equal(along[:, -SIZE:], shares[:, -SIZE:])
+
+
+def test_texture_of_a_few_blocks_is_what_all_grids_give():
+    generator = torch.Generator().manual_seed(0)
+    residual, shares = (torch.randn(6 * SIZE, 9 * SIZE, generator=generator) for _ in range(2))
+    shares = shares.abs().clamp(max=1.0)
+    held = torch.zeros(6, 9)
+    held[0, 0] = held[2, 3] = held[2, 4] = held[5, 8] = 1.0
+    shares *= held.repeat_interleave(SIZE, 0).repeat_interleave(SIZE, 1)
+    few, every = Texture(), Texture()
+    few.few, every.few = 1.0, 0.0
+    torch.testing.assert_close(few(residual, shares), every(residual, shares), rtol=0, atol=1e-5)

@@ -8,7 +8,7 @@ import pytest
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.constant import Limits, find_constant
 from napari_rdpdenoise.noise.dead import find_dead
-from napari_rdpdenoise.noise.numbers import filterable
+from napari_rdpdenoise.noise.numbers import filterable, places_of_few
 
 DTYPES = ["u1", "i2", ">u2", "u4", "i8", "f2", ">f2", "f4", ">f4", "f8", "g"]
 
@@ -26,3 +26,10 @@ def test_defects_are_found(dtype):
     plane[:10, :10] = 99
     assert np.argwhere(find_dead(plane, NoiseModel(1.0, 0.0, 1.0))).tolist() == [[20, 20]]
     assert find_constant(plane, Limits(1.0, 109.0))[:9, :9].all()
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.5])
+def test_places_are_those_that_numpy_finds(share):
+    at = np.random.default_rng(0).random((70, 90)) < share
+    for found, expected in zip(places_of_few(at), np.nonzero(at), strict=True):
+        np.testing.assert_array_equal(found, expected)

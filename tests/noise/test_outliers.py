@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.noise import NoiseModel, outliers
 from napari_rdpdenoise.noise.outliers import fill_outliers, find_outliers
 from tests.support.exposures import GAIN, OFFSET, READ, exposure, light, stored
 
@@ -103,3 +103,18 @@ def test_columns_and_rows_of_the_sensor(axis, sign, strength):
     assert found[~lines].mean() < 2e-4
     bar = ndimage.gaussian_filter1d(lines * 1.0, 0.6, axis=1 - axis)
     assert not find_outliers(stored(counts + sign * strength * sigma * bar, "u2"), NOISE)[1:-1, 1:-1].any()
+
+
+@pytest.mark.parametrize("dtype", ["u2", "i2", "f4"])
+def test_coarse_numbers_pass_over_no_defect(monkeypatch, dtype):
+    """They choose what is looked at more closely, no more."""
+    counts, _ = exposure()
+    rng = np.random.default_rng(0)
+    counts.flat[rng.integers(0, counts.size, 300)] += rng.normal(0, 300, 300)
+    image = stored(np.clip(counts, 0, 30000), dtype)
+    found = outliers.find_outstanding(image, NOISE, 0.7)
+    assert len(found.height) > 100
+    for finest in (0.0, 4.0):  # none, and coarser ones
+        monkeypatch.setattr(outliers, "_FINEST", finest)
+        for part, same in zip(found, outliers.find_outstanding(image, NOISE, 0.7), strict=True):
+            np.testing.assert_array_equal(part, same)

@@ -9,6 +9,7 @@ pixel), and the decoder adds the smoothly interpolated difference. The mean of 4
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,18 @@ _OF_NOISE = 0.1  # standard deviations that a block may miss, whatever those aro
 _OF_AROUND = 10.0  # times what is missing around it
 
 
+def blocks_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """How many blocks an image of a shape has along each axis."""
+    return tuple(-(-length // GRID) for length in shape)
+
+
 def block_means(image: NDArray[Any]) -> NDArray[np.float64]:
     """Means of the blocks of a 2-D image from its origin; blocks at the far edges may be smaller."""
     rows, columns = (np.arange(0, n, GRID) for n in image.shape)
-    sums = np.add.reduceat(np.add.reduceat(image, columns, axis=1, dtype=np.float64), rows, axis=0)
+    down = np.empty((len(rows), image.shape[1]))
+    for start, out in zip(rows, down, strict=True):  # row upon row is five times faster than along each
+        np.add.reduce(image[start : start + GRID], axis=0, dtype=np.float64, out=out)
+    sums = np.add.reduceat(down, columns, axis=1)
     heights, widths = (np.diff([*starts, n]) for starts, n in zip((rows, columns), image.shape, strict=True))
     return sums / (heights[:, None] * widths[None, :])
 
@@ -48,7 +57,12 @@ def correct_means(
     if noise is not None and min(missing.shape) > 1:
         missing = _believed(missing, noise)
     rows, columns = (_interpolation(n, m) for n, m in zip(image.shape, missing.shape, strict=True))
-    return image + rows @ missing.astype(np.float32) @ columns.T
+    down, columns = rows @ missing.astype(np.float32), np.ascontiguousarray(columns.T)
+    corrected = np.empty_like(image)
+    for start in range(0, len(image), GRID):
+        part = slice(start, start + GRID)
+        np.add(image[part], down[part] @ columns, out=corrected[part])
+    return corrected
 
 
 def _believed(missing: NDArray[np.float64], noise: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -61,6 +75,7 @@ def _believed(missing: NDArray[np.float64], noise: NDArray[np.floating]) -> NDAr
     return np.clip(missing, -limit, limit)
 
 
+@lru_cache(maxsize=8)
 def _interpolation(length: int, blocks: int) -> NDArray[np.float32]:
     """Linear from block centres to pixels, constant beyond the outer centres: (length, blocks)."""
     ends = np.minimum(np.arange(1, blocks + 1) * GRID, length)

@@ -37,12 +37,17 @@ class Normalization:
 
     def forward(self, z: NDArray[Any]) -> NDArray[np.float32]:
         """Raw counts to network units, same shape."""
-        return (stabilize(z, self.noise) - np.float32(self.center)) * np.float32(self.scale / UNIT)
+        return self._units(stabilize(z, self.noise))
 
     def target(self, x: NDArray[Any]) -> NDArray[np.float32]:
         """Noise-free counts to the network output that :meth:`inverse` turns back into them."""
-        t = expected_stabilized(x, self.noise)
-        return (t - np.float32(self.center)) * np.float32(self.scale / UNIT)
+        return self._units(expected_stabilized(x, self.noise))
+
+    def _units(self, t: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Stabilised values as network units, in their place."""
+        t -= np.float32(self.center)
+        t *= np.float32(self.scale / UNIT)
+        return t
 
     def with_noise(self, noise: NoiseModel) -> Normalization:
         """The same of planes with other noise: the same counts are in the centre."""

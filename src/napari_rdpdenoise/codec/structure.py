@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.decoded import blend
 from napari_rdpdenoise.codec.gaussian import gaussian_mean
-from napari_rdpdenoise.codec.means import block_means, correct_means
+from napari_rdpdenoise.codec.means import blocks_of, correct_means
 from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_moments
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _SURE = 2.0  # standard errors by which the residual has to exceed the noise
 ERROR = float(_SURE * np.sqrt(2 / (4 * np.pi * SIGMA**2)))  # of a mean of squares of white Gaussian noise
 LEAST_VARIANCE = 0.05  # of stabilised values, where there is hardly any light
 LEAST_OF_TEXTURE = 0.8  # the same: below, a photon more or less is no wave
-_ROWS = 128  # that are judged at once: what a processor's cache holds
+_STRIP_PIXELS = 2**16  # that are judged at once: what a processor's cache holds
 _STRIP, _MARGIN = 512, 80  # rows whose texture is looked for at once, and above and below, whole blocks of it
 LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
 
@@ -48,12 +48,27 @@ class Returned(NamedTuple):
     Attributes:
         share: Share of the residual that does at all frequencies, [0, 1], float32.
         texture: Raw counts of what does at some frequencies only, float32; None for none.
-        noise_share: Share of the noise's standard deviation that comes with both, [0, 1], float32.
+        noise_blocks: Share of the noise's standard deviation that comes with the texture of each block of
+            16 x 16 px, [0, 1], float32; None for none.
+        silent: Pixels whose residual tells of no texture; None for none.
     """
 
     share: NDArray[np.float32]
-    texture: NDArray[np.float32] | None
-    noise_share: NDArray[np.float32]
+    texture: NDArray[np.float32] | None = None
+    noise_blocks: NDArray[np.float32] | None = None
+    silent: NDArray[np.bool_] | None = None
+
+    @property
+    def noise_share(self) -> NDArray[np.float32]:
+        """Share of the noise's standard deviation that comes with both, [0, 1], float32, of each pixel."""
+        if self.noise_blocks is None:
+            return self.share
+        height, width = self.share.shape
+        edge = _textures().size
+        noisy = self.noise_blocks.repeat(edge, 0).repeat(edge, 1)[:height, :width]
+        if self.silent is not None:
+            noisy[self.silent] = 0
+        return noisy * (1 - self.share) + self.share
 
     def into(self, image: NDArray[np.float32], raw: NDArray[Any]) -> NDArray[np.float32]:
         """A decode of any decoder, raw counts, with what goes back.
@@ -62,8 +77,16 @@ class Returned(NamedTuple):
             image: Decode, raw counts.
             raw: Noisy tile, raw counts, same shape.
         """
-        filled = with_structure(image, raw, self.share)
-        return filled if self.texture is None else filled + self.texture
+        filled = np.empty_like(image)
+        for out, decode, seen, share in _strips(filled, image, raw, self.share):
+            if share.max(initial=0) > 0:
+                blend(decode, np.asarray(seen, dtype=np.float32), share, out)
+            else:
+                out[...] = decode
+        if self.texture is not None:
+            for out, texture in _strips(filled, self.texture):
+                out += texture
+        return filled
 
 
 def returned(
@@ -87,32 +110,45 @@ def returned(
         share = np.full(raw.shape, noise.doubt, np.float32)
         if usable is not None:
             share[~usable] = 0
-        return Returned(share, None, share)
-    residual, few = _residual(raw, decoded, noise)
+        return Returned(share)
+    residual, silent = _residual(raw, decoded, noise)
     known = np.float32(1 - noise.doubt)
     broad = _excess_share(np.square(residual), usable)
-    share = 1 - (1 - broad) * known
-    silent = few if dim is None else few | dim
-    if usable is not None:
-        share[~usable] = 0
+    share = broad if known == 1 else 1 - (1 - broad) * known
+    if dim is not None:
+        silent |= dim
+    if usable is not None and not usable.all():
+        share = np.where(usable, share, np.float32(0))
         silent |= ~usable
-    residual[silent] = 0
+    heard = not silent.any()
+    if not heard:
+        residual[silent] = 0
     found = _texture(residual, broad)
     del residual, broad
     if found is None:
-        return Returned(share, None, share)
-    texture, noisy = found
+        return Returned(share)
+    texture, blocks = found
+    if known < 1:
+        blocks *= known
     for part, light in _strips(texture, decoded):
-        level = np.sqrt(noise.variance(light)).astype(np.float32)
         part *= known
         # counts are squares of stabilised values; the light of the decode is right as it is
-        part *= level + np.float32(noise.gain / 4) * part
-    texture = correct_means(texture, np.zeros_like(block_means(texture)))
-    texture[silent] = noisy[silent] = 0
-    for part, anyway in _strips(noisy, share):
-        part *= known * (1 - anyway)
-        part += anyway
-    return Returned(share, texture, noisy)
+        level = _noise_level(light, noise)
+        level += np.float32(noise.gain / 4) * part
+        part *= level
+    texture = correct_means(texture, np.zeros(blocks_of(texture.shape)))
+    if not heard:
+        texture[silent] = 0
+    return Returned(share, texture, blocks, None if heard else silent)
+
+
+def _noise_level(light: NDArray[np.float32], noise: NoiseModel) -> NDArray[np.float32]:
+    """Noise standard deviation at counts, float32."""
+    level = light - np.float32(noise.offset)
+    np.maximum(level, 0, out=level)
+    level *= np.float32(noise.gain)
+    level += np.float32(noise.read_noise**2)
+    return np.sqrt(level, out=level)
 
 
 def _excess_share(excess: NDArray[np.float32], usable: NDArray[np.bool_] | None) -> NDArray[np.float32]:
@@ -136,13 +172,16 @@ def _residual(
             np.maximum(expected, 0, out=expected)
         np.less(variance, LEAST_OF_TEXTURE, out=few)
         np.subtract(stabilize(seen, noise), expected, out=part)
-        part /= np.sqrt(np.maximum(variance, LEAST_VARIANCE, out=variance), out=variance)
+        np.maximum(variance, LEAST_VARIANCE, out=variance)
+        part /= np.sqrt(variance, out=variance)
     return residual, dim
 
 
 def _strips(*arrays: NDArray[Any]) -> Iterator[list[NDArray[Any]]]:
-    for start in range(0, len(arrays[0]), _ROWS):
-        yield [array[start : start + _ROWS] for array in arrays]
+    """Parts of arrays of one shape."""
+    rows = max(1, _STRIP_PIXELS // max(1, arrays[0].shape[1]))
+    for start in range(0, len(arrays[0]), rows):
+        yield [array[start : start + rows] for array in arrays]
 
 
 @cache
@@ -155,12 +194,14 @@ def _textures() -> Texture:
 def _texture(
     residual: NDArray[np.float32], share: NDArray[np.float32]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
-    """Texture in noise standard deviations, and the share of the noise that comes with it; None for none.
+    """Texture in noise standard deviations, and the noise that comes with each block of it; None for none.
 
     Strip by strip, with what the texture of each depends on above and below: it takes ten times the memory
     that its image does.
     """
-    texture, noisy = np.zeros_like(residual), np.zeros_like(residual)
+    size = _textures().size
+    texture = np.zeros_like(residual)
+    blocks = np.zeros([-(-length // size) for length in residual.shape], np.float32)
     found = False
     for start in range(0, len(residual), _STRIP):
         stop = min(start + _STRIP, len(residual))
@@ -169,8 +210,8 @@ def _texture(
         strip = _texture_of_strip(residual[top:bottom], share[top:bottom], wanted)
         if strip is not None:
             found = True
-            texture[start:stop], noisy[start:stop] = strip
-    return (texture, noisy) if found else None
+            texture[start:stop], blocks[start // size : -(-stop // size)] = strip
+    return (texture, blocks) if found else None
 
 
 def _texture_of_strip(
@@ -191,8 +232,9 @@ def _texture_of_strip(
         )  # blocks overlap by half: more than the next one has no part in it
         near = slice(top, wanted.stop + find.size)
         rows = slice(wanted.start - top, wanted.stop - top)
-        texture, noisy = find(whole[near], shares[near]), find.noise_share(shares[near])
-        return texture[rows, :width].numpy(), noisy[rows, :width].numpy()
+        texture, blocks = find(whole[near], shares[near]), find.noise_share(shares[near])
+        of_blocks = slice(rows.start // find.size, -(-rows.stop // find.size))
+        return texture[rows, :width].numpy(), blocks[of_blocks].numpy()
 
 
 def with_structure(
@@ -212,7 +254,14 @@ def with_structure(
 
 
 def _wiener(found: NDArray[np.float32], error: NDArray[np.float32] | float) -> NDArray[np.float32]:
-    return np.asarray(1 - 1 / np.maximum(found - error, 1), dtype=np.float32)
+    """Share by a mean square, which is overwritten."""
+    errors = np.broadcast_to(np.asarray(error, np.float32), found.shape)
+    for part, off in _strips(found, errors):
+        part -= off
+        np.maximum(part, 1, out=part)
+        np.divide(-1, part, out=part)
+        part += 1
+    return found
 
 
 def _mean_around(values: NDArray[Any]) -> NDArray[np.float32]:

@@ -30,6 +30,7 @@ _BLOCKS, _BLOCK_RADIUS = (
 )  # standard deviation and reach, blocks, of the window powers are averaged over
 _WAVES, _WAVE_RADIUS = 1.5, 3  # the same over frequencies
 _SURE = 4.0  # standard errors; there are as many means as pixels
+_FEW = 0.2  # share of blocks with texture up to which the others are passed over
 
 
 class Texture(nn.Module):
@@ -40,6 +41,7 @@ class Texture(nn.Module):
         self.size, self.overlap, self.sure = SIZE, SIZE // 2, _SURE
         self.blocks, self.block_radius = _BLOCKS, _BLOCK_RADIUS
         self.waves, self.wave_radius = _WAVES, _WAVE_RADIUS
+        self.few = _FEW
 
     @torch.jit.export
     def shares(self, residual: Tensor, known: Tensor, height: int, width: int) -> Tensor:
@@ -80,27 +82,85 @@ class Texture(nn.Module):
         """
         half, size = self.overlap, self.size
         height, width = residual.shape[0], residual.shape[1]
+        rows, columns = height // size, width // size
         place = torch.arange(size, dtype=torch.float32) + 0.5
         across = self.cosines() * torch.sin(place * (math.pi / size))
+        some = shares.view(rows, size, columns, size).amax(1).amax(2) > 0
+        few = int(some.sum()) < self.few * rows * columns
         padded = self.edged(residual)
         texture = torch.zeros_like(padded)
         for shift in range(4):
-            y, x = half * (shift // 2), half * (shift % 2)
-            share = self.between_rows(shares) if y > 0 else shares
-            share = self.between_columns(share) if x > 0 else share
-            top, left = half - y, half - x
-            bottom, right = top + share.shape[0], left + share.shape[1]
-            part = self.transformed(padded[top:bottom, left:right], across).mul_(share)
-            texture[top:bottom, left:right] += self.transformed(part, across.t())
+            down, along = shift // 2, shift % 2
+            top, left = half * (1 - down), half * (1 - along)
+            bottom, right = top + (rows + down) * size, left + (columns + along) * size
+            seen, found = padded[top:bottom, left:right], texture[top:bottom, left:right]
+            if few:
+                self.add_some(found, seen, shares, some, across)
+            else:
+                share = self.between_rows(shares) if down > 0 else shares
+                share = self.between_columns(share) if along > 0 else share
+                found += self.transformed(self.transformed(seen, across).mul_(share), across.t())
         return texture[half : half + height, half : half + width]
 
     @torch.jit.export
+    def add_some(self, found: Tensor, seen: Tensor, shares: Tensor, some: Tensor, across: Tensor) -> None:
+        """Add the texture of those blocks of one grid that touch some which have shares, to ``found``.
+
+        Args:
+            found: Texture, of as many blocks as `seen`, (rows or one more, columns or one more).
+            seen: Residual.
+            shares: Shares of blocks on the first grid.
+            some: Which of these are not all 0, (rows, columns).
+            across: Transform of a block.
+        """
+        rows, columns = some.shape[0], some.shape[1]
+        down, along = seen.shape[0] // self.size - rows, seen.shape[1] // self.size - columns
+        touched = torch.zeros(rows + down, columns + along, dtype=torch.bool)
+        for y in range(down + 1):
+            for x in range(along + 1):
+                touched[y : y + rows, x : x + columns] |= some
+        where = torch.nonzero(touched)
+        row, column = where[:, 0], where[:, 1]
+        share = self.between(self.in_blocks(shares).transpose(2, 3), row, column, down, along)
+        part = self.both_sides(self.in_blocks(seen)[row, column], across).mul_(share)
+        blocks = self.in_blocks(found)
+        blocks[row, column] = blocks[row, column] + self.both_sides(part, across.t())
+
+    @torch.jit.export
+    def in_blocks(self, image: Tensor) -> Tensor:
+        """An image of whole blocks, block by block: a view (rows, columns, size, size)."""
+        rows, columns = image.shape[0] // self.size, image.shape[1] // self.size
+        return image.view(rows, self.size, columns, self.size).permute(0, 2, 1, 3)
+
+    @torch.jit.export
+    def between(self, shares: Tensor, row: Tensor, column: Tensor, down: int, along: int) -> Tensor:
+        """Shares (n, size, size) of blocks half a block further down or along, by their places.
+
+        They are the means of those (rows, columns, size, size) of the blocks that these touch.
+        """
+        if down + along == 0:
+            return shares[row, column]
+        above, below = (row - down).clamp(min=0), row.clamp(max=shares.shape[0] - 1)
+        left, right = (column - along).clamp(min=0), column.clamp(max=shares.shape[1] - 1)
+        if along == 0:
+            return (shares[below, column] + shares[above, column]).div_(2)
+        if down == 0:
+            return (shares[row, right] + shares[row, left]).div_(2)
+        before = (shares[below, left] + shares[above, left]).div_(2)
+        return (shares[below, right] + shares[above, right]).div_(2).add_(before).div_(2)
+
+    @torch.jit.export
+    def both_sides(self, blocks: Tensor, matrix: Tensor) -> Tensor:
+        """Each of some blocks (n, size, size) times a matrix from both sides, and transposed."""
+        across = (blocks.reshape(-1, self.size) @ matrix.t()).view(blocks.shape)
+        return (across.transpose(1, 2).reshape(-1, self.size) @ matrix.t()).view(blocks.shape)
+
+    @torch.jit.export
     def noise_share(self, shares: Tensor) -> Tensor:
-        """Share of the noise's standard deviation that comes with what `shares` gave, (height, width)."""
+        """Share of the noise's standard deviation that comes with what `shares` gave, by block."""
         size = self.size
         rows, columns = shares.shape[0] // size, shares.shape[1] // size
-        blocks = torch.square(shares).reshape(rows, size, columns, size).mean(3).mean(1)
-        return torch.sqrt(blocks).repeat_interleave(size, 0).repeat_interleave(size, 1)
+        return torch.sqrt(torch.square(shares).reshape(rows, size, columns, size).mean(3).mean(1))
 
     @torch.jit.export
     def between_rows(self, shares: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ import scipy
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.numbers import places_of_few
 from napari_rdpdenoise.noise.value_edges import usual_step
 
 _BLOCK = 5  # px, edge of a block of one value
@@ -80,10 +81,11 @@ def _corners(plane: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     Each has four pixels with even numbers of row and column that are side by side among these: where noise
     is, few places are left to look at.
     """
-    some = plane[::2, ::2]
+    some = np.ascontiguousarray(plane[::2, ::2])
     first = some[:-1, :-1]
     alike = (first == some[:-1, 1:]) & (first == some[1:, :-1]) & (first == some[1:, 1:])
-    starts = np.concatenate([2 * np.argwhere(alike) - (y, x) for y in (0, 1) for x in (0, 1)])
+    places = 2 * np.stack(places_of_few(alike), axis=1)
+    starts = np.concatenate([places - (y, x) for y in (0, 1) for x in (0, 1)])
     ends = np.array(plane.shape) - _BLOCK
     rows, columns = starts[((starts >= 0) & (starts <= ends)).all(1)].T
     for y in range(_BLOCK):

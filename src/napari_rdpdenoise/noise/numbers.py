@@ -20,3 +20,10 @@ def filterable(plane: NDArray[Any]) -> NDArray[Any]:
     if plane.dtype.kind != "f" or plane.dtype.itemsize in (4, 8):
         return plane
     return plane.astype(np.float32 if plane.dtype.itemsize < 4 else np.float64)
+
+
+def places_of_few(at: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Rows and columns where a mask (2-D) is true, as `numpy.nonzero` gives them; fast where few are."""
+    held = np.flatnonzero(at.any(axis=1))
+    rows, columns = np.nonzero(at[held])
+    return held[rows], columns

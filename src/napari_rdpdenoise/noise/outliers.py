@@ -13,7 +13,9 @@ noise has a long tail, or the sample itself has single pixels that stand out, th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,6 +23,8 @@ import scipy
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.numbers import places_of_few
+from napari_rdpdenoise.noise.tabled import all_integers, is_tabled, looked_up
 
 STRENGTH = 8.0
 """Noise standard deviations that a defect is above or below its surroundings, at least."""
@@ -37,6 +41,8 @@ _OF_NOISE_OF_LINE = 0.5  # noise of the mean of what is beside these, standard d
 _FAR, _NEARER = 4, 3  # px to the surroundings; together they bridge a group of twelve
 _ROWS = 64  # that are looked at together: what a processor's cache holds
 _OF_FAR = 6  # of the 8 pixels at that distance that a defect is beyond
+_FINEST, _HIGHEST = 64.0, 16000.0  # steps of a standard deviation, and steps, of integers of 16 bits
+_CUT = 2.0  # steps by which differences of numbers cut to integers are off, at most
 
 Steps = Sequence[tuple[int, int]]
 
@@ -79,9 +85,7 @@ def find_outliers(plane: NDArray[Any], noise: NoiseModel, limit: float = 1.0) ->
     marked = np.zeros(plane.shape, bool)
     if min(plane.shape) <= 2 * _FAR or limit == np.inf:
         return marked
-    t = _stabilized(plane, noise)
-    for sign in (1, -1):
-        strong = _strong(plane, t, noise, sign, limit)
+    for sign, strong in _all_strong(plane, noise, limit):
         if strong.places.rows.size:
             marked[strong.places.of(_defects(plane, strong, sign) | _lines(plane, strong, sign))] = True
     return marked
@@ -94,9 +98,7 @@ def find_outstanding(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Ou
     """
     found = [Outstanding(np.empty(0), np.empty(0, bool), np.empty(0))]
     if min(plane.shape) > 2 * _FAR:
-        t = _stabilized(plane, noise)
-        for sign in (1, -1):
-            strong = _strong(plane, t, noise, sign, limit)
+        for sign, strong in _all_strong(plane, noise, limit):
             strong = strong.of(~_lines(plane, strong, sign))
             beside = _values(plane, strong.places, _BESIDE).mean(axis=0) - strong.level
             single = _defects(plane, strong, sign)
@@ -130,6 +132,18 @@ class _Places(NamedTuple):
 
 def _stabilized(plane: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     """As `stabilize`, up to a constant, but fast, and linear below zero light, where cold pixels are."""
+    if is_tabled(plane):
+        return looked_up(plane, _all_stabilized(noise.gain, noise.offset, noise.read_noise, plane.dtype.name))
+    return _computed(plane, noise)
+
+
+@lru_cache(maxsize=16)
+def _all_stabilized(gain: float, offset: float, read_noise: float, dtype: str) -> NDArray[np.float32]:
+    """Stabilised values of all integers of a type of at most 16 bits, by their bits."""
+    return _computed(all_integers(dtype), NoiseModel(gain, offset, read_noise))
+
+
+def _computed(plane: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     z = plane.astype(np.float32)
     z -= np.float32(noise.offset)
     if noise.gain == 0:
@@ -155,45 +169,77 @@ class _Strong(NamedTuple):
         return _Strong(self.places.of(which), *(part[which] for part in self[1:]))
 
 
-def _beyond(t: NDArray[np.float32], least: float, sign: int) -> tuple[_Places, NDArray[np.float64]]:
-    """Pixels that are above (or below) most of those 4 px away, mirrored at the edges, and by how much."""
-    places = _Places(*np.divmod(_apart(t, least, sign), t.shape[1]))
-    above = np.sort(sign * (t[places] - _values(t, places, _ring(_FAR))), axis=0)[-_OF_FAR]
-    beyond = above > least
-    return places.of(beyond), above[beyond]
+def _all_strong(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Iterator[tuple[int, _Strong]]:
+    """Pixels beyond their surroundings, those above (1) and those below (-1)."""
+    t = _stabilized(plane, noise)
+    for sign, numbers in zip((1, -1), _apart(t, limit * _CANDIDATE), strict=True):
+        yield sign, _strong(plane, t, noise, (sign, limit), _Places(*np.divmod(numbers, t.shape[1])))
 
 
-def _apart(t: NDArray[np.float32], least: float, sign: int) -> NDArray[np.intp]:
-    """Pixels beyond both of at least two of four pairs of opposite ones 4 px away: numbers in the plane.
+def _apart(t: NDArray[np.float32], least: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pixels above, and below, both of at least two of four pairs of opposite ones 4 px away: their numbers.
 
-    Whoever is beyond 6 of the 8 is; the slope of an edge, beyond one of each pair, is not.
+    Whoever is beyond 6 of the 8 is, mirrored at the edges; the slope of an edge, beyond one of each pair, is
+    not. Some may be among them that are not quite.
     """
-    padded = np.pad(t, _FAR, mode="reflect")
+    levels, least = _coarse(t, least)
+    padded = np.pad(levels, _FAR, mode="reflect")
     height, width = t.shape
-    nearer, further, beyond = (
-        (np.minimum, np.maximum, np.greater) if sign > 0 else (np.maximum, np.minimum, np.less)
-    )
-    found = []
+    above, below = [], []
     for start in range(0, height, _ROWS):
         rows = min(_ROWS, height - start)
+        here = levels[start : start + rows]
         ring = [
             padded[_FAR + start + y : _FAR + start + y + rows, _FAR + x : _FAR + x + width]
             for y, x in _ring(_FAR)
         ]
-        one, two, three, four = (further(ring[i], ring[-1 - i]) for i in range(4))
-        second = further(nearer(one, two), nearer(three, four))  # of the four, with what follows
-        nearer(second, further(one, two, out=one), out=second)
-        nearer(second, further(three, four, out=three), out=second)
-        gap = np.subtract(t[start : start + rows], second, out=second)
-        found.append(np.flatnonzero(beyond(gap, sign * least)) + start * width)
-    return np.concatenate(found)
+        high = _second([np.maximum(ring[i], ring[-1 - i]) for i in range(4)], np.minimum, np.maximum)
+        above.append(_numbers(np.subtract(here, high, out=high) > least) + start * width)
+        low = _second([np.minimum(ring[i], ring[-1 - i]) for i in range(4)], np.maximum, np.minimum)
+        below.append(_numbers(np.subtract(low, here, out=low) > least) + start * width)
+    return np.concatenate(above), np.concatenate(below)
+
+
+def _numbers(at: NDArray[np.bool_]) -> NDArray[np.intp]:
+    rows, columns = places_of_few(at)
+    return rows * at.shape[1] + columns
+
+
+def _second(pairs: list[NDArray[Any]], nearer: np.ufunc, further: np.ufunc) -> NDArray[Any]:
+    """The second of four by a way to take the first or the second of two; they are overwritten."""
+    one, two, three, four = pairs
+    second = further(nearer(one, two), nearer(three, four))  # of the four, with what follows
+    nearer(second, further(one, two, out=one), out=second)
+    return np.asarray(nearer(second, further(three, four, out=three), out=second))
+
+
+def _coarse(t: NDArray[np.float32], least: float) -> tuple[NDArray[Any], float]:
+    """Stabilised values in integers of 16 bits, and the least difference of those that are apart by one.
+
+    Those are compared four times faster; as they are where they reach too far for it.
+    """
+    reach = max(float(t.max(initial=0)), -float(t.min(initial=0)), 1.0)
+    scale = min(_FINEST, _HIGHEST / reach)
+    if not scale * least > 2 * _CUT:
+        return t, least
+    levels = np.empty(t.shape, np.int16)
+    for start in range(0, len(t), _ROWS):
+        part = slice(start, start + _ROWS)
+        levels[part] = (t[part] * np.float32(scale)).astype(np.int32)
+    return levels, math.floor(least * scale - _CUT)
 
 
 def _strong(
-    plane: NDArray[Any], t: NDArray[np.float32], noise: NoiseModel, sign: int, limit: float
+    plane: NDArray[Any], t: NDArray[np.float32], noise: NoiseModel, than: tuple[int, float], places: _Places
 ) -> _Strong:
-    """Pixels that are beyond their surroundings by noise and by the structure of these."""
-    places, above = _beyond(t, limit * _CANDIDATE, sign)
+    """Which of some pixels are beyond their surroundings by noise and by the structure of these.
+
+    They are above (or below) most of those 4 px away, mirrored at the edges.
+    """
+    sign, limit = than
+    above = np.sort(sign * (t[places] - _values(t, places, _ring(_FAR))), axis=0)[-_OF_FAR]
+    beyond = above > limit * _CANDIDATE
+    places, above = places.of(beyond), above[beyond]
     around = _values(plane, places, (*_ring(_FAR), *_ring(_NEARER)))
     level = np.median(around, axis=0)
     spread = 1.4826 * np.median(np.abs(around - level), axis=0)

@@ -20,12 +20,12 @@ import scipy
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.noise.model import NoiseModel
+from napari_rdpdenoise.noise.tabled import all_integers, is_tabled, looked_up
 
 TABLE_READ = 16.0
 """Photo-electrons rms; with more read noise the closed forms are as exact at any light."""
 
 _TABLE_LIGHT = 64.0  # photo-electrons; above it the closed forms are exact to 1e-3 of them
-_WORTH_A_TABLE = 2**16  # pixels; of fewer, a table of all values of 16 bits would cost more than it saves
 _STRIP = 2**15  # pixels that are computed at once
 _STEPS = 8192  # of the table of the inverse, with even steps
 _FINE, _RANGE = 16384, 16  # steps per unit of u, and units, of the tables of moments
@@ -41,9 +41,8 @@ class Moments(NamedTuple):
 def stabilize(z: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
     """Generalised Anscombe transform: counts to values whose noise has variance 1 (float32, same shape)."""
     z = np.asarray(z)
-    if z.dtype.kind in "iu" and z.dtype.isnative and z.dtype.itemsize <= 2 and z.size >= _WORTH_A_TABLE:
-        table = _all_stabilized(noise.gain, noise.offset, noise.read_noise, z.dtype.name)
-        return table.take(z.view(f"u{z.dtype.itemsize}"))
+    if is_tabled(z):
+        return looked_up(z, _all_stabilized(noise.gain, noise.offset, noise.read_noise, z.dtype.name))
     return _stabilized(z, noise)
 
 
@@ -68,9 +67,7 @@ def counts_of(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float64]:
 @lru_cache(maxsize=16)
 def _all_stabilized(gain: float, offset: float, read_noise: float, dtype: str) -> NDArray[np.float32]:
     """Stabilised values of all integers of a type of at most 16 bits, by their bits."""
-    bits = np.dtype(dtype).itemsize * 8
-    values = np.arange(2**bits, dtype=f"u{bits // 8}").view(dtype)
-    return _stabilized(values, NoiseModel(gain, offset, read_noise))
+    return _stabilized(all_integers(dtype), NoiseModel(gain, offset, read_noise))
 
 
 def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:

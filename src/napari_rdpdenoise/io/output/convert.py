@@ -51,13 +51,21 @@ def _to_integers(
 ) -> tuple[np.ndarray, int]:
     # float32 cannot hold the bounds of 32-bit integers, so 4294967295 would wrap around to 0
     exact = block.astype(np.float64) if target.itemsize == 4 else block
-    values = np.rint(exact)
     limits = np.iinfo(target)
-    outside = ~((values >= limits.min) & (values <= limits.max))  # also true for NaN
-    clipped = int(np.count_nonzero(outside))
+    clipped = _count_outside(exact, limits)
     if place is not None:
         finite = np.nan_to_num(exact, nan=0.0) if clipped else exact
         values = round_keeping_sums(finite, limits.min, limits.max, place[0], place[1:])
-    elif clipped:
+    else:
+        values = np.rint(exact)
+    if place is None and clipped:
         values = np.clip(np.where(np.isnan(values), 0.0, values), limits.min, limits.max)
     return values.astype(target), clipped
+
+
+def _count_outside(block: np.ndarray, limits: np.iinfo) -> int:
+    """How many values are, as the nearest integers, beyond limits, or not a number."""
+    if block.size and np.rint(block.min()) >= limits.min and np.rint(block.max()) <= limits.max:
+        return 0  # the least of what holds NaN is NaN
+    values = np.rint(block)
+    return int(np.count_nonzero(~((values >= limits.min) & (values <= limits.max))))

@@ -25,8 +25,10 @@ from napari_rdpdenoise.tiles import GRID
 _TABLE = 256  # px, after which the random numbers repeat
 _SHUFFLED = 0.05  # counts, of what decides between pixels
 _DEBT = -0.5  # counts below the least integer that neighbours make up for
+_MEMBERS = (0, 0), (0, 1), (1, 0), (1, 1)  # of a group, their rows and columns in it
 
 Fractions = NDArray[np.float32]
+Four = tuple[Fractions, Fractions, Fractions, Fractions]
 
 
 def round_keeping_sums(
@@ -44,24 +46,43 @@ def round_keeping_sums(
     Returns:
         Whole numbers of the same shape and type.
     """
-    whole = np.clip(np.floor(values), low, high)
-    rest = np.clip(values - whole, _DEBT, 1.0).astype(np.float32)
-    rest[(whole >= high) & (rest > 0)] = 0
+    whole = np.floor(values)
+    np.clip(whole, low, high, out=whole)
     rows, columns = values.shape
-    padded = np.pad(rest, ((0, -rows % GRID), (0, -columns % GRID)))
-    table = np.roll(_table(seed), (-place[0] % _TABLE, -place[1] % _TABLE), (0, 1))
-    repeats = (-(-padded.shape[0] // _TABLE), -(-padded.shape[1] // _TABLE))
-    tie = np.tile(table, repeats)[: padded.shape[0], : padded.shape[1]]
-    levels = [padded]
+    padded = np.zeros((rows + -rows % GRID, columns + -columns % GRID), np.float32)
+    rest = padded[:rows, :columns]
+    np.clip(np.subtract(values, whole, dtype=values.dtype), _DEBT, 1.0, out=rest, casting="same_kind")
+    full = whole >= high
+    if full.any():
+        rest[full & (rest > 0)] = 0
+    levels, sums = [], padded
     for _ in range(int(math.log2(GRID))):
-        a, b, c, d = _quarters(levels[-1])
-        levels.append(a + b + c + d)
-    counts = np.rint(np.maximum(levels.pop(), 0.0))
-    for shares in reversed(levels):
-        step = padded.shape[0] // shares.shape[0]
-        counts = _shared_out(counts, shares, tie[::step, ::step])
-    up = np.minimum(counts, 1.0)[:rows, :columns]
-    return whole + up.astype(values.dtype)
+        levels.append(_quarters(sums))
+        a, b, c, d = levels[-1]
+        sums = a + b + c + d
+    counts = np.rint(np.maximum(sums, 0.0))
+    phase = (place[0] % _TABLE, place[1] % _TABLE)
+    for number in reversed(range(1, len(levels))):
+        counts = _shared_out(counts, levels[number], _ties(seed, phase, number, counts.shape))
+    whole += _chosen(counts, levels[0], _ties(seed, phase, 0, counts.shape))[:rows, :columns]
+    return whole
+
+
+def _quarters(level: Fractions) -> Four:
+    a, b, c, d = (np.ascontiguousarray(level[y::2, x::2]) for y in (0, 1) for x in (0, 1))
+    return a, b, c, d
+
+
+@lru_cache(32)
+def _ties(seed: int, phase: tuple[int, int], level: int, shape: tuple[int, int]) -> Four:
+    """Random numbers for the four members of each group of a level, arrays of the shape of its groups.
+
+    Those of a group further up are those of its first pixel.
+    """
+    step = 2**level
+    table = np.roll(_table(seed), (-phase[0], -phase[1]), (0, 1))[::step, ::step]
+    repeats = [-(-2 * size // length) for size, length in zip(shape, table.shape, strict=True)]
+    return _quarters(np.tile(table, repeats)[: 2 * shape[0], : 2 * shape[1]])
 
 
 @lru_cache(16)
@@ -69,29 +90,50 @@ def _table(seed: int) -> Fractions:
     return np.random.default_rng(seed).random((_TABLE, _TABLE), np.float32) * np.float32(_SHUFFLED)
 
 
-def _quarters(level: Fractions) -> tuple[Fractions, ...]:
-    return tuple(np.ascontiguousarray(level[y::2, x::2]) for y in (0, 1) for x in (0, 1))
-
-
-def _shared_out(counts: Fractions, shares: Fractions, tie: Fractions) -> Fractions:
-    """Give the counts of each 2x2 group to its members: shares rounded down, then the largest remainders."""
-    members = [np.maximum(part, 0.0) for part in _quarters(shares)]
-    total = members[0] + members[1] + members[2] + members[3]
+def _shares(counts: Fractions, members: Four) -> list[Fractions]:
+    """How many of the counts of each group its members would have if these could be divided."""
+    parts = [np.maximum(part, np.float32(0)) for part in members]
+    total = parts[0] + parts[1]
+    total += parts[2]
+    total += parts[3]
     # debts of some members lessen the shares of the others
-    factor = np.minimum(1.0, counts / np.maximum(total, np.float32(1e-9)))
-    floors, keys = [], []
-    for part, shuffled in zip(members, _quarters(tie), strict=True):
-        share = part * factor
-        floor = np.floor(share)
+    factor = np.divide(counts, np.maximum(total, np.float32(1e-9), out=total), out=total)
+    np.minimum(factor, np.float32(1), out=factor)
+    for part in parts:
+        part *= factor
+    return parts
+
+
+def _shared_out(counts: Fractions, members: Four, ties: Four) -> Fractions:
+    """Give the counts of each 2x2 group to its members: shares rounded down, then the largest remainders."""
+    shares = _shares(counts, members)
+    floors = [np.floor(share) for share in shares]
+    for share, floor in zip(shares, floors, strict=True):
         share -= floor
-        floors.append(floor)
-        keys.append(np.where(share > 0, share + shuffled, np.float32(-1)))
     left = (counts - (floors[0] + floors[1] + floors[2] + floors[3])).astype(np.int8)
-    ranks = _ranks(keys)
-    given = np.empty(shares.shape, np.float32)
-    for (y, x), floor, rank in zip(((0, 0), (0, 1), (1, 0), (1, 1)), floors, ranks, strict=True):
-        given[y::2, x::2] = floor + (rank < left)
+    given = np.empty((2 * counts.shape[0], 2 * counts.shape[1]), np.float32)
+    ranks = _ranks(_keys(shares, ties))
+    for (y, x), floor, rank in zip(_MEMBERS, floors, ranks, strict=True):
+        np.add(floor, rank < left, out=given[y::2, x::2])
     return given
+
+
+def _chosen(counts: Fractions, members: Four, ties: Four) -> NDArray[np.bool_]:
+    """As `_shared_out`, of pixels, whose shares are below 1: which of them are rounded up."""
+    ranks, left = _ranks(_keys(_shares(counts, members), ties)), counts.astype(np.int8)
+    up = np.empty((2 * counts.shape[0], 2 * counts.shape[1]), bool)
+    for (y, x), rank in zip(_MEMBERS, ranks, strict=True):
+        np.less(rank, left, out=up[y::2, x::2])
+    return up
+
+
+def _keys(shares: list[Fractions], ties: Four) -> list[Fractions]:
+    """What members of a group come in the order of, in the place of their shares."""
+    for share, tie in zip(shares, ties, strict=True):
+        nothing = share <= 0
+        share += tie
+        np.copyto(share, np.float32(-1), where=nothing)
+    return shares
 
 
 def _ranks(keys: list[Fractions]) -> list[NDArray[np.int8]]:
