@@ -124,14 +124,18 @@ def test_training_rounds_but_lets_gradients_through():
     assert model.aux_loss().item() > 0
 
 
-def test_scales_are_found_where_the_coder_has_them():
-    raw = torch.cat([torch.linspace(-20, 20, 10_001), torch.linspace(20, 1000, 10_001)])
+def test_bits_by_raw_scales_are_those_of_the_rows_of_the_coder(hyperprior):
+    cost = hyperprior._prepared().cost
+    raw = torch.cat([torch.linspace(-20, 20, 10_001), torch.linspace(20, 1000, 10_001)])[None, None, None]
     sigma = torch.nn.functional.softplus(raw) + entropy.SCALE_FLOOR
-    expected = torch.bucketize(sigma, torch.tensor(entropy.SCALES[:-1]), out_int32=True)
-    assert (entropy.row_of(raw) - expected).abs().max() <= 1
-    assert (entropy.row_of(raw) != expected).float().mean() < 0.02  # steps of a 256th, borders .1 apart
-    for shape in ((2, 3, 5, 7), (1, 3, 5, 7)):
-        some = torch.randn(shape) * 4
-        rows = entropy.row_of(some)
-        assert torch.equal(rows, entropy.row_of(some.contiguous(memory_format=torch.channels_last)))
-        assert torch.equal(rows[:, 1, 2, 3], entropy.row_of(some[:, 1, 2, 3]))
+    rows = torch.bucketize(sigma, torch.tensor(entropy.SCALES[:-1]), out_int32=True)
+    symbols = (torch.randn(raw.shape, generator=torch.Generator().manual_seed(0)) * sigma).round().int()
+    assert float(cost.by_raw(raw, symbols)) == pytest.approx(float(cost(rows, symbols)), rel=1e-3)
+
+
+def test_bits_are_those_of_any_order_of_memory(hyperprior):
+    cost = hyperprior._prepared().cost
+    raw, symbols = latents((2, 16, 5, 7), scale=4.0), latents((2, 16, 5, 7), seed=1).round().int()
+    last = [part.contiguous(memory_format=torch.channels_last) for part in (raw, symbols)]
+    for some in ((raw, last[1]), (last[0], symbols), last):
+        torch.testing.assert_close(cost.by_raw(*some), cost.by_raw(raw, symbols))

@@ -339,7 +339,9 @@ class Codec:
         known = [item.restored for item in latents if item.restored is not None]
         if len(known) < len(latents):
             return self._network.latents(symbols_of(latents, self.device), rates)
-        parts = (torch.from_numpy(np.stack(kind)).to(self.device) for kind in zip(*known, strict=True))
+        # of a single one no copy, which would also be in another order of memory
+        kinds = [kind[0][None] if len(kind) == 1 else np.stack(kind) for kind in zip(*known, strict=True)]
+        parts = (torch.from_numpy(kind).to(self.device) for kind in kinds)
         return self._network.restored(tuple(parts), rates)
 
     def _rates(self, count: int, rate: float) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.layers import ResidualBlock, conv, in_turn
+from napari_rdpdenoise.nn.layers import ResidualBlock, chosen_type, conv, in_turn
 
 _STEM = 4  # px that the stem folds into channels, each way
 
@@ -44,26 +44,31 @@ class Analysis(nn.Module):
             planes: Previous, current and next plane (b, 3, 8h, 8w), or the current one alone (b, 1, 8h, 8w).
             presence: Whether previous and next are there (b, 2), 1 or 0; None with a plane alone.
         """
-        x = self.layers[0](planes) if self._planes == 1 else self._folded(planes, presence)
-        for layer in self.layers[1 : self._eighth_at]:  # here, for a called function's caller would keep x
+        if presence is None:  # what the stem sees of other planes is 0
+            own = slice(self._planes // 2 * _STEM**2, (self._planes // 2 + 1) * _STEM**2)
+            x = self.layers[1](_folded(planes), inputs=own)
+        else:
+            x = self.layers[1](_folded(planes, presence))
+        for layer in self.layers[2 : self._eighth_at]:  # here, for a called function's caller would keep x
             x = layer(x)
         y = in_turn(self.layers[self._eighth_at :], x)
         found = (y,) if self.detail is None else (y, self.detail(x))
         return tuple(part.to(planes.dtype) for part in found)
 
-    def _folded(self, planes: Tensor, presence: Tensor | None) -> Tensor:
-        """Planes and presence as the stem takes them."""
-        batch, count, height, width = planes.shape
-        rows, columns, pixels = height // _STEM, width // _STEM, _STEM**2
-        folded = planes.new_zeros(batch, rows, columns, 3 * pixels + 2)  # channels last, as all that follows
-        first = 0 if presence is not None else pixels
-        seen = folded[..., first : first + count * pixels]
-        seen.view(batch, rows, columns, count, _STEM, _STEM).copy_(
-            planes.reshape(batch, count, rows, _STEM, columns, _STEM).permute(0, 2, 4, 1, 3, 5)
-        )
-        if presence is not None:
-            for side, start in enumerate((0, 2 * pixels)):
-                there = presence[:, side, None, None, None]
-                folded[..., start : start + pixels].masked_fill_(there <= 0, 0.0)
-                folded[..., 3 * pixels + side] = there[..., 0]
-        return folded.permute(0, 3, 1, 2)
+
+def _folded(planes: Tensor, presence: Tensor | None = None) -> Tensor:
+    """Planes, and maps of which are there, as the stem takes them."""
+    batch, count, height, width = planes.shape
+    rows, columns, pixels = height // _STEM, width // _STEM, _STEM**2
+    maps = 0 if presence is None else presence.shape[1]
+    # channels last, as all that follows
+    folded = planes.new_empty(batch, rows, columns, count * pixels + maps, dtype=chosen_type(planes))
+    folded[..., : count * pixels].view(batch, rows, columns, count, _STEM, _STEM).copy_(
+        planes.reshape(batch, count, rows, _STEM, columns, _STEM).permute(0, 2, 4, 1, 3, 5)
+    )
+    if presence is not None:
+        for side, start in enumerate((0, 2 * pixels)):
+            there = presence[:, side, None, None, None]
+            folded[..., start : start + pixels].masked_fill_(there <= 0, 0.0)
+            folded[..., 3 * pixels + side] = there[..., 0]
+    return folded.permute(0, 3, 1, 2)

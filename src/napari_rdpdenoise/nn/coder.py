@@ -13,6 +13,7 @@ Layout 3 of the bitstream had a stream for each kind: `Coder.decode_by_kind` rea
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -80,7 +81,8 @@ class Coder:
         _update_conditional(self._conditional)
         self._first = copy.deepcopy(first).cpu()
         self._last = [copy.deepcopy(layer).cpu() for layer in last]
-        self.cost, self.z_cost = CostTable(self._conditional), CostTable(self._bottleneck)
+        changes = [math.log(math.expm1(scale - SCALE_FLOOR)) for scale in SCALES[:-1]]
+        self.cost, self.z_cost = CostTable(self._conditional, changes), CostTable(self._bottleneck)
         self._coder, self._z_coder = (
             SymbolCoder(self._conditional, _FIRST),
             SymbolCoder(self._bottleneck, _FIRST_Z),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import torch
@@ -19,9 +20,13 @@ class CostTable:
 
     Every row is centred and as wide as the widest, so that one index finds the cost; beyond a row's own end
     stands the cost of the escape: its own bits and 16 for the value.
+
+    Args:
+        model: Entropy model with its tables.
+        borders: Raw scales, rising, up to which each row goes but the last; none where rows are channels.
     """
 
-    def __init__(self, model: EntropyModel) -> None:
+    def __init__(self, model: EntropyModel, borders: Sequence[float] = ()) -> None:
         cdf, lengths, offsets = (
             t.cpu() for t in (model._quantized_cdf.double(), model._cdf_length.long(), model._offset.long())
         )
@@ -34,13 +39,33 @@ class CostTable:
             low, high = max(first, 0), min(first + len(inside), 2 * reach + 1)
             bits[row, low:high] = inside[low - first : high - first].float()
         self._reach, self._bits = reach, bits
+        # the place of symbol 0 in the row of each bfloat16, in the order of their bits as signed integers
+        raw = torch.arange(-(2**15), 2**15, dtype=torch.int32).to(torch.int16).view(torch.bfloat16).float()
+        self._starts = torch.bucketize(raw, torch.tensor(borders), out_int32=True) * bits.shape[1] + reach
+
+    def by_raw(self, raw: Tensor, symbols: Tensor) -> Tensor:
+        """Bits (b,) of symbols of latents (int32), given the raw scale of each (floating, same shape).
+
+        Raw scales count as the bfloat16 nearest to them: of each of these the row is known.
+        """
+        if self._starts.device != raw.device:
+            self._starts = self._starts.to(raw.device)
+        last = raw.is_contiguous(memory_format=torch.channels_last)
+        order = torch.channels_last if last else torch.contiguous_format
+        raw, symbols = (part.contiguous(memory_format=order) for part in (raw.to(torch.bfloat16), symbols))
+        number = in_memory(raw).view(torch.int16).to(torch.int32).add_(2**15)
+        place = in_memory(symbols).clamp(-self._reach, self._reach).add_(self._starts.index_select(0, number))
+        return self._table(symbols.device).index_select(0, place).view(len(symbols), -1).sum(1)
+
+    def _table(self, device: torch.device) -> Tensor:
+        if self._bits.device != device:
+            self._bits = self._bits.to(device)
+        return self._bits.view(-1)
 
     def __call__(self, row: Tensor, symbols: Tensor) -> Tensor:
         """Bits (b,) of integer symbols (int32), given the row of each (int32, of a shape that broadcasts)."""
-        if self._bits.device != symbols.device:
-            self._bits = self._bits.to(symbols.device)
         place = symbols.clamp(-self._reach, self._reach).add_(row * self._bits.shape[1] + self._reach)
-        return self._bits.view(-1).index_select(0, in_memory(place)).view(len(symbols), -1).sum(1)
+        return self._table(symbols.device).index_select(0, in_memory(place)).view(len(symbols), -1).sum(1)
 
 
 def in_memory(x: Tensor) -> Tensor:

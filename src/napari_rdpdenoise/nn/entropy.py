@@ -13,9 +13,7 @@ part).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -24,14 +22,12 @@ from torch import Tensor, nn
 from napari_rdpdenoise.nn import _compressai
 from napari_rdpdenoise.nn.coder import SCALE_FLOOR, SCALES, Coder
 from napari_rdpdenoise.nn.config import NetworkConfig
-from napari_rdpdenoise.nn.costs import in_memory
 from napari_rdpdenoise.nn.layers import conv, in_turn, numbers_in, start_small
 
 _compressai.prepare()
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional  # noqa: E402
 
-_ROWS = 64  # of latents whose bits are counted at once: what a processor's cache holds
-_LEAST_RAW, _PER_RAW = -3.0, 256  # raw scales are told apart by: below the first is row 0
+_ROWS = 32  # of latents that are rounded and counted at once: what a processor's cache holds
 _INT16 = (-32768, 32767)  # symbols are kept in 16 bits
 
 
@@ -142,23 +138,30 @@ class Hyperprior(nn.Module):
 
     def quantize_and_count(self, *latents: Tensor) -> Counted:
         """:meth:`quantize`, :meth:`dequantize` and :meth:`estimated_bits` at the cost of one."""
-        symbols, means, expanded = self._symbols(latents)
-        return Counted(symbols, _restored(symbols, means), self._cost(symbols, expanded))
+        symbols, restored, expanded = self._symbols(latents)
+        return Counted(symbols, restored, self._cost(symbols, expanded))
 
     def rounded(self, *latents: Tensor) -> tuple[Tensor, ...]:
         """:meth:`quantize` and :meth:`dequantize` at the cost of one."""
-        symbols, means, _ = self._symbols(latents)
-        return _restored(symbols, means)
+        return self._symbols(latents)[1]
 
-    def _symbols(self, latents: tuple[Tensor, ...]) -> tuple[Symbols, list[Tensor], Tensor]:
-        """Symbols, the means of the latents by kind, and what these follow from."""
+    def _symbols(self, latents: tuple[Tensor, ...]) -> tuple[Symbols, tuple[Tensor, ...], Tensor]:
+        """Symbols, the latents that they stand for by kind, and what means and scales follow from."""
         z = torch.round(self._hyper_latents(latents) - self._medians()).clamp(*_INT16).to(torch.int32)
         expanded = self._expanded((z, z))
-        means = self._means(expanded)
-        y, *finer = (
-            torch.round(y - mu).clamp_(*_INT16).to(torch.int32) for y, mu in zip(latents, means, strict=True)
-        )
-        return Symbols(y, z, *finer), means, expanded
+        kept, restored = [], []
+        for part, mu in zip(latents, self._means(expanded), strict=True):
+            kept.append(torch.empty_like(part, dtype=torch.int32))
+            restored.append(torch.empty_like(part))
+            rows = _ROWS if part.device.type == "cpu" else part.shape[-2]
+            for given, mean, whole, back in zip(
+                *(whole.split(rows, -2) for whole in (part, mu, kept[-1], restored[-1])), strict=True
+            ):
+                torch.sub(given, mean, out=back).round_().clamp_(*_INT16)
+                whole.copy_(back)
+                back.add_(mean)
+        y, *finer = kept
+        return Symbols(y, z, *finer), tuple(restored), expanded
 
     def _cost(self, symbols: Symbols, expanded: Tensor) -> Tensor:
         coder = self._prepared()
@@ -166,7 +169,7 @@ class Hyperprior(nn.Module):
         cost = coder.z_cost(channel[None], symbols.z)
         for kept, raw in zip(symbols.latents, self._halves(expanded, 1), strict=True):
             strips = zip(kept.split(_ROWS, -2), raw.split(_ROWS, -2), strict=True)
-            cost = sum((coder.cost(row_of(there), part) for part, there in strips), cost)
+            cost = sum((coder.cost.by_raw(there, part) for part, there in strips), cost)
         return cost
 
     def encode(self, symbols: Symbols) -> list[tuple[bytes]]:
@@ -237,26 +240,6 @@ class Hyperprior(nn.Module):
 
     def _medians(self) -> Tensor:
         return self.bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach()
-
-
-def row_of(raw: Tensor) -> Tensor:
-    """Row (int32) of the coder's tables by raw scale: the least of its scales that is not below."""
-    table = _row_table(raw.device)
-    place = raw.float().sub(_LEAST_RAW).mul_(_PER_RAW).to(torch.int32).clamp_(0, len(table) - 1)
-    if place.is_contiguous(memory_format=torch.channels_last):
-        batch, channels, height, width = place.shape
-        rows = table.index_select(0, in_memory(place)).view(batch, height, width, channels)
-        return rows.permute(0, 3, 1, 2)
-    return table.index_select(0, place.reshape(-1)).view(place.shape)
-
-
-@lru_cache(maxsize=4)
-def _row_table(device: torch.device) -> Tensor:
-    """Row of each step of raw scales, in its middle."""
-    borders = torch.tensor([math.log(math.expm1(scale - SCALE_FLOOR)) for scale in SCALES[:-1]])
-    steps = torch.arange(int((float(borders[-1]) - _LEAST_RAW) * _PER_RAW) + 2)
-    raw = (steps + 0.5) / _PER_RAW + _LEAST_RAW
-    return torch.bucketize(raw, borders, out_int32=True).to(device)
 
 
 def _restored(symbols: Symbols, means: Iterable[Tensor]) -> tuple[Tensor, ...]:

@@ -24,9 +24,12 @@ def conv(inputs: int, outputs: int, kernel: int = 3, stride: int = 1) -> nn.Conv
 class Convolution(nn.Conv2d):
     """Convolution whose numbers `numbers_in` chooses."""
 
-    def forward(self, input: Tensor, half: int | None = None) -> Tensor:
-        """All outputs, or the first (0) or the second half (1) of them."""
-        weight, bias = self.weight, self.bias
+    def forward(self, input: Tensor, half: int | None = None, inputs: slice | None = None) -> Tensor:
+        """All outputs, or the first (0) or the second half (1) of them.
+
+        With ``inputs`` only these channels are given, and all others are 0.
+        """
+        weight, bias = self.weight if inputs is None else self.weight[:, inputs], self.bias
         if half is not None:
             middle = self.out_channels // 2
             which = slice(middle, None) if half else slice(middle)
@@ -117,6 +120,11 @@ def _in(numbers: _Numbers) -> Iterator[None]:
         yield
     finally:
         _numbers.reset(token)
+
+
+def chosen_type(x: Tensor) -> torch.dtype:
+    """Type of numbers that layers compute with, given their input; see `numbers_in`."""
+    return _numbers.get().all or x.dtype
 
 
 class ResidualBlock(nn.Module):
