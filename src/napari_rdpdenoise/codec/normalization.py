@@ -57,7 +57,8 @@ class Normalization:
 
     def inverse(self, u: NDArray[Any]) -> NDArray[np.float32]:
         """Denoised network units to unbiased counts (float32)."""
-        t = np.asarray(u, dtype=np.float32) * np.float32(UNIT / self.scale) + np.float32(self.center)
+        t = np.asarray(u, dtype=np.float32) * np.float32(UNIT / self.scale)
+        t += np.float32(self.center)
         return unstabilize(t, self.noise)
 
 

@@ -13,7 +13,7 @@ part).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -153,10 +153,7 @@ class Hyperprior(nn.Module):
         for part, mu in zip(latents, self._means(expanded), strict=True):
             kept.append(torch.empty_like(part, dtype=torch.int32))
             restored.append(torch.empty_like(part))
-            rows = _ROWS if part.device.type == "cpu" else part.shape[-2]
-            for given, mean, whole, back in zip(
-                *(whole.split(rows, -2) for whole in (part, mu, kept[-1], restored[-1])), strict=True
-            ):
+            for given, mean, whole, back in _strips(part, mu, kept[-1], restored[-1]):
                 torch.sub(given, mean, out=back).round_().clamp_(*_INT16)
                 whole.copy_(back)
                 back.add_(mean)
@@ -240,6 +237,13 @@ class Hyperprior(nn.Module):
 
     def _medians(self) -> Tensor:
         return self.bottleneck.quantiles[:, 0, 1].reshape(1, -1, 1, 1).detach()
+
+
+def _strips(*tensors: Tensor) -> Iterator[tuple[Tensor, ...]]:
+    """Some rows of each, where that is faster; a traced module would keep the number of parts."""
+    if torch.jit.is_tracing() or tensors[0].device.type != "cpu":  # type: ignore[attr-defined]
+        return iter([tensors])
+    return zip(*(tensor.split(_ROWS, -2) for tensor in tensors), strict=True)
 
 
 def _restored(symbols: Symbols, means: Iterable[Tensor]) -> tuple[Tensor, ...]:

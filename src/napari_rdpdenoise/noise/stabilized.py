@@ -160,31 +160,40 @@ def unstabilize(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
         return np.asarray(t * noise.read_noise + noise.offset, dtype=np.float32)
     counts = np.empty(t.shape, np.float32)
     for part, found in _strips(t, counts):
-        p = np.square(np.maximum(part, 0)) * 0.25 - (0.125 + s * s)  # inverts the series
-        if s <= TABLE_READ:
-            _write_dim(part, s, p)
+        p = _photoelectrons(part, s)
         p *= noise.gain
         np.add(p, noise.offset, out=found)
     return counts
 
 
-def _write_dim(t: NDArray[np.float32], s: float, p: NDArray[np.float32]) -> None:
-    """Photo-electrons of stabilised values up to the top of the table, into p."""
-    top, start, density, table = inverse_table(round(s, 4))
-    dim = t <= top
-    if not dim.any():
-        return
-    place = np.fmin(t, top) - start  # what is not a number is not dim
-    place *= density
-    step = np.clip(place, 0, len(table) - 2).astype(np.int32)
+def _photoelectrons(t: NDArray[Any], s: float) -> NDArray[Any]:
+    """Photo-electrons of stabilised values: by the table up to its top, beyond it by the inverted series."""
+    dim = t <= inverse_table(round(s, 4)).top if s <= TABLE_READ else np.zeros(1, bool)
+    if dim.all():
+        return _looked_up(t, s)
+    p = np.square(np.maximum(t, 0)) * 0.25 - (0.125 + s * s)
+    if dim.any():
+        np.copyto(p, _looked_up(t, s), where=dim)
+    return p
+
+
+def _looked_up(t: NDArray[np.float32], s: float) -> NDArray[np.float32]:
+    """Photo-electrons by the table; beyond its top, and of what is not a number, those of the top."""
+    table = inverse_table(round(s, 4))
+    place = np.fmin(t, table.top)
+    place -= table.start
+    place *= table.density
+    bounded = np.maximum(place, 0)
+    np.minimum(bounded, np.float32(len(table.light) - 2), out=bounded)
+    step = bounded.astype(np.int32)
     place -= step
-    low = table.take(step)
+    low = table.light.take(step)
     step += 1
-    rise = table.take(step)
+    rise = table.light.take(step)
     rise -= low
     rise *= place
     rise += low
-    np.copyto(p, rise, where=dim)
+    return rise
 
 
 def _series(p: NDArray[Any], s: float) -> NDArray[Any]:
@@ -206,6 +215,15 @@ class _ForwardTable(NamedTuple):
     slope: np.float32
     beyond: NDArray[np.float32]
     variance: NDArray[np.float32]
+
+
+class InverseTable(NamedTuple):
+    """Photo-electrons at even steps of t: last and first t, steps per unit, photo-electrons."""
+
+    top: np.float32
+    start: np.float32
+    density: np.float32
+    light: NDArray[np.float32]
 
 
 @lru_cache(maxsize=256)
@@ -242,9 +260,10 @@ def _forward_table(s: float) -> _ForwardTable:
 
 
 @lru_cache(maxsize=256)
-def inverse_table(s: float) -> tuple[np.float32, np.float32, np.float32, NDArray[np.float32]]:
-    """Last and first t, steps per unit of t, photo-electrons: even steps are looked up five times faster."""
+def inverse_table(s: float) -> InverseTable:
+    """The exact inverse of stabilised values; even steps are looked up five times faster than others."""
     light, mean, _ = moments_table(s)
     grid = np.linspace(mean[0], mean[-1], _STEPS)
     table = np.interp(grid, mean, light).astype(np.float32)
-    return np.float32(grid[-1]), np.float32(grid[0]), np.float32(1 / (grid[1] - grid[0])), table
+    ends = np.float32(grid[-1]), np.float32(grid[0])
+    return InverseTable(*ends, np.float32(1 / (grid[1] - grid[0])), table)

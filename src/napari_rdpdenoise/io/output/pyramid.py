@@ -23,10 +23,13 @@ from napari_rdpdenoise.io.output.disk import sync
 from napari_rdpdenoise.io.output.rounding import round_keeping_sums
 from napari_rdpdenoise.io.output.sharding import MAX_CHUNK
 from napari_rdpdenoise.io.source import Index
+from napari_rdpdenoise.tiles import GRID
 
 __all__ = ["Pyramid", "halvings", "mean_2x2"]
 
 _ENDING = "ending"  # file that is there while files are written that are not brought to the disk one by one
+
+_ROWS = 2 * GRID  # that are made at once: whole blocks, in a processor's cache
 
 Place = tuple[int, int]  # of a shard among those of a plane: row and column
 
@@ -212,12 +215,21 @@ def mean_2x2(plane: NDArray[Any]) -> NDArray[Any]:
     if any(size % 2 for size in plane.shape):
         # repeating the edge gives the mean of the pixels that exist
         plane = np.pad(plane, [(0, size % 2) for size in plane.shape], mode="edge")
-    exact = np.float64 if plane.dtype.itemsize > 2 else np.float32
-    mean: NDArray[np.floating[Any]] = plane[::2, ::2].astype(exact)
-    for other in (plane[1::2, ::2], plane[::2, 1::2], plane[1::2, 1::2]):
-        np.add(mean, other, out=mean)
+    halved = np.empty((plane.shape[0] // 2, plane.shape[1] // 2), plane.dtype)
+    for start in range(0, len(halved), _ROWS):
+        part = slice(start, start + _ROWS)
+        halved[part] = _mean_of_part(plane[2 * part.start : 2 * part.stop], start)
+    return halved
+
+
+def _mean_of_part(rows: NDArray[Any], start: int) -> NDArray[np.floating[Any]]:
+    """Mean of 2x2 pixels of some rows; ``start`` is the number of the first that is made of them."""
+    exact = np.float64 if rows.dtype.itemsize > 2 else np.float32
+    sums: NDArray[np.floating[Any]] = rows[::2].astype(exact)
+    sums += rows[1::2]
+    mean: NDArray[np.floating[Any]] = sums[:, ::2] + sums[:, 1::2]
     mean /= 4
-    if plane.dtype.kind in "iu":
-        limits = np.iinfo(plane.dtype)
-        mean = round_keeping_sums(mean, limits.min, limits.max)
-    return mean.astype(plane.dtype)
+    if rows.dtype.kind in "iu":
+        limits = np.iinfo(rows.dtype)
+        mean = round_keeping_sums(mean, limits.min, limits.max, place=(start, 0))
+    return mean
