@@ -1,4 +1,7 @@
-"""Megapixels per second: end to end, the bare network, a plain U-Net, BM3D; and the convolutions' roof."""
+"""Megapixels per second: end to end, the bare network, a plain U-Net, BM3D; and the convolutions' roof.
+
+Everything runs with the allocator's settings of the command line (`cli.allocator`).
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ import numpy as np
 
 from benchmarks.common import execute, load_codec, markdown, parser, timed
 from napari_rdpdenoise import LatentCache, RunSettings, denoise_stream, open_image
+from napari_rdpdenoise.cli.allocator import keep_freed_memory
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.io import ImageSource, open_sink
 from napari_rdpdenoise.samples import simulate_timelapse
@@ -24,6 +28,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     """All speeds of one run; see ``table``."""
     from benchmarks import networks
 
+    keep_freed_memory()
     device, repeats = options.device, 2 if options.limit else 7
     batch = 1 if device == "cpu" else 8
     codec = load_codec(options)
