@@ -24,7 +24,8 @@ from numpy.typing import NDArray
 
 from benchmarks.common import data_folder, execute, markdown, parser
 from benchmarks.invalid_members import SIZE, Member, as_stored, exposure, innocent, members, text
-from napari_rdpdenoise.noise.invalid import Screened, screen_sample
+from napari_rdpdenoise.noise.invalid import Screened
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 
 LIGHT, MUCH_LIGHT = 300, 50_000  # photo-electrons at the bright end
 Image = NDArray[Any]

@@ -9,7 +9,8 @@ from scipy import ndimage
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.noise.constant import Limits, find_constant, solid
 from napari_rdpdenoise.noise.fill_values import find_own_limits
-from napari_rdpdenoise.noise.invalid import screen, screen_sample
+from napari_rdpdenoise.noise.invalid import screen
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.stream.sample import sample_channel
 from tests.support.exposures import exposure, stored
 

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.dead import find_dead
-from napari_rdpdenoise.noise.invalid import screen_sample
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.noise.outlier_limit import dead_limit
 from tests.noise.test_invalid import FOLDERS
 from tests.support.exposures import GAIN, OFFSET, READ, stored

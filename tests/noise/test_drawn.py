@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 
 from napari_rdpdenoise.noise.drawn import is_drawn
-from napari_rdpdenoise.noise.invalid import screen, screen_sample
+from napari_rdpdenoise.noise.invalid import screen
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from tests.support.exposures import exposure, light, stored
 
 SHAPE = (160, 160)

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise.noise.end_labels import strokes
 from napari_rdpdenoise.noise.fill_values import find_fill_values
-from napari_rdpdenoise.noise.invalid import screen_sample
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from tests.support.exposures import light, stored
 
 SHAPE = (192, 256)

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
-from napari_rdpdenoise.noise.invalid import screen_sample
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from tests.support.exposures import GAIN, OFFSET, READ, exposure, stored
 
 NOISE = NoiseModel(GAIN, OFFSET, READ)

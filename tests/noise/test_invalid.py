@@ -9,7 +9,8 @@ from scipy import ndimage
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.fill_values import FillValue
 from napari_rdpdenoise.noise.filling import fill_regions
-from napari_rdpdenoise.noise.invalid import InvalidRule, screen, screen_sample
+from napari_rdpdenoise.noise.invalid import InvalidRule, screen
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from tests.support.exposures import GAIN, OFFSET, READ, exposure, light, stored
 
 NOISE = NoiseModel(GAIN, OFFSET, READ)

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.noise.invalid import screen_sample
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.noise.outlier_limit import outlier_limit
 from tests.support.exposures import GAIN, OFFSET, READ, exposure, light, stored
 

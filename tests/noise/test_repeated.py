@@ -8,7 +8,8 @@ from scipy import ndimage
 
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.noise import estimate_noise
-from napari_rdpdenoise.noise.invalid import screen, screen_sample
+from napari_rdpdenoise.noise.invalid import screen
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.noise.repeated import find_repeated, has_repeated
 from napari_rdpdenoise.stream.sample import sample_channel
 from tests.noise.test_invalid import FOLDERS

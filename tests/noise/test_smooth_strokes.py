@@ -7,7 +7,8 @@ import pytest
 from scipy import ndimage
 
 from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.noise.invalid import screen, screen_sample
+from napari_rdpdenoise.noise.invalid import screen
+from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.noise.smooth_strokes import faint_edge, find_strokes
 from tests.support.exposures import GAIN, OFFSET, READ, exposure, stored
 

@@ -15,7 +15,7 @@ from napari_rdpdenoise.stream.parts import Asked, SharedPlan
 from napari_rdpdenoise.stream.plan import Plan
 from napari_rdpdenoise.stream.prepare import make_plan
 from napari_rdpdenoise.stream.tile import TileTask
-from tests.support.exposures import corrected
+from tests.support.exposures import GAIN, READ, corrected, light, stored
 
 SETTINGS = RunSettings(rate=0.5, tile=64, halo=64, device="cpu")
 
@@ -91,8 +91,50 @@ def test_parts_learn_of_it_from_the_shared_plan(tiny_codec):
 
 def test_a_camera_that_is_told_is_the_camera_of_all_planes(tiny_codec):
     plan = planned(corrected(), SETTINGS.replace(camera=(2.0, 100.0, 3.0)), tiny_codec)
-    assert plan.channels[0].at((5,)) is plan.channels[0]
+    assert plan.channels[0].at((5,)).normalization == plan.channels[0].normalization
     assert any("leave it out (--camera)" in message for message in plan.messages)
+
+
+def struck(last, count=8):
+    """A corrected series with 25 pixels a plane 20 noise standard deviations above their surroundings."""
+    array, rng = corrected(last, count), np.random.default_rng(5)
+    photons, hot = light(array.shape[1:]), np.zeros(array.shape, bool)
+    y, x = np.mgrid[15:140:28, 15:140:28]
+    for plane, at, share in zip(array, hot, last ** (np.arange(count) / (count - 1)), strict=True):
+        at[y + rng.integers(0, 8, y.shape), x + rng.integers(0, 8, x.shape)] = True
+        sigma = np.sqrt(GAIN**2 * photons * share + READ**2) / share
+        plane[at] = stored(plane[at] + 20 * sigma[at], plane.dtype)
+    return array, hot
+
+
+@pytest.mark.parametrize(
+    ("last", "changes"),
+    [
+        (0.05, {}),
+        (0.1, {"neighbours": "none", "time": (4, 8)}),
+        (0.1, {"camera": (2.0, 100.0, 3.0), "time": (4, 8)}),
+    ],
+)
+def test_hot_pixels_are_told_by_the_noise_of_their_plane(last, changes, tiny_codec):
+    array, hot = struck(last)
+    settings = SETTINGS.replace(tile=256, **changes)
+    plan = planned(array, settings, tiny_codec)
+    source = SelectedSource(open_image(array, "TYX"), None, settings.time)
+    task = TileTask(source, plan, tiny_codec, None, ("fidelity",))
+    for work in plan.works:
+        found, at = task.read(work), hot[source.original(work.index)]
+        replaced = found.raw != array[source.original(work.index)]
+        assert replaced[at].mean() >= 0.8
+        assert not replaced[~at].any()
+
+
+def test_no_hot_pixels_are_found_where_noise_alone_grows(tiny_codec):
+    for last in (0.1, 4.0):
+        array = corrected(last)
+        plan = planned(array, SETTINGS.replace(tile=256), tiny_codec)
+        task = TileTask(SelectedSource(open_image(array, "TYX")), plan, tiny_codec, None, ("fidelity",))
+        assert sum(task.read(work).defects for work in plan.works) == 0
+        assert not any("singly" in message for message in plan.messages)
 
 
 def test_the_rate_is_chosen_as_for_planes_of_one_noise(tiny_codec):

@@ -215,7 +215,7 @@ def test_settings_say_what_is_invalid(tiny_codec):
 
 def test_saturation_below_the_end_of_the_dtype_is_seen(tiny_codec):
     """Pixels at which light was cut off tell nothing of structure."""
-    from napari_rdpdenoise.noise.invalid import screen_sample
+    from napari_rdpdenoise.noise.invalid_sample import screen_sample
     from napari_rdpdenoise.stream.tile import usable_pixels
 
     counts, _ = exposure()

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
-from napari_rdpdenoise.noise.invalid import rule_of_values, screen, screen_sample
+from napari_rdpdenoise.noise.invalid import screen
+from napari_rdpdenoise.noise.invalid_sample import rule_of_values, screen_sample
 from napari_rdpdenoise.noise.outlier_limit import dead_limit, outlier_limit
 
 RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it

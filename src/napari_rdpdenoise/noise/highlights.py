@@ -20,7 +20,7 @@ import scipy
 from numpy.typing import NDArray
 
 from napari_rdpdenoise.noise.model import NoiseModel
-from napari_rdpdenoise.noise.stabilized import stabilize
+from napari_rdpdenoise.noise.stabilized import counts_of, stabilize
 
 _ABOVE = 64.0  # noise standard deviations above the rest of the series
 _OF_RANGE = 0.5  # the same in what is between the dark and the bright end of the rest
@@ -46,6 +46,17 @@ def highlight_level(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> float:
         return np.inf
     dark, bright = np.percentile(stabilize(values, noise), [100 - _SHARE, _SHARE])
     return float(bright + max(_ABOVE, _OF_RANGE * (bright - dark)))
+
+
+def level_of_plane(level: float, noise: NoiseModel, own: NoiseModel) -> float:
+    """The same count as a level, stabilised by a plane's own noise model.
+
+    Args:
+        level: Value that `highlight_level` gave.
+        noise: Noise model that it was given.
+        own: Noise model of the plane.
+    """
+    return float(stabilize(counts_of(np.array(level), noise), own)) if np.isfinite(level) else level
 
 
 def find_highlights(plane: NDArray[Any], noise: NoiseModel, level: float) -> NDArray[np.bool_] | None:

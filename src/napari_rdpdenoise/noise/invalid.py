@@ -17,33 +17,27 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.noise.constant import Limits, find_constant, solid, unseen_limits
+from napari_rdpdenoise.noise.constant import Limits, find_constant, solid
 from napari_rdpdenoise.noise.dead import fill_dead, find_dead
 from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.end_labels import strokes
-from napari_rdpdenoise.noise.enlarged import find_enlargement
-from napari_rdpdenoise.noise.estimate import estimate_noise
 from napari_rdpdenoise.noise.fill_values import (
     FillValue,
-    describe_fill_value,
-    find_fill_values,
-    find_own_limits,
 )
 from napari_rdpdenoise.noise.filling import fill_regions
-from napari_rdpdenoise.noise.highlights import find_highlights, highlight_level
+from napari_rdpdenoise.noise.highlights import find_highlights, level_of_plane
 from napari_rdpdenoise.noise.model import NoiseModel
-from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit, dead_limit, outlier_limit
+from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit
 from napari_rdpdenoise.noise.outliers import STRENGTH, fill_outliers, find_outliers
-from napari_rdpdenoise.noise.repeated import find_repeated, has_repeated
-from napari_rdpdenoise.noise.saturation import saturation_level
+from napari_rdpdenoise.noise.repeated import find_repeated
 from napari_rdpdenoise.noise.smooth_strokes import faint_edge, find_strokes
+from napari_rdpdenoise.noise.trend import Trend
 from napari_rdpdenoise.tiles import GRID
 
 _MIXED_REACH = 5  # px that interpolation, or a label's smooth edge, carries a fill value into the image
 _MIXED = 6.0  # noise standard deviations towards the fill value from which a pixel beside it is mixed
 _ALONE = 3  # px of a fill value within 5 x 5 up to which they are no region
 _LABEL = 5  # px around a region within which such pixels belong to it: points and corners of burnt-in text
-_PASSES = 3  # of noise and defects, at most
 _EIGHT = np.ones((3, 3), bool)
 
 
@@ -63,6 +57,7 @@ class InvalidRule:
         repeated: Whether borders were filled by repeating rows or columns.
         constant: Limits between which regions of any one value are no image; None for none, see `constant`.
         unseen: Limits by which such regions are none though the sample has none of them.
+        trend: How noise changes from plane to plane; None where all have that noise.
     """
 
     values: tuple[FillValue, ...] = ()
@@ -75,6 +70,15 @@ class InvalidRule:
     repeated: bool = False
     constant: Limits | None = None
     unseen: Limits | None = None
+    trend: Trend | None = None
+
+    def at(self, index: Sequence[int]) -> InvalidRule:
+        """The rule of one plane, by its index in the whole image: with noise of its own where it has."""
+        if self.trend is None or self.noise is None:
+            return self
+        own = self.trend.at(index)
+        level = level_of_plane(self.highlight, self.noise, own)
+        return replace(self, noise=own, highlight=level, trend=None)
 
 
 MISSING_ONLY = InvalidRule()
@@ -161,68 +165,6 @@ def screen(
     return Screened(filled, regions, defects, highlights, unseen)
 
 
-def rule_of_values(windows: Sequence[NDArray[Any]], choice: float | str = "auto") -> InvalidRule:
-    """What of a sample is not image by its values alone; arguments as of `screen_sample`."""
-    if not isinstance(choice, str):
-        return InvalidRule((describe_fill_value(windows, float(choice)),))
-    repeated = has_repeated(windows)
-    if repeated:  # a column that repeats one pixel is a region of one value
-        windows = [np.where(find_repeated(window), np.nan, window) for window in windows]
-    limits = find_own_limits(windows)
-    if limits is not None:
-        windows = [np.where(find_constant(window, limits), np.nan, window) for window in windows]
-    return InvalidRule(find_fill_values(windows), repeated=repeated, constant=limits)
-
-
-def screen_sample(
-    windows: Sequence[NDArray[Any]],
-    choice: float | str = "auto",
-    given: Sequence[NDArray[np.bool_] | None] | None = None,
-    others: Sequence[NDArray[Any]] = (),
-) -> tuple[InvalidRule, list[Screened]]:
-    """Rule of a channel from a sample of it, and the sample screened by it.
-
-    Args:
-        windows: 2-D arrays of raw counts, any real dtype.
-        choice: Value that is not image, "auto" to look for such values, or "none", by which every finite
-            number is image, defects of the camera included. A sample without noise is left alone by any.
-        given: Pixels that the user declares invalid, by window; None for none.
-        others: Further windows of the channel, in which only values that are not image are looked for.
-    """
-    masks = [None] * len(windows) if given is None else list(given)
-    if is_drawn(windows) and find_enlargement(windows) is None:
-        rule = InvalidRule(drawn=True)
-        return rule, [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
-    if choice == "none":
-        sample = [screen(w, MISSING_ONLY, mask) for w, mask in zip(windows, masks, strict=True)]
-        return InvalidRule(saturation=saturation_level([part.masked for part in sample])), sample
-    rule = rule_of_values([*windows, *others], choice)
-    sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
-    struck = [part.filled for part in sample]
-    for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
-        before = _defects(sample)
-        # defects stay in, filled: the few do not disturb the estimate, and holes would
-        image: list[NDArray[Any]] = [
-            np.ma.masked_array(part.filled, _mask_of(part.regions)) for part in sample
-        ]
-        noise = estimate_noise(image)
-        limits = outlier_limit(struck, noise), dead_limit(struck, noise)
-        rule = replace(rule, noise=noise, outliers=limits[0], dead=limits[1])
-        sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
-        if _defects(sample) == before:
-            break
-    shown = [part.masked for part in sample]
-    rule = replace(rule, saturation=saturation_level(shown), unseen=_unseen_limits(shown, rule))
-    if rule.noise is not None:
-        rule = replace(rule, highlight=highlight_level(shown, rule.noise))
-        sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
-    return rule, sample
-
-
-def _unseen_limits(shown: Sequence[NDArray[Any]], rule: InvalidRule) -> Limits | None:
-    return None if rule.noise is None or rule.constant is not None else unseen_limits(shown, rule.noise)
-
-
 def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> NDArray[np.bool_] | None:
     """True where one of two masks is; None for nowhere."""
     if one is None or other is None:
@@ -232,10 +174,6 @@ def _either(one: NDArray[np.bool_] | None, other: NDArray[np.bool_] | None) -> N
 
 def _mask_of(places: NDArray[np.bool_] | None) -> Any:
     return np.ma.nomask if places is None else places
-
-
-def _defects(sample: Sequence[Screened]) -> int:
-    return sum(int(part.defects.sum()) for part in sample if part.defects is not None)
 
 
 def _regions(

@@ -53,14 +53,18 @@ NOISE_ALONE = OutlierLimit()
 """Limit where nothing but the noise of a camera speaks against a defect."""
 
 
-def outlier_limit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> OutlierLimit:
+Noise = NoiseModel | Sequence[NoiseModel]
+"""Noise model of a channel, or one for each of some planes."""
+
+
+def outlier_limit(planes: Sequence[NDArray[Any]], noise: Noise) -> OutlierLimit:
     """Choose the limit of `find_outliers` for a series by a sample of it.
 
     Args:
         planes: 2-D arrays of raw counts, finite; defects are in, regions that are no image are filled.
-        noise: Noise model of the channel.
+        noise: Noise model of the channel, or of each plane.
     """
-    found = [find_outstanding(plane, noise, 1 / _STEP) for plane in planes]
+    found = [find_outstanding(plane, own, 1 / _STEP) for plane, own in _with_noise(planes, noise)]
     height, single, beside = (np.concatenate(parts) for parts in zip(*found, strict=True))
     alone, half_way = np.sort(height[single]), np.sort(height[~single & (beside < _HALF_WAY)])
     pixels = sum(plane.size for plane in planes)
@@ -71,9 +75,10 @@ def outlier_limit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> OutlierL
     return OutlierLimit(float(limit), spared if spared > _TOLD * pixels else 0)
 
 
-def dead_limit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> float:
+def dead_limit(planes: Sequence[NDArray[Any]], noise: Noise) -> float:
     """Choose the limit of `find_dead` for a series by a sample of it; arguments as of `outlier_limit`."""
-    found = [find_dips(plane, noise, 1 / _STEP) for plane in planes if min(plane.shape) > 4]
+    each = _with_noise(planes, noise)
+    found = [find_dips(plane, own, 1 / _STEP) for plane, own in each if min(plane.shape) > 4]
     if not found:
         return np.inf
     depth, dead = (np.concatenate([getattr(part, name) for part in found]) for name in ("depth", "dead"))
@@ -81,6 +86,11 @@ def dead_limit(planes: Sequence[NDArray[Any]], noise: NoiseModel) -> float:
     if _beyond(alone, 1.0) > _MOST * sum(plane.size for plane in planes) or not _parts(alone, others, 1.0):
         return np.inf
     return 1.0
+
+
+def _with_noise(planes: Sequence[NDArray[Any]], noise: Noise) -> list[tuple[NDArray[Any], NoiseModel]]:
+    noises = [noise] * len(planes) if isinstance(noise, NoiseModel) else noise
+    return list(zip(planes, noises, strict=True))
 
 
 def _parts(alone: NDArray[np.float64], half_way: NDArray[np.float64], limit: float) -> bool:

@@ -71,10 +71,12 @@ class ChannelPlan:
 
     def at(self, index: Index) -> ChannelPlan:
         """How one plane is denoised, by its index in the whole image: with noise of its own where it has."""
-        if self.trend is None:
+        if self.trend is None and self.invalid.trend is None:
             return self
-        normalization = self.normalization.with_noise(self.trend.at(index))
-        return replace(self, normalization=normalization, trend=None)
+        normalization = self.normalization
+        if self.trend is not None:
+            normalization = normalization.with_noise(self.trend.at(index))
+        return replace(self, normalization=normalization, invalid=self.invalid.at(index), trend=None)
 
     @property
     def noise(self) -> NoiseModel:

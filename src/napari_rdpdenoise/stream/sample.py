@@ -14,7 +14,8 @@ from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.io import ImageSource, Index, planes
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
-from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, screen_sample
+from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened
+from napari_rdpdenoise.noise.invalid_sample import screen_planes, screen_sample
 from napari_rdpdenoise.noise.lines import LinePattern, find_lines
 from napari_rdpdenoise.noise.trend import Trend, evened, find_trend
 from napari_rdpdenoise.noise.wrapped import is_wrapped
@@ -246,6 +247,18 @@ def sample_channel(source: ImageSource, channel: int | None = None, invalid: flo
     given = None if read_invalid is None else [read_invalid(w.plane, w.y, w.x) for w in windows]
     corners = _corners(source, windows) if choice != "none" else ()
     rule, found = screen_sample([window.pixels for window in windows], choice, given, corners)
+    sample = _screened_sample(source, windows, rule, found)
+    trend = None if rule.noise is None else sample.trend(rule.noise)
+    if trend is None:
+        return sample
+    places = [window.plane for window in windows]
+    rule, found = screen_planes([window.pixels for window in windows], places, rule, trend, given)
+    return replace(_screened_sample(source, windows, rule, found), _trends=sample._trends)
+
+
+def _screened_sample(
+    source: ImageSource, windows: Sequence[Window], rule: InvalidRule, found: Sequence[Screened]
+) -> Sample:
     masked = tuple(part.masked for part in found)
     screened = tuple(w._replace(pixels=pixels) for w, pixels in zip(windows, masked, strict=True))
     bright = sum(int(part.highlights.sum()) for part in found if part.highlights is not None)

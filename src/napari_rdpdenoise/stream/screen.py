@@ -47,10 +47,13 @@ class Kept(NamedTuple):
 def read_screened(
     source: ImageSource, index: Index, window: _Window, rule: InvalidRule
 ) -> tuple[NDArray[Any], Screened]:
-    """A block as it is, and without what is not image."""
+    """A block as it is, and without what is not image.
+
+    The index is one of the whole image where the rule has noise that changes from plane to plane.
+    """
     raw = source.read(index, *window)
     read_invalid = getattr(source, "read_invalid", None)
-    return raw, screen(raw, rule, None if read_invalid is None else read_invalid(index, *window))
+    return raw, screen(raw, rule.at(index), None if read_invalid is None else read_invalid(index, *window))
 
 
 def kept_pixels(raw: NDArray[Any], found: Screened, hot_pixels: str) -> Kept | None:

@@ -89,14 +89,14 @@ class TileTask:
     def read(self, work: Work) -> LoadedTile:
         """Read one tile with its halo, and its latents where they are cached."""
         shared = self.plan.channels[work.channel]
-        channel = shared if shared.trend is None else shared.at(self.source.original(work.index))
+        channel = shared.at(self.source.original(work.index))
         beside = ALONE
         if channel.neighbours is None:
             raw, found = read_screened(self.source, work.index, work.tile.outer, channel.invalid)
         else:
             whole, index = self.source.whole, self.source.original(work.index)
-            raw, found = self.screened.read(whole, index, work.tile.outer, channel.invalid)
-            filled = FilledSource(whole, channel.invalid, self.screened)
+            raw, found = self.screened.read(whole, index, work.tile.outer, shared.invalid)
+            filled = FilledSource(whole, shared.invalid, self.screened)
             beside = self.brightness.neighbours(
                 filled, index, work.tile.outer, channel.neighbours, shared.normalization.noise, shared.trend
             )
