@@ -36,7 +36,9 @@ def matching(text: str) -> list[str]:
 
     Raises:
         FileNotFoundError: If there is nothing.
+        ValueError: If the text is empty.
     """
+    check_given(text, "INPUTS")
     text = local(text)
     spellings = dict.fromkeys((text, *(unicodedata.normalize(form, text) for form in ("NFC", "NFD"))))
     for spelling in spellings:
@@ -51,6 +53,23 @@ def matching(text: str) -> list[str]:
             if found:
                 return sorted(found, key=by_number)
     raise FileNotFoundError(f"INPUTS: expected files that match {text!r}, found none; check the pattern")
+
+
+def check_given(text: str, what: str) -> None:
+    """Refuse an empty name, which would mean the folder where the program was started.
+
+    Args:
+        text: Path, URL or pattern.
+        what: Parameter that it is of.
+
+    Raises:
+        ValueError: If it is empty.
+    """
+    if not text.strip():
+        raise ValueError(
+            f"{what}: expected a path, found an empty one (as of a variable of the shell that is not set); "
+            "write it out"
+        )
 
 
 def local(text: str) -> str:

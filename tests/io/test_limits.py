@@ -16,7 +16,7 @@ import tifffile
 
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.io.lazy import lazy_source
-from napari_rdpdenoise.io.limits import words
+from napari_rdpdenoise.io.limits import opening, words
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import output_spec
 
@@ -190,6 +190,22 @@ def test_a_file_that_was_deleted_since_it_was_opened_is_told_as_gone_not_as_a_fa
         FileNotFoundError, match=r"^image: plane \(1,\) of cells.tif cannot .*cells.tif any more"
     ):
         lazy.read((1,), slice(0, 64), slice(0, 64))
+
+
+def test_an_address_for_which_a_library_is_missing_is_not_called_damaged():
+    with (
+        pytest.raises(
+            ValueError, match=r"can reach, found s3://b/a.zarr \(Install s3fs.*install what is missing"
+        ),
+        opening("s3://b/a.zarr", "an image"),
+    ):
+        raise ImportError("Install s3fs to access S3")
+
+
+@pytest.mark.parametrize("name", ["", " "])
+def test_an_empty_name_is_told_as_one(name):
+    with pytest.raises(ValueError, match="image: expected a path, found an empty one"):
+        open_image(name)
 
 
 def test_sizes_are_told_in_units():

@@ -102,10 +102,18 @@ def test_missing_inputs(folder, name):
         (["a.tif"], "r.ome.tif", "ome-zarr", "--format: expected"),
         (["a.tif"], "r.png", None, r"OUT: expected a name that ends with .ome.zarr or .ome.tif"),
         (["a.tif", "b.ome.tif"], "r.ome.tif", None, "OUT: expected a folder"),
-        (["a.tif", "a.tif"], "out", None, "expected different names"),
+        (["a.tif", "a.tif"], "out", None, "expected every image once, found a.tif twice; leave one"),
+        (["b.ome.tif", "../{folder}/b.ome.tif"], "out", None, r"found \.\./.*/b.ome.tif twice"),
+        (["[ab].*"], ".", None, "found b.ome.tif beside b.tif, whose result has that name"),
+        ([""], "out", None, "INPUTS: expected a path, found an empty one"),
+        (["a.tif"], "", None, "OUT: expected a path, found an empty one"),
+        (["a.tif"], " ", "ome-zarr", "OUT: expected a path, found an empty one"),
     ],
 )
 def test_refused_before_any_work(folder, inputs, out, form, message):
+    if "[ab].*" in inputs:
+        Path("b.tif").touch()
+    inputs = [name.format(folder=folder.name) for name in inputs]
     with pytest.raises(ValueError, match=message):
         plan_jobs(inputs, out.format(folder=folder.name), RunSettings(output_format=form))
 

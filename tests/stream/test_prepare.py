@@ -10,7 +10,7 @@ from napari_rdpdenoise.api import denoise
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.codec.trained_range import TrainedRange
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.noise import invalid
+from napari_rdpdenoise.noise import invalid_sample
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, make_plan, output_spec, sample_windows
 from napari_rdpdenoise.stream.prepare import measure_channel
@@ -42,9 +42,9 @@ def test_works_cover_every_chosen_plane_once(tiny_codec):
 
 def test_statistics_are_taken_once_per_channel(tiny_codec, monkeypatch):
     calls = []
-    estimate = invalid.estimate_noise
+    estimate = invalid_sample.estimate_noise
     monkeypatch.setattr(
-        invalid, "estimate_noise", lambda planes: (calls.append(len(planes)), estimate(planes))[1]
+        invalid_sample, "estimate_noise", lambda planes: (calls.append(len(planes)), estimate(planes))[1]
     )
     plan, lines = plan_of(movie((20, 2, 70, 70)), BASE, tiny_codec, "TCYX")
     assert calls == [8, 8]
@@ -106,7 +106,9 @@ def test_what_is_true_of_several_channels_is_told_once(tiny_codec):
     colours, lines = plan_of(np.stack([flat, flat, noisy], axis=-1), BASE, tiny_codec, "YXS")
     assert lines == [f"{name}: measuring the noise" for name in ("red", "green", "blue")]
     assert any(message.startswith("red and green: ") for message in colours.messages)
-    for plan in (of_two, of_all, colours):
+    pictures, lines = plan_of(np.stack([np.stack([noisy] * 3, axis=-1)] * 4), BASE, tiny_codec, "CYXS")
+    assert lines == [f"channel {number}: measuring the noise" for number in range(4)]
+    for plan in (of_two, of_all, colours, pictures):
         texts = [message.partition(": ")[2] for message in plan.messages]
         assert len(texts) == len(set(texts))
 

@@ -127,6 +127,11 @@ def opening(name: str, kind: str) -> Iterator[None]:
     except Exception as error:
         if str(error).startswith(("image: ", "axes: ", "series: ")):
             raise
+        if isinstance(error, ImportError):  # a library that reaches addresses of a kind
+            raise ValueError(
+                f"image: expected {kind} that the installed libraries can reach, found {name} "
+                f"({_why(error)}); install what is missing, or copy the image here"
+            ) from error
         raise ValueError(
             f"image: expected {kind}, found {name}, whose metadata are damaged or of an unknown kind "
             f"({_why(error)}); copy or export it again"

@@ -13,7 +13,7 @@ import numpy as np
 from napari_rdpdenoise.io.images import ImageInfo
 from napari_rdpdenoise.io.kinds import kind_of
 from napari_rdpdenoise.io.source import ImageSource
-from napari_rdpdenoise.names import local, matching
+from napari_rdpdenoise.names import check_given, local, matching
 
 
 def open_image(
@@ -36,6 +36,7 @@ def open_image(
         TypeError: If the kind of object or the dtype (boolean, complex, 64-bit integer) is not supported.
     """
     if isinstance(source, str | os.PathLike):
+        check_given(os.fspath(source), "image")
         return _open_path(local(os.fspath(source)), axes, series)
     if isinstance(source, ImageSource):
         if axes is not None and axes.upper() != source.metadata.axes:

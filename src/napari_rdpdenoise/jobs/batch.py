@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from napari_rdpdenoise.files import is_zarr
 from napari_rdpdenoise.jobs.job import Job, Opened, Outcome, short_name
-from napari_rdpdenoise.names import check_length, check_name, exists, local, matching
+from napari_rdpdenoise.names import check_given, check_length, check_name, exists, local, matching
 from napari_rdpdenoise.places import place_of
 from napari_rdpdenoise.settings import RunSettings
 
@@ -183,6 +183,7 @@ def plan_jobs(inputs: Sequence[str], out: str, settings: RunSettings | None = No
     """
     settings = settings or RunSettings()
     chosen = settings.output_format
+    check_given(out, "OUT")
     sources = _sources(inputs, settings)
     several = len(inputs) > 1 or len(sources) > 1 or not (exists(inputs[0]) or settings.stack)
     target = Path(local(out))
@@ -293,15 +294,28 @@ def _check_folder(folder: Path, several: bool) -> None:
         )
 
 
+def _words_of_clash(one: str, other: str, target: Path) -> str:
+    """Why two inputs cannot have one result, and what to do."""
+    if place_of(one) == place_of(other):
+        return f"INPUTS: expected every image once, found {other} twice; leave one of them out"
+    for result, source in ((one, other), (other, one)):
+        if place_of(result) == place_of(target):
+            return (
+                f"INPUTS: expected images without their results, found {result} beside {source}, whose "
+                "result has that name; give a pattern that leaves it out, or another folder for the results"
+            )
+    return (
+        f"INPUTS: expected different names, found {one} and {other}, which both give {target}; denoise them "
+        "into different folders"
+    )
+
+
 def _check_targets(pairs: Sequence[tuple[str, Path]]) -> None:
     taken: dict[str, tuple[str, Path]] = {}
     for source, target in pairs:
         place = place_of(target)
         if place in taken:
-            raise ValueError(
-                f"INPUTS: expected different names, found {taken[place][0]} and {source}, which both "
-                f"give {target}; denoise them into different folders"
-            )
+            raise ValueError(_words_of_clash(taken[place][0], source, target))
         taken[place] = source, target
     inputs = {place_of(path): path for path, _ in pairs}
     zarrs = {place: path for place, path in inputs.items() if is_zarr(Path(path))}

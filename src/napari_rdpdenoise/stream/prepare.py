@@ -75,7 +75,7 @@ def make_plan(
         )
     channels: dict[int, ChannelPlan] = {}
     told: dict[str, list[int]] = {}  # channels of which each message is
-    colours = has_colours(source.metadata.axes)
+    colours = axis is not None and has_colours(source.metadata.axes[axis])  # not those of each channel
     for number in (None,) if axis is None else numbers:
         name = f"{_channel_words([number or 0], 0, colours)}: " if count > 1 else ""
         yield f"{name}measuring the noise"
