@@ -11,6 +11,7 @@ import yaml
 
 from napari_rdpdenoise import denoise, export_bioimageio
 from napari_rdpdenoise.samples import simulate_timelapse
+from tests.support.exposures import corrected
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of what the tool imports
 CAMERA = {"camera": (4.5, 100.0, 7.5), "rate": 0.5}
@@ -98,6 +99,15 @@ def test_it_says_where_it_comes_from_and_holds_nothing_of_the_sample(package, ti
     assert all(entry["doi"].startswith("10.") for entry in rdf["cite"])
     assert f"gain {ours['camera']['gain']:.6g} counts" in readme
     assert not np.isin(raw, sample).all()
+
+
+def test_it_says_that_one_noise_model_does_not_fit_a_series_whose_noise_changes(tiny_model, tmp_path):
+    out = tmp_path / "model.zip"
+    export_bioimageio(tiny_model, out, sample=corrected(), axes="TYX", rate=0.5, structure="none")
+    with zipfile.ZipFile(out) as archive:
+        readme = archive.read("README.md").decode()
+    assert "one noise model for all planes fits not all of them" in readme
+    assert "by its own noise" not in readme
 
 
 @pytest.mark.parametrize(

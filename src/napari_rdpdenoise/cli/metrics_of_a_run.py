@@ -57,8 +57,8 @@ def show_bound(image: Path, loaded: Compared) -> None:
     report = read_report(_record_of(image, "--bound"))
     if not math.isfinite(report.bpp):
         raise ValueError(
-            "RESULT: expected the bits of the run in its job file, found none, because every tile was done "
-            "before; denoise again with --overwrite"
+            "RESULT: expected the bits of the run in its job file, found none, because no tile was encoded: "
+            "all came out as they went in, or were done before; denoise again with --overwrite if they were"
         )
     axis = loaded.axes.find("C")
     count = 1 if axis < 0 else loaded.clean.shape[axis]

@@ -155,7 +155,10 @@ def _measured(
         plan = plan_channel(sample, normalization, asked, codec, None)
         top = _saturation(sample.rule.saturation, source.dtype)
         fixed = Fixed(plan.noise, normalization, plan.rate, chosen.realism, 0, plan.structure, top)
-        return fixed, tuple(doubts(sample, plan, codec))
+        found = doubts(sample, plan, codec)
+        if (trend := plan.trend) is not None:  # which a module does not know
+            found = [trend.words_of_one_model if text == trend.words else text for text in found]
+        return fixed, tuple(found)
 
 
 def _saturation(found: float | None, dtype: np.dtype) -> float:

@@ -93,6 +93,14 @@ class Trend:
         )
 
     @property
+    def words_of_one_model(self) -> str:
+        """What it is, and what to do, where all planes are denoised by one noise model."""
+        return (
+            f"{self._found}: one noise model for all planes fits not all of them; denoise such series with "
+            "napari-rdpdenoise itself, which takes each plane's own"
+        )
+
+    @property
     def _found(self) -> str:
         return (
             f"the noise of some planes is about {self.factor:.1f} times that of others at equal brightness, "

@@ -18,7 +18,7 @@ class Progress:
         done, total: Tiles finished (earlier runs included) and planned.
         mpps: Megapixels of result per second of this run; 0 before the first tile.
         eta_s: Seconds left; NaN while unknown.
-        bpp: Bits per pixel so far; NaN before the first tile.
+        bpp: Bits per pixel so far; NaN before the first tile that is encoded.
         cache_hits: Tiles whose latents, those of mirror images as well, were cached.
         encoder_calls: Batches that went through the encoder.
         message: Sentence that the user should know, else None.
@@ -136,7 +136,7 @@ class RunReport:
 
     Attributes:
         channels: Reports per channel.
-        bpp: Bits per pixel over all tiles, without their mirror images; NaN if there is none.
+        bpp: Bits per pixel over all tiles that were encoded, without their mirror images; NaN for none.
         clipped: Number of output values that did not fit the dtype.
         tiles: Number of tiles of the result.
         cache_hits: Tiles whose latents, those of mirror images as well, were cached.

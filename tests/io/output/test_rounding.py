@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -76,3 +78,14 @@ def test_what_is_no_number_does_not_spread():
     result, clipped = to_output(values, "uint8", (0, 0, 0))
     assert (clipped, result[3, 4], result[5, 6]) == (2, 0, 255)
     assert result.sum() - 255 == pytest.approx(0.25 * 4094, abs=1)
+
+
+def test_random_numbers_of_large_tiles_are_not_kept():
+    tracemalloc.start()
+    try:
+        for plane in range(3):
+            round_keeping_sums(np.zeros((2048, 2048), np.float32), 0, 255, 1000 + plane)
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert kept < 2048 * 2048 * 4 * 1.5

@@ -25,6 +25,7 @@ from napari_rdpdenoise.tiles import GRID
 _TABLE = 256  # px, after which the random numbers repeat
 _SHUFFLED = 0.05  # counts, of what decides between pixels
 _DEBT = -0.5  # counts below the least integer that neighbours make up for
+_KEPT = 2**19  # groups of a level up to which their random numbers are kept: 8 MB
 _MEMBERS = (0, 0), (0, 1), (1, 0), (1, 1)  # of a group, their rows and columns in it
 
 Fractions = NDArray[np.float32]
@@ -73,16 +74,23 @@ def _quarters(level: Fractions) -> Four:
     return a, b, c, d
 
 
-@lru_cache(32)
 def _ties(seed: int, phase: tuple[int, int], level: int, shape: tuple[int, int]) -> Four:
     """Random numbers for the four members of each group of a level, arrays of the shape of its groups.
 
     Those of a group further up are those of its first pixel.
     """
+    ties = _kept_ties if math.prod(shape) <= _KEPT else _made_ties
+    return ties(seed, phase, level, shape)
+
+
+def _made_ties(seed: int, phase: tuple[int, int], level: int, shape: tuple[int, int]) -> Four:
     step = 2**level
     table = np.roll(_table(seed), (-phase[0], -phase[1]), (0, 1))[::step, ::step]
     repeats = [-(-2 * size // length) for size, length in zip(shape, table.shape, strict=True)]
     return _quarters(np.tile(table, repeats)[: 2 * shape[0], : 2 * shape[1]])
+
+
+_kept_ties = lru_cache(32)(_made_ties)
 
 
 @lru_cache(16)
