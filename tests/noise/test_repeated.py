@@ -126,3 +126,37 @@ def test_real_images_are_image(data_folder, folder):
 def test_small_and_missing():
     assert not has_repeated([])
     assert not has_repeated([np.ones((5, 7), np.uint8), np.full((60, 60), np.nan, np.float32)])
+
+
+def with_bar(dtype, length, width, along=0):
+    """An exposure into which a strip of grey levels was drawn, and where that is."""
+    counts, _ = exposure(shape=(200, 200), peak=60)
+    image, bar = stored(counts / 2 if dtype == "u1" else counts, dtype), np.zeros((200, 200), bool)
+    levels = stored(np.linspace(255, 0, length), dtype)[:, None]
+    place = slice(30, 30 + length), slice(170, 170 + width)
+    for part, value in ((image, levels), (bar, True)):
+        (part.T if along else part)[place] = value
+    return image, bar
+
+
+@pytest.mark.parametrize("along", [0, 1])
+@pytest.mark.parametrize(
+    ("dtype", "length", "width"), [("u1", 140, 12), ("u1", 90, 8), ("u2", 140, 20), ("f4", 140, 12)]
+)
+def test_a_calibration_bar_is_no_image_and_its_levels_are_no_noise(dtype, length, width, along):
+    image, bar = with_bar(dtype, length, width, along)
+    rule, (found,) = screen_sample([image])
+    assert rule.repeated
+    assert found.regions is not None
+    assert np.array_equal(found.regions, bar)
+    without = screen_sample([with_bar(dtype, length, 0)[0]])[0].noise
+    level = float(np.median(image))
+    assert rule.noise.variance(level) == pytest.approx(without.variance(level), rel=0.05)
+
+
+def test_rows_that_are_there_twice_or_everywhere_are_no_calibration_bar():
+    counts, _ = exposure(shape=(200, 200), peak=60)
+    image = stored(counts, "u2")
+    image[100:104] = image[100]
+    assert not has_repeated([image])
+    assert not has_repeated([np.repeat(image[::8], 8, axis=0)])

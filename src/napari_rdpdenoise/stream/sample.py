@@ -159,7 +159,10 @@ class Sample:
             pixels = "pixels of value" if len(values) == 1 else "pixels of the values"
             kinds.append(f"{pixels} {' and '.join(values)}")
         if self.rule.repeated:
-            kinds.append("rows or columns that repeat the ones beside them (a border that was filled)")
+            kinds.append(
+                "rows or columns that repeat the ones beside them (a border that was filled, or a "
+                "calibration bar)"
+            )
         if self.rule.constant is not None:
             kinds.append(
                 "regions of exactly one value (borders that were filled, in each plane with its own)"
