@@ -66,6 +66,24 @@ def test_it_is_found_along_the_axis_on_which_it_is():
     assert found.axis == 1
 
 
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("times", [range(8), range(0, 16, 2), [0, 0, 1, 2, 3, 4, 5, 6]])
+def test_where_the_sample_rises_along_two_axes_other_planes_tell_which_it_is(axis, times):
+    frames = series(0.2, True)
+    places = [(time, min(7, 7 * number) if times[1] == 0 else number) for number, time in enumerate(times)]
+
+    def plane(place):
+        return frames[round(7 * place[axis] / max(end[axis] for end in places))]
+
+    def read(number, along, at):
+        return plane([at if k == along else old for k, old in enumerate(places[number])])
+
+    sample = [plane(place) for place in places]
+    found = find_trend(sample, places, estimate_noise(sample), read)
+    assert found is not None
+    assert found.axis == axis
+
+
 def test_few_planes_and_blank_ones_say_nothing():
     frames = series(0.2, True)
     assert find_trend(frames[:4], PLACES[:4], estimate_noise(frames)) is None

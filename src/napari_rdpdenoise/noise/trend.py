@@ -134,13 +134,17 @@ def find_trend(
         windows: 2-D arrays of raw counts of one channel, masked where they are not image.
         places: Places of their planes in the series, one number an axis.
         noise: Noise model of the channel.
-        read: Reader of further planes, with which a change is located; None for none.
+        read: Reader of further planes, by which a change is located, and its axis known; None for none.
     """
     if len(set(places)) < _LEAST:
         return None
     series = _Series(noise, _levels(windows))
     found = [_measured(window, series) for window in windows]
-    for axis in _axes(places, found, noise.doubt):
+    axes = _axes(places, found, noise.doubt)
+    if read is not None and axes:
+        others = (axis for axis in range(len(places[0])) if axis not in axes)
+        axes = [axis for axis in (*axes, *others) if _is_along(axis, places, found, series, read)]
+    for axis in axes:
         known: dict[int, list[_Plane]] = {}
         for place, plane in zip(places, found, strict=True):
             if plane is not None:
@@ -195,6 +199,30 @@ def _changes(ratios: NDArray[np.float64], doubt: float) -> bool:
         return steady and factor >= _FACTOR
     turns = np.maximum(np.abs(np.diff(ratios)) - _SURE, 0).sum()
     return bool(np.ptp(ratios) >= _CHANGE and turns <= _TURNS * np.ptp(ratios))
+
+
+def _is_along(
+    axis: int,
+    places: Sequence[tuple[int, ...]],
+    found: Sequence[_Plane | None],
+    series: _Series,
+    read: Reader,
+) -> bool:
+    """Whether it is along this axis that the planes of least and most noise differ, and not along another.
+
+    The places of a sample may rise along two axes at once: planes that differ along one alone tell.
+    """
+    known = [(plane.ratio, number) for number, plane in enumerate(found) if plane is not None]
+    (least, low), (most, high) = min(known), max(known)
+    one, other = places[low], places[high]
+    if one[axis] == other[axis]:
+        return False
+    if one[:axis] + one[axis + 1 :] == other[:axis] + other[axis + 1 :]:
+        return True
+    up, down = _measured(read(low, axis, other[axis]), series), _measured(read(high, axis, one[axis]), series)
+    steps = [] if up is None else [up.ratio - least]
+    steps += [] if down is None else [most - down.ratio]
+    return bool(steps) and float(np.mean(steps)) > (most - least) / 2
 
 
 def _look_closer(
