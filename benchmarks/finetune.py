@@ -1,6 +1,6 @@
 """What fine-tuning brings on the user's own data, and whether a run of it can be trusted to go on.
 
-    python -m benchmarks.finetune unpaired|zeroshot|resume|memory [--model NAME] [--threads 1] ...
+    python -m benchmarks.finetune unpaired|zeroshot|set12|resume|memory [--model NAME] [--threads 1] ...
 
 Each part keeps ``results/finetune_<part>.json``; the parts' modules say what they measure and how.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-PARTS = ("unpaired", "zeroshot", "resume", "memory")
+PARTS = ("unpaired", "zeroshot", "set12", "resume", "memory")
 
 
 def main() -> int:

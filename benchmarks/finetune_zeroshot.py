@@ -1,7 +1,6 @@
 """One noisy image and nothing else: the amortised variant and the patch codec beside BM3D.
 
     python -m benchmarks.finetune zeroshot --threads 1 [--only camera ...] [--patch-kind conv]
-    python -m benchmarks.finetune zeroshot --threads 1 --set12
 
 Crops of 256x256: photographs with simulated noise (Set12's cameraman and others that come with scikit-image),
 and single exposures of FMD's test set. BM3D is told the noise, ours estimate it. Settings are the commands'
@@ -66,7 +65,8 @@ def with_noise(clean: NDArray[np.float64], level: float) -> Pair:
     return (rng.poisson(clean * scale) / scale).astype(np.float32), clean
 
 
-def _told(level: float) -> Callable[[Plane, Plane, int], Plane]:
+def told(level: float) -> Callable[[Plane, Plane, int], Plane]:
+    """BM3D that is told this noise."""
     from benchmarks.peers import _bm3d
 
     noise = NoiseModel(0.0, 0.0, level) if level > 0 else NoiseModel(-255 / level, 0.0, 1e-2)
@@ -80,23 +80,11 @@ def cases(names: list[str] | None) -> dict[str, tuple[Pair, Callable[[Plane, Pla
     found = {}
     for name in names or PHOTOGRAPHS:
         for title, level in NOISES.items() if name in ("camera", *(names or ())) else [USUAL]:
-            found[f"{name}, {title}"] = (with_noise(photograph(name), level), _told(level))
+            found[f"{name}, {title}"] = (with_noise(photograph(name), level), told(level))
     bm3d = next(peer.denoise for peer in PEERS if "told" in peer.name)
     for name in CROPS if names is None else ():
         pair = [imread(folder_of("test") / part / name)[:EDGE, :EDGE] for part in ("fmd/raw", "fmd/gt")]
         found[f"FMD {name[:-4]}"] = ((pair[0], affine_match(pair[1], pair[0])), bm3d)
-    return found
-
-
-def set12() -> dict[str, tuple[Pair, Callable[[Plane, Plane, int], Plane]]]:
-    """The images of Set12 with Gaussian noise, for the relation to BM3D that is published; reporting only."""
-    title, level = USUAL
-    found = {}
-    for path in sorted((folder_of("photo") / "set12").glob("*.png")):
-        found[f"Set12 {path.stem}, {title}"] = (
-            with_noise(imread(path).astype(np.float64), level),
-            _told(level),
-        )
     return found
 
 
@@ -106,14 +94,12 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     kept = load(options.out / KEPT) or {}
     key = f"{codec.digest.hex()[:8]} {options.patch_steps} {options.patch_kind}"
     rows = kept.setdefault(key, {})
-    todo = set12() if options.set12 else cases(options.only)
+    todo = cases(options.only)
     for title in list(todo)[: options.limit]:
         (noisy, clean), told = todo[title]
         scores = rows.setdefault(title, {})
         methods = _methods(codec, told, options)
         wanted = METHODS[:-1] if options.no_patches else METHODS
-        if options.set12:
-            wanted = (*METHODS[:2], METHODS[-1])
         for method in (m for m in wanted if m not in scores):
             began = time.process_time()
             image = methods[method](noisy, clean)
@@ -206,9 +192,6 @@ def main() -> None:
     options.add_argument("--only", nargs="+", choices=(*PHOTOGRAPHS, *DEVELOPMENT), help="these photographs")
     options.add_argument("--patch-steps", type=int, default=2000, help="of conv and mlp, batch 1024")
     options.add_argument("--patch-kind", choices=("linear", "conv", "mlp"), default="linear")
-    options.add_argument(
-        "--set12", action="store_true", help="Set12 at sigma 25: BM3D and the patch codec alone"
-    )
     options.add_argument("--no-patches", action="store_true", help="leave the patch codec out: it is slow")
     given = options.parse_args()
     execute("finetune_zeroshot", measure, given)
