@@ -435,6 +435,28 @@ def test_that_the_viewer_shows_several_planes_as_one_is_told_beside_the_preview(
     qtbot.waitUntil(lambda: scope() == "", timeout=5000)
 
 
+def test_rows_are_laid_out_before_anything_can_paint_them(open_dock, qtbot):
+    dock = open_dock()[1]
+    dock.setParent(None)
+    dock.resize(320, 900)
+    dock.show()
+    qtbot.wait(100)
+    image = dock.sections["image"]
+
+    def rows():
+        ends = [part.mapTo(dock, part.rect().bottomLeft()).y() for part in (image.rate_note, image.realism)]
+        parts = (image.realism, dock.sections["view"])
+        starts = [part.mapTo(dock, part.rect().topLeft()).y() for part in parts]
+        return all(end <= start for end, start in zip(ends, starts, strict=True))
+
+    assert rows()
+    low = image.rate_note.height()
+    image.rate_note.setText("in so many words that they take several lines " * 3)
+    dock.repaint()  # without a turn of the event loop
+    assert image.rate_note.height() > 2 * low
+    assert rows()
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.35])
 def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbot, scale):
     """The larger font stands for words that are as much longer, as German ones are.

@@ -18,6 +18,7 @@ from napari_rdpdenoise.ui.qt.boxes import files, finetune, image, more, run, ver
 from napari_rdpdenoise.ui.qt.boxes.check import CheckBox
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot, stack
 from napari_rdpdenoise.ui.qt.parts.focus_ring import FocusRing
+from napari_rdpdenoise.ui.qt.parts.laid_out import LaidOut
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.parts.tabs import Tabs
 from napari_rdpdenoise.ui.qt.parts.wheel import WheelGuard
@@ -92,6 +93,7 @@ class Contents(QWidget):
         column.addWidget(self.tabs, stretch=1)
         WheelGuard(self._inside)
         FocusRing(self._inside)
+        LaidOut(self)
         yield
         self._connect()
 

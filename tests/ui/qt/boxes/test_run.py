@@ -247,6 +247,29 @@ def test_the_brightness_does_not_jump_at_the_end_of_a_run(desk, limits):
     assert desk.viewer.layers["cells denoised"].contrast_limits == desk.layer.contrast_limits == before
 
 
+def test_the_result_lies_where_its_layer_lies_at_the_end_of_the_run(desk):
+    job(desk)
+    desk.layer.translate = (0, 0, 5, 7)
+    desk.layer.rotate = 30
+    desk.layer.contrast_limits = (7, 70)
+    desk.box.take(Finished(np.ones(SHAPE, np.float32), REPORT, None))
+    result = desk.viewer.layers["cells denoised"]
+    corner = (1, 2, 39, 49)
+    assert result.data_to_world(corner) == pytest.approx(desk.layer.data_to_world(corner))
+    assert result.contrast_limits == desk.layer.contrast_limits
+
+
+def test_the_result_is_not_shown_as_that_of_pixels_that_came_meanwhile(desk):
+    place = desk.layer.data_to_world((1, 2, 39, 49))
+    job(desk)
+    desk.layer.data = np.zeros((2, 3, 20, 20), np.uint16)
+    desk.layer.translate = (0, 0, 5, 7)
+    desk.box.take(Finished(np.ones(SHAPE, np.float32), REPORT, None))
+    result = desk.viewer.layers["cells denoised"]
+    assert desk.layer.visible, "nothing takes its place"
+    assert result.data_to_world((1, 2, 39, 49)) == pytest.approx(place)
+
+
 def test_a_folder_is_offered_for_a_file_that_is_there_and_for_no_other(desk):
     result = desk.folder / "made.ome.zarr"
     done = DockState(layer="cells", status="Done.")

@@ -16,7 +16,6 @@ from qtpy.QtWidgets import (
     QLineEdit,
     QListWidget,
     QListWidgetItem,
-    QProgressBar,
 )
 
 from napari_rdpdenoise.jobs.batch import IMAGE_ENDINGS, Ended, Started
@@ -33,6 +32,7 @@ from napari_rdpdenoise.ui.qt.parts.controls import (
     stack,
     text_label,
 )
+from napari_rdpdenoise.ui.qt.parts.progress import Bar
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.files import batch, batch_command, images_in, left_out, row_words
@@ -90,7 +90,7 @@ class FilesBox(Section):
         self.format.addItems(_FORMATS)
         self.start = button("Denoise files", "Denoise the files one after the other.")
         self.stop = button("Cancel", "Stop after the block in work; starting again goes on there.")
-        self.bar = named(QProgressBar(), "Progress", "Files done.")
+        self.bar = named(Bar(), "Progress", "Files done.")
         self.status = named(text_label(), "Status of the files", "How far the files are.")
         self.copy = button("Copy command", "Copy a command line that does the same.")
         self.folder = button("Show folder", "Open the folder of the results.")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import napari
 from napari.utils.notifications import show_error
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QProgressBar, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_rdpdenoise.codec.library import find
 from napari_rdpdenoise.ui.finetune.curves import Curves
@@ -27,6 +27,7 @@ from napari_rdpdenoise.ui.qt.parts.controls import (
     stack,
     text_label,
 )
+from napari_rdpdenoise.ui.qt.parts.progress import Bar
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.state import DockState
@@ -76,7 +77,7 @@ class FineTuneBox(Section):
         self.start = button("Start &training", "Check the images, then train in the background.")
         self.pause = button("Pause", "Hold the training after the step in work, or go on.", "Pause training")
         self.cancel = button("Cancel", f"Stop after the step in work. {KEPT}", "Cancel training")
-        self.bar = named(QProgressBar(), "Training progress", "Steps done.")
+        self.bar = named(Bar(), "Training progress", "Steps done.")
         self.status = named(text_label(), "Training status", "")
         self.notes = named(text_label(), "About the images", "")
         self.plots, self.crop = CurvePlots(), CropView()

@@ -8,7 +8,7 @@ from typing import Any
 
 from napari.layers import Image, Layer, Shapes
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QFormLayout, QGridLayout, QProgressBar, QWidget
+from qtpy.QtWidgets import QFormLayout, QGridLayout, QWidget
 
 from napari_rdpdenoise.metrics.download import (
     NETWORKS,
@@ -36,6 +36,7 @@ from napari_rdpdenoise.ui.qt.layers import is_ours, same_file
 from napari_rdpdenoise.ui.qt.parts.consent import ask_consent
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, stack, text_label
 from napari_rdpdenoise.ui.qt.parts.layer_choice import LayerChoice, region_of, stack_of
+from napari_rdpdenoise.ui.qt.parts.progress import Bar
 
 __all__ = ["ReadoutsBox"]
 
@@ -116,7 +117,7 @@ class ReadoutsBox(QWidget):
             "LPIPS and DISTS need published networks. You are asked first: address, size, licence, place. "
             "A folder that holds them can be named in the preferences instead.",
         )
-        self._bar = named(QProgressBar(), "Measuring", "How far the measurement or the download is.")
+        self._bar = named(Bar(), "Measuring", "How far the measurement or the download is.")
         self._table = named(ReadoutTable(), "Readouts", "The numbers, as they come in.")
         self._status = text_label()
         self._arrange()

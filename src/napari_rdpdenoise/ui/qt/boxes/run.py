@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 from napari.layers import Image
-from napari.utils import progress
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QProgressBar, QWidget
+from qtpy.QtWidgets import QFileDialog, QMenu, QMessageBox, QWidget
 
 from napari_rdpdenoise.io.origin import files_behind, refuse_overwriting
 from napari_rdpdenoise.jobs.job import Job
@@ -23,6 +22,7 @@ from napari_rdpdenoise.ui.layers.axes import axes_note
 from napari_rdpdenoise.ui.qt.boxes.image import ImageBox
 from napari_rdpdenoise.ui.qt.layers import OURS, full_data, look_of, made_of
 from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.progress import Activity, Bar
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import Finished, channel_names, planes_of
@@ -71,9 +71,10 @@ class RunBox(Section):
         self._told: list[str] = []  # of those that are done
         self._first: Image | None = None  # of several
         self._made: Path | None = None  # file of the last run
-        self._layer: Image | None = None  # that is denoised, and how it looks
+        self._layer: Image | None = None  # that is denoised, its pixels, and how it looks
+        self._pixels: Any = None
         self._look: dict[str, Any] = {}
-        self._task: Any = None  # in napari's activity dock
+        self._activity = Activity(self)
         self.denoise = button("Denoise", "Denoise the whole layer into a new layer, in memory.")
         self.save = button("Save as…", "Denoise the whole layer into a file, block by block, and open that.")
         self.save.setMenu(QMenu(self.save))
@@ -86,7 +87,7 @@ class RunBox(Section):
         self.stop = button(
             "Cancel", "Stop after the block in work. What was computed is kept for the next run."
         )
-        self.bar = named(QProgressBar(), "Progress", "Blocks done.")
+        self.bar = named(Bar(), "Progress", "Blocks done.")
         self.part = text_label()
         self.status = named(text_label(), "Status", "How far the run is, or what came of it.")
         self.folder = button("Show folder", "Open the folder of the result.")
@@ -130,7 +131,10 @@ class RunBox(Section):
         self.part.setText(f"Only {limits} (under More)." if limits else "")
         self.part.setVisible(bool(limits))
         self.folder.setVisible(self._made is not None and not state.busy and bool(state.hint))
-        self._show_task(state)
+        if state.busy:
+            self._activity.show(f"Denoising {state.layer}", state.done, state.total)
+        else:
+            self._activity.end()
 
     def _brief(self, hint: str) -> str:
         """What came of a run; many sentences on what it found are shown when they are asked for."""
@@ -166,7 +170,7 @@ class RunBox(Section):
         layer = self._window.layer
         if layer is not None:
             # taken now, as the layer may be gone when the run ends
-            self._layer, self._look = layer, look_of(layer)
+            self._layer, self._pixels, self._look = layer, full_data(layer), look_of(layer)
             if note := axes_note(layer.ndim, layer.axis_labels):
                 show_info(note)
         self._made = None
@@ -187,9 +191,7 @@ class RunBox(Section):
 
     def shut(self) -> None:
         """Take the bar out of napari's activity dock."""
-        if self._task is not None:
-            self._task.close()
-            self._task = None
+        self._activity.close()
 
     # Inside
 
@@ -298,19 +300,14 @@ class RunBox(Section):
         answer = QMessageBox.question(self, "Replace?", text)
         return answer == QMessageBox.StandardButton.Yes
 
-    def _show_task(self, state: DockState) -> None:
-        if not state.busy:
-            self.shut()
-            return
-        if self._task is None:
-            self._task = progress(desc=f"Denoising {state.layer}", total=0)
-        if state.total and self._task.total != state.total:
-            self._task.reset(total=state.total)
-        if state.done > self._task.n:
-            self._task.update(state.done - self._task.n)
-
     def _add(self, done: Finished, job: Job) -> None:
-        look, settings = dict(self._look), job.settings.model_dump(mode="json")
+        source = self._layer
+        if source is not None and (
+            source not in self._viewer.layers or full_data(source) is not self._pixels
+        ):
+            source = None  # its pixels are not those that were denoised
+        look = dict(self._look) if source is None else look_of(source)  # it may have been moved meanwhile
+        settings = job.settings.model_dump(mode="json")
         if job.settings.time is not None and "T" in job.axes:
             axis = job.axes.index("T")
             look["translate"] = np.array(look["translate"], dtype=float)
@@ -324,8 +321,7 @@ class RunBox(Section):
             made["channel_names"] = names
         several, name = isinstance(done.data, list), f"{job.name} denoised"
         layer = Image(done.data, name=name, multiscale=several, metadata={OURS: made}, **look)
-        source = self._layer
-        if source is not None and source in self._viewer.layers:
+        if source is not None:
             self._window.family_of(source).put_result(layer)
         else:
             self._viewer.add_layer(layer)

@@ -13,7 +13,16 @@ from superqt import QLabeledSlider
 
 from napari_rdpdenoise.ui.compare.view import PICTURES, View
 from napari_rdpdenoise.ui.qt.family import Family
-from napari_rdpdenoise.ui.qt.parts.controls import button, named, row, short, single_shot, stack, text_label
+from napari_rdpdenoise.ui.qt.parts.controls import (
+    button,
+    named,
+    one_stop,
+    row,
+    short,
+    single_shot,
+    stack,
+    text_label,
+)
 from napari_rdpdenoise.ui.qt.parts.links import KeyHandler, Links
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.pictures import Pictures
@@ -77,6 +86,7 @@ class ViewBox(Section):
         self.divider = named(
             QLabeledSlider(Qt.Orientation.Horizontal), "Divider", "Percent of the width that is noisy."
         )
+        one_stop(self.divider)
         self.divider.setRange(0, 100)
         self.divider.setValue(self.pictures.divider)
         self.covered = text_label()

@@ -9,6 +9,7 @@ from typing import TypeVar
 from qtpy.QtCore import QObject, QSize, Qt, QTimer
 from qtpy.QtGui import QResizeEvent
 from qtpy.QtWidgets import (
+    QAbstractSlider,
     QHBoxLayout,
     QLabel,
     QLayout,
@@ -22,6 +23,7 @@ __all__ = [
     "TextLabel",
     "button",
     "named",
+    "one_stop",
     "row",
     "scroll_to",
     "short",
@@ -42,6 +44,13 @@ def named(widget: W, name: str, tooltip: str) -> W:
         part.setAccessibleDescription(tooltip)
         part.setToolTip(tooltip)
     return widget
+
+
+def one_stop(slider: QAbstractSlider) -> None:
+    """Have Tab stop once at a slider of superqt that is made of parts: on the part that heeds keys."""
+    keyed = next(part for part in slider.findChildren(QAbstractSlider))
+    slider.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+    slider.setFocusProxy(keyed)
 
 
 def button(text: str, tooltip: str, name: str = "") -> QPushButton:

@@ -57,7 +57,6 @@ class EndSlider(QWidget):
         self.slider.setPageStep(0.2)
         self.setFocusProxy(self.slider)
         self._number = QLabel()
-        self._number.setMinimumWidth(self._number.fontMetrics().horizontalAdvance("0.00") + 2)
         self._number.setAlignment(_RIGHT)
         self._ends = QLabel(low), QLabel(high)
         self._ends[1].setAlignment(_RIGHT)
@@ -81,8 +80,17 @@ class EndSlider(QWidget):
     def event(self, event: QEvent) -> bool:
         """Have the form measure anew what a theme has changed."""
         if event.type() in (QEvent.Type.Polish, QEvent.Type.StyleChange, QEvent.Type.Show):
+            self._make_room()
             QTimer.singleShot(0, self.updateGeometry)
         return bool(super().event(event))
+
+    def _make_room(self) -> None:
+        """Keep room for any number, or the slider would change its length with it."""
+        shown = self._number.text()
+        self._number.ensurePolished()  # or its font would be that of before the theme
+        self._number.setText("0.00")
+        self._number.setMinimumWidth(self._number.sizeHint().width())
+        self._number.setText(shown)
 
     def value(self) -> float:
         """Where it stands, 0 to 1."""
