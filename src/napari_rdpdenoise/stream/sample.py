@@ -14,6 +14,7 @@ from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.io import ImageSource, Index, planes
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
+from napari_rdpdenoise.noise.halves import Halves, find_halves
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened
 from napari_rdpdenoise.noise.invalid_sample import screen_planes, screen_sample
 from napari_rdpdenoise.noise.lines import LinePattern, find_lines
@@ -57,16 +58,18 @@ class Grid:
         lines: Pattern of its rows or columns; None for none.
         wrapped: Number type that the counts seem to be of, "int16" or the like, where signed ones are read as
             unsigned or the reverse; empty where not.
+        halves: Which half of its frame has more noise; None for neither.
     """
 
     enlarged: Enlargement | None = None
     lines: LinePattern | None = None
     wrapped: str = ""
+    halves: Halves | None = None
 
     @property
     def words(self) -> list[str]:
         """What it is and what to do, in words; empty for a plain image."""
-        found = [pattern.words for pattern in (self.enlarged, self.lines) if pattern is not None]
+        found = [pattern.words for pattern in (self.enlarged, self.lines, self.halves) if pattern is not None]
         if meant := self.wrapped:
             found.insert(
                 0,
@@ -103,7 +106,7 @@ class Sample:
     @cached_property
     def grid(self) -> Grid:
         """What the pixels went through; looked for when asked for: no pixel of a result depends on it."""
-        return _grid_of(self._raw, self._screened, self.rule) if self._raw else Grid()
+        return _grid_of(self._raw, self._screened, self.rule, self.source.shape) if self._raw else Grid()
 
     def left_alone(self) -> list[str]:
         """What of the channel is not image, and what only looks so, in words; empty where all is plain."""
@@ -270,15 +273,22 @@ def _screened_sample(
     return Sample(source, screened, rule, bright / pixels, missing / pixels, tuple(windows), masked)
 
 
-def _grid_of(windows: Sequence[Window], screened: Sequence[NDArray[Any]], rule: InvalidRule) -> Grid:
+def _grid_of(
+    windows: Sequence[Window], screened: Sequence[NDArray[Any]], rule: InvalidRule, shape: Sequence[int]
+) -> Grid:
     raw = [window.pixels for window in windows]
     own = raw
     if (
         rule.repeated or rule.constant is not None
     ):  # which would be taken for pixels that are repeated everywhere
         own = [np.where(np.ma.getmaskarray(s), np.nan, w) for w, s in zip(raw, screened, strict=True)]
-    enlarged = find_enlargement(own, [(window.y.start, window.x.start) for window in windows])
-    return Grid(enlarged, None if enlarged else find_lines(screened), _meant_type(raw))
+    corners = [(window.y.start, window.x.start) for window in windows]
+    enlarged = find_enlargement(own, corners)
+    if enlarged is not None:
+        return Grid(enlarged, None, _meant_type(raw))
+    one = rule.trend is None and rule.noise is not None  # else planes, or no noise at all, may make halves
+    halves = find_halves(screened, corners, (shape[-2], shape[-1])) if one else None
+    return Grid(None, find_lines(screened), _meant_type(raw), halves)
 
 
 def _meant_type(raw: Sequence[NDArray[Any]]) -> str:
