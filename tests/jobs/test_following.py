@@ -28,6 +28,7 @@ from napari_rdpdenoise.jobs.runner import run
 from napari_rdpdenoise.stream import Plan, make_plan, output_spec
 from napari_rdpdenoise.stream.pipeline import denoise_works
 from napari_rdpdenoise.stream.plan import plan_works
+from tests.support.exposures import corrected
 
 QUICK = Follow(idle=30, still=0.1, first_steps=3)
 
@@ -219,6 +220,19 @@ def test_a_short_series_gives_the_pixels_of_an_ordinary_run(series, codec, fast,
     np.testing.assert_array_equal(pixels_of(target), pixels_of(usual.path))
     assert outcome.report.channels == usual.report.channels
     assert (outcome.report.bpp, outcome.report.tiles) == (usual.report.bpp, usual.report.tiles)
+
+
+@pytest.mark.parametrize("changing", [True, False])
+def test_noise_that_changes_is_told_to_be_measured_in_the_first_time_points_alone(
+    changing, series, codec, fast, drain, tmp_path
+):
+    pixels = corrected(0.1) if changing else series
+    scope, follow = Microscope(tmp_path, pixels), QUICK.model_copy(update={"first_steps": 8})
+    with scope.running(pause=0):
+        job = Job(scope.path, tmp_path / "r.ome.zarr", fast)
+        events, outcome = drain(run_following(job, follow, codec=codec))
+    for lines in (words(events), outcome.report.messages):
+        assert sum("later time points are denoised by the noise" in line for line in lines) == changing
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -264,7 +264,8 @@ class _Following:
                 elif made is None:
                     yield said(None)
         assert isinstance(made, Plan)
-        shared = SharedPlan(self._first.asked, codec.precision, made.channels, made.messages)
+        messages = (*made.messages, *_of_later_noise(made))
+        shared = SharedPlan(self._first.asked, codec.precision, made.channels, messages)
         with atomic(file) as fresh:
             fresh.write_text(shared.to_text(), encoding="utf-8")
         return shared
@@ -343,6 +344,16 @@ class _Following:
             lambda: record_text(job, self._codec.at(self._shared.precision), spec, report)
         )
         return Outcome(replace(report, path=path), spec, path, record_path(path))
+
+
+def _of_later_noise(plan: Plan) -> list[str]:
+    """What to say where the noise changes from plane to plane: that of later time points is not measured."""
+    if all(channel.trend is None for channel in plan.channels.values()):
+        return []
+    return [
+        "later time points are denoised by the noise of the last of the first ones; where it goes on "
+        "changing, denoise the finished series once more, so that each plane's own is measured"
+    ]
 
 
 def _steps_of_a_round(chosen: SelectedSource) -> int:
