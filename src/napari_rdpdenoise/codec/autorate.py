@@ -8,7 +8,7 @@ cannot tell from the best the largest is taken: what is too small to be seen can
 Where neighbouring pixels share their noise that estimate is blind: a codec could copy the noise. Then the
 residual decides. A codec trained noisy-to-clean denoises in its encoder, so with growing rate the residual,
 the mean of ``(t_y - t_x)**2``, falls and settles near the noise variance instead of crossing it; the
-smallest rate beyond which it no longer falls by more than `TOLERANCE` is taken, and no structure goes back.
+largest rate at which it has settled is taken, and no structure goes back.
 Where what looks like noise may be the sample itself (`NoiseModel.doubt`), some of it stays in any case.
 
 With much light and fine texture no rate brings an image nearer to the truth. Where the estimate says so, with
@@ -29,7 +29,7 @@ from napari_rdpdenoise.codec.choice import RateChoice, is_blank
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.normalization import UNIT
 from napari_rdpdenoise.codec.shared import SHARED, noise_in_common
-from napari_rdpdenoise.codec.trial import TOLERANCE, UNSEEN, Errors, Trial, count_of
+from napari_rdpdenoise.codec.trial import SETTLED, UNSEEN, Errors, Trial, count_of
 from napari_rdpdenoise.metrics.risk import STRENGTH
 from napari_rdpdenoise.noise import NoiseModel, stabilized_variance
 
@@ -81,7 +81,7 @@ def choose_rate(
     errors = trial.errors(rates, between)
     filled = structure and gives_back(normalization.noise, errors)
     if errors is None:
-        error, place = None, int(np.argmax(residual <= residual.min() + TOLERANCE))
+        error, place = None, int(np.flatnonzero(residual <= residual.min() + SETTLED)[-1])
     else:
         found_errors = errors.filled if filled else errors.bare
         place = int(np.flatnonzero(found_errors <= found_errors.min() + UNSEEN)[-1])

@@ -20,13 +20,14 @@ from napari_rdpdenoise.codec.structure import LEAST_OF_TEXTURE, returned
 from napari_rdpdenoise.metrics.risk import STRENGTH, Recorrupted, recorrupt
 from napari_rdpdenoise.noise import NoiseModel, shares_noise, stabilize, stabilized_variance, unstabilize
 
-__all__ = ["TOLERANCE", "UNSEEN", "Errors", "Trial", "count_of"]
+__all__ = ["SETTLED", "UNSEEN", "Errors", "Trial", "count_of"]
 
 # Noise variances. The error that remains after denoising is a few percent of the noise variance; a thousandth
 # more is a few percent more error, 0.1 dB.
-TOLERANCE = 0.001
-UNSEEN = TOLERANCE / 2
+UNSEEN = 0.0005
 """Difference of errors, noise variances, that the estimate on half a megapixel cannot tell."""
+SETTLED = 0.01
+"""Residual above the least, noise variances, that is the same: finer rounding changes it by no more."""
 
 _SEEDS_BESIDE = (1_000_000, 2_000_000)  # of the noise of neighbours, above those of tiles
 

@@ -24,7 +24,7 @@ from napari_rdpdenoise.codec.autorate import (
 from napari_rdpdenoise.codec.choice import RateChoice
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.codec.trained_range import outside
-from napari_rdpdenoise.codec.trial import TOLERANCE, Trial
+from napari_rdpdenoise.codec.trial import SETTLED, UNSEEN, Trial
 from napari_rdpdenoise.io import ImageSource, SelectedSource
 from napari_rdpdenoise.io.denoised import denoised_words
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, shares_noise
@@ -333,7 +333,7 @@ def _choice_key(
     codec: Codec,
     candidates: Mapping[str, Sequence[Neighbours]],
 ) -> str:
-    asked = (normalization, RATES, TOLERANCE, settings.rate, settings.structure, settings.neighbours)
+    asked = (normalization, RATES, UNSEEN, SETTLED, settings.rate, settings.structure, settings.neighbours)
     beside = [
         "" if other is None else other
         for letter, pairs in candidates.items()
