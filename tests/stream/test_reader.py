@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.cache import LatentCache
-from napari_rdpdenoise.io import open_image
+from napari_rdpdenoise.io import SelectedSource, open_image
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import Plan, make_plan
 from napari_rdpdenoise.stream.reader import ReadAhead
@@ -22,7 +22,8 @@ SETTINGS = RunSettings(device="cpu", rate=0.4, tile=64, halo=64)
 
 @pytest.fixture
 def source():
-    return open_image(np.random.default_rng(0).poisson(50, (3, 2, 130, 70)).astype(np.uint16), "TCYX")
+    image = np.random.default_rng(0).poisson(50, (3, 2, 130, 70)).astype(np.uint16)
+    return SelectedSource(open_image(image, "TCYX"))
 
 
 @pytest.fixture
@@ -88,6 +89,7 @@ def test_closing_early_ends_the_thread(plan, task):
 def test_errors_come_in_their_place(source, plan, task):
     class Broken:
         metadata = source.metadata
+        original = staticmethod(source.original)
         count = 0
 
         def read(self, index, y, x):

@@ -193,7 +193,7 @@ start_thread(work, stop.set, "work")
 
 _SOON = """
 import threading, time
-from napari_rdpdenoise.ui import threads
+from napari_rdpdenoise import threads
 
 held = threading.Lock()
 start = threading.Thread.start

@@ -43,7 +43,7 @@ class Desk:
         for index in range(3):
             self.canvas.plane((index,))[...] = 100
             self.canvas.mark((index,), plan_tiles(SHAPE[1:], 64, 0))
-        self.pictures = Pictures(viewer, lambda: None, lambda channel: NOISE)
+        self.pictures = Pictures(viewer, lambda: None, lambda channel, index: NOISE)
         self.preview = Image(
             self.canvas, name="cells preview", projection_mode="none", contrast_limits=(0, 1)
         )
@@ -252,7 +252,7 @@ def _two_pyramids(viewer):
             Image(pyramid.levels, name=f"{colour} preview", multiscale=True, projection_mode="none")
         )
         families.append(family)
-    return families, Pictures(viewer, lambda: None, lambda channel: NOISE)
+    return families, Pictures(viewer, lambda: None, lambda channel, index: NOISE)
 
 
 @pytest.mark.slow

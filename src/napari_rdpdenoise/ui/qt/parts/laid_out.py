@@ -6,6 +6,9 @@ a progress bar, would show a label of two lines over the row below it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from weakref import ref
+
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtWidgets import QLayout, QWidget
 
@@ -23,7 +26,7 @@ class LaidOut(QObject):
 
     def __init__(self, widget: QWidget) -> None:
         super().__init__(widget)
-        self._window: QWidget | None = None
+        self._window: Callable[[], QWidget | None] = lambda: None  # not held: it holds the viewer
         self._widget = widget
         self._follow()
         widget.installEventFilter(self)
@@ -41,9 +44,9 @@ class LaidOut(QObject):
 
     def _follow(self) -> None:
         """Watch the window that it is in now: a dock that is taken out of it is one of its own."""
-        window = self._widget.window()
-        if window is not self._window:
-            if self._window is not None and alive(self._window):
-                self._window.removeEventFilter(self)
-            self._window = window
+        window, before = self._widget.window(), self._window()
+        if window is not before:
+            if before is not None and alive(before):
+                before.removeEventFilter(self)
+            self._window = ref(window)
             window.installEventFilter(self)
