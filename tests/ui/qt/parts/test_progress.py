@@ -59,17 +59,22 @@ def test_the_bar_in_the_activity_dock_follows_in_a_turn_of_its_own(make_napari_v
     viewer = make_napari_viewer()
     happened = []
     activity = Activity(viewer.window._qt_window)
-    own = lambda: [each for each in progress._all_instances if each.desc.startswith("Denoising")]  # noqa: E731
+
+    def own():
+        return [each for each in progress._all_instances if each.desc.startswith("Denoising for this test")]
+
     for done in (0, 2):
         QTimer.singleShot(0, lambda: happened.append(1))
-        activity.show("Denoising cells", done, 5)
+        activity.show("Denoising for this test", done, 5)
         assert happened == [], "napari's bar lets all events happen"
-        qtbot.waitUntil(lambda done=done: bool(happened) and [each.n for each in own()] == [done])
+        qtbot.waitUntil(
+            lambda done=done: bool(happened) and [each.n for each in own()] == [done], timeout=30_000
+        )
         happened.clear()
     assert own()[0].total == 5
     activity.end()
-    qtbot.waitUntil(lambda: own() == [])
-    activity.show("Denoising cells", 1, 5)
+    qtbot.waitUntil(lambda: own() == [], timeout=30_000)
+    activity.show("Denoising for this test", 1, 5)
     activity.close()
     qtbot.wait(20)
     assert own() == []
