@@ -67,13 +67,11 @@ def test_the_bar_in_the_activity_dock_follows_in_a_turn_of_its_own(make_napari_v
         QTimer.singleShot(0, lambda: happened.append(1))
         activity.show("Denoising for this test", done, 5)
         assert happened == [], "napari's bar lets all events happen"
-        qtbot.waitUntil(
-            lambda done=done: bool(happened) and [each.n for each in own()] == [done], timeout=30_000
-        )
+        qtbot.waitUntil(lambda done=done: bool(happened) and [each.n for each in own()] == [done])
         happened.clear()
     assert own()[0].total == 5
     activity.end()
-    qtbot.waitUntil(lambda: own() == [], timeout=30_000)
+    qtbot.waitUntil(lambda: own() == [])
     activity.show("Denoising for this test", 1, 5)
     activity.close()
     qtbot.wait(20)
