@@ -21,6 +21,7 @@ from benchmarks.common import execute, load_codec, markdown, parser
 from benchmarks.images import SETS, TestSet
 from napari_rdpdenoise.codec import Codec, Latents
 from napari_rdpdenoise.codec.autorate import choose_rate
+from napari_rdpdenoise.codec.trial import Trial
 from napari_rdpdenoise.noise import estimate_noise
 
 RATES = (0.3, 0.6, "auto")
@@ -37,7 +38,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         normalization = codec.fit([tile], noise)
         for rate in RATES:
             if rate == "auto":
-                chosen = choose_rate(codec, [tile[: EDGE // 2, : EDGE // 2]], normalization).rate
+                chosen = choose_rate(Trial(codec, [tile[: EDGE // 2, : EDGE // 2]], normalization)).rate
             else:
                 chosen = float(rate)
             (latents,) = codec.encode([tile], normalization, chosen)

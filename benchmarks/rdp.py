@@ -21,6 +21,7 @@ from benchmarks.rdp_tables import table
 from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.codec.decoded import Decoded
+from napari_rdpdenoise.codec.trial import Trial
 from napari_rdpdenoise.metrics import affine_match
 from napari_rdpdenoise.nn.decoder_names import FIDELITY, REALISM
 from napari_rdpdenoise.noise import estimate_noise
@@ -115,7 +116,7 @@ def _image(codec: Codec, images: TestSet, name: str, realisms: tuple[float, ...]
         scores = [judge_fast(decoded.blend(realism), clean, noisy) for realism in realisms]
         sweep.append({"bpp": bpp, "realism": scores})
         _say(images.name, name, f"rate {rate:g}", bpp, scores)
-    auto = choose_rate(codec, [noisy], normalization).rate
+    auto = choose_rate(Trial(codec, [noisy], normalization)).rate
     decoded, bpp = _decoded(codec, noisy, normalization, auto)
     scores = [judge_all(decoded.blend(realism), clean, noisy) for realism in realisms]
     _say(images.name, name, f"auto rate {auto:g}", bpp, scores)

@@ -30,6 +30,7 @@ from scipy import ndimage
 from benchmarks.common import execute, load_codec, markdown, parser
 from napari_rdpdenoise.codec import Codec
 from napari_rdpdenoise.codec.autorate import choose_rate
+from napari_rdpdenoise.codec.trial import Trial
 from napari_rdpdenoise.noise import estimate_noise
 
 SIZE = 512  # px
@@ -154,7 +155,7 @@ def results(codec: Codec, noisy: NDArray[np.generic]) -> Iterator[tuple[str, NDA
     yield NOISY, noisy
     yield f"Gaussian, sigma {SIGMA:g}", ndimage.gaussian_filter(noisy.astype(np.float64), SIGMA)
     normalization = codec.fit([noisy], estimate_noise([noisy]))
-    auto = choose_rate(codec, [noisy], normalization).rate
+    auto = choose_rate(Trial(codec, [noisy], normalization)).rate
     for name, rate in (("rate auto", auto), ("rate 1", 1.0)):
         (decoded,) = codec.decode(codec.encode([noisy], normalization, rate), codec.decoders)
         for realism in (0, 1) if "realism" in codec.decoders else (0,):

@@ -17,7 +17,7 @@ valid = st.fixed_dictionaries(
     {},
     optional={
         "model": st.text(min_size=1, max_size=12),
-        "rate": st.floats(0, 1) | st.just("auto"),
+        "rate": st.floats(0, 1) | st.sampled_from(["auto", "compact"]),
         "realism": st.floats(0, 1),
         "axes": st.none() | st.permutations("TZCYX").map("".join),
         "series": st.none() | st.just("all") | st.integers(0, 9),
@@ -66,7 +66,7 @@ def test_settings_are_frozen() -> None:
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("rate", -0.1, r"rate must be a number from 0 to 1 or 'auto', got -0.1; use 'auto'"),
+        ("rate", -0.1, r"rate must be a number from 0 to 1, 'auto' or 'compact', got -0.1; use 'auto'"),
         ("rate", "best", r"rate must be .* got 'best'"),
         ("rate", float("nan"), r"rate must be .* got nan"),
         ("realism", 1.5, r"realism\n.*less than or equal to 1"),

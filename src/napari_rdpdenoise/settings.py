@@ -41,7 +41,8 @@ class RunSettings(Marked):
         default="auto",
         title="Rate",
         description="Bits the image may keep: 0 fewest (strongest denoising), 1 most; "
-        "'auto' chooses from the noise measured in the image.",
+        "'auto' measures the noise and takes the rate of the least error, 'compact' the fewest bits whose "
+        "error is at most 2 % larger.",
     )
     realism: Annotated[float, Marks(Decides.BLEND)] = Field(
         default=0.0,

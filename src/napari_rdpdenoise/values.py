@@ -17,7 +17,7 @@ def _rate_or_auto(value: Any, handler: ValidatorFunctionWrapHandler) -> float | 
         return handler(value)
     except ValueError:
         raise ValueError(
-            f"rate must be a number from 0 to 1 or 'auto', got {value!r}; "
+            f"rate must be a number from 0 to 1, 'auto' or 'compact', got {value!r}; "
             "use 'auto' unless you want to fix the denoising strength"
         ) from None
 
@@ -55,8 +55,13 @@ Invalid = Annotated[
 ]
 """A value of pixels that are not image, "auto", which looks for such values, "none", or a mask's path."""
 
-Rate = Annotated[Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"], WrapValidator(_rate_or_auto)]
-"""A point of a model's rate range, from 0 (fewest bits) to 1, or "auto", which measures the noise."""
+Rate = Annotated[
+    Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto", "compact"], WrapValidator(_rate_or_auto)
+]
+"""A point of a model's rate range, from 0 (fewest bits) to 1, or a rule that measures the noise.
+
+"auto" takes the rate of the least error, "compact" the fewest bits whose error is nearly as small.
+"""
 
 
 Quantity = Literal["image", "error", "kept"]

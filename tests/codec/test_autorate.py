@@ -51,7 +51,7 @@ def tile():
 
 def pick(tile, errors):
     """The choice by the residual, which is all there is where neighbouring pixels share their noise."""
-    return choose_rate(FakeCodec(np.zeros(tile.shape), errors), [tile], shared(NORM), RATES5)
+    return choose_rate(Trial(FakeCodec(np.zeros(tile.shape), errors), [tile], shared(NORM)), RATES5)
 
 
 def test_the_last_settled_rate_is_taken(tile):
@@ -74,10 +74,22 @@ def test_half_a_thousandth_of_the_noise_is_not_seen(tile):
     def rate(last):
         errors = [0.5, 0.05, 0.05, 0.05, 0.05 + last]
         codec = FakeCodec(np.zeros(tile.shape), errors)
-        return choose_rate(codec, [tile], NORM, RATES5, structure=False).rate
+        return choose_rate(Trial(codec, [tile], NORM), RATES5, structure=False).rate
 
     assert rate(0.0003) == 1.0
     assert rate(0.0007) == 0.75
+
+
+def test_where_bits_count_the_smallest_of_nearly_the_same_error_is_taken(tile):
+    def rate(errors, norm=NORM):
+        trial = Trial(FakeCodec(np.zeros(tile.shape), errors), [tile], norm)
+        return choose_rate(trial, RATES5, structure=False, compact=True).rate
+
+    assert rate([0.5, 0.2, 0.1, 0.1, 0.1]) == 0.5
+    assert rate([0.5, 0.1015, 0.105, 0.1, 0.1]) == 0.25
+    assert rate([0.5, 0.1025, 0.1015, 0.1, 0.1]) == 0.5
+    # where the estimate is blind the residual decides
+    assert rate([0.5, 0.2, 0.05, 0.05, 0.05], shared(NORM)) == 0.5
 
 
 def test_a_residual_that_keeps_falling_takes_the_last_rate(tile):
@@ -86,9 +98,9 @@ def test_a_residual_that_keeps_falling_takes_the_last_rate(tile):
 
 def test_tiles_are_pooled_by_their_pixels(tile):
     codec = FakeCodec(np.zeros((1, 1)), [0.5, 0.2, 0.05, 0.2, 0.2])
-    assert choose_rate(codec, [tile, tile[:50]], shared(NORM), RATES5).rate == 0.5
+    assert choose_rate(Trial(codec, [tile, tile[:50]], shared(NORM)), RATES5).rate == 0.5
     assert codec.calls == 2
-    choose_rate(codec, [tile, tile[:50]], NORM, RATES5)
+    choose_rate(Trial(codec, [tile, tile[:50]], NORM), RATES5)
     assert codec.calls == 2 + 4  # of each tile its residual, and its estimated error
 
 
@@ -107,14 +119,14 @@ def test_a_dim_image_expects_less_than_one():
     norm = Normalization(noise, 0.0, 1.0)
     tile = np.random.default_rng(0).poisson(0.3, (200, 200)).astype(np.float64)
     clean = norm.target(np.full(tile.shape, 0.3)) * UNIT
-    choice = choose_rate(FakeCodec(clean, [0.0] * 5), [tile], norm, RATES5)
+    choice = choose_rate(Trial(FakeCodec(clean, [0.0] * 5), [tile], norm), RATES5)
     assert choice.expected < 0.6
     assert choice.found == pytest.approx(choice.expected, rel=0.03)
     assert choice.message is None
 
 
 def test_a_real_codec_gives_a_choice_that_survives_json(tiny_codec, tile):
-    choice = choose_rate(tiny_codec, [tile[:64, :64]], NORM)
+    choice = choose_rate(Trial(tiny_codec, [tile[:64, :64]], NORM))
     assert choice.rate in RATES
     choice.check()
     with pytest.raises(ValueError, match="choice: expected a rate from 0 to 1 and numbers"):
@@ -132,7 +144,7 @@ def test_a_real_codec_gives_a_choice_that_survives_json(tiny_codec, tile):
 )
 def test_wrong_arguments_are_refused(tiny_codec, tiles, rates, message):
     with pytest.raises(ValueError, match=message):
-        choose_rate(tiny_codec, tiles, NORM, rates)
+        choose_rate(Trial(tiny_codec, tiles, NORM), rates)
 
 
 def test_a_flat_image_is_called_flat() -> None:
@@ -146,7 +158,7 @@ def test_a_flat_image_is_called_flat() -> None:
 
 def test_of_rates_that_cannot_be_told_from_the_best_the_largest_is_taken(tile):
     def rate(errors):
-        return choose_rate(FakeCodec(np.zeros(tile.shape), errors), [tile], NORM, RATES5).rate
+        return choose_rate(Trial(FakeCodec(np.zeros(tile.shape), errors), [tile], NORM), RATES5).rate
 
     assert rate([0.5, 0.2, 0.05, 0.05, 0.05]) == 1.0
     assert rate([0.5, 0.2, 0.05, 0.08, 0.12]) == 0.5
@@ -163,11 +175,11 @@ def test_the_least_error_wins_over_the_smallest_residual(tile):
             yield np.zeros_like(u), 0.1
             yield 0.5 * u, 0.2
 
-    choice = choose_rate(Copies(np.zeros(tile.shape), []), [tile], NORM, (0.0, 1.0))
+    choice = choose_rate(Trial(Copies(np.zeros(tile.shape), []), [tile], NORM), (0.0, 1.0))
     assert choice.rate == 0.0
     assert choice.error == pytest.approx(0.0, abs=0.03)
     # by the residual alone, which is all there is where neighbours share their noise, it would have won
-    blind = choose_rate(Copies(np.zeros(tile.shape), []), [tile], shared(NORM), (0.0, 1.0))
+    blind = choose_rate(Trial(Copies(np.zeros(tile.shape), []), [tile], shared(NORM)), (0.0, 1.0))
     assert blind.rate == 1.0
     assert blind.error is None
     assert not blind.structure
@@ -185,25 +197,26 @@ def test_structure_goes_back_where_a_texture_was_smoothed(tile):
     rows, columns = np.indices(tile.shape)
     texture = 3 * np.where((rows // 2 + columns // 2) % 2, 1.0, -1.0)
     codec = Smooths(None, [])
-    assert choose_rate(codec, [tile + texture], NORM, (0.0, 1.0)).structure
-    assert not choose_rate(codec, [tile + texture], NORM, (0.0, 1.0), structure=False).structure
-    assert not choose_rate(codec, [tile], NORM, (0.0, 1.0)).structure
+    assert choose_rate(Trial(codec, [tile + texture], NORM), (0.0, 1.0)).structure
+    assert not choose_rate(Trial(codec, [tile + texture], NORM), (0.0, 1.0), structure=False).structure
+    assert not choose_rate(Trial(codec, [tile], NORM), (0.0, 1.0)).structure
 
 
 def test_where_nothing_is_gained_the_image_is_left_alone(tile):
     texture = 10 * np.random.default_rng(1).normal(size=tile.shape)
-    choice = choose_rate(Smooths(None, []), [tile + texture], NORM, (0.0, 1.0))
+    choice = choose_rate(Trial(Smooths(None, []), [tile + texture], NORM), (0.0, 1.0))
     assert choice.left_alone
     assert choice.error == 1.0
     assert "as it went in" in str(choice.message)
     assert RateChoice(**json.loads(json.dumps(asdict(choice)))).left_alone
-    nearly = choose_rate(Smooths(None, []), [tile + 1.6 * texture / 10], NORM, (0.0, 1.0))
+    nearly = choose_rate(Trial(Smooths(None, []), [tile + 1.6 * texture / 10], NORM), (0.0, 1.0))
     assert 0.6 < nearly.error < 1
     assert not json.loads(json.dumps(asdict(nearly)))["left_alone"]
-    assert not choose_rate(Smooths(None, []), [tile + texture], NORM, (0.0, 1.0), structure=False).left_alone
-    assert not choose_rate(Smooths(None, []), [tile], NORM, (0.0, 1.0)).left_alone
+    without = choose_rate(Trial(Smooths(None, []), [tile + texture], NORM), (0.0, 1.0), structure=False)
+    assert not without.left_alone
+    assert not choose_rate(Trial(Smooths(None, []), [tile], NORM), (0.0, 1.0)).left_alone
     part = np.where(np.arange(400) < 40, texture, 0)  # a tenth of the image
-    assert not choose_rate(Smooths(None, []), [tile + part], NORM, (0.0, 1.0)).left_alone
+    assert not choose_rate(Trial(Smooths(None, []), [tile + part], NORM), (0.0, 1.0)).left_alone
 
 
 def doubted(norm, doubt):
@@ -213,10 +226,11 @@ def doubted(norm, doubt):
 def test_what_is_doubted_to_be_noise_goes_back_whatever_the_errors(tile):
     codec = Smooths(None, [])
     for norm in (doubted(NORM, 1.0), doubted(shared(NORM), 0.5)):
-        assert choose_rate(codec, [tile], norm, (0.0, 1.0)).structure
-        assert not choose_rate(codec, [tile], norm, (0.0, 1.0), structure=False).structure
+        assert choose_rate(Trial(codec, [tile], norm), (0.0, 1.0)).structure
+        assert not choose_rate(Trial(codec, [tile], norm), (0.0, 1.0), structure=False).structure
     # the result is then the input, whose error is the noise
-    assert choose_rate(codec, [tile], doubted(NORM, 1.0), (0.0, 1.0)).error == pytest.approx(1.0, abs=0.06)
+    choice = choose_rate(Trial(codec, [tile], doubted(NORM, 1.0)), (0.0, 1.0))
+    assert choice.error == pytest.approx(1.0, abs=0.06)
 
 
 class Averages(FakeCodec):
@@ -257,6 +271,6 @@ def test_the_choice_of_neighbours_leaves_its_trial_to_that_of_the_rate(tile):
     same = np.random.default_rng(1).normal(0, 1, tile.shape)
     codec = Averages(np.zeros(tile.shape), [])
     name, trial = choose_neighbours(codec, [tile], NORM, {"T": [(same, None)]})
-    alone = choose_rate(codec, [tile], NORM, RATES, trial=Trial(codec, [tile], NORM, [(same, None)]))
+    alone = choose_rate(Trial(codec, [tile], NORM, [(same, None)]), RATES)
     assert name == "T"
-    assert choose_rate(codec, [tile], NORM, RATES, trial=trial) == alone
+    assert choose_rate(trial, RATES) == alone

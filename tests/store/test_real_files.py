@@ -12,7 +12,7 @@ import napari_rdpdenoise as rdp
 from napari_rdpdenoise.store.about import store_info
 
 FILES = {  # the most bits per pixel at a residual of 1, tiles alone
-    "stacks/mitosis_tzcyx.ome.tif": 3.5,
+    "stacks/mitosis_tzcyx.ome.tif": 3.2,
     "series/calcium_cells_tyx.ome.tif": 4.5,
     "series/lattice_erythrocyte_zyx.ome.tif": 9.0,
     "stacks/drosophila_tyx.tif": 4.0,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_rdpdenoise.settings import RunSettings
-from napari_rdpdenoise.store.settings import TILE, check_settings, store_settings
+from napari_rdpdenoise.store.settings import TILE, check_settings, fitting, store_settings
 
 
 @pytest.mark.parametrize(
@@ -28,3 +28,8 @@ def test_what_is_chosen_when_a_store_is_read_is_left_out(changes):
 
 def test_a_tile_that_was_chosen_stays():
     assert store_settings(RunSettings(tile=256)).tile == 256
+
+
+@pytest.mark.parametrize(("rate", "made"), [("auto", "compact"), ("compact", "compact"), (0.3, 0.3)])
+def test_bits_count_where_the_rate_is_to_be_chosen(rate, made):
+    assert fitting(RunSettings(rate=rate, tile=TILE), (100, 200)).rate == made

@@ -417,13 +417,17 @@ def test_a_run_into_a_place_that_another_one_writes_to_says_so(make_session, mov
     assert session.state.can_start
 
 
-def test_settings_of_a_job_file_move_all_controls(make_session):
+@pytest.mark.parametrize("rate", ["auto", "compact", 0.3])
+def test_settings_of_a_job_file_move_all_controls(make_session, rate):
     session, _ = make_session()
     wanted = session.state.settings().replace(
-        rate="auto", realism=0.7, tile=128, channels=(1,), time=(0, 3), halo=64, seed=7
+        rate=rate, realism=0.7, tile=128, channels=(1,), time=(0, 3), halo=64, seed=7
     )
     session.take_settings(wanted)
     assert session.state.settings() == wanted
+    assert session.rate == rate
+    session.rate = 0.8
+    assert session.state.settings().rate == 0.8
 
 
 def test_another_seed_of_a_job_file_is_previewed_as_it_is_run(make_session, movie, run, tiny_realism_codec):

@@ -32,7 +32,7 @@ def denoise(
     image: Any,
     *,
     model: str | Path | Codec = "default",
-    rate: float | Literal["auto"] = "auto",
+    rate: float | Literal["auto", "compact"] = "auto",
     realism: float | None = None,
     axes: str | None = None,
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto",
@@ -50,7 +50,8 @@ def denoise(
         image: NumPy, dask or zarr array (or zarr group of one image) of raw counts, or an ImageSource;
             8-, 16- or 32-bit integers or 16-, 32- or 64-bit floats, at least 2-D.
         model: Name of a model, shipped or the user's own, path of a model's folder, or a loaded model.
-        rate: Bits the image may keep, from 0 (strongest denoising) to 1, or "auto" to choose by its noise.
+        rate: Bits the image may keep, from 0 (strongest denoising) to 1, or "auto" to choose by its noise,
+            or "compact" for the fewest bits of nearly that error.
         realism: 0 for the lowest error, 1 for the most natural texture; None for 0, but with decoder "flow"
             for 1.
         axes: One letter per dimension of the array as it is, such as "TZCYX" or "YXS"; None for those it

@@ -41,7 +41,7 @@ class ArrayOptions(Options, total=False):
 class FileOptions(Options, total=False):
     """Fields of ``RunSettings`` that ``denoise_file`` takes; described and checked there."""
 
-    rate: float | Literal["auto"]
+    rate: float | Literal["auto", "compact"]
     invalid: float | str | NDArray[Any]
     realism: float
     axes: str | None
@@ -54,7 +54,7 @@ class FileOptions(Options, total=False):
 class StoreOptions(TypedDict, total=False):
     """Fields of ``RunSettings`` that ``create_store`` and ``finish_store`` take; described there."""
 
-    rate: float | Literal["auto"]
+    rate: float | Literal["auto", "compact"]
     structure: Literal["auto", "none"]
     neighbours: Literal["auto", "none", "T", "Z", "S"]
     camera: tuple[float, float, float] | None

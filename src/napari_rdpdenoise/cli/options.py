@@ -21,7 +21,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 # What a command line writes in another way than Python: type and placeholder.
 _WRITTEN: dict[str, tuple[Any, str]] = {
-    "rate": (str, "auto|0..1"),
+    "rate": (str, "auto|compact|0..1"),
     "invalid": (str, "auto|none|VALUE|MASK"),
     "channels": (list[int] | None, "C"),
     "series": (str | None, "N|all"),

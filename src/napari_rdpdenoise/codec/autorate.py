@@ -4,11 +4,12 @@ All rest on one estimate of the error (`metrics.risk`): the codec is given the s
 of half its strength added, and its answer is compared with an image whose noise it cannot know. Settings
 are compared on the same pixels, so that a thousandth of the noise variance shows. Of the rates that it
 cannot tell from the best the largest is taken: what is too small to be seen can be much of a small error.
+Where bits count, the smallest is taken whose error is nearly as small.
 
 Where neighbouring pixels share their noise that estimate is blind: a codec could copy the noise. Then the
 residual decides. A codec trained noisy-to-clean denoises in its encoder, so with growing rate the residual,
 the mean of ``(t_y - t_x)**2``, falls and settles near the noise variance instead of crossing it; the
-largest rate at which it has settled is taken, and no structure goes back.
+largest rate at which it has settled is taken, or the smallest where bits count, and no structure goes back.
 Where what looks like noise may be the sample itself (`NoiseModel.doubt`), some of it stays in any case.
 
 With much light and fine texture no rate brings an image nearer to the truth. Where the estimate says so, with
@@ -41,54 +42,51 @@ _LEFT_ALONE = (
     "denoising would bring this image no nearer to the truth, so much light it has for its fine detail: it "
     "comes out as it went in (a rate of your own denoises all the same)"
 )
+_NEARLY = 1.02  # of the least error, noise variances: .09 dB, what bits are saved for where they count
 _BEYOND = 3.0  # standard errors below 0 from which an estimated error is none
 _FAR = 0.15  # share by which the settled residual may miss the expected one before the user is told
 
 
 def choose_rate(
-    codec: Codec,
-    tiles: Sequence[NDArray[np.generic]],
-    normalization: Normalization,
+    trial: Trial,
     rates: Sequence[float] = RATES,
     between: Callable[[], None] = lambda: None,
+    *,
     structure: bool = True,
-    trial: Trial | None = None,
+    compact: bool = False,
 ) -> RateChoice:
     """Choose the rate of the least error, and whether structure goes back.
 
     Args:
-        codec: Codec that will be used.
-        tiles: A few 2-D blocks of raw counts of one channel, finite. What masked arrays mask is given to the
-            codec, and not looked at in its answers.
-        normalization: Normalisation of that channel.
+        trial: Trial of a few tiles of one channel, whose neighbours the codec gets.
         rates: Candidates in ascending order.
         between: Function called after each decode; it may raise to give up the choice.
         structure: Whether structure may go back.
-        trial: Trial of these tiles, whose neighbours the codec gets; None for one without any.
+        compact: Whether bits count: the smallest rate is taken whose error is at most 2 % above the least.
 
     Raises:
         ValueError: If there is no tile, or fewer than two rates or not in ascending order.
     """
+    tiles, normalization = trial.tiles, trial.normalization
     if not tiles or len(rates) < 2:
         raise ValueError(
             f"tiles and rates: expected at least 1 tile and 2 rates, found {len(tiles)} and {len(rates)}"
         )
     if any(b <= a for a, b in pairwise(rates)):
         raise ValueError(f"rates: expected ascending numbers from 0 to 1, found {tuple(rates)}")
-    trial = trial or Trial(codec, tiles, normalization)
-    beside: Sequence[Neighbours | None] = trial.neighbours or [None] * len(tiles)
-    residual, bpp, expected = _residuals(codec, tiles, beside, normalization, rates, between)
+    residual, bpp, expected = _residuals(trial, rates, between)
     errors = trial.errors(rates, between)
     filled = structure and gives_back(normalization.noise, errors)
     if errors is None:
-        error, place = None, int(np.flatnonzero(residual <= residual.min() + SETTLED)[-1])
+        error, alike = None, np.flatnonzero(residual <= residual.min() + SETTLED)
+        place = int(alike[0 if compact else -1])
     else:
         found_errors = errors.filled if filled else errors.bare
-        place = int(np.flatnonzero(found_errors <= found_errors.min() + UNSEEN)[-1])
+        place = _place(found_errors, compact)
         error = _reported(float(found_errors[place]), expected, sum(tile.size for tile in tiles))
     left_alone = filled and normalization.noise.doubt < 1 and error is not None and error > _NEAR
     if left_alone:
-        weak = Trial(codec, tiles, normalization, trial.neighbours, _WEAK).errors((rates[place],), between)
+        weak = trial.with_noise(_WEAK).errors((rates[place],), between)
         left_alone = weak is not None and bool(weak.filled[0] >= _NO_GAIN)
     found = float(residual[place])
     curve = tuple((float(a), float(b), float(c)) for a, b, c in zip(rates, residual, bpp, strict=True))
@@ -103,6 +101,14 @@ def choose_rate(
         1.0 if left_alone else error,
         left_alone,
     )
+
+
+def _place(errors: NDArray[np.float64], compact: bool) -> int:
+    """Number of the rate that is taken, by estimated error in noise variances."""
+    least = float(errors.min())
+    if compact:  # an estimate near 0 or below it tells no percents
+        return int(np.flatnonzero(errors <= max(least * _NEARLY, least + UNSEEN))[0])
+    return int(np.flatnonzero(errors <= least + UNSEEN)[-1])
 
 
 def _reported(error: float, expected: float, pixels: int) -> float | None:
@@ -157,15 +163,12 @@ def choose_neighbours(
 
 
 def _residuals(
-    codec: Codec,
-    tiles: Sequence[NDArray[np.generic]],
-    neighbours: Sequence[Neighbours | None],
-    normalization: Normalization,
-    rates: Sequence[float],
-    between: Callable[[], None],
+    trial: Trial, rates: Sequence[float], between: Callable[[], None]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], float]:
     """Residuals in noise variances and bpp, by rate; the residual that would be exactly the noise."""
     residual, bpp, expected = np.zeros(len(rates)), np.zeros(len(rates)), 0.0
+    codec, tiles, normalization = trial.codec, trial.tiles, trial.normalization
+    neighbours: Sequence[Neighbours | None] = trial.neighbours or [None] * len(tiles)
     to_noise = UNIT / normalization.scale
     for tile, beside in zip(tiles, neighbours, strict=True):
         counts, usable = np.asarray(tile), ~np.ma.getmaskarray(tile)

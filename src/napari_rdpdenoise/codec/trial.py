@@ -57,11 +57,15 @@ class Trial:
 
     Args:
         codec: Codec that will be used.
-        tiles: Blocks of raw counts, as for `choose_rate`.
+        tiles: A few 2-D blocks of raw counts of one channel, finite. What masked arrays mask is given to the
+            codec, and not looked at in its answers.
         normalization: Normalisation of their channel.
         neighbours: Planes before and after each tile, as `Codec.encode` takes them; None for none.
         strength: Ratio of the added noise to the noise that is there. Less tells better of the image as it
             is, more is more exact.
+
+    Attributes:
+        codec, tiles, normalization, neighbours: As given.
     """
 
     def __init__(
@@ -72,10 +76,14 @@ class Trial:
         neighbours: Sequence[Neighbours] | None = None,
         strength: float = STRENGTH,
     ) -> None:
+        self.codec, self.tiles, self.normalization = codec, tiles, normalization
         self.neighbours = neighbours
-        self._codec, self._tiles, self._normalization = codec, tiles, normalization
         self._strength = strength
         self._known: dict[float, tuple[float, float]] = {}
+
+    def with_noise(self, strength: float) -> Trial:
+        """A trial of the same tiles with added noise of another strength."""
+        return Trial(self.codec, self.tiles, self.normalization, self.neighbours, strength)
 
     def errors(self, rates: Sequence[float], between: Callable[[], None] = lambda: None) -> Errors | None:
         """Errors of the fidelity decode by rate; None where neighbouring pixels share their noise.
@@ -84,7 +92,7 @@ class Trial:
             rates: Rates to be tried.
             between: Function called after each decode.
         """
-        if shares_noise(self._normalization.noise):
+        if shares_noise(self.normalization.noise):
             return None
         new = [rate for rate in rates if rate not in self._known]
         bare, filled = np.zeros(len(new)), np.zeros(len(new))
@@ -101,24 +109,24 @@ class Trial:
     @cached_property
     def _tried(self) -> list[_TriedTile]:
         """Those tiles that hold any image."""
-        pixels = sum(count_of(tile) for tile in self._tiles)
-        beside: Sequence[Neighbours | None] = self.neighbours or [None] * len(self._tiles)
+        pixels = sum(count_of(tile) for tile in self.tiles)
+        beside: Sequence[Neighbours | None] = self.neighbours or [None] * len(self.tiles)
         return [
             self._recorrupted(number, tile, others, count_of(tile) / pixels)
-            for number, (tile, others) in enumerate(zip(self._tiles, beside, strict=True))
+            for number, (tile, others) in enumerate(zip(self.tiles, beside, strict=True))
             if not np.ma.getmaskarray(tile).all()
         ]
 
     def _recorrupted(
         self, number: int, tile: NDArray[np.generic], beside: Neighbours | None, weight: float
     ) -> _TriedTile:
-        given, usable = self._normalization.noise, ~np.ma.getmaskarray(tile)
+        given, usable = self.normalization.noise, ~np.ma.getmaskarray(tile)
         pair = recorrupt(stabilize(np.asarray(tile), given), number, self._strength)
         noise = NoiseModel(0.0, 0.0, float(np.sqrt(pair.variance)), doubt=given.doubt)
-        units = self._codec.fit([np.ma.masked_array(pair.seen, ~usable)], noise)
+        units = self.codec.fit([np.ma.masked_array(pair.seen, ~usable)], noise)
         others = None if beside is None else _recorrupted(beside, given, number, self._strength)
         rates: deque[float] = deque()
-        decodes = self._codec.sweep(pair.seen, units, iter(rates.popleft, None), others)
+        decodes = self.codec.sweep(pair.seen, units, iter(rates.popleft, None), others)
         return _TriedTile(pair, usable, weight, (given, noise), units, rates, decodes)
 
 

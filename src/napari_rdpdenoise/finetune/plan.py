@@ -12,6 +12,7 @@ from napari_rdpdenoise.codec import Codec, Normalization
 from napari_rdpdenoise.codec.autorate import choose_rate
 from napari_rdpdenoise.codec.library import DEFAULT, find, model_folder, picture_model
 from napari_rdpdenoise.codec.models import build_network, read_tensors
+from napari_rdpdenoise.codec.trial import Trial
 from napari_rdpdenoise.finetune.guard import Goal
 from napari_rdpdenoise.finetune.images import Planes, filled
 from napari_rdpdenoise.finetune.in_memory import InMemoryData
@@ -117,8 +118,9 @@ def measure(
     remarks = list(noise.notes)
     if images.left_out:
         remarks.append(f"{images.left_out} planes are left out, {len(images)} are enough")
-    if settings.rate == "auto":
-        chosen = choose_rate(codec, [p[:_RATE_WINDOW, :_RATE_WINDOW] for p in learned[:3]], normalization)
+    if isinstance(settings.rate, str):
+        windows, compact = [p[:_RATE_WINDOW, :_RATE_WINDOW] for p in learned[:3]], settings.rate == "compact"
+        chosen = choose_rate(Trial(codec, windows, normalization), compact=compact)
         rate = chosen.rate
         remarks += [chosen.message] if chosen.message else []
     else:

@@ -52,6 +52,6 @@ def _model_words(model: Any) -> str:
 
 
 def _rate_words(rate: Any) -> str:
-    if rate == "auto":
+    if rate in ("auto", "compact"):
         return "automatic rate"
     return f"rate {rate:.2f}" if isinstance(rate, int | float) else ""

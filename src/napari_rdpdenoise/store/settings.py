@@ -51,5 +51,10 @@ def store_settings(settings: RunSettings) -> RunSettings:
 
 
 def fitting(settings: RunSettings, plane: tuple[int, ...]) -> RunSettings:
-    """Settings whose tiles are the chunks of a regular grid on ``plane``, rows and columns."""
-    return settings.replace(tile=regular_tile(plane, settings.tile))
+    """Settings as a store is made with.
+
+    Its tiles are the chunks of a regular grid on ``plane``, rows and columns. It is made to be small: where
+    the rate is to be chosen, bits count.
+    """
+    rate = "compact" if settings.rate == "auto" else settings.rate
+    return settings.replace(tile=regular_tile(plane, settings.tile), rate=rate)

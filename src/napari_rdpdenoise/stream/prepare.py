@@ -192,7 +192,8 @@ def plan_channel(
         letter, trial = choose_neighbours(codec, tiles.pixels, normalization, candidates, between)
     structure, errors = settings.structure == "auto", None
     if isinstance(settings.rate, str):
-        choice = choose_rate(codec, tiles.pixels, normalization, RATES, between, structure, trial)
+        compact = settings.rate == "compact"
+        choice = choose_rate(trial, RATES, between, structure=structure, compact=compact)
         choices = _Choices(choice.rate, choice.structure, letter, choice)
     else:
         rate = float(settings.rate)

@@ -69,14 +69,17 @@ class Session:
         return self._store.state
 
     @property
-    def rate(self) -> float | Literal["auto"]:
-        """Position on the model's rate curve, 0 to 1, or "auto"."""
-        return "auto" if self.state.auto_rate else self.state.rate
+    def rate(self) -> float | Literal["auto", "compact"]:
+        """Position on the model's rate curve, 0 to 1, or how it is chosen, as `RunSettings` has it."""
+        return self.state.automatic if self.state.auto_rate else self.state.rate
 
     @rate.setter
-    def rate(self, value: float | Literal["auto"]) -> None:
-        auto = self.state.settings().replace(rate=value).rate == "auto"
-        self.edit(auto_rate=auto, rate=self.state.rate if auto else float(value))
+    def rate(self, value: float | Literal["auto", "compact"]) -> None:
+        rate, base = self.state.settings().replace(rate=value).rate, self.state.base
+        if isinstance(rate, str):
+            self.edit(auto_rate=True, base=base.replace(rate=rate))
+        else:
+            self.edit(auto_rate=False, rate=rate)
 
     @property
     def realism(self) -> float:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Literal
 
 from napari_rdpdenoise.settings import DECODED, RunSettings
 from napari_rdpdenoise.stream import Progress, RunReport
@@ -139,9 +139,14 @@ class DockState:
         """Return the run settings that the controls stand for."""
         return self.base.replace(
             model=self.model,
-            rate="auto" if self.auto_rate else self.rate,
+            rate=self.automatic if self.auto_rate else self.rate,
             realism=self.realism if self.realism_note == PENDING else self.shown_realism,
         )
+
+    @property
+    def automatic(self) -> Literal["auto", "compact"]:
+        """How a rate is chosen from the measured noise."""
+        return "compact" if self.base.rate == "compact" else "auto"
 
     def preview_settings(self) -> RunSettings:
         """Of all settings those that the preview's pixels depend on before they are blended."""
@@ -259,7 +264,7 @@ def with_settings(state: DockState, settings: RunSettings) -> DockState:
     return replace(
         state,
         model=settings.model,
-        auto_rate=settings.rate == "auto",
+        auto_rate=isinstance(settings.rate, str),
         rate=state.rate if isinstance(settings.rate, str) else settings.rate,
         realism=settings.realism,
         # a layer has its own axes, and the dock asks where the result goes
