@@ -216,6 +216,29 @@ def test_another_rate_previews_again_and_keeps_the_pixels_until_then(make_sessio
     assert not np.array_equal(window.canvas[0], before)
 
 
+def test_what_comes_of_the_settings_before_does_not_count(make_session, movie):
+    session, window = make_session()
+    session.choose(subject(movie()))
+    settled = window.settles
+    waiting = []  # until all of the first settings is denoised, though the viewer has not heard of it
+    engine = session.view._engine
+    while not engine._agenda.settled or len(engine.held_view()) < session.state.requested:
+        waiting.append(window.calls.get(timeout=PATIENCE))
+    session.rate = 0.9
+    for call in waiting:
+        call()
+    while not window.calls.empty():
+        window.calls.get()()
+    assert session.state.shown == 0
+    assert window.settles == settled
+    assert session.unsettled
+    session.preview()
+    assert session.state.shown == 0
+    window.work(done(session))
+    session.realism = 1.0
+    np.testing.assert_allclose(window.canvas[0], session.shown().realism, rtol=1e-5)
+
+
 def test_automatic_rate_is_told_once_it_is_known(make_session, movie):
     session, window = make_session()
     session.rate = "auto"

@@ -256,7 +256,7 @@ class Preview:
         self._scene.add(self._series_key(), index, tile.request.tile, tile.decoded)
         alpha = self._alpha([(tile.request.tile, tile.decoded)])
         self._engine.blend_tile(tile.request.tile, tile.decoded, alpha, board.part(index, tile.request.tile))
-        if not tile.decoded.provisional:
+        if not tile.decoded.provisional and self._aimed is not None:  # else of settings that hold no more
             self._store.edit(working="")
             board.mark(index, (tile.request.tile,))
             self._count()
@@ -270,8 +270,8 @@ class Preview:
             self._found.take(event)
             self._describe()
             self._store.edit(notes=self._notes(self._sight))
-        elif event.generation != self._engine.generation:
-            return
+        elif event.generation != self._engine.generation or self._aimed is None:
+            return  # of a view, or of settings, that are no more
         elif isinstance(event, Working):
             self._store.edit(working=event.words)
         elif isinstance(event, Failed):
