@@ -1,10 +1,11 @@
 """What of a plane is not image, and the plane without it.
 
 Four kinds of pixels are not image: missing ones (NaN, infinities), those of a value that stands for "no
-image here" (`fill_values`), borders that repeat the image beside them (`repeated`), and defects of the
-camera (`outliers`). A fifth is image that the codec is not shown (`highlights`). Values and limits are found
-once for a channel, on a sample of its series; whether a pixel is invalid then depends on its value and its
-near surroundings only, so that tiles agree with one another and with the whole plane.
+image here" (`fill_values`), borders that repeat the image beside them (`repeated`) or lead away from it in a
+straight line (`ramps`), and defects of the camera (`outliers`). A fifth is image that the codec is not shown
+(`highlights`). Values and limits are found once for a channel, on a sample of its series; whether a pixel is
+invalid then depends on its value and its near surroundings only, so that tiles agree with one another and
+with the whole plane.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from napari_rdpdenoise.noise.highlights import find_highlights, level_of_plane
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outlier_limit import NOISE_ALONE, OutlierLimit
 from napari_rdpdenoise.noise.outliers import STRENGTH, fill_outliers, find_outliers
+from napari_rdpdenoise.noise.ramps import find_ramps
 from napari_rdpdenoise.noise.repeated import find_repeated
 from napari_rdpdenoise.noise.smooth_strokes import faint_edge, find_strokes
 from napari_rdpdenoise.noise.trend import Trend
@@ -55,6 +57,7 @@ class InvalidRule:
         highlight: Stabilised value from which on light is spared the codec.
         drawn: Whether the sample holds no noise: parts that hold none either come out as they went in.
         repeated: Whether borders were filled by repeating rows or columns.
+        ramps: Second difference along ramps by which borders were filled, at most, counts; None for none.
         constant: Limits between which regions of any one value are no image; None for none, see `constant`.
         unseen: Limits by which such regions are none though the sample has none of them.
         trend: How noise changes from plane to plane; None where all have that noise.
@@ -68,6 +71,7 @@ class InvalidRule:
     highlight: float = np.inf
     drawn: bool = False
     repeated: bool = False
+    ramps: float | None = None
     constant: Limits | None = None
     unseen: Limits | None = None
     trend: Trend | None = None
@@ -185,6 +189,8 @@ def _regions(
         found = _either(found, missing)
     if rule.repeated:
         found = _either(found, find_repeated(plane))
+    if rule.ramps is not None:
+        found = _either(found, find_ramps(plane, rule.ramps))
     if rule.constant is not None:
         found = _either(found, find_constant(plane, rule.constant))
     for fill in rule.values:

@@ -17,6 +17,7 @@ from napari_rdpdenoise.noise.fill_values import describe_fill_value, find_fill_v
 from napari_rdpdenoise.noise.highlights import highlight_level
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened, screen
 from napari_rdpdenoise.noise.outlier_limit import dead_limit, outlier_limit
+from napari_rdpdenoise.noise.ramps import find_ramps, ramp_tolerance
 from napari_rdpdenoise.noise.repeated import find_repeated, has_repeated
 from napari_rdpdenoise.noise.saturation import saturation_level
 from napari_rdpdenoise.noise.trend import Trend
@@ -31,10 +32,13 @@ def rule_of_values(windows: Sequence[NDArray[Any]], choice: float | str = "auto"
     repeated = has_repeated(windows)
     if repeated:  # a column that repeats one pixel is a region of one value
         windows = [np.where(find_repeated(window), np.nan, window) for window in windows]
+    ramps = ramp_tolerance(windows)
+    if ramps is not None:  # at its end is a region of one value
+        windows = [np.where(find_ramps(window, ramps), np.nan, window) for window in windows]
     limits = find_own_limits(windows)
     if limits is not None:
         windows = [np.where(find_constant(window, limits), np.nan, window) for window in windows]
-    return InvalidRule(find_fill_values(windows), repeated=repeated, constant=limits)
+    return InvalidRule(find_fill_values(windows), repeated=repeated, ramps=ramps, constant=limits)
 
 
 def screen_sample(

@@ -166,6 +166,8 @@ class Sample:
                 "rows or columns that repeat the ones beside them (a border that was filled, or a "
                 "calibration bar)"
             )
+        if self.rule.ramps is not None:
+            kinds.append("borders that were filled by straight ramps")
         if self.rule.constant is not None:
             kinds.append(
                 "regions of exactly one value (borders that were filled, in each plane with its own)"
@@ -279,7 +281,7 @@ def _grid_of(
     raw = [window.pixels for window in windows]
     own = raw
     if (
-        rule.repeated or rule.constant is not None
+        rule.repeated or rule.ramps is not None or rule.constant is not None
     ):  # which would be taken for pixels that are repeated everywhere
         own = [np.where(np.ma.getmaskarray(s), np.nan, w) for w, s in zip(raw, screened, strict=True)]
     corners = [(window.y.start, window.x.start) for window in windows]
