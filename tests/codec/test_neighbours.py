@@ -7,7 +7,13 @@ import pytest
 
 from napari_rdpdenoise.codec import Place, fit_normalization
 from napari_rdpdenoise.codec.library import find
-from napari_rdpdenoise.codec.network_input import alike, network_input, normalized_neighbours, reconstruct
+from napari_rdpdenoise.codec.network_input import (
+    alike,
+    brightened,
+    network_input,
+    normalized_neighbours,
+    reconstruct,
+)
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.stream.plan import ChannelPlan
 from napari_rdpdenoise.stream.tile import latents_key
@@ -125,3 +131,12 @@ def test_cached_latents_belong_to_the_neighbours_too():
     keys = [latents_key(model, plan, TILES[0], pair) for pair in pairs]
     assert len(set(keys)) == len(keys)
     assert keys[0] == latents_key(model, plan, TILES[0])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int16", "uint16", ">u2", "int32", "float32"])
+def test_brightened_planes_are_the_same_by_table_and_by_pixel(dtype):
+    plane = np.random.default_rng(0).integers(0, 127, (300, 257)).astype(dtype)
+    rows = [brightened(row, 1.2345, 98.7) for row in plane]
+    found = brightened(plane, 1.2345, 98.7)
+    assert found.dtype == np.float32
+    assert np.array_equal(found, rows)

@@ -6,19 +6,21 @@ import math
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.io import SelectedSource, open_image
 from napari_rdpdenoise.io.masked import MaskedSource
 from napari_rdpdenoise.io.output.array_sink import ArraySink
 from napari_rdpdenoise.lazy import denoise_lazy
-from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.noise import NoiseModel, stabilize
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, screen
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream import denoise_stream, make_plan, output_spec
 from napari_rdpdenoise.stream.neighbours import (
     Brightness,
     PlaneRing,
+    _averaged,
     adjacent,
     neighbour_axes,
     planes_settled,
@@ -360,3 +362,17 @@ def test_colours_of_many_planes_are_read_once(tiny_series_codec):
     list(make_plan(sampled, settings, tiny_series_codec))
     tiles = {index: source.read_of[index] - sampled.read_of.get(index, 0) for index in source.read_of}
     assert set(tiles.values()) == {64 * 64}
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (1, 2), (2, 1), (301, 333), (35, 2048), (2049, 34)])
+def test_planes_averaged_strip_by_strip_are_those_averaged_at_once(shape):
+    light = np.broadcast_to(movie_light((2049, 2048))[: shape[0], : shape[1]], shape)
+    rng = np.random.default_rng(0)
+    near, far = ((100 + 2 * rng.poisson(light)).astype(np.float32) for _ in range(2))
+    padded = [np.pad(image, [(0, n % 2) for n in shape], mode="edge") for image in (near, far)]
+    rows = [image[::2] + image[1::2] for image in padded]
+    one, other = (stabilize((r[:, ::2] + r[:, 1::2]) * np.float32(0.25), NOISE) for r in rows)
+    beyond = ndimage.uniform_filter(np.square(one - other), 7, mode="nearest") - 2 / 4
+    share = 1 / (2 + np.maximum(beyond, 0))
+    expected = near + (far - near) * share.repeat(2, 0)[: shape[0]].repeat(2, 1)[:, : shape[1]]
+    assert np.array_equal(_averaged(near, far, NOISE), expected)

@@ -8,6 +8,7 @@ specimens bleach, lamps flicker.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from napari_rdpdenoise.codec.normalization import Normalization
 from napari_rdpdenoise.nn.decoder_names import FIDELITY
 from napari_rdpdenoise.nn.decoders.place import Place
 from napari_rdpdenoise.nn.network import STRIDE, Frames, RdpNetwork
+from napari_rdpdenoise.noise.tabled import all_integers, is_tabled, looked_up
 
 Neighbours = tuple[NDArray[Any] | None, NDArray[Any] | None]
 """Planes before and after, raw counts (2-D), of the shape of the plane between them; None where none is."""
@@ -100,7 +102,19 @@ def brightness_factor(others: Sequence[NDArray[Any]], planes: Sequence[NDArray[A
 
 def brightened(other: NDArray[Any], factor: float, offset: float) -> NDArray[np.float32]:
     """A plane, counts, whose light above the offset is so many times as much."""
+    if is_tabled(other):
+        return looked_up(other, _all_brightened(other.dtype.name, factor, offset))
+    return _brightened(other, factor, offset)
+
+
+def _brightened(other: NDArray[Any], factor: float, offset: float) -> NDArray[np.float32]:
     return np.asarray((other - np.float64(offset)) * factor + offset, dtype=np.float32)
+
+
+@lru_cache(maxsize=16)
+def _all_brightened(dtype: str, factor: float, offset: float) -> NDArray[np.float32]:
+    """All integers of a type of at most 16 bits, by their bits, so many times as bright."""
+    return _brightened(all_integers(dtype), factor, offset)
 
 
 def reconstruct(

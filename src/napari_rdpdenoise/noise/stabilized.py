@@ -47,12 +47,23 @@ def stabilize(z: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
 
 
 def _stabilized(z: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
-    z64 = z.astype(np.float64)
-    if noise.gain == 0:
-        return np.asarray((z64 - noise.offset) / noise.read_noise, dtype=np.float32)
-    s = noise.read_electrons
-    inside = (z64 - noise.offset) / noise.gain + 0.375 + s * s
-    return np.asarray(2.0 * np.sqrt(np.maximum(inside, 0.0)), dtype=np.float32)
+    if z.ndim == 0:
+        return np.asarray(_stabilized(z[None], noise)[0])
+    found, s = np.empty(z.shape, np.float32), noise.read_electrons
+    for part, out in _strips(z, found):
+        t = part.astype(np.float64)
+        t -= noise.offset
+        if noise.gain == 0:
+            t /= noise.read_noise
+        else:
+            t /= noise.gain
+            t += 0.375
+            t += s * s
+            np.maximum(t, 0.0, out=t)
+            np.sqrt(t, out=t)
+            t *= 2.0
+        out[...] = t
+    return found
 
 
 def counts_of(t: NDArray[Any], noise: NoiseModel) -> NDArray[np.float64]:
@@ -116,7 +127,7 @@ def _write_moments(
         mean[bright] = _series(p[bright], s)
 
 
-def _strips(*arrays: NDArray[np.float32]) -> Iterator[list[NDArray[np.float32]]]:
+def _strips(*arrays: NDArray[Any]) -> Iterator[list[NDArray[Any]]]:
     """Parts of arrays of one shape, as many pixels as a processor's cache holds."""
     rows = max(1, _STRIP // max(1, math.prod(arrays[0].shape[1:])))
     for start in range(0, len(arrays[0]), rows):

@@ -13,7 +13,7 @@ lies beyond the only neighbour takes the place of the one that is missing.
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial, reduce
 from typing import Any, NamedTuple
@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from cachetools import LRUCache
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from napari_rdpdenoise.axes import COLOURS, has_colours, is_picture
 from napari_rdpdenoise.codec.network_input import Neighbours, brightened, brightness_factor
@@ -44,6 +43,7 @@ _RING_BYTES = 512 * 1024**2  # above it planes are read window by window, up to 
 _WHOLE = 1024  # px, edge of a plane whose brightness is measured on all of it
 _WINDOW, _WINDOWS = 256, 3  # px, and number along an edge, of the windows of a larger one
 _FACTORS = 4096  # pairs of planes that are remembered
+_STRIP = 2**15  # pixels that are averaged at once: what a processor's cache holds
 
 
 def neighbour_axes(axes: str, shape: Sequence[int]) -> str:
@@ -204,11 +204,60 @@ def _averaged(near: NDArray[Any], far: NDArray[Any], noise: NoiseModel) -> NDArr
         far: Plane of the same shape and brightness.
         noise: Noise of both.
     """
-    differences = np.square(stabilize(_halved(near), noise) - stabilize(_halved(far), noise))
-    beyond = ndimage.uniform_filter(differences, _AGREEMENT, mode="nearest") - 2 / 4  # four pixels' mean
-    share = 1 / (2 + np.maximum(beyond, 0))
-    height, width = near.shape
-    return near + (far - near) * share.repeat(2, 0)[:height].repeat(2, 1)[:, :width]
+    share = np.empty((-(-near.shape[0] // 2), -(-near.shape[1] // 2)), np.float32)
+    for seen, other, out in _strips(near, far, share):
+        np.subtract(stabilize(_halved(seen), noise), stabilize(_halved(other), noise), out=out)
+        np.square(out, out=out)
+    share = _mean_of_window(share)
+    averaged = np.empty(near.shape, np.float32)
+    for seen, other, out, part in _strips(near, far, averaged, share):
+        part -= 2 / 4  # beyond what four pixels' mean differs by
+        np.maximum(part, 0, out=part)
+        part += 2
+        np.divide(1, part, out=part)
+        np.subtract(other, seen, out=out)
+        wide = np.empty((len(part), 2 * part.shape[1]), np.float32)
+        wide[:, ::2] = wide[:, 1::2] = part
+        for row in (0, 1):
+            own = out[row::2]
+            own *= wide[: len(own), : out.shape[1]]
+        np.add(seen, out, out=out)
+    return averaged
+
+
+def _mean_of_window(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Means of the pixels around each, those at the edges once more beyond them; in float64.
+
+    `scipy.ndimage.uniform_filter`, but that no sum runs on along a whole line: twice as fast.
+    """
+    half, means = _AGREEMENT // 2, np.empty_like(image)
+    padded = np.pad(image, half, mode="edge")
+    rows = max(1, _STRIP // max(1, image.shape[1]))
+    for start in range(0, len(image), rows):
+        part = padded[start : start + rows + 2 * half].astype(np.float64)
+        down = (_sum_of_seven(part) / _AGREEMENT).astype(np.float32).astype(np.float64)
+        means[start : start + rows] = _sum_of_seven(down.T).T / _AGREEMENT
+    return means
+
+
+def _sum_of_seven(lines: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums of seven lines each, six fewer: of pairs, of pairs of these, and of one more."""
+    two = lines[:-1] + lines[1:]
+    sums = two[:-2] + two[2:]
+    sums = sums[:-3] + two[4:-1]
+    sums += lines[6:]
+    return sums
+
+
+def _strips(whole: NDArray[Any], *others: NDArray[Any]) -> Iterator[list[NDArray[Any]]]:
+    """Parts of planes, and of those of half their height beside them: of an even number of rows."""
+    height, width = whole.shape
+    rows = 2 * max(1, _STRIP // (2 * max(1, width)))
+    for start in range(0, height, rows):
+        yield [
+            array[start : start + rows] if len(array) == height else array[start // 2 : (start + rows) // 2]
+            for array in (whole, *others)
+        ]
 
 
 def _halved(image: NDArray[np.float32]) -> NDArray[np.float32]:
