@@ -17,6 +17,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.blocks import opened
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.numbers import places_of_few
 from napari_rdpdenoise.noise.value_edges import usual_step
@@ -51,7 +52,7 @@ def solid(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Pixels of a value that fill whole blocks, and what of it is beside; 2-D, as ``at``."""
     found = np.zeros(at.shape, bool)
     for shape in _BLOCKS:
-        found |= scipy.ndimage.binary_opening(at, np.ones(shape, bool))
+        found |= opened(at, shape)
     return at & scipy.ndimage.binary_dilation(found, _EIGHT, _BESIDE) if found.any() else found
 
 

@@ -15,6 +15,8 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.blocks import opened, widened
+
 _BLOCKS = (2, 3), (3, 2)  # px of a value that chance hardly brings together
 _THIN = (1, 4), (4, 1), (2, 2)  # px, the same near to such a block
 _EIGHT = np.ones((3, 3), bool)
@@ -46,7 +48,7 @@ def strokes(at: NDArray[np.bool_]) -> NDArray[np.bool_]:
 def _opened(at: NDArray[np.bool_], shapes: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
     found = np.zeros(at.shape, bool)
     for shape in shapes:
-        found |= scipy.ndimage.binary_opening(at, np.ones(shape, bool))
+        found |= opened(at, shape)
     return found
 
 
@@ -61,13 +63,13 @@ def is_end_label(planes: Sequence[NDArray[Any]], value: float) -> bool:
     near, away, steps = [np.empty(0)], [np.empty(0)], []
     for plane in planes:
         at = plane == value
-        drawn = at & scipy.ndimage.binary_dilation(_opened(at, _BLOCKS), _EIGHT)
+        drawn = at & widened(_opened(at, _BLOCKS))
         if not drawn.any():
             continue
         inside += int(drawn.sum())
         grown = [drawn]
         for _ in range(2 * _AWAY):
-            grown.append(scipy.ndimage.binary_dilation(grown[-1], _EIGHT))
+            grown.append(widened(grown[-1]))
         image = np.isfinite(plane)
         steps.append(float(np.median(np.diff(np.unique(plane[image].astype(np.float64))))))
         beside = image & grown[-1] & ~grown[0]

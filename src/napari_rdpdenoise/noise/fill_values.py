@@ -30,6 +30,7 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.blocks import count_touching
 from napari_rdpdenoise.noise.constant import Limits, own_limits, solid
 from napari_rdpdenoise.noise.end_labels import is_end_label
 from napari_rdpdenoise.noise.value_edges import (
@@ -177,9 +178,11 @@ def _candidates(windows: Sequence[NDArray[Any]]) -> list[float]:
 def _is_suspect(windows: Sequence[SampleWindow], value: float) -> bool:
     """Whether a value fills regions, and the pixels beside it are not mostly the next value."""
     at = [w.plane == value for w in windows]
+    enough = max(_LEAST, _IN_REGIONS * sum(int(places.sum()) for places in at))
+    if sum(map(count_touching, at)) < enough:  # of noise: most of its pixels are alone
+        return False
     inside = sum(int(large_regions(places).sum()) for places in at)
-    enough = inside >= max(_LEAST, _IN_REGIONS * sum(int(places.sum()) for places in at))
-    return enough and not _fades(windows, at)
+    return inside >= enough and not _fades(windows, at)
 
 
 def _judge(windows: Sequence[SampleWindow], others: Sequence[float], value: float) -> FillValue | None:
