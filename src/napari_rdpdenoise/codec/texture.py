@@ -30,6 +30,7 @@ _BLOCKS, _BLOCK_RADIUS = (
 )  # standard deviation and reach, blocks, of the window powers are averaged over
 _WAVES, _WAVE_RADIUS = 1.5, 3  # the same over frequencies
 _SURE = 4.0  # standard errors; there are as many means as pixels
+_TOGETHER = 32  # blocks whose means over those around are made at once
 _FEW = 0.2  # share of blocks with texture up to which the others are passed over
 
 
@@ -41,7 +42,7 @@ class Texture(nn.Module):
         self.size, self.overlap, self.sure = SIZE, SIZE // 2, _SURE
         self.blocks, self.block_radius = _BLOCKS, _BLOCK_RADIUS
         self.waves, self.wave_radius = _WAVES, _WAVE_RADIUS
-        self.few = _FEW
+        self.few, self.together = _FEW, _TOGETHER
 
     @torch.jit.export
     def shares(self, residual: Tensor, known: Tensor, height: int, width: int) -> Tensor:
@@ -66,14 +67,30 @@ class Texture(nn.Module):
         power = self.transformed(power, mixing)
         down = self.means(rows, height // size, self.blocks, self.block_radius)
         along = self.means(columns, width // size, self.blocks, self.block_radius)
-        power = (down @ power.reshape(rows, -1)).reshape(rows * size, columns, size)
-        power = (along @ power).reshape(rows, size, columns, size)
+        power = (down @ power.view(rows, -1)).view(rows * size, columns, size)
+        power = self.banded(along, power).view(rows, size, columns, size)
         mixed = torch.square(mixing).sum(1)
         around = torch.square(down).sum(1)[:, None] * torch.square(along).sum(1)[None]
         error = torch.sqrt(2.0 * mixed[None, :, None, None] * mixed), torch.sqrt(around)[:, None, :, None]
-        lack = power.addcmul_(error[0], error[1], value=-self.sure).clamp_(min=1.0).reciprocal_()
-        anyway = known.reshape(rows, size, columns, size).mean(3, keepdim=True).mean(1, keepdim=True)
-        return (1.0 - anyway - lack).clamp_(min=0.0).reshape(residual.shape)
+        power.addcmul_(error[0], error[1], value=-self.sure)
+        some = power.amax(1).amax(2) > 1.0  # of all other blocks nothing goes back
+        where = torch.nonzero(some)
+        row, column = where[:, 0], where[:, 1]
+        anyway = self.in_blocks(known)[row, column].mean(2).mean(1)
+        lack = power.permute(0, 2, 1, 3)[row, column].clamp_(min=1.0).reciprocal_()
+        shares = torch.zeros_like(residual)
+        self.in_blocks(shares)[row, column] = (1.0 - anyway[:, None, None] - lack).clamp_(min=0.0)
+        return shares
+
+    @torch.jit.export
+    def banded(self, matrix: Tensor, values: Tensor) -> Tensor:
+        """A matrix of `means` times each of some (n, count, m), without most of its zeros."""
+        found, count, reach = torch.empty_like(values), matrix.shape[0], self.block_radius
+        for start in range(0, count, self.together):
+            stop = min(start + self.together, count)
+            near = slice(max(0, start - reach), min(stop + reach, count))
+            found[:, start:stop] = matrix[start:stop, near] @ values[:, near]
+        return found
 
     def forward(self, residual: Tensor, shares: Tensor) -> Tensor:
         """The texture, noise standard deviations, float32 (height, width), of what `shares` gave.
@@ -87,6 +104,11 @@ class Texture(nn.Module):
         across = self.cosines() * torch.sin(place * (math.pi / size))
         some = shares.view(rows, size, columns, size).amax(1).amax(2) > 0
         few = int(some.sum()) < self.few * rows * columns
+        numbers, packed = some.long(), shares
+        if few:  # of which the shares are put side by side, transposed, after those of all others
+            numbers = numbers.view(-1).cumsum(0).view(rows, columns) * numbers
+            own = self.in_blocks(shares)[some].transpose(1, 2)
+            packed = torch.cat([torch.zeros(1, size, size), own])
         padded = self.edged(residual)
         texture = torch.zeros_like(padded)
         for shift in range(4):
@@ -95,7 +117,7 @@ class Texture(nn.Module):
             bottom, right = top + (rows + down) * size, left + (columns + along) * size
             seen, found = padded[top:bottom, left:right], texture[top:bottom, left:right]
             if few:
-                self.add_some(found, seen, shares, some, across)
+                self.add_some(found, seen, packed, numbers, across)
             else:
                 share = self.between_rows(shares) if down > 0 else shares
                 share = self.between_columns(share) if along > 0 else share
@@ -103,25 +125,25 @@ class Texture(nn.Module):
         return texture[half : half + height, half : half + width]
 
     @torch.jit.export
-    def add_some(self, found: Tensor, seen: Tensor, shares: Tensor, some: Tensor, across: Tensor) -> None:
+    def add_some(self, found: Tensor, seen: Tensor, shares: Tensor, number: Tensor, across: Tensor) -> None:
         """Add the texture of those blocks of one grid that touch some which have shares, to ``found``.
 
         Args:
             found: Texture, of as many blocks as `seen`, (rows or one more, columns or one more).
             seen: Residual.
-            shares: Shares of blocks on the first grid.
-            some: Which of these are not all 0, (rows, columns).
+            shares: Shares of blocks on the first grid, 0 and then those that have some, (n + 1, size, size).
+            number: Which of these is each block's, (rows, columns).
             across: Transform of a block.
         """
-        rows, columns = some.shape[0], some.shape[1]
+        rows, columns = number.shape[0], number.shape[1]
         down, along = seen.shape[0] // self.size - rows, seen.shape[1] // self.size - columns
         touched = torch.zeros(rows + down, columns + along, dtype=torch.bool)
         for y in range(down + 1):
             for x in range(along + 1):
-                touched[y : y + rows, x : x + columns] |= some
+                touched[y : y + rows, x : x + columns] |= number > 0
         where = torch.nonzero(touched)
         row, column = where[:, 0], where[:, 1]
-        share = self.between(self.in_blocks(shares).transpose(2, 3), row, column, down, along)
+        share = self.between(shares, number, row, column, down, along)
         part = self.both_sides(self.in_blocks(seen)[row, column], across).mul_(share)
         blocks = self.in_blocks(found)
         blocks[row, column] = blocks[row, column] + self.both_sides(part, across.t())
@@ -133,21 +155,23 @@ class Texture(nn.Module):
         return image.view(rows, self.size, columns, self.size).permute(0, 2, 1, 3)
 
     @torch.jit.export
-    def between(self, shares: Tensor, row: Tensor, column: Tensor, down: int, along: int) -> Tensor:
+    def between(
+        self, shares: Tensor, number: Tensor, row: Tensor, column: Tensor, down: int, along: int
+    ) -> Tensor:
         """Shares (n, size, size) of blocks half a block further down or along, by their places.
 
-        They are the means of those (rows, columns, size, size) of the blocks that these touch.
+        They are the means of those of the blocks that these touch; arguments as of `add_some`.
         """
         if down + along == 0:
-            return shares[row, column]
-        above, below = (row - down).clamp(min=0), row.clamp(max=shares.shape[0] - 1)
-        left, right = (column - along).clamp(min=0), column.clamp(max=shares.shape[1] - 1)
+            return shares[number[row, column]]
+        above, below = (row - down).clamp(min=0), row.clamp(max=number.shape[0] - 1)
+        left, right = (column - along).clamp(min=0), column.clamp(max=number.shape[1] - 1)
         if along == 0:
-            return (shares[below, column] + shares[above, column]).div_(2)
+            return (shares[number[below, column]] + shares[number[above, column]]).div_(2)
         if down == 0:
-            return (shares[row, right] + shares[row, left]).div_(2)
-        before = (shares[below, left] + shares[above, left]).div_(2)
-        return (shares[below, right] + shares[above, right]).div_(2).add_(before).div_(2)
+            return (shares[number[row, right]] + shares[number[row, left]]).div_(2)
+        before = (shares[number[below, left]] + shares[number[above, left]]).div_(2)
+        return (shares[number[below, right]] + shares[number[above, right]]).div_(2).add_(before).div_(2)
 
     @torch.jit.export
     def both_sides(self, blocks: Tensor, matrix: Tensor) -> Tensor:
