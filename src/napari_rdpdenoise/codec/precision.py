@@ -135,7 +135,7 @@ def encoder_reach(frames: Frames, scale: float) -> list[float]:
         frames: Batch in network units.
         scale: Factor on stabilised values, `Normalization.scale`.
     """
-    return [float(reach) * (UNIT / scale) for reach in frames.planes.abs().flatten(1).amax(1)]
+    return [float(reach) * (UNIT / scale) for reach in _furthest(frames.planes)]
 
 
 def encoded(
@@ -218,12 +218,18 @@ def _decoded(
         return bright(every)
     with numbers_of(NEAR, "bfloat16"):
         fast = given(every[dim], (name,))[name]
-    near = fast.abs().flatten(1).amax(1).cpu().numpy() * (UNIT / scales[dim]) <= NEAR
+    near = _furthest(fast).cpu().numpy() * (UNIT / scales[dim]) <= NEAR
     if near.all() and dim.all():
         return fast
     kept = every[dim][near]
     again = np.setdiff1d(every, kept)
     return torch.cat([fast[near], bright(again)])[np.argsort([*kept, *again])]
+
+
+def _furthest(images: Tensor) -> Tensor:
+    """Largest distance from 0 in each image of a batch (b, ...), (b,)."""
+    pixels = images.flatten(1)
+    return torch.maximum(pixels.amax(1), -pixels.amin(1))
 
 
 def _chosen(frames: Frames, which: NDArray[np.intp]) -> Frames:

@@ -102,7 +102,8 @@ def stabilized_moments(x: NDArray[Any], noise: NoiseModel) -> Moments:
         return _precise_moments(x, noise)
     mean, variance = np.empty(x.shape, np.float32), np.empty(x.shape, np.float32)
     for part, *found in _strips(x, mean, variance):
-        p = (part - np.float32(noise.offset)) / np.float32(noise.gain)
+        p = part - np.float32(noise.offset)
+        p /= np.float32(noise.gain)
         _write_moments(p, s, *found)
     return Moments(mean, variance)
 
@@ -112,18 +113,23 @@ def _write_moments(
 ) -> None:
     """Moments at photo-electrons p, into the two arrays."""
     table = _forward_table(round(s, 4))
-    u = np.sqrt(np.maximum(p, 0) + np.float32(0.375 + s * s))
-    place = (u - table.start) * table.density + np.float32(0.5)
-    np.minimum(place, len(table.beyond), out=place)  # of much light, the place is no 32-bit integer
+    u = np.maximum(p, 0)
+    u += np.float32(0.375 + s * s)
+    np.sqrt(u, out=u)
+    place = u - table.start
+    place *= table.density
+    place += np.float32(0.5)
+    np.minimum(place, len(table.beyond), out=place)  # of much light, the place is no integer
     with np.errstate(invalid="ignore"):  # what is not a number stays none
-        step = place.astype(np.int32)
+        step = place.astype(np.intp)
     np.take(table.beyond, step, mode="clip", out=mean)
-    mean += 2 * u
+    u *= 2
+    mean += u
     np.take(table.variance, step, mode="clip", out=variance)
     if not p.min(initial=0) >= 0:  # the least of what holds NaN is none
         mean += np.minimum(p, 0) * table.slope
-    bright = step >= len(table.beyond)
-    if bright.any():
+    if not place.max(initial=0) < len(table.beyond):
+        bright = step >= len(table.beyond)
         mean[bright] = _series(p[bright], s)
 
 

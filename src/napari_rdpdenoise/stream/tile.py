@@ -262,11 +262,15 @@ def usable_pixels(found: Screened, rule: InvalidRule) -> NDArray[np.bool_]:
     """Pixels that are image, and not clipped where the camera saturates or the integers end."""
     raw, invalid = found.filled, found.invalid
     usable = np.ones(raw.shape, bool) if invalid is None else ~invalid
-    if rule.saturation is not None:
+    low, high = raw.min(), raw.max()
+    if rule.saturation is not None and not high < rule.saturation:
         usable &= raw < rule.saturation
     if raw.dtype.kind != "f":
         limits = np.iinfo(np.dtype(raw.dtype).name)
-        usable &= (raw != limits.max) & ((raw != limits.min) | (limits.min == 0))
+        if high == limits.max:
+            usable &= raw != limits.max
+        if low == limits.min != 0:
+            usable &= raw != limits.min
     return usable
 
 
