@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from napari_rdpdenoise import denoise_file
 from napari_rdpdenoise.cli import app
-from napari_rdpdenoise.codec import library
+from napari_rdpdenoise.codec import Decoded, library
 from napari_rdpdenoise.files import locked
 from napari_rdpdenoise.io.metadata import Channel
 from napari_rdpdenoise.jobs.record import read_job, write_job
@@ -199,6 +199,48 @@ def test_realism_is_blended_without_the_encoder(make_session, movie, tiny_realis
         np.testing.assert_allclose(window.canvas[0], expected, rtol=1e-5)
     assert tiny_realism_codec.encoder_calls == calls
     assert session.shown().alpha == 1.0
+
+
+def test_realism_shows_where_the_view_was_moved_while_the_rate_was_searched_for(
+    make_session, movie, tiny_realism_codec, monkeypatch
+):
+    entered, opened, sweep = threading.Event(), threading.Event(), tiny_realism_codec.sweep
+
+    def gated(*args, **more):
+        entered.set()
+        assert opened.wait(PATIENCE)
+        return sweep(*args, **more)
+
+    monkeypatch.setattr(tiny_realism_codec, "sweep", gated)
+    session, window = make_session()
+    session.rate = "auto"
+    window.corners = ((0, 0, 0), (0, 40, 40))
+    session.choose(subject(movie((3, 100, 500))))
+    window.work(entered.is_set)
+    window.corners = ((0, 0, 400), (0, 40, 499))
+    session.preview()
+    opened.set()
+    window.work(lambda: done(session)() and not session.view.unsettled)
+    before = np.array(window.canvas[0])
+    session.realism = 1.0
+    assert not np.array_equal(window.canvas[0][:40, 400:], before[:40, 400:])
+
+
+def test_realism_is_blended_where_a_tile_beside_has_none(make_session, movie):
+    """As while the rate is searched for: the first tile has only the image that was shown of it."""
+    session, window = make_session()
+    stack = movie((3, 100, 500))
+    session.choose(subject(stack))
+    window.work(done(session))
+    before = np.array(window.canvas[0])
+    tiles = session.view._engine._decoded
+    key = next(key for key in tiles._tiles if key.tile.y0 == key.tile.x0 == 0)
+    whole = tiles.get(key)
+    fidelity = Decoded({"fidelity": whole.images["fidelity"]})
+    tiles.put(key, replace(whole, images=fidelity, provisional=True))
+    session.realism = 1.0
+    np.testing.assert_array_equal(window.canvas[0][:64, :64], before[:64, :64])
+    assert not np.array_equal(window.canvas[0][:64, 64:], before[:64, 64:])
 
 
 def test_another_rate_previews_again_and_keeps_the_pixels_until_then(make_session, movie):

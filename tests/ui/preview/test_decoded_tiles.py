@@ -94,3 +94,18 @@ def test_a_plane_is_found_by_look_and_index() -> None:
 def test_a_negative_budget_is_refused() -> None:
     with pytest.raises(ValueError, match="limit must be 0 or more bytes, found -1"):
         DecodedTiles(-1)
+
+
+def test_only_provisional_tiles_of_the_series_that_are_not_wanted_are_forgotten() -> None:
+    store = DecodedTiles(10_000)
+    kept = [
+        (TileKey("one", (0,), TILES[0]), decoded(provisional=True)),  # wanted
+        (TileKey("one", (0,), TILES[1]), decoded()),
+        (TileKey("other", (0,), TILES[2]), decoded(provisional=True)),
+    ]
+    lost = [TileKey("one", (0,), TILES[2]), TileKey("one", (1,), TILES[0])]
+    for key, made in [*kept, *((key, decoded(provisional=True)) for key in lost)]:
+        store.put(key, made)
+    store.drop_provisional("one", {((0,), TILES[0])})
+    assert [store.get(key) for key in lost] == [None, None]
+    assert [store.get(key) for key, _ in kept] == [made for _, made in kept]

@@ -145,6 +145,37 @@ def test_one_provisional_tile_comes_before_the_search_for_the_rate(
     assert desk.tiles[1].request == first.request
 
 
+def test_a_provisional_tile_is_held_only_as_long_as_it_is_asked_for(
+    tiny_codec, desk_of, movie, view, gate, base
+):
+    door, desk = gate(tiny_codec, "sweep"), desk_of(tiny_codec)
+    whole = view(movie(), settings=base.replace(rate="auto"))
+    left, right = (replace(whole, requests=(whole.requests[number],)) for number in (0, -1))
+    desk.engine.aim(left)
+    door.wait_entered()
+    generation = desk.engine.aim(right)
+    door.open()
+    desk.until(lambda: Settled(generation) in desk.events)
+    ((tile, decoded),) = desk.engine.held_view()
+    assert (tile, decoded.provisional) == (right.requests[0].tile, False)
+    desk.show(left)
+    assert len(desk.engine.held_view()) == 2
+    assert not any(decoded.provisional for _, decoded in desk.engine.held_view())
+
+
+def test_a_provisional_tile_that_nobody_asks_for_any_more_is_not_kept(
+    tiny_codec, desk_of, movie, view, gate, base
+):
+    door, desk = gate(tiny_codec), desk_of(tiny_codec)
+    whole = view(movie(), settings=base.replace(rate="auto"))
+    desk.engine.aim(replace(whole, requests=whole.requests[:1]))
+    door.wait_entered()  # with the provisional tile in work
+    generation = desk.engine.aim(replace(whole, requests=whole.requests[-1:]))
+    door.open()
+    desk.until(lambda: Settled(generation) in desk.events)
+    assert [tile for tile, _ in desk.engine.held_view()] == [whole.requests[-1].tile]
+
+
 def test_a_provisional_tile_reads_less_around_it_and_covers_as_much(tiny_codec, desk_of, movie, view, base):
     from napari_rdpdenoise.io.arrays import ArraySource
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Container, Hashable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -140,3 +140,10 @@ class DecodedTiles:
         with self._lock:
             for key in [key for key in self._tiles if unwanted(key.series)]:
                 del self._tiles[key]
+
+    def drop_provisional(self, series: Hashable, wanted: Container[tuple[tuple[int, ...], Tile]]) -> None:
+        """Forget the provisional tiles of a series but those that are wanted, by index and tile."""
+        with self._lock:
+            for key, decoded in list(self._tiles.items()):
+                if decoded.provisional and key.series == series and (key.index, key.tile) not in wanted:
+                    del self._tiles[key]

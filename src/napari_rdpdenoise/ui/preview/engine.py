@@ -7,7 +7,8 @@
 
 Each `aim` replaces the requests and raises the generation. Work is dropped between tiles, never within one: a
 tile in work is finished and kept, though not reported if it is no longer wanted. While the rate is being
-searched for, a provisional tile shows the way.
+searched for, a provisional tile shows the way; it is held only as long as it is asked for, because nothing
+would replace it after that.
 """
 
 from __future__ import annotations
@@ -111,6 +112,8 @@ class PreviewEngine:
             self._check_open()
             before = self._agenda.target
             generation = self._agenda.aim(view)
+            if view is not None:
+                self._decoded.drop_provisional(view.series.key, {(w.index, w.tile) for w in view.requests})
             self._start()
         if before is not None and view is not None:
             old, new = before.view.series.key, view.series.key
@@ -272,8 +275,9 @@ class PreviewEngine:
         series = target.view.series
         stale = lambda: self._is_stale(target)  # noqa: E731
         decoded = self._decoding.make(series, request, plan, codec, stale, provisional=provisional)
-        if not self._agenda.closed:
-            self._decoded.put(TileKey(series.key, request.index, request.tile), decoded)
+        with self._agenda.lock:  # no other view is aimed at in between
+            if not self._agenda.closed and not (provisional and stale()):
+                self._decoded.put(TileKey(series.key, request.index, request.tile), decoded)
         return decoded
 
     def _deliver(self, target: Target, request: TileRequest, decoded: DecodedTile, *, cached: bool) -> None:

@@ -9,7 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from napari_rdpdenoise.cache import LatentCache
 from napari_rdpdenoise.noise import NoiseModel
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.plan import ChannelPlan, for_image
+from napari_rdpdenoise.tiles import Tile
 from napari_rdpdenoise.ui.layers.stacks import Box
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.decoded_tiles import DecodedTile
@@ -254,8 +255,7 @@ class Preview:
             return
         index = tile.request.index
         self._scene.add(self._series_key(), index, tile.request.tile, tile.decoded)
-        alpha = self._alpha([(tile.request.tile, tile.decoded)])
-        self._engine.blend_tile(tile.request.tile, tile.decoded, alpha, board.part(index, tile.request.tile))
+        self._blend_tile(board, index, tile.request.tile, tile.decoded)
         if not tile.decoded.provisional and self._aimed is not None:  # else of settings that hold no more
             self._store.edit(working="")
             board.mark(index, (tile.request.tile,))
@@ -289,21 +289,22 @@ class Preview:
         requested = {(request.index, request.tile) for request in requests}
         for index in dict.fromkeys(request.index for request in requests):  # of colours several
             held = self._engine.held_view(index)
-            alpha = self._alpha(held)
             for tile, decoded in held:
                 if isinstance(board, Canvas) or (index, tile) in requested:
-                    self._engine.blend_tile(tile, decoded, alpha, board.part(index, tile))
+                    self._blend_tile(board, index, tile, decoded)
             if self._aimed is not None:  # else they are of a rate that is to be replaced
                 board.mark(index, [tile for tile, decoded in held if not decoded.provisional])
         self._window.refresh()
 
-    def _alpha(self, held: Sequence[tuple[Any, DecodedTile]]) -> float:
-        """Realism to blend with; 0 where the model turned out to have no such decoder."""
-        return (
-            self._store.state.shown_realism
-            if all(decoded.images.natural is not None for _, decoded in held)
-            else 0.0
-        )
+    def _blend_tile(
+        self, board: Canvas | Mosaic, index: tuple[int, ...], tile: Tile, decoded: DecodedTile
+    ) -> None:
+        """Draw a tile with the realism that is asked for; with none where only its fidelity was decoded.
+
+        A provisional tile may have no more, and no tile of a model without such a decoder has.
+        """
+        realism = 0.0 if decoded.images.natural is None else self._store.state.shown_realism
+        self._engine.blend_tile(tile, decoded, realism, board.part(index, tile))
 
     def _set_canvas(self) -> None:
         self.canvas = self._new_canvas()
