@@ -457,6 +457,54 @@ def test_rows_are_laid_out_before_anything_can_paint_them(open_dock, qtbot):
     assert rows()
 
 
+def room_of(choice):
+    """Room of the text of a combo box, px."""
+    from qtpy.QtWidgets import QStyle, QStyleOptionComboBox
+
+    option = QStyleOptionComboBox()
+    choice.initStyleOption(option)
+    field = QStyle.SubControl.SC_ComboBoxEditField
+    return choice.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, choice).width()
+
+
+def cut(dock):
+    """Text and width of what is not seen whole."""
+    from qtpy.QtWidgets import QComboBox, QScrollArea
+
+    scroll = dock.findChild(QScrollArea)
+    inside, view = scroll.widget(), scroll.viewport()
+    wide = [(type(p).__name__, p.width()) for p in [inside] if p.width() > view.width()]
+    boxes = [(box, getattr(box, "shown_text", box.currentText)()) for box in dock.findChildren(QComboBox)]
+    return (
+        wide
+        + texts(dock)
+        + [
+            (text, room_of(box))
+            for box, text in boxes
+            if box.isVisible() and box.fontMetrics().horizontalAdvance(text) > room_of(box)
+        ]
+    )
+
+
+def texts(dock):
+    from qtpy.QtWidgets import QLabel, QPushButton
+
+    parts = [part for part in dock.findChildren(QPushButton) + dock.findChildren(QLabel) if part.isVisible()]
+    lines = [part for part in parts if not (isinstance(part, QLabel) and part.wordWrap())]
+    width = lambda part: part.fontMetrics().horizontalAdvance(part.text().replace("&", ""))  # noqa: E731
+    wide = [(part.text(), width(part), part.width()) for part in lines if width(part) > part.width()]
+    wrapped = [part for part in parts if part not in lines]
+    high = [(part.text(), part.heightForWidth(part.width()), part.height()) for part in wrapped]
+    return wide + [(text, wanted, height) for text, wanted, height in high if wanted > height]
+
+
+def _wait_until_nothing_is_cut(qtbot, dock, tab):
+    try:
+        qtbot.waitUntil(lambda: not cut(dock), timeout=20000)
+    except qtbot.TimeoutError:
+        assert cut(dock) == [], tab
+
+
 @pytest.mark.parametrize("scale", [1.0, 1.35])
 def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbot, scale):
     """The larger font stands for words that are as much longer, as German ones are.
@@ -464,7 +512,7 @@ def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbo
     In napari's theme, whose margins, bars and buttons are not those of Qt.
     """
     from napari.qt import get_stylesheet
-    from qtpy.QtWidgets import QComboBox, QLabel, QPushButton, QScrollArea, QStyle, QStyleOptionComboBox
+    from qtpy.QtWidgets import QScrollArea
 
     viewer, dock = open_dock()
     name = "an_experiment_of_which_everything_is_in_its_name_" + "2026-11-29_position_003_well_B7"
@@ -486,45 +534,31 @@ def test_nothing_is_cut_at_320_px_with_long_names_and_long_words(open_dock, qtbo
     dock.resize(320, 500)  # no part fits: all have the bar beside them
     dock.show()
 
-    def room_of(choice):
-        option = QStyleOptionComboBox()
-        choice.initStyleOption(option)
-        field = QStyle.SubControl.SC_ComboBoxEditField
-        return choice.style().subControlRect(QStyle.ComplexControl.CC_ComboBox, option, field, choice).width()
-
-    def cut():
-        inside, view = scroll.widget(), scroll.viewport()
-        wide = [(type(p).__name__, p.width()) for p in [inside] if p.width() > view.width()]
-        boxes = [(box, getattr(box, "shown_text", box.currentText)()) for box in dock.findChildren(QComboBox)]
-        return (
-            wide
-            + texts()
-            + [
-                (text, room_of(box))
-                for box, text in boxes
-                if box.isVisible() and box.fontMetrics().horizontalAdvance(text) > room_of(box)
-            ]
-        )
-
-    def texts():
-        parts = [
-            part for part in dock.findChildren(QPushButton) + dock.findChildren(QLabel) if part.isVisible()
-        ]
-        lines = [part for part in parts if not (isinstance(part, QLabel) and part.wordWrap())]
-        width = lambda part: part.fontMetrics().horizontalAdvance(part.text().replace("&", ""))  # noqa: E731
-        wide = [(part.text(), width(part), part.width()) for part in lines if width(part) > part.width()]
-        wrapped = [part for part in parts if part not in lines]
-        high = [(part.text(), part.heightForWidth(part.width()), part.height()) for part in wrapped]
-        return wide + [(text, wanted, height) for text, wanted, height in high if wanted > height]
-
     for tab in tabs:
         dock.open_tab(tab)
-        try:
-            qtbot.waitUntil(lambda: not cut(), timeout=20000)
-        except qtbot.TimeoutError:
-            assert cut() == [], tab
+        _wait_until_nothing_is_cut(qtbot, dock, tab)
     rate = dock.sections["image"].rate
     assert rate.height() >= rate.layout().minimumSize().height(), "rows are not squeezed"
+
+
+@pytest.mark.parametrize(("points", "most"), [(9, 320), (14, 400), (18, 480)])
+def test_in_a_large_font_the_dock_is_as_wide_as_what_is_in_it(open_dock, qtbot, points, most):
+    from napari.qt import get_stylesheet
+
+    _, dock = open_dock()
+    dock.setStyleSheet(get_stylesheet("dark", extra_variables={"font_size": f"{points}pt"}))
+    dock.session.edit(auto_rate=True)
+    dock.session._store.edit(found_rate=1.0, outcome="1.77 bits/pixel", facts="T3 · 140 x 150 · cpu")
+    dock.setParent(None)
+    dock.resize(320, 500)
+    dock.show()
+    widths = set()
+    for tab in [name for name, section in dock.sections.items() if section.title]:
+        dock.open_tab(tab)
+        _wait_until_nothing_is_cut(qtbot, dock, tab)
+        widths.add(dock.minimumWidth())
+    assert len(widths) == 1, "it does not jump from tab to tab"
+    assert 320 <= max(widths) <= most
 
 
 def test_wrong_text_in_advanced_is_told_and_taken_back(open_dock, monkeypatch):

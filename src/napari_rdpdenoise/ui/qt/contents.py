@@ -22,6 +22,7 @@ from napari_rdpdenoise.ui.qt.parts.laid_out import LaidOut
 from napari_rdpdenoise.ui.qt.parts.section import Section
 from napari_rdpdenoise.ui.qt.parts.tabs import Tabs
 from napari_rdpdenoise.ui.qt.parts.wheel import WheelGuard
+from napari_rdpdenoise.ui.qt.parts.wide_enough import WideEnough
 from napari_rdpdenoise.ui.qt.preferences import Preferences, open_cache, preferences
 from napari_rdpdenoise.ui.qt.window import NapariWindow
 from napari_rdpdenoise.ui.run.jobs import realism_note
@@ -59,7 +60,7 @@ class Contents(QWidget):
         self, dock: QWidget, viewer: napari.viewer.Viewer, chosen: Preferences, given: Given
     ) -> None:
         super().__init__(dock)
-        self._closed, self._chosen = False, chosen
+        self._closed, self._chosen, self._dock = False, chosen, dock
         stream, question, load = given
         cache = open_cache(chosen) if stream is None else None
         self.viewer_window = NapariWindow(
@@ -94,6 +95,7 @@ class Contents(QWidget):
         WheelGuard(self._inside)
         FocusRing(self._inside)
         LaidOut(self)
+        WideEnough(self._dock, self._scroll, tabs.values)
         yield
         self._connect()
 

@@ -102,6 +102,7 @@ class ImageBox(Section):
         line.addWidget(self.axes)
         form = QFormLayout()
         form.setHorizontalSpacing(6)
+        form.setRowWrapPolicy(QFormLayout.RowWrapPolicy.WrapLongRows)  # in a large font
         form.addRow("Image", row(self.layers, self.help, wide=self.layers))
         form.addRow(axes)
         form.addRow(self.axes_note)

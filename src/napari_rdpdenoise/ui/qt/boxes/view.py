@@ -7,7 +7,7 @@ from typing import Any
 
 import napari
 from napari.utils.notifications import show_warning
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QSize, Qt
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolicy, QWidget
 from superqt import QLabeledSlider
 
@@ -34,6 +34,7 @@ __all__ = ["KEY", "ViewBox", "ViewButtons", "section"]
 KEY = "N"  # napari 0.9 has it neither for the viewer nor for image layers
 _TOGETHER = (View.NOISY, View.DENOISED, View.SPLIT)  # what all layers that are denoised together show
 _REFRESH_MS = 60  # a preview that fills in asks many times a second
+_PADDING = 8  # px beside the text of a button
 _TIPS = {
     View.NOISY: "Show the noisy image alone.",
     View.DENOISED: "Show the denoised image alone.",
@@ -43,6 +44,19 @@ _TIPS = {
     View.KEPT: "Show which share of what the model would remove was kept, because it is more than noise.",
     View.ERROR: "Show how far each pixel may be off, in counts: the truth is within in 8 to 9 of 10.",
 }
+
+
+class _ViewButton(QPushButton):
+    """One that is never narrower than its text, and asks for no more: equal parts where there is room."""
+
+    def sizeHint(self) -> QSize:
+        """The text with a little room beside it."""
+        wide = self.fontMetrics().horizontalAdvance(self.text()) + _PADDING
+        return QSize(wide, super().sizeHint().height())
+
+    def minimumSizeHint(self) -> QSize:
+        """The same: Qt's own would ask for more room beside the text."""
+        return self.sizeHint()
 
 
 class ViewButtons(QWidget):
@@ -59,10 +73,10 @@ class ViewButtons(QWidget):
         self._group.setExclusive(False)  # none is down while another row's view is shown
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(1)
-        self.buttons = {view: named(QPushButton(view.value), view.value, _TIPS[view]) for view in views}
+        self.buttons = {view: named(_ViewButton(view.value), view.value, _TIPS[view]) for view in views}
         for view, part in self.buttons.items():
             part.setCheckable(True)
-            part.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)  # equal parts
+            part.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
             self._group.addButton(part)
             line.addWidget(part, stretch=1)
             part.clicked.connect(lambda _, view=view: chosen(view))
