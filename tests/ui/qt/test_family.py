@@ -288,3 +288,39 @@ def test_several_pyramids_are_the_same_on_the_canvas_in_every_order(make_napari_
                 assert part[..., colour].std() > 3
             else:
                 np.testing.assert_array_equal(part[..., colour], value)
+
+
+def test_all_of_a_family_go_where_the_noisy_layer_goes() -> None:
+    from napari.components import ViewerModel
+
+    desk = Desk(ViewerModel(), translate=(0, 5, 6), scale=(2, 1, 1))
+    desk.preview.translate, desk.preview.scale = desk.noisy.translate, desk.noisy.scale
+    desk.family.drop_preview()
+    desk.family.put_preview(desk.preview)
+    result = desk.run()
+    result.translate, result.scale = (4, 5, 6), (2, 1, 1)  # of the planes from the third on
+    desk.family.forget(result)
+    desk.family.put_result(result)
+    desk.choose(View.SPLIT)
+    split = desk.family.picture(View.SPLIT)
+    desk.noisy.translate = (10, 50, 60)
+    desk.noisy.scale = (3, 0.5, 0.5)
+    desk.noisy.units = ("s", "um", "um")
+    for layer in (desk.preview, split):
+        np.testing.assert_allclose(layer.translate, (10, 50, 60))
+    np.testing.assert_allclose(result.translate, (16, 50, 60))
+    for layer in (desk.preview, split, result):
+        np.testing.assert_allclose(layer.scale, (3, 0.5, 0.5))
+        assert layer.units == desk.noisy.units
+
+
+def test_what_was_put_elsewhere_by_hand_stays_there(desk) -> None:
+    beside, gone = desk.run(), desk.run()
+    beside.translate = (0, 0, 200)
+    desk.family.forget(gone)
+    desk.noisy.translate = (0, 7, 0)
+    np.testing.assert_allclose(beside.translate, (0, 0, 200))
+    np.testing.assert_allclose(gone.translate, (0, 0, 0))
+    desk.family.end()
+    desk.noisy.translate = (0, 9, 0)
+    np.testing.assert_allclose(desk.preview.translate, (0, 7, 0))

@@ -18,7 +18,6 @@ from napari_rdpdenoise.ui.preview.viewport import LayerView
 from napari_rdpdenoise.ui.preview.window import Subject
 from napari_rdpdenoise.ui.qt.family import Family
 from napari_rdpdenoise.ui.qt.in_view import view_of
-from napari_rdpdenoise.ui.qt.layers import position_of
 from napari_rdpdenoise.ui.qt.parts.links import Links
 from napari_rdpdenoise.ui.session import Session
 from napari_rdpdenoise.ui.state import DockState, StateStore
@@ -27,7 +26,6 @@ __all__ = ["Companion", "MainWindow"]
 
 # of the dock's state
 _SAME = ("model", "auto_rate", "rate", "realism", "realism_note", "preview", "hidden", "base")
-_POSITION = ("scale", "translate", "rotate", "shear", "affine", "units")
 
 
 class MainWindow(Protocol):
@@ -90,8 +88,6 @@ class Companion:
         self._preview = Preview(self, self._store, window.cache, window.load)
         for name in ("data", "axis_labels"):
             self._links.connect(getattr(layer.events, name), self.renew)
-        for name in _POSITION:
-            self._links.connect(getattr(layer.events, name), self._move)
         self._renew()
 
     @property
@@ -193,8 +189,3 @@ class Companion:
         except (TypeError, ValueError):  # the dock says why when this layer is chosen
             return
         self._soon(self)
-
-    def _move(self, event: object = None) -> None:
-        if self.shown is not None:
-            for name, value in position_of(self.layer).items():
-                setattr(self.shown, name, value)

@@ -2,7 +2,7 @@
 
 Layers that show the same thing must not lie over each other: additive ones add up, opaque ones hide. So they
 take turns. The user may do that too, by the eye in the layer list: what is shown by hand takes its turn, what
-is hidden by hand stays hidden until something is chosen.
+is hidden by hand stays hidden until something is chosen. All go where the noisy layer goes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import numpy as np
 from napari.layers import Image, Layer
 
 from napari_rdpdenoise.ui.compare.view import View
+from napari_rdpdenoise.ui.qt.followers import Followers
 from napari_rdpdenoise.ui.qt.parts.links import Links
 
 __all__ = ["Family"]
@@ -61,6 +62,7 @@ class Family:
         self._pictures: dict[View, Image] = {}
         self._links: dict[int, Links] = {}
         self._busy = False
+        self._followers = Followers(viewer, noisy)
         self._tie(noisy)
 
     # What there is
@@ -181,6 +183,7 @@ class Family:
         for links in self._links.values():
             links.cut()
         self._links.clear()
+        self._followers.end()
 
     # What is shown
 
@@ -253,6 +256,7 @@ class Family:
         finally:
             self._busy = False
         self._tie(layer)
+        self._followers.add(layer)
         self.apply()
         if not layer.visible and self._shares(layer):
             layer.thumbnail = self.noisy.thumbnail  # napari draws none as long as it is not shown
@@ -275,6 +279,7 @@ class Family:
                 links.connect(getattr(layer.events, name), partial(self._share, layer, name))
 
     def _cut(self, layer: Layer) -> None:
+        self._followers.remove(layer)
         links = self._links.pop(id(layer), None)
         if links is not None:
             links.cut()

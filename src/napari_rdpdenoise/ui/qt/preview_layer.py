@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject
 from napari_rdpdenoise.ui.preview.canvas import Canvas
 from napari_rdpdenoise.ui.preview.mosaic import Pyramid
 from napari_rdpdenoise.ui.qt.family import Family
-from napari_rdpdenoise.ui.qt.layers import OURS, look_of, position_of
+from napari_rdpdenoise.ui.qt.layers import OURS, look_of
 from napari_rdpdenoise.ui.qt.parts.controls import single_shot
 from napari_rdpdenoise.ui.qt.parts.paced import Paced
 
@@ -90,12 +90,6 @@ class PreviewLayer:
                     layer.events.set_data.connect(self._sliced)
         finally:
             self.placing = False
-
-    def move(self) -> None:
-        """Go where the noisy layer has gone."""
-        if self._family is not None and self.layer is not None:
-            for name, value in position_of(self._family.noisy).items():
-                setattr(self.layer, name, value)
 
     def refresh(self) -> None:
         """Show what has changed in the array, not more often than the eye can see."""

@@ -96,7 +96,7 @@ class NapariWindow(QObject):
         super().__init__()
         self.viewer, self._question = viewer, realism_question
         self.cache, self.load = cache, load
-        self._watched = WatchedLayer(viewer, self.look_afresh, self._renamed, self._moved, self._look_soon)
+        self._watched = WatchedLayer(viewer, self.look_afresh, self._renamed, self._renamed, self._look_soon)
         self._links, self._drawing = Links(viewer), DrawingContext(viewer)
         self._known = KnownLayers()
         self._key = -1
@@ -314,13 +314,9 @@ class NapariWindow(QObject):
             show_error(describe(error))
 
     def _renamed(self) -> None:
+        """Another name, place, scale or unit: files are to say so."""
         if self.layer is not None:
             self._choose_layer()
-
-    def _moved(self) -> None:
-        """Another place, scale or unit: the preview goes with it, and files are to say so."""
-        self._renamed()
-        self._preview.move()
 
     def _may_cover(self, event: Any) -> None:
         """Something may lie over what we show, or not any more: look soon."""
