@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from napari_rdpdenoise.metrics import MetricUnavailable, affine_match, microssim, psnr, ssim
 from napari_rdpdenoise.metrics.backbones import Backbone
 from napari_rdpdenoise.samples import simulate_timelapse
+from tests.support.exposures import GAIN, OFFSET, corrected, light
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +127,16 @@ def test_every_channel_is_checked_with_its_own_noise(run, sample, tmp_path):
     assert "channel 0" in answer.stdout
     assert "channel 1" in answer.stdout
     assert answer.stdout.count("of the expected noise was removed") == 2
+
+
+def test_every_plane_is_checked_with_its_own_noise(run, tmp_path):
+    noisy, truth = corrected(shape=(256, 256)), OFFSET + GAIN * light((256, 256))
+    clean = np.broadcast_to(truth, noisy.shape).astype(np.float32)
+    for name, image in (("noisy", noisy), ("clean", clean)):
+        tifffile.imwrite(tmp_path / f"{name}.ome.tif", image, metadata={"axes": "TYX"})
+    answer = run("metrics", tmp_path / "clean.ome.tif", "--input", tmp_path / "noisy.ome.tif")
+    assert answer.exit_code == 0, answer.stderr
+    assert all(text.startswith("ok:") for text in found(answer.stdout).values())
 
 
 def test_a_result_alone_is_wrong_use(run, files):

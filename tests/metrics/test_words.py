@@ -8,6 +8,7 @@ from napari_rdpdenoise.metrics import check_residual
 from napari_rdpdenoise.metrics.trust import texture_share
 from napari_rdpdenoise.metrics.words import judge_residual
 from napari_rdpdenoise.noise import NoiseModel
+from tests.support.exposures import GAIN, OFFSET, READ, corrected, light
 
 NOISE = NoiseModel(gain=2.0, offset=100.0, read_noise=5.0)
 
@@ -135,3 +136,18 @@ def test_a_mean_near_0_has_changed_by_chance_only(mean, fine) -> None:
     text, found = words(judge_residual(noisy, np.full(noisy.shape, mean + change), noise))["mean"]
     assert found is fine
     assert ("no more than chance" in text) is fine
+
+
+def test_each_plane_is_judged_by_its_own_noise() -> None:
+    """A series that was corrected for bleaching; one noise for all of it does not fit."""
+    series, truth = corrected(count=5, shape=(256, 256)), OFFSET + GAIN * light((256, 256))
+    clean = np.broadcast_to(truth, series.shape)
+    own = [NoiseModel(GAIN / share, OFFSET, READ / share) for share in 0.2 ** (np.arange(5) / 4)]
+    verdict = judge_residual(series, clean, own)
+    assert verdict.fine
+    assert verdict.report.noise_ratio == pytest.approx(1, abs=0.03)
+    assert not judge_residual(series, clean, own[2]).fine
+    with pytest.raises(ValueError, match="noise: expected a model for each of 5 planes, found 2"):
+        judge_residual(series, clean, own[:2])
+    with pytest.raises(ValueError, match="noise: expected a model for each of 5 planes, found 2"):
+        check_residual(series, clean, own[:2])

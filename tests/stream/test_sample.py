@@ -8,7 +8,7 @@ import pytest
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.noise.invalid import screen
 from napari_rdpdenoise.stream.sample import sample_channel
-from tests.support.exposures import GAIN, OFFSET, READ, exposure, light, stored
+from tests.support.exposures import GAIN, OFFSET, READ, corrected, exposure, light, stored
 
 CORNERS = {
     "top left": (slice(20, 28), slice(30, 150)),
@@ -54,3 +54,14 @@ def test_a_series_that_was_corrected_for_bleaching_is_told(last, told):
         frames.append((GAIN * rng.poisson(photons) + rng.normal(0, READ, photons.shape)) / share + OFFSET)
     sample = sample_channel(open_image(stored(np.stack(frames)[:, None], "u2"), axes="TCYX"), 0)
     assert (sample.trend(sample.rule.noise) is not None) == told
+
+
+def test_each_plane_has_its_own_noise_where_it_changes():
+    series = np.stack([np.zeros((6, 160, 160), "u2"), corrected(count=6)], axis=1)
+    sample = sample_channel(open_image(series, axes="TCYX"), 1)
+    noises = sample.noise_of_planes(1)
+    spread = [float(noise.variance(150.0)) for noise in noises]
+    assert len(noises) == 6
+    assert spread == sorted(spread)
+    assert spread[-1] > 5 * spread[0]
+    assert sample_channel(open_image(series[:1], axes="TCYX"), 1).noise_of_planes(1).gain > 0

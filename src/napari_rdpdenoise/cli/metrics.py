@@ -139,13 +139,12 @@ def fetch(
 
 
 def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
-    """The residual checks of each channel, with the noise that a run would measure."""
+    """The residual checks of each channel, with the noise that a run would measure, of each plane."""
     from napari_rdpdenoise.axes import channel_axis
     from napari_rdpdenoise.cli.images import match_axes, read_all, squeeze
     from napari_rdpdenoise.io import open_image
     from napari_rdpdenoise.metrics import judge_residual
-    from napari_rdpdenoise.noise import estimate_noise
-    from napari_rdpdenoise.stream.sample import sample_windows
+    from napari_rdpdenoise.stream.sample import sample_channel
 
     raw = read_all(noisy)
     before, after = squeeze(raw), match_axes(read_all(image), raw, "RESULT")
@@ -154,7 +153,8 @@ def _show_checks(command: CommandState, image: Path, noisy: Path) -> None:
     with closing(open_image(noisy)) as source:
         has_channels = channel_axis(source.metadata.axes) is not None
         for number in range(1 if axis < 0 else before.values.shape[axis]):
-            noise = estimate_noise(sample_windows(source, number if has_channels else None))
+            channel = number if has_channels else None
+            noise = sample_channel(source, channel).noise_of_planes(channel)
             y, x = (v if axis < 0 else v.take(number, axis) for v in (before.values, after))
             title = None if axis < 0 else f"channel {number}"
             table = Table("Check", "Found", title=title, title_justify="left")

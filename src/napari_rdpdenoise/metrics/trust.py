@@ -7,6 +7,7 @@ would have mean square 1, no correlation between neighbours and none with ``x``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,15 +43,19 @@ class ResidualReport:
 
 
 def check_residual(
-    noisy: ArrayLike, denoised: ArrayLike, noise: NoiseModel, invalid: NDArray[np.bool_] | None = None
+    noisy: ArrayLike,
+    denoised: ArrayLike,
+    noise: NoiseModel | Sequence[NoiseModel],
+    invalid: NDArray[np.bool_] | None = None,
 ) -> ResidualReport:
     """Judge a denoised image or stack (..., Y, X) from its residual alone.
 
-    Both are raw counts of one channel, the noisy one in the camera's own dtype. Pixels that are ``invalid``
+    Both are raw counts of one channel, the noisy one in the camera's own dtype. ``noise`` is a model of all
+    planes, or one for each, the last leading axis fastest. Pixels that are ``invalid``
     (of the same shape, None for none) or saturated are left out.
 
     Raises:
-        ValueError: Shapes differ, fewer than two axes, or no pixel at all.
+        ValueError: Shapes differ, fewer than two axes, no pixel at all, or not as many models as planes.
     """
     raw = np.asarray(noisy)
     y, x = _pair(raw, denoised)
@@ -64,7 +69,7 @@ def check_residual(
     top = saturation_level([raw[usable]])
     if top is not None:
         usable &= raw < top
-    variance = noise.variance(x)
+    variance = _variance(noise, x)
     z = (y - x) / np.sqrt(variance)
     chance = float(np.sqrt(np.mean(variance[usable]) / usable.sum())) if usable.any() else float("nan")
     mean = float(y[usable].mean()) if usable.any() else 0.0
@@ -94,6 +99,16 @@ def texture_share(
     gap = (textured - x) / np.sqrt(noise.variance(x))
     finite = np.isfinite(gap)
     return amount * float(np.sqrt(np.mean(np.square(gap[finite])))) if finite.any() else float("nan")
+
+
+def _variance(noise: NoiseModel | Sequence[NoiseModel], x: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Noise variance that is expected at denoised counts."""
+    if isinstance(noise, NoiseModel):
+        return noise.variance(x)
+    planes = x.reshape(-1, *x.shape[-2:])
+    if len(noise) != len(planes):
+        raise ValueError(f"noise: expected a model for each of {len(planes)} planes, found {len(noise)}")
+    return np.stack([own.variance(plane) for own, plane in zip(noise, planes, strict=True)]).reshape(x.shape)
 
 
 def _pair(

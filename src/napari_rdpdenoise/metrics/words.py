@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -53,17 +54,18 @@ class Verdict:
 def judge_residual(
     noisy: NDArray[Any],
     result: NDArray[Any],
-    noise: NoiseModel | None = None,
+    noise: NoiseModel | Sequence[NoiseModel] | None = None,
     done: NDArray[np.bool_] | None = None,
 ) -> Verdict:
     """Check what was removed from an image or stack, without any clean one.
 
     Both are raw counts of one channel (..., Y, X), the noisy one in the camera's own dtype, whose noise is
-    measured where it is not given. ``done``, of the same shape, is where ``result`` is the result; None for
+    measured where it is not given; it is one model, or one for each plane, the last leading axis fastest.
+    ``done``, of the same shape, is where ``result`` is the result; None for
     everywhere.
 
     Raises:
-        ValueError: If the shapes differ or there is no pixel.
+        ValueError: If the shapes differ, there is no pixel, or there are not as many models as planes.
     """
     _same_shape("result", result, noisy)
     if done is not None:
@@ -76,18 +78,23 @@ def judge_residual(
     return Verdict(report, (_removed(report), _white(report), _structure(report), _mean(report)))
 
 
-def _screened(noisy: NDArray[Any], noise: NoiseModel | None) -> tuple[NoiseModel, NDArray[np.bool_]]:
+def _screened(
+    noisy: NDArray[Any], noise: NoiseModel | Sequence[NoiseModel] | None
+) -> tuple[NoiseModel | Sequence[NoiseModel], NDArray[np.bool_]]:
     """Noise of an image or stack, measured where it is not given, and what of it is not image."""
     planes = list(noisy.reshape(-1, *noisy.shape[-2:]))
     if noise is None:
         rule, found = screen_sample(planes)
         noise = rule.noise or estimate_noise(planes)
     else:
+        each = [noise] * len(planes) if isinstance(noise, NoiseModel) else noise
+        if len(each) != len(planes):
+            raise ValueError(f"noise: expected a model for each of {len(planes)} planes, found {len(each)}")
         rule = rule_of_values(planes)
         struck = [screen(plane, rule).filled for plane in planes]
-        limits = outlier_limit(struck, noise), dead_limit(struck, noise)
-        rule = replace(rule, noise=noise, outliers=limits[0], dead=limits[1])
-        found = [screen(plane, rule) for plane in planes]
+        rule = replace(rule, outliers=outlier_limit(struck, each), dead=dead_limit(struck, each))
+        rules = [replace(rule, noise=own) for own in each]
+        found = [screen(plane, own) for plane, own in zip(planes, rules, strict=True)]
     return noise, np.array([np.ma.getmaskarray(part.masked) for part in found]).reshape(noisy.shape)
 
 

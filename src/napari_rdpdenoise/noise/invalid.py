@@ -58,6 +58,7 @@ class InvalidRule:
         drawn: Whether the sample holds no noise: parts that hold none either come out as they went in.
         repeated: Whether borders were filled by repeating rows or columns.
         ramps: Second difference along ramps by which borders were filled, at most, counts; None for none.
+        fading: Share of the sample that fades to a mask with soft edges, and is left out of its noise.
         constant: Limits between which regions of any one value are no image; None for none, see `constant`.
         unseen: Limits by which such regions are none though the sample has none of them.
         trend: How noise changes from plane to plane; None where all have that noise.
@@ -72,6 +73,7 @@ class InvalidRule:
     drawn: bool = False
     repeated: bool = False
     ramps: float | None = None
+    fading: float = 0.0
     constant: Limits | None = None
     unseen: Limits | None = None
     trend: Trend | None = None

@@ -13,6 +13,7 @@ from napari_rdpdenoise.noise.constant import Limits, find_constant, unseen_limit
 from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.enlarged import find_enlargement
 from napari_rdpdenoise.noise.estimate import estimate_noise
+from napari_rdpdenoise.noise.fading import find_fading
 from napari_rdpdenoise.noise.fill_values import describe_fill_value, find_fill_values, find_own_limits
 from napari_rdpdenoise.noise.highlights import highlight_level
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened, screen
@@ -66,10 +67,15 @@ def screen_sample(
     rule = rule_of_values([*windows, *others], choice)
     sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
     struck = [part.filled for part in sample]
+    fading = None if rule.values else find_fading(windows)
+    if fading is not None:
+        rule = replace(rule, fading=float(sum(map(np.sum, fading)) / sum(window.size for window in windows)))
     for _ in range(_PASSES):  # the noise tells defects, and defects disturb the estimate of the noise
         before = _defects(sample)
         # defects stay in, filled: the few do not disturb the estimate, and holes would
         image: list[NDArray[Any]] = [part._replace(defects=None, highlights=None).masked for part in sample]
+        if fading is not None:
+            image = [_without(part, fade) for part, fade in zip(image, fading, strict=True)]
         noise = estimate_noise(image)
         limits = outlier_limit(struck, noise), dead_limit(struck, noise)
         rule = replace(rule, noise=noise, outliers=limits[0], dead=limits[1])
@@ -108,6 +114,10 @@ def screen_planes(
     rule = replace(rule, outliers=outliers, dead=dead, trend=trend)
     rules = [rule.at(place) for place in places]
     return rule, [screen(w, own, mask) for w, own, mask in zip(windows, rules, masks, strict=True)]
+
+
+def _without(image: NDArray[Any], left_out: NDArray[np.bool_]) -> NDArray[Any]:
+    return np.ma.masked_array(np.asarray(image), np.ma.getmaskarray(image) | left_out)
 
 
 def _unseen_limits(shown: Sequence[NDArray[Any]], rule: InvalidRule) -> Limits | None:

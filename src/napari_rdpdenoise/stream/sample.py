@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.io import ImageSource, Index, planes
-from napari_rdpdenoise.noise import NoiseModel
+from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
 from napari_rdpdenoise.noise.halves import Halves, find_halves
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened
@@ -124,6 +124,7 @@ class Sample:
             *self.grid.words,
             *self._missing_left(),
             *self._values_left(),
+            *self._fading_left(),
             *self._highlights_left(),
             *self._pixels_spared(),
         ]
@@ -134,6 +135,15 @@ class Sample:
         return [
             f"{percent_words(self.missing)} of the sample is missing (NaN or infinite): such pixels are left "
             "as they are and count nowhere"
+        ]
+
+    def _fading_left(self) -> list[str]:
+        if not self.rule.fading:
+            return []
+        return [
+            f"{percent_words(self.rule.fading)} of the sample fades softly to its darkest value, and its "
+            "noise with it, as where an image was multiplied by a mask with soft edges: the noise is "
+            "measured without that part"
         ]
 
     def _highlights_left(self) -> list[str]:
@@ -188,6 +198,18 @@ class Sample:
             planes = [window.plane for window in self.windows]
             self._trends[noise] = find_trend(self.pixels, planes, noise, self._elsewhere)
         return self._trends[noise]
+
+    def noise_of_planes(self, channel: int | None = None) -> NoiseModel | list[NoiseModel]:
+        """Noise of the channel; of each of its planes, the last leading axis fastest, where that changes.
+
+        Args:
+            channel: Number of the channel on its axis; None where there is none.
+        """
+        noise = self.rule.noise or estimate_noise(self.pixels)
+        trend = self.trend(noise)
+        if trend is None:
+            return noise
+        return [trend.at(index) for index in planes(self.source, None if channel is None else (channel,))]
 
     def _elsewhere(self, number: int, axis: int, place: int) -> NDArray[Any]:
         """The window of a number, at another place along an axis, masked where it is not image."""
