@@ -38,7 +38,11 @@ def test_who_cancels_is_told_what_is_waited_for():
     begun = dock.started(READY)
     assert dock.cancelling(begun).status == "Stopping after this step: loading the model…"
     measuring = dock.progressed(begun, progress(0, 0, message="measuring the noise"))
-    assert dock.cancelling(measuring).status == "Stopping after this step: measuring the noise…"
+    assert dock.cancelling(measuring).status == "Stopping…", "nothing is waited for"
+    of_channels = dock.progressed(begun, progress(0, 0, message="channel 1: measuring the noise"))
+    assert dock.cancelling(of_channels).status == "Stopping…"
+    reading = dock.progressed(begun, progress(0, 0, message="Reading the image once."))
+    assert dock.cancelling(reading).status == "Stopping after this step: reading the image once…"
     computing = dock.progressed(measuring, progress(1, 4))
     assert dock.cancelling(computing).status == "Stopping after the block in work."
 

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from napari_rdpdenoise.codec import Codec
     from napari_rdpdenoise.codec.choice import RateChoice
 
+MEASURING = "measuring the noise"
+"""What is said while a run is planned; it ends at once where the run is given up."""
+
 _MOST_TILES = 2_000_000  # a plan of these takes half a gigabyte
 
 Order = Callable[[Iterable["Work"]], Iterable["Work"]]

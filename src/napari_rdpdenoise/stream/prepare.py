@@ -32,7 +32,7 @@ from napari_rdpdenoise.noise.trend import Trend
 from napari_rdpdenoise.settings import RunSettings
 from napari_rdpdenoise.stream.aside import aside
 from napari_rdpdenoise.stream.neighbours import neighbour_axes
-from napari_rdpdenoise.stream.plan import ChannelPlan, Order, Plan, in_series, plan_works
+from napari_rdpdenoise.stream.plan import MEASURING, ChannelPlan, Order, Plan, in_series, plan_works
 from napari_rdpdenoise.stream.report import percent_words
 from napari_rdpdenoise.stream.rounding import rounding_doubt
 from napari_rdpdenoise.stream.sample import Sample, Window, sample_channel
@@ -78,7 +78,7 @@ def make_plan(
     colours = axis is not None and has_colours(source.metadata.axes[axis])  # not those of each channel
     for number in (None,) if axis is None else numbers:
         name = f"{_channel_words([number or 0], 0, colours)}: " if count > 1 else ""
-        yield f"{name}measuring the noise"
+        yield f"{name}{MEASURING}"
         plan, found = yield from aside(source, partial(_planned, number, settings, codec, cache))
         channels[number or 0] = plan
         for text in found:

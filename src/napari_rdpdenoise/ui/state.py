@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from napari_rdpdenoise.settings import DECODED, RunSettings
 from napari_rdpdenoise.stream import Progress, RunReport
+from napari_rdpdenoise.stream.plan import MEASURING
 
 __all__ = [
     "DockState",
@@ -296,8 +297,11 @@ def stopping_words(doing: str) -> str:
     """What to say once the user has asked to stop.
 
     Args:
-        doing: What is done before the first block, in words, which is waited for; empty after that.
+        doing: What is done before the first block, in words, which is waited for where it cannot be given up;
+            empty after that.
     """
+    if doing.lower().rstrip("…").endswith(MEASURING):
+        return "Stopping…"
     if doing:
         return f"Stopping after this step: {doing[:1].lower()}{doing[1:]}"
     return "Stopping after the block in work."
