@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.metrics.trust import ResidualReport, check_residual
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.invalid import screen
-from napari_rdpdenoise.noise.invalid_sample import rule_of_values, screen_sample
-from napari_rdpdenoise.noise.outlier_limit import dead_limit, outlier_limit
+from napari_rdpdenoise.noise.invalid_sample import rule_of_values, screen_sample, with_limits
 
 RATIO_OFF = 0.10  # of the noise variance; a good denoiser's own error is some percent of it
 CORRELATED = 0.05
@@ -92,7 +91,7 @@ def _screened(
             raise ValueError(f"noise: expected a model for each of {len(planes)} planes, found {len(each)}")
         rule = rule_of_values(planes)
         struck = [screen(plane, rule).filled for plane in planes]
-        rule = replace(rule, outliers=outlier_limit(struck, each), dead=dead_limit(struck, each))
+        rule = with_limits(rule, struck, each)
         rules = [replace(rule, noise=own) for own in each]
         found = [screen(plane, own) for plane, own in zip(planes, rules, strict=True)]
     return noise, np.array([np.ma.getmaskarray(part.masked) for part in found]).reshape(noisy.shape)

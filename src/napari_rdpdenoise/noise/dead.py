@@ -16,10 +16,16 @@ from numpy.typing import NDArray
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.numbers import filterable, places_of_few
 
-_BELOW = 6.0  # noise standard deviations below the darkest of the eight around it
-_LIGHT = 0.5  # of the light of that one, at most
+BELOW = 6.0
+"""Noise standard deviations below the darkest of the pixels around it."""
+
+LIGHT = 0.5
+"""Share of the light of that one, at most."""
+
+SAFE = 0.999
+"""Share of a limit that is not to be exact."""
+
 _ROWS = 64  # that are looked at together: what a processor's cache holds
-_SAFE = 0.999  # of a limit that is not to be exact
 _FURTHER = ((-2, 0), (2, 0), (0, -2), (0, 2))
 
 
@@ -43,9 +49,9 @@ def find_dips(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Dips:
     """Pixels far below all around them, dead or not; arguments as of `find_dead`."""
     plane = filterable(plane)
     # most pixels that are below all around them are so by noise: none of these is looked at further
-    rows, columns, around = _below(plane, max(0.0, _SAFE * limit * _BELOW * noise.read_noise))
+    rows, columns, around = _below(plane, max(0.0, SAFE * limit * BELOW * noise.read_noise))
     here, beside = plane[rows, columns].astype(np.float64), around.astype(np.float64)
-    depth = (beside - here) / (_BELOW * np.sqrt(noise.variance(beside)))
+    depth = (beside - here) / (BELOW * np.sqrt(noise.variance(beside)))
     deep = depth > limit
     rows, columns, (depth, here, beside) = rows[deep], columns[deep], np.stack([depth, here, beside])[:, deep]
     padded = np.pad(plane, 2, mode="reflect")
@@ -53,7 +59,7 @@ def find_dips(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Dips:
         np.mean([padded[rows + 2 + y, columns + 2 + x] for y, x in steps], axis=0, dtype=np.float64)
         for steps in ([(y // 2, x // 2) for y, x in _FURTHER], _FURTHER)
     )
-    dark = here - noise.offset < _LIGHT * (beside - noise.offset)
+    dark = here - noise.offset < LIGHT * (beside - noise.offset)
     return Dips(rows, columns, depth, dark & (beside - here > second - first))
 
 

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from napari_rdpdenoise.noise.constant import Limits, find_constant, solid
 from napari_rdpdenoise.noise.dead import fill_dead, find_dead
+from napari_rdpdenoise.noise.dead_groups import find_dead_groups
 from napari_rdpdenoise.noise.drawn import is_drawn
 from napari_rdpdenoise.noise.end_labels import strokes
 from napari_rdpdenoise.noise.fill_values import (
@@ -52,6 +53,7 @@ class InvalidRule:
         noise: Noise model by which defects of the camera are told; None to look for none.
         outliers: Least height of such defects.
         dead: Least depth of those that are dark amid light.
+        dead_groups: The same of two to four of them that touch.
         saturation: Count at which light is cut off, None where the sample does not show it. Such pixels are
             image, but their noise is not that of others.
         highlight: Stabilised value from which on light is spared the codec.
@@ -68,6 +70,7 @@ class InvalidRule:
     noise: NoiseModel | None = None
     outliers: OutlierLimit = NOISE_ALONE
     dead: float = np.inf
+    dead_groups: float = np.inf
     saturation: float | None = None
     highlight: float = np.inf
     drawn: bool = False
@@ -159,6 +162,9 @@ def screen(
         dead = find_dead(filled, rule.noise, rule.dead)
         if dead.any():
             filled, defects = fill_dead(filled, dead), _either(defects, dead)
+        groups = find_dead_groups(filled, rule.noise, rule.dead_groups)
+        if groups.any():
+            filled, defects = fill_outliers(filled, groups), _either(defects, groups)
         found = find_outliers(filled, rule.noise, rule.outliers.limit)
         if found.any():
             filled = fill_outliers(filled, found)

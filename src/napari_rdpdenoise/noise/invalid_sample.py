@@ -17,7 +17,7 @@ from napari_rdpdenoise.noise.fading import find_fading
 from napari_rdpdenoise.noise.fill_values import describe_fill_value, find_fill_values, find_own_limits
 from napari_rdpdenoise.noise.highlights import highlight_level
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened, screen
-from napari_rdpdenoise.noise.outlier_limit import dead_limit, outlier_limit
+from napari_rdpdenoise.noise.outlier_limit import Noise, dead_groups_limit, dead_limit, outlier_limit
 from napari_rdpdenoise.noise.ramps import find_ramps, ramp_tolerance
 from napari_rdpdenoise.noise.repeated import find_repeated, has_repeated
 from napari_rdpdenoise.noise.saturation import saturation_level
@@ -77,8 +77,7 @@ def screen_sample(
         if fading is not None:
             image = [_without(part, fade) for part, fade in zip(image, fading, strict=True)]
         noise = estimate_noise(image)
-        limits = outlier_limit(struck, noise), dead_limit(struck, noise)
-        rule = replace(rule, noise=noise, outliers=limits[0], dead=limits[1])
+        rule = with_limits(replace(rule, noise=noise), struck, noise)
         sample = [screen(w, rule, mask) for w, mask in zip(windows, masks, strict=True)]
         if _defects(sample) == before:
             break
@@ -110,10 +109,21 @@ def screen_planes(
     regions = replace(rule, noise=None)
     struck = [screen(w, regions, mask).filled for w, mask in zip(windows, masks, strict=True)]
     noises = [trend.at(place) for place in places]
-    outliers, dead = outlier_limit(struck, noises), dead_limit(struck, noises)
-    rule = replace(rule, outliers=outliers, dead=dead, trend=trend)
+    rule = with_limits(replace(rule, trend=trend), struck, noises)
     rules = [rule.at(place) for place in places]
     return rule, [screen(w, own, mask) for w, own, mask in zip(windows, rules, masks, strict=True)]
+
+
+def with_limits(rule: InvalidRule, struck: Sequence[NDArray[Any]], noise: Noise) -> InvalidRule:
+    """A rule with the limits of defects that a sample tells.
+
+    Args:
+        rule: Rule without them.
+        struck: 2-D arrays of raw counts, finite; defects are in, regions that are no image are filled.
+        noise: Noise model of the channel, or of each array.
+    """
+    dead, groups = dead_limit(struck, noise), dead_groups_limit(struck, noise)
+    return replace(rule, outliers=outlier_limit(struck, noise), dead=dead, dead_groups=groups)
 
 
 def _without(image: NDArray[Any], left_out: NDArray[np.bool_]) -> NDArray[Any]:

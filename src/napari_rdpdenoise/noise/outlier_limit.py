@@ -17,13 +17,14 @@ none is one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_rdpdenoise.noise.dead import find_dips
+from napari_rdpdenoise.noise.dead import Dips, find_dips
+from napari_rdpdenoise.noise.dead_groups import find_dip_groups
 from napari_rdpdenoise.noise.model import NoiseModel
 from napari_rdpdenoise.noise.outliers import find_outstanding
 
@@ -77,8 +78,21 @@ def outlier_limit(planes: Sequence[NDArray[Any]], noise: Noise) -> OutlierLimit:
 
 def dead_limit(planes: Sequence[NDArray[Any]], noise: Noise) -> float:
     """Choose the limit of `find_dead` for a series by a sample of it; arguments as of `outlier_limit`."""
+    return _dead_limit(planes, noise, find_dips)
+
+
+def dead_groups_limit(planes: Sequence[NDArray[Any]], noise: Noise) -> float:
+    """Choose that of `find_dead_groups`, likewise."""
+    return _dead_limit(planes, noise, find_dip_groups)
+
+
+def _dead_limit(
+    planes: Sequence[NDArray[Any]],
+    noise: Noise,
+    find: Callable[[NDArray[Any], NoiseModel, float], Dips],
+) -> float:
     each = _with_noise(planes, noise)
-    found = [find_dips(plane, own, 1 / _STEP) for plane, own in each if min(plane.shape) > 4]
+    found = [find(plane, own, 1 / _STEP) for plane, own in each if min(plane.shape) > 4]
     if not found:
         return np.inf
     depth, dead = (np.concatenate([getattr(part, name) for part in found]) for name in ("depth", "dead"))
