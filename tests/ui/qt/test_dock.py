@@ -435,6 +435,19 @@ def test_that_the_viewer_shows_several_planes_as_one_is_told_beside_the_preview(
     qtbot.waitUntil(lambda: scope() == "", timeout=5000)
 
 
+def test_what_the_preview_does_not_show_is_not_told_of_the_result_of_a_run(open_dock, qtbot):
+    viewer, dock = open_dock(preview=True)
+    viewer.layers["cells"].projection_mode = "mean"
+    viewer.dims.thickness = (6, 0, 0)
+    words = dock.sections["verdict"].scope
+    qtbot.waitUntil(lambda: "several planes as one" in words.text() and not words.isHidden(), timeout=5000)
+    dock.sections["run"].denoise.click()
+    qtbot.waitUntil(lambda: "cells denoised" in images(viewer))
+    qtbot.waitUntil(words.isHidden, timeout=5000)
+    dock.sections["image"].rate.setValue(0.6)
+    qtbot.waitUntil(lambda: not words.isHidden(), timeout=5000)
+
+
 def test_rows_are_laid_out_before_anything_can_paint_them(open_dock, qtbot):
     dock = open_dock()[1]
     dock.setParent(None)

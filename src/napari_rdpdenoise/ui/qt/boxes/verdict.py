@@ -45,6 +45,7 @@ class VerdictBox(Section):
         self.why.toggled.connect(lambda on: self._show())
         window.settled_view.connect(self._settled)
         window.settled_beside.connect(self._settled_beside)
+        window.looked.connect(self._show)
 
     def show_state(self, state: DockState) -> None:
         """Say what is waited for; judge anew where realism has changed."""
@@ -116,7 +117,10 @@ class VerdictBox(Section):
             or self._verdict
             or Verdict(None, "Checking what was removed…")
         )
-        scope = " ".join(words for words in (state.scope, _beyond(self._window.companions.beyond)) if words)
+        family = self._window.family
+        of_run = family is not None and family.is_run  # which is seen in the place of the preview
+        scopes = "" if of_run else state.scope, _beyond(self._window.companions.beyond)
+        scope = " ".join(words for words in scopes if words)
         self.scope.setText(scope)
         self.scope.setVisible(bool(scope))
         self.sign.setText(verdict.sign)
