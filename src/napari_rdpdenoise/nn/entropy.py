@@ -27,7 +27,7 @@ from napari_rdpdenoise.nn.layers import conv, in_turn, numbers_in, start_small
 _compressai.prepare()
 from compressai.entropy_models import EntropyBottleneck, GaussianConditional  # noqa: E402
 
-_ROWS = 32  # of latents that are rounded and counted at once: what a processor's cache holds
+_ROWS = 8  # of latents that are rounded and counted at once: what a processor's cache holds
 _INT16 = (-32768, 32767)  # symbols are kept in 16 bits
 
 
