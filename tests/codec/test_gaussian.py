@@ -9,7 +9,7 @@ from scipy import ndimage
 from napari_rdpdenoise.codec.gaussian import gaussian_mean
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (128, 128), (129, 257), (300, 40)])
+@pytest.mark.parametrize("shape", [(1, 1), (5, 300), (128, 128), (129, 257), (300, 40), (601, 33)])
 def test_they_are_those_of_scipy(shape):
     values = np.random.default_rng(0).chisquare(1, shape).astype(np.float32)
     found = gaussian_mean(values, 12.0, 36)

@@ -38,10 +38,7 @@ ERROR = float(_SURE * np.sqrt(2 / (4 * np.pi * SIGMA**2)))  # of a mean of squar
 LEAST_VARIANCE = 0.05  # of stabilised values, where there is hardly any light
 LEAST_OF_TEXTURE = 0.8  # the same: below, a photon more or less is no wave
 _STRIP_PIXELS = 2**16  # that are judged at once: what a processor's cache holds
-_STRIP, _MARGIN = (
-    1024,
-    64,
-)  # rows whose texture is looked for at once, and above and below, whole blocks of it
+_STRIP, _MARGIN = 768, 64  # rows whose texture is looked for at once, and above and below
 LEAST_USABLE = 0.05  # share of a window's weight below which nothing is judged
 
 
