@@ -68,6 +68,31 @@ def test_a_better_model_is_offered_and_used(open_dock, qtbot):
     assert dock.sections["more"].model.currentText() == "cells-zeroshot (tuned)"
 
 
+def test_training_on_clean_images_of_the_own_by_clicks(open_dock, qtbot, monkeypatch):
+    from qtpy.QtCore import Qt
+    from qtpy.QtTest import QTest
+
+    viewer, dock, ended = open_dock
+    for name, value in {"critic_steps": 1, "critic_alone": 0, "validate_every": 2}.items():
+        monkeypatch.setitem(QUICK, name, value)
+    box = dock.sections["train"]
+    box.form.kind.setCurrentIndex(box.form.kind.findData("unpaired"))
+    QTest.mouseClick(box.start, Qt.MouseButton.LeftButton)
+    assert not box.busy
+    assert "References: expected a layer or a folder" in box.status.text(), "what is missing is said"
+    clean = np.stack([camera(cells(k), 1.0, k) for k in (7, 8, 9)])
+    viewer.add_image(clean, name="clean", axis_labels=("t", "y", "x"))
+    assert dock.layer is viewer.layers["clean"], "it is selected, and taken as the image"
+    dock.choose(viewer.layers["cells"])
+    box.form.others.layers.choose(viewer.layers["clean"])
+    box.form.amount.setValue(4)
+    QTest.mouseClick(box.start, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: ended.is_set() and not box.busy, timeout=PATIENCE)
+    assert box.report.text(), box.status.text()
+    assert not box.crop.isHidden(), "before and after are seen"
+    assert (models_folder() / "cells-unpaired" / "training").is_dir()
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_closing_while_training_saves_and_ends_it(open_dock, qtbot, whole):
     viewer, dock, ended = open_dock
