@@ -165,7 +165,7 @@ class Brightness:
         for other in side:
             pixels = source.read(other, *window)
             # a frame that was not taken, or that is there twice: its noise is that of the plane itself
-            if pixels.min() == pixels.max() or np.array_equal(pixels, own):
+            if _is_blank(pixels) or (np.array_equal(pixels[0], own[0]) and np.array_equal(pixels, own)):
                 continue
             factor *= self.factor(source, nearer, other, offset)  # measured from plane to plane anyway
             nearer = other
@@ -191,6 +191,11 @@ class Brightness:
                 self._known.clear()
             self._known[(index, other)] = known
         return known
+
+
+def _is_blank(plane: NDArray[Any]) -> bool:
+    """Whether all pixels are equal; most planes tell by their first row that they are not."""
+    return all(part.min() == part.max() for part in (plane[0], plane))
 
 
 def _averaged(near: NDArray[Any], far: NDArray[Any], noise: NoiseModel) -> NDArray[np.float32]:
