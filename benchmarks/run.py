@@ -22,9 +22,9 @@ from benchmarks.finetune import PARTS  # noqa: E402
 
 TUNED = tuple(f"finetune_{part}" for part in PARTS)
 IMAGES = (
-    "quality", "series", "rdp", "seams", "spots", "invalid", "reach", "general", "light", "risk", "precision",
-    "samples", "intervals", "store", "store_reading", "coder", "ensemble", "sizes", "strategies", "photo",
-    "photo_intervals", "nuclei",
+    "quality", "series", "rdp", "seams", "spots", "invalid", "noise", "reach", "general", "light", "risk",
+    "precision", "samples", "intervals", "store", "store_reading", "coder", "ensemble", "sizes", "strategies",
+    "photo", "photo_intervals", "nuclei",
 )  # fmt: skip
 NAMES = ("speed", "memory", "scaling", "parts", "cluster", "follow", *IMAGES, "dock", "closings", *TUNED)
 ELSEWHERE = ("careamics_speed",)  # measured by a script in an environment of its own
