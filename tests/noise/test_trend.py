@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise, stabilize
-from napari_rdpdenoise.noise.trend import Trend, evened, find_trend
+from napari_rdpdenoise.noise.trend import Trend, evened, find_trend, unsteady_words
 from tests.support.exposures import GAIN, OFFSET, READ, light, stored
 
 PLACES = [(3 * t,) for t in range(8)]
@@ -136,3 +136,21 @@ def test_evened_counts_stabilise_as_their_own_do():
     lit = image.data > 200
     expected = stabilize(image.data, NoiseModel(0.0, 90.0, 8.0))
     np.testing.assert_allclose(stabilize(even, noise)[lit], expected[lit], atol=1e-3)
+
+
+@pytest.mark.parametrize("factors", [(1, 6), (1, 6, 1, 6, 1, 6, 1, 6), (1, 1, 6, 1, 5, 5, 1, 6)])
+def test_noise_that_changes_without_a_trend_is_told(factors):
+    """Few planes, jumps up and down: fault: one noise model for all of them, without a word."""
+    frames = [multiplied(factor, seed) for seed, factor in enumerate(factors)]
+    places = [(t,) for t in range(len(factors))]
+    noise = estimate_noise(frames)
+    assert find_trend(frames, places, noise) is None
+    assert "not steadily along one axis" in unsteady_words(frames, places, noise)
+    assert not unsteady_words([multiplied(1, seed) for seed in range(4)], places[:1] * 4, noise)
+
+
+@pytest.mark.parametrize("last", [0.2, 1.0])
+def test_light_that_fades_is_not_told_as_unsteady(last):
+    frames = series(last, False)
+    assert not unsteady_words(frames, PLACES, estimate_noise(frames))
+    assert not unsteady_words([], [], NoiseModel(GAIN, OFFSET, READ))

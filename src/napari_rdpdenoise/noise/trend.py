@@ -28,6 +28,7 @@ _QUANTILES, _MIDDLE = (0.2, 0.4, 0.6, 0.8, 0.95), 2  # of all counts, at which n
 _CHANGE = 0.5  # logarithm of the variance from one plane to another: 1.3 in standard deviations
 _SURE = 0.1  # of the logarithm, of a plane's own noise
 _TURNS = 2.1  # ups and downs along the axis, over the largest difference: a hill at most
+_UNSTEADY = 1.0  # of the logarithm: 1.65 in standard deviations, from which changes without a trend are told
 _DOUBT = 0.5  # from which grain of the sample may be what changes
 _STEADY, _FACTOR = 0.9, 1.6  # rank correlation, and standard deviations from end to end, asked for then
 _FINE = 0.25  # of the logarithm between two planes with others between them, of which one is then measured
@@ -157,6 +158,32 @@ def find_trend(
         factor = float(np.exp((max(ratios) - min(ratios)) / 2))
         return Trend(axis, tuple(ordered), tuple(models), factor, float(series.levels[_MIDDLE]))
     return None
+
+
+def unsteady_words(
+    windows: Sequence[NDArray[Any]], places: Sequence[tuple[int, ...]], noise: NoiseModel
+) -> str:
+    """What to say where the noise differs from plane to plane, but `find_trend` finds no trend; empty if not.
+
+    That is so where planes are few, where it jumps up and down, and where it changes along two axes at once.
+    Arguments are as of `find_trend`.
+    """
+    if noise.doubt >= _DOUBT or len(set(places)) < 2:
+        return ""
+    series = _Series(noise, _levels(windows))
+    by_plane: dict[tuple[int, ...], list[_Plane]] = {}
+    for place, window in zip(places, windows, strict=True):
+        if (plane := _measured(window, series)) is not None:
+            by_plane.setdefault(place, []).append(plane)
+    ratios = [_ratio(planes) for planes in by_plane.values()]
+    difference = max(ratios, default=0.0) - min(ratios, default=0.0)
+    if difference < _UNSTEADY:
+        return ""
+    return (
+        f"the noise of some planes is about {np.exp(difference / 2):.1f} times that of others at equal "
+        "brightness, but not steadily along one axis of at least five planes: all are denoised by one noise "
+        "model, which fits not all of them; denoise such planes apart from the others"
+    )
 
 
 def evened(pixels: NDArray[Any], own: NoiseModel, noise: NoiseModel) -> NDArray[np.float32]:

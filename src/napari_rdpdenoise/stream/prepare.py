@@ -294,6 +294,8 @@ def doubts(sample: Sample, plan: ChannelPlan, codec: Codec) -> list[str]:
         found.append(doubt)
     if trend := sample.trend(noise):
         found.append(trend.words if plan.trend is not None else trend.words_of_one_camera)
+    elif unsteady := sample.unsteady_words(noise):
+        found.append(unsteady)
     if plan.choice and plan.choice.message:
         found.append(plan.choice.message)
     return found

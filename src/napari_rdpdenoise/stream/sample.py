@@ -18,7 +18,7 @@ from napari_rdpdenoise.noise.halves import Halves, find_halves
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened
 from napari_rdpdenoise.noise.invalid_sample import screen_planes, screen_sample
 from napari_rdpdenoise.noise.lines import LinePattern, find_lines
-from napari_rdpdenoise.noise.trend import Trend, evened, find_trend
+from napari_rdpdenoise.noise.trend import Trend, evened, find_trend, unsteady_words
 from napari_rdpdenoise.noise.wrapped import is_wrapped
 from napari_rdpdenoise.stream.neighbours import Brightness
 from napari_rdpdenoise.stream.report import percent_words
@@ -198,6 +198,12 @@ class Sample:
             planes = [window.plane for window in self.windows]
             self._trends[noise] = find_trend(self.pixels, planes, noise, self._elsewhere)
         return self._trends[noise]
+
+    def unsteady_words(self, noise: NoiseModel) -> str:
+        """What to say where noise changes from plane to plane without a trend; empty where it does not."""
+        if self.rule.noise is None or self.trend(noise) is not None:
+            return ""
+        return unsteady_words(self.pixels, [window.plane for window in self.windows], noise)
 
     def noise_of_planes(self, channel: int | None = None) -> NoiseModel | list[NoiseModel]:
         """Noise of the channel; of each of its planes, the last leading axis fastest, where that changes.
