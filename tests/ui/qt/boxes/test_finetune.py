@@ -367,6 +367,20 @@ def test_a_folder_that_is_there_already_is_told(desk):
     assert not desk.box.form.hint.isVisible()
 
 
+@pytest.mark.parametrize("kind", ["unpaired", "pairs"])
+def test_a_layer_is_not_its_own_reference(desk, kind):
+    desk.kind(kind)
+    desk.image = desk.clean  # as it is selected once it is opened
+    desk.box.form.others.layers.choose(desk.clean)
+    desk.box.start.click()
+    assert "expected another layer than the noisy one, found 'clean' for both" in desk.box.status.text()
+    assert not desk.trainer.tasks
+    desk.box.form.noisy.layers.choose(desk.noisy)
+    desk.box.start.click()
+    desk.wait()
+    assert len(desk.trainer.tasks) == 1
+
+
 def test_all_controls_are_named_and_it_fits_320_px(desk):
     from qtpy.QtWidgets import QAbstractButton, QComboBox, QLineEdit, QSpinBox
 

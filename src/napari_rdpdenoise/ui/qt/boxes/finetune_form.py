@@ -114,6 +114,13 @@ class FineTuneForm(QWidget):
         if kind != "zeroshot" and others is None:
             title, what = _OTHERS[kind]
             raise ValueError(f"{title}: expected a layer or a folder, found none; choose one. {what}")
+        taken = self.noisy.layer or (self._image() if self.noisy.source() is None else None)
+        other = None if others is None else self.others.layer
+        if other is not None and taken is other:
+            raise ValueError(
+                f"{_OTHERS[kind][0]}: expected another layer than the noisy one, found {str(other)!r} for "
+                "both: a layer that is opened is taken as the image; choose the noisy one at 1, or above"
+            )
         amount = self.amount.value()
         minutes = self.unit.currentText() == "minutes"
         return Task(
