@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from napari_rdpdenoise.noise import NoiseModel
-from napari_rdpdenoise.noise.dead_groups import find_dead_groups
+from napari_rdpdenoise.noise import NoiseModel, dead_groups
+from napari_rdpdenoise.noise.dead_groups import find_dead_groups, find_dip_groups
 from napari_rdpdenoise.noise.invalid import screen
 from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.noise.outlier_limit import dead_groups_limit
@@ -45,6 +45,26 @@ def test_they_are_found_and_filled_from_the_light_around_them(shape, dtype):
     assert np.sqrt(np.mean(off**2)) < 2.5
     kept = (image - counts)[held] / np.sqrt(NOISE.variance(counts[held]))
     assert np.sqrt(np.mean(kept**2)) > 8
+
+
+@pytest.mark.parametrize("dtype", ["u2", "f4"])
+@pytest.mark.parametrize("limit", [0.1, 0.8, 1.0])
+def test_noise_is_passed_over_and_nothing_else(dtype, limit, monkeypatch):
+    """What bright noise explains is not looked at further, which took most of the time."""
+    image, _, _ = with_groups((2, 2), dtype)
+    image[:150] = np.random.default_rng(1).normal(OFFSET, 3 * READ, (150, 300)).clip(0).astype(dtype)
+    found = find_dip_groups(image, NOISE, limit)
+    looked_at, judge = [], dead_groups._of_shape
+    monkeypatch.setattr(
+        dead_groups, "_of_shape", lambda *given: looked_at.append(given[2][0].size) or judge(*given)
+    )
+    image, _, _ = with_groups((2, 2), dtype)
+    find_dip_groups(image, NOISE, 1.0)
+    assert max(looked_at) < 1e-3 * image.size
+    image[:150] = np.random.default_rng(1).normal(OFFSET, 3 * READ, (150, 300)).clip(0).astype(dtype)
+    monkeypatch.setattr(dead_groups, "_may_be_deep", lambda here, *_: np.ones(here.shape, bool))
+    for one, other in zip(found, find_dip_groups(image, NOISE, limit), strict=True):
+        assert np.array_equal(one, other)
 
 
 def test_tiles_decide_as_the_plane_does():

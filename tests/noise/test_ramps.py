@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from napari_rdpdenoise.io import open_image
-from napari_rdpdenoise.noise import estimate_noise
+from napari_rdpdenoise.noise import estimate_noise, ramps
 from napari_rdpdenoise.noise.invalid import screen
 from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.noise.ramps import find_ramps, ramp_tolerance
@@ -41,6 +41,15 @@ def test_ramps_are_found(side, dtype, end):
     assert found[~border].sum() <= 4, "where an edge pixel goes on as the ramp by chance"
 
 
+@pytest.mark.parametrize("end", [0, 150])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_where_two_ramps_meet_no_gap_is_left(dtype, end):
+    """Lines of two pixels were: what is filled around them is far from them, and they came out changed."""
+    image, border = padded("corner", dtype, end)
+    found = find_ramps(image, ramp_tolerance([image]))
+    assert (border & ~found).sum() <= 2
+
+
 @pytest.mark.parametrize("dtype", ["u2", "f4"])
 @pytest.mark.parametrize("side", ["corner", "all around"])
 def test_the_noise_is_measured_as_without_them(side, dtype):
@@ -51,6 +60,27 @@ def test_the_noise_is_measured_as_without_them(side, dtype):
     expected = estimate_noise([image[~border].reshape(200, 200)])
     for level in (110.0, 150.0, 200.0):
         assert rule.noise.variance(level) == pytest.approx(expected.variance(level), rel=0.1)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f4"])
+def test_a_tile_without_any_takes_a_glance(dtype, monkeypatch):
+    """It took more time than all else that is looked for."""
+    image, _ = padded("all around", dtype)
+    tolerance = ramp_tolerance([image])
+    whole, last = find_ramps(image, tolerance), find_ramps(image[-80:], tolerance)
+    assert last.any()
+    monkeypatch.setattr(ramps, "_may_hold_ramps", lambda *_: True)
+    assert np.array_equal(whole, find_ramps(image, tolerance))
+    assert np.array_equal(last, find_ramps(image[-80:], tolerance))
+    assert not find_ramps(image[40:-40, 40:-40], tolerance).any()
+    monkeypatch.undo()
+    monkeypatch.setattr(ramps, "_both_ways", pytest.fail)
+    assert not find_ramps(image[40:-40, 40:-40], tolerance).any()
+
+
+def test_the_largest_numbers_are_image():
+    image = np.random.default_rng(0).choice([-1.5e308, 1.5e308], (200, 200))
+    assert not find_ramps(image, 1.0).any()
 
 
 def test_tiles_decide_as_the_plane_does():

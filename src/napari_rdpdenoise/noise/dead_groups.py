@@ -32,7 +32,9 @@ def find_dip_groups(plane: NDArray[Any], noise: NoiseModel, limit: float) -> Dip
         limit: Least depth of a defect in units of that by noise alone.
     """
     plane = filterable(plane)
-    rows, columns = _corners(plane, max(0.0, SAFE * limit * BELOW * noise.read_noise))
+    rows, columns, lowest = _corners(plane, max(0.0, SAFE * limit * BELOW * noise.read_noise))
+    may_be = _may_be_deep(plane[rows, columns].astype(np.float64), lowest.astype(np.float64), noise, limit)
+    rows, columns = rows[may_be], columns[may_be]
     if not rows.size:
         return Dips(rows, columns, np.zeros(0), np.zeros(0, bool))
     padded = np.pad(plane, (_MARGIN, _MARGIN + 1), mode="reflect")
@@ -63,8 +65,26 @@ def find_dead_groups(plane: NDArray[Any], noise: NoiseModel, limit: float = 1.0)
     return found
 
 
-def _corners(plane: NDArray[Any], least: float) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pixels further than so many counts below the three above and left of them, as a group's first is."""
+def _may_be_deep(
+    here: NDArray[np.float64], lowest: NDArray[np.float64], noise: NoiseModel, limit: float
+) -> NDArray[np.bool_]:
+    """Whether a group that begins at some pixels may be deep: in bright images hardly any, by their noise.
+
+    The brightest of a group is no darker than its first pixel, and what is darkest around it no brighter than
+    the three pixels that are known. The darker that is, the less is the depth, but also the noise: of all
+    that it may be, either the offset or the brightest makes the largest depth.
+    """
+    found = np.zeros(here.shape, bool)
+    for beside in (lowest, np.minimum(lowest, noise.offset)):
+        found |= beside - here > SAFE * limit * BELOW * np.sqrt(noise.variance(beside))
+    return found
+
+
+def _corners(plane: NDArray[Any], least: float) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[Any]]:
+    """Pixels further than so many counts below the three above and left of them, as a group's first is.
+
+    Rows, columns, and the least of those three for each.
+    """
     found = []
     padded = np.pad(plane, ((1, 0), (1, 0)), mode="reflect")
     for start in range(0, len(plane), _ROWS):
@@ -76,9 +96,9 @@ def _corners(plane: NDArray[Any], least: float) -> tuple[NDArray[np.intp], NDArr
         else:
             gap = lowest.astype(np.float64) - here
         rows, columns = places_of_few(gap > least)
-        found.append((rows + start, columns))
-    rows, columns = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return rows, columns
+        found.append((rows + start, columns, lowest[rows, columns]))
+    rows, columns, levels = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return rows, columns, levels
 
 
 def _of_shape(

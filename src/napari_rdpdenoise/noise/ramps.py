@@ -22,12 +22,14 @@ import numpy as np
 import scipy
 from numpy.typing import NDArray
 
+from napari_rdpdenoise.noise.blocks import opened
 from napari_rdpdenoise.noise.value_edges import usual_step
 
 _LENGTH = 6  # px along a ramp, at least
 _ACROSS = 32  # px across it, at least
 _ROUGH = 1.0  # median second difference across it, over the largest along it, where it is known by itself
 _REACH = 48  # px from there that it goes on where it is as smooth in both directions
+_GAP = 6  # px beside them that are straight one way: where two ramps meet they bend the other way
 _CORNER = 5  # px, edge of a square that is smooth in both
 _LARGEST, _INSIDE = 0.6, 0.05  # share of a sample that is ramps, and of these that touch no edge, at most
 _ROUNDING = 8.0  # smallest differences of floating-point numbers by which these are off
@@ -46,15 +48,19 @@ def find_ramps(plane: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
     Returns:
         True where a pixel is of a ramp, same shape. The row that it begins at is image.
     """
-    if max(plane.shape) < _ACROSS or min(plane.shape) < _LENGTH:
+    if not any(_may_hold_ramps(part, tolerance) for part in (plane, plane.T)):
         return np.zeros(plane.shape, bool)
     first, second = _both_ways(plane)
-    marked = _marked(first, tolerance).ramps | _marked(second, tolerance).ramps.T
+    rows, columns = _marked(first, tolerance), _marked(second, tolerance)
+    marked = rows.ramps | columns.ramps.T
     if not marked.any():
         return marked
     smooth = (first.along <= tolerance) & (first.across <= tolerance)
-    smooth = scipy.ndimage.binary_opening(smooth, np.ones((_CORNER, _CORNER), bool))
-    return np.asarray(scipy.ndimage.binary_dilation(marked, iterations=_REACH, mask=smooth | marked))
+    smooth = opened(smooth, (_CORNER, _CORNER))
+    marked = np.asarray(scipy.ndimage.binary_dilation(marked, iterations=_REACH, mask=smooth | marked))
+    long = [opened(way.straight, (_LENGTH, 1)) for way in (rows, columns)]
+    beside = long[0] | long[1].T | marked
+    return np.asarray(scipy.ndimage.binary_dilation(marked, iterations=_GAP, mask=beside))
 
 
 def ramp_tolerance(windows: Sequence[NDArray[Any]]) -> float | None:
@@ -91,6 +97,21 @@ def _may_end_in_ramps(plane: NDArray[Any], tolerance: float) -> bool:
     return any(int(part.all(axis=0).sum()) >= _ACROSS for part in straight)
 
 
+def _may_hold_ramps(plane: NDArray[Any], tolerance: float) -> bool:
+    """Whether one of every few rows is straight along the columns over the width of a ramp.
+
+    Of the rows of a ramp one is looked at, which tells of most tiles that they hold none.
+    """
+    height, width = plane.shape
+    if height < _LENGTH or width < _ACROSS:
+        return False
+    rows = np.minimum(np.arange(_LENGTH // 2, height, _LENGTH), height - 2)
+    before, here, after = (plane[rows + step].astype(np.float64) for step in (-1, 0, 1))
+    with np.errstate(invalid="ignore", over="ignore"):
+        straight = np.abs(before - 2 * here + after) <= tolerance
+    return bool(opened(straight, (1, _ACROSS)).any())
+
+
 class _Way(NamedTuple):
     """Sizes of second differences of a plane along its columns, and across them."""
 
@@ -124,16 +145,15 @@ def _both_ways(plane: NDArray[Any]) -> tuple[_Way, _Way]:
 def _second_difference(image: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     """Its size, that of the pixels beside at the ends; infinite where values are not finite."""
     one = image.swapaxes(0, axis)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         inside = np.abs(one[:-2] - 2 * one[1:-1] + one[2:])
     inside = np.where(np.isfinite(inside), inside, np.inf)
     return np.pad(inside, ((1, 1), (0, 0)), mode="edge").swapaxes(0, axis)
 
 
 def _marked(way: _Way, tolerance: float) -> _Marked:
-    straight = scipy.ndimage.binary_opening(way.along <= tolerance, np.ones((1, _ACROSS), bool))
-    blocks = scipy.ndimage.binary_opening(straight, np.ones((_LENGTH, 1), bool))
-    blocks = scipy.ndimage.binary_opening(blocks, np.ones((_LENGTH, _ACROSS), bool))
+    straight = opened(way.along <= tolerance, (1, _ACROSS))
+    blocks = opened(opened(straight, (_LENGTH, 1)), (_LENGTH, _ACROSS))
     if not blocks.any():
         return _Marked(blocks, straight)
     rough = blocks & (way.across > _ROUGH * tolerance)
