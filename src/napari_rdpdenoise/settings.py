@@ -42,7 +42,7 @@ class RunSettings(Marked):
         title="Rate",
         description="Bits the image may keep: 0 fewest (strongest denoising), 1 most; "
         "'auto' measures the noise and takes the rate of the least error, 'compact' the fewest bits whose "
-        "error is at most 2 % larger.",
+        "error is at most 2 % larger, as stores do for 'auto'.",
     )
     realism: Annotated[float, Marks(Decides.BLEND)] = Field(
         default=0.0,

@@ -115,6 +115,7 @@ def test_it_says_that_one_noise_model_does_not_fit_a_series_whose_noise_changes(
     [
         ({}, "camera: expected a sample"),
         ({"camera": (4.5, 100.0, 7.5)}, "rate: 'auto'"),
+        ({"camera": (4.5, 100.0, 7.5), "rate": "compact"}, "rate: 'compact' is chosen on a sample"),
         ({"camera": (4.5, 100.0, 0.0), "rate": 0.5}, "read noise above 0"),
         ({"camera": (4.5, float("nan"), 1.0), "rate": 0.5}, "camera"),
         ({**CAMERA, "rate": 1.5}, "rate"),

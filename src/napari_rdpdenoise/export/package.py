@@ -121,9 +121,9 @@ def _story(codec: Codec, chosen: ExportSettings, sample: Any) -> Story:
             "camera: expected a sample image to measure the noise on, or the camera's gain, offset and read "
             "noise, found neither; give one (--sample FILE or --camera GAIN OFFSET READ_NOISE)"
         )
-    if chosen.rate == "auto":
+    if isinstance(chosen.rate, str):
         raise ValueError(
-            "rate: 'auto' is chosen on a sample image, found none; give one, or a rate of 0 to 1"
+            f"rate: {chosen.rate!r} is chosen on a sample image, found none; give one, or a rate of 0 to 1"
         )
     back = chosen.structure == "auto"
     return Story(name, codec.card, Fixed(noise, None, chosen.rate, chosen.realism, seed, back), False)

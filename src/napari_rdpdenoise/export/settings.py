@@ -6,14 +6,15 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from napari_rdpdenoise.values import Camera
+from napari_rdpdenoise.values import Camera, Rate
 
 
 class ExportSettings(BaseModel, frozen=True, extra="forbid"):
     """How a model is packed for BioImage.IO."""
 
-    rate: Annotated[float, Field(ge=0.0, le=1.0)] | Literal["auto"] = Field(
-        "auto", description="0 strongest denoising, 1 weakest; auto chooses on the sample, for good"
+    rate: Rate = Field(
+        "auto",
+        description="0 strongest denoising, 1 weakest; auto and compact choose on the sample, for good",
     )
     realism: float = Field(
         0.0, ge=0.0, le=1.0, allow_inf_nan=False, description="0 lowest error, 1 most natural texture"

@@ -38,7 +38,10 @@ _ENDINGS = {
     "OME-TIFF": (".ome.tif", "OME-TIFF (*.ome.tif)"),
     "Store": (".ome.zarr", "Store in an OME-Zarr (*.ome.zarr)"),
 }
-_STORE = "Denoised image and original in one small OME-Zarr; realism and layer are chosen when it is read."
+_STORE = (
+    "Denoised image and original in one small OME-Zarr; realism and layer are chosen when it is read. An "
+    "automatic rate is the one of the fewest bits here whose error is at most 2 % above the least."
+)
 _KEPT: dict[Residual, str] = {
     "1": "With the original, 4 % more noise",
     "0.5": "With the original, 1 % more noise",
