@@ -47,6 +47,19 @@ def test_it_is_told_in_one_line():
     assert "of the sample fades softly" in told
 
 
+def test_edges_of_a_mask_are_no_change_of_the_noise():
+    """A series whose masks differ from plane to plane: of some more fades than of others."""
+    for seed in range(3):
+        counts = [exposure(seed=10 * seed + t, shape=(256, 256), peak=60)[0] for t in range(6)]
+        radii = (40, 80, 110, 140, 80, 40)
+        series = np.stack([stored(c * soft_disc(r, 14), "u2") for c, r in zip(counts, radii, strict=True)])
+        sample = sample_channel(open_image(series, "TYX"))
+        noise = sample.rule.noise
+        assert sample.rule.fading > 0
+        assert sample.trend(noise) is None
+        assert sample.unsteady_words(noise) == ""
+
+
 def test_light_that_fades_to_black_is_image():
     """Cells, beads and vignettes of a camera without offset, of little and much light."""
     rng, mask = np.random.default_rng(0), MASKS["disc"]

@@ -14,6 +14,7 @@ from napari_rdpdenoise.codec.network_input import Neighbours
 from napari_rdpdenoise.io import ImageSource, Index, planes
 from napari_rdpdenoise.noise import NoiseModel, estimate_noise
 from napari_rdpdenoise.noise.enlarged import Enlargement, find_enlargement
+from napari_rdpdenoise.noise.fading import find_fading
 from napari_rdpdenoise.noise.halves import Halves, find_halves
 from napari_rdpdenoise.noise.invalid import MISSING_ONLY, InvalidRule, Screened
 from napari_rdpdenoise.noise.invalid_sample import screen_planes, screen_sample
@@ -196,14 +197,14 @@ class Sample:
         """How noise changes along the series beyond what a model says; None where it does not."""
         if noise not in self._trends:
             planes = [window.plane for window in self.windows]
-            self._trends[noise] = find_trend(self.pixels, planes, noise, self._elsewhere)
+            self._trends[noise] = find_trend(self._evenly, planes, noise, self._elsewhere)
         return self._trends[noise]
 
     def unsteady_words(self, noise: NoiseModel) -> str:
         """What to say where noise changes from plane to plane without a trend; empty where it does not."""
         if self.rule.noise is None or self.trend(noise) is not None:
             return ""
-        return unsteady_words(self.pixels, [window.plane for window in self.windows], noise)
+        return unsteady_words(self._evenly, [window.plane for window in self.windows], noise)
 
     def noise_of_planes(self, channel: int | None = None) -> NoiseModel | list[NoiseModel]:
         """Noise of the channel; of each of its planes, the last leading axis fastest, where that changes.
@@ -221,7 +222,27 @@ class Sample:
         """The window of a number, at another place along an axis, masked where it is not image."""
         window = self.windows[number]
         index = (*window.plane[:axis], place, *window.plane[axis + 1 :])
-        return read_screened(self.source, index, (window.y, window.x), self.rule)[1].masked
+        return self._unfaded(
+            read_screened(self.source, index, (window.y, window.x), self.rule)[1].masked, window
+        )
+
+    @cached_property
+    def _evenly(self) -> list[NDArray[Any]]:
+        """Raw counts of the windows, masked also where they fade to a mask with soft edges."""
+        return [self._unfaded(window.pixels, window) for window in self.windows]
+
+    def _unfaded(self, pixels: NDArray[Any], window: Window) -> NDArray[Any]:
+        """Pixels at the place of a window, masked also where that fades to a mask."""
+        faded = self._fading.get(_place(window))
+        if faded is None:
+            return pixels
+        return np.ma.masked_array(np.asarray(pixels), np.ma.getmaskarray(pixels) | faded)
+
+    @cached_property
+    def _fading(self) -> dict[tuple[int, ...], NDArray[np.bool_]]:
+        """Where the sample fades to a mask, by `_place`; empty where it does not."""
+        found = find_fading([window.pixels for window in self._raw]) if self.rule.fading else None
+        return {} if found is None else dict(zip(map(_place, self._raw), found, strict=True))
 
     def evened(self, noise: NoiseModel, trend: Trend) -> Sample:
         """The sample as if all planes had one noise: counts that stabilise to what they do by their own.
@@ -254,6 +275,10 @@ class Sample:
                 beside = (before, after)
             found.append(beside)
         return found
+
+
+def _place(window: Window) -> tuple[int, ...]:
+    return (*window.plane, window.y.start, window.x.start)
 
 
 def sample_windows(source: ImageSource, channel: int | None = None) -> list[NDArray[Any]]:
