@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from napari_rdpdenoise.io import open_image
 from napari_rdpdenoise.noise import estimate_noise, ramps
@@ -11,6 +12,7 @@ from napari_rdpdenoise.noise.invalid import screen
 from napari_rdpdenoise.noise.invalid_sample import screen_sample
 from napari_rdpdenoise.noise.ramps import find_ramps, ramp_tolerance
 from napari_rdpdenoise.stream.sample import sample_channel
+from napari_rdpdenoise.tiles import plan_tiles
 from tests.noise.test_invalid import FOLDERS
 from tests.support.exposures import exposure, stored
 
@@ -93,6 +95,20 @@ def test_tiles_decide_as_the_plane_does():
             own, all_of_it = np.s_[y - rows.start :, x - columns.start :], np.s_[y : y + 70, x : x + 70]
             found = np.zeros((70, 70), bool) if part.regions is None else part.regions[own][:70, :70]
             assert np.mean(found != whole.regions[all_of_it]) < 0.01
+
+
+@pytest.mark.parametrize("tile", [64, 128])
+@pytest.mark.parametrize("end", [0, 150])
+def test_tiles_of_any_size_decide_alike(tile, end):
+    """Sums that run on from the edge of a tile, rounded, decided where just half of a ramp is rough."""
+    rng = np.random.default_rng(1)
+    photons = 30 * np.exp(12 * ndimage.gaussian_filter(rng.normal(size=(256, 256)), 8))
+    counts = 2 * rng.poisson(photons) + 100 + rng.normal(0, 4, photons.shape)
+    image = np.pad(stored(counts, "u2"), 64, mode="linear_ramp", end_values=end)
+    tolerance = ramp_tolerance([image])
+    whole = find_ramps(image, tolerance)
+    for part in plan_tiles(image.shape, tile, 64):
+        assert np.array_equal(find_ramps(image[part.outer], tolerance)[part.core_in_outer], whole[part.core])
 
 
 def test_it_is_told_in_one_line_and_stays_as_it_is():

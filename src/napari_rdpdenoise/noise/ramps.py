@@ -28,6 +28,7 @@ from napari_rdpdenoise.noise.value_edges import usual_step
 _LENGTH = 6  # px along a ramp, at least
 _ACROSS = 32  # px across it, at least
 _ROUGH = 1.0  # median second difference across it, over the largest along it, where it is known by itself
+_TIE = 1e-6  # more than sums are rounded by, which run on from the edge of a tile, less than one pixel
 _REACH = 48  # px from there that it goes on where it is as smooth in both directions
 _GAP = 6  # px beside them that are straight one way: where two ramps meet they bend the other way
 _CORNER = 5  # px, edge of a square that is smooth in both
@@ -39,7 +40,8 @@ _VALUES = 65536  # of a window by which the step of its numbers is known
 def find_ramps(plane: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
     """Pixels of ramps.
 
-    A pixel's mark depends on what is less than 64 px away, where ramps are no longer than that.
+    A pixel's mark depends on what is less than 64 px away, save along ramps that are longer, and in their
+    corners.
 
     Args:
         plane: Raw counts, 2-D, any real dtype; NaN and infinities are in no ramp.
@@ -161,7 +163,7 @@ def _marked(way: _Way, tolerance: float) -> _Marked:
         scipy.ndimage.uniform_filter(part.astype(np.float64), (_LENGTH, _ACROSS), mode="mirror")
         for part in (blocks, rough)
     )
-    seeds = blocks & (beyond > inside / 2)
+    seeds = blocks & (beyond > inside / 2 - _TIE)
     line = np.zeros((3, 3), bool)
     line[:, 1] = True
     return _Marked(np.asarray(scipy.ndimage.binary_dilation(seeds, line, _REACH, mask=straight)), straight)
