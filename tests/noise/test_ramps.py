@@ -23,6 +23,7 @@ SIDES = {
     "corner": ((25, 0), (0, 17)),
     "all around": ((40, 40), (40, 40)),
     "wide": ((0, 100), (0, 0)),
+    "wide all around": ((64, 64), (64, 64)),
 }
 
 
@@ -53,7 +54,7 @@ def test_where_two_ramps_meet_no_gap_is_left(dtype, end):
 
 
 @pytest.mark.parametrize("dtype", ["u2", "f4"])
-@pytest.mark.parametrize("side", ["corner", "all around"])
+@pytest.mark.parametrize("side", ["corner", "all around", "wide all around"])
 def test_the_noise_is_measured_as_without_them(side, dtype):
     image, border = padded(side, dtype)
     rule, (found,) = screen_sample([image])

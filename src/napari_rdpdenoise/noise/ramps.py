@@ -29,7 +29,8 @@ _LENGTH = 6  # px along a ramp, at least
 _ACROSS = 32  # px across it, at least
 _ROUGH = 1.0  # median second difference across it, over the largest along it, where it is known by itself
 _TIE = 1e-6  # more than sums are rounded by, which run on from the edge of a tile, less than one pixel
-_REACH = 48  # px from there that it goes on where it is as smooth in both directions
+_REACH = 48  # px along it from there that it goes on
+_FAR = 96  # px that it goes on where it is as smooth in both directions, as in corners
 _GAP = 6  # px beside them that are straight one way: where two ramps meet they bend the other way
 _CORNER = 5  # px, edge of a square that is smooth in both
 _LARGEST, _INSIDE = 0.6, 0.05  # share of a sample that is ramps, and of these that touch no edge, at most
@@ -59,7 +60,8 @@ def find_ramps(plane: NDArray[Any], tolerance: float) -> NDArray[np.bool_]:
         return marked
     smooth = (first.along <= tolerance) & (first.across <= tolerance)
     smooth = opened(smooth, (_CORNER, _CORNER))
-    marked = np.asarray(scipy.ndimage.binary_dilation(marked, iterations=_REACH, mask=smooth | marked))
+    every = np.ones((3, 3), bool)
+    marked = np.asarray(scipy.ndimage.binary_dilation(marked, every, _FAR, mask=smooth | marked))
     long = [opened(way.straight, (_LENGTH, 1)) for way in (rows, columns)]
     beside = long[0] | long[1].T | marked
     return np.asarray(scipy.ndimage.binary_dilation(marked, iterations=_GAP, mask=beside))
