@@ -167,7 +167,12 @@ def test_doubtful_noise_is_told_in_both_ways(tiny_codec):
         (np.ones((0, 8)), {}, ValueError, "image: expected at least one pixel"),
         (np.ones((8, 8)), {"axes": "TYX"}, ValueError, "axes: expected 2 letters"),
         (np.ones((8, 8)), {"axes": "yx"}, ValueError, "axes must be different upper-case letters"),
-        (np.ones((8, 8)), {"rate": 2}, ValueError, "rate must be a number from 0 to 1 or 'auto', got 2"),
+        (
+            np.ones((8, 8)),
+            {"rate": 2},
+            ValueError,
+            "rate must be a number from 0 to 1, 'auto' or 'compact', got 2",
+        ),
         (np.ones((8, 8)), {"realism": -1.0}, ValueError, "realism"),
         (np.ones((8, 8)), {"realism": 0.5}, ValueError, "realism: model .* has no realism decoder"),
         (np.ones((8, 8)), {"tile": 100}, ValueError, "tile"),

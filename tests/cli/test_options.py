@@ -70,7 +70,7 @@ def test_wrong_range_names_the_form(text):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"rate": "2"}, r"--rate: rate must be a number from 0 to 1 or 'auto', got '2'"),
+        ({"rate": "2"}, r"--rate: rate must be a number from 0 to 1, 'auto' or 'compact', got '2'"),
         ({"tile": 100}, r"--tile: .*multiple of \d+, found 100; Edge of"),
         ({"channels": [1, 1]}, r"--channel: channels must name"),
         ({"time": "5:5"}, r"--time: time must be"),

@@ -41,7 +41,9 @@ def test_rates_are_from_0_to_1(rate):
 
 @pytest.mark.parametrize("rate", [1.0001, -0.1, "most"])
 def test_a_wrong_rate_has_one_message(rate):
-    with pytest.raises(ValidationError, match="rate must be a number from 0 to 1 or 'auto'") as error:
+    with pytest.raises(
+        ValidationError, match="rate must be a number from 0 to 1, 'auto' or 'compact'"
+    ) as error:
         UnpairedSettings(rate=rate)
     assert error.value.error_count() == 1
 

@@ -335,8 +335,8 @@ def test_the_form_says_what_is_asked_for(desk, tmp_path):
     assert (task.noisy, task.others.name, dict(task.settings)) == (tmp_path, "clean", {"partner": "noisy"})
     assert (task.minutes, task.steps) == (None, 77)
     assert task.out.name == f"{tmp_path.name}-pairs"[-len(task.out.name) :]
-    form.noisy.layers.choose(desk.clean)
-    assert form.task().noisy.name == "clean"
+    form.noisy.layers.choose(desk.noisy)
+    assert form.task().noisy.name == "cells"
     desk.kind("unpaired")
     assert not form.partner.isVisible()
     assert form.task().settings == {}
