@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.common import execute, markdown, parser
 
-EDGE, PLANES = 2048, 16
+EDGE, PLANES = 2048, 32
 COUNTS = (1, 2, 4)
 CODE = "import sys; from napari_rdpdenoise.cli import main; sys.argv[0] = 'napari-rdpdenoise'; main()"
 
