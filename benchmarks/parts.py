@@ -1,8 +1,10 @@
 """Parts: what two and four processes, one thread each, save against one, and whether the files are the same.
 
 Efficiency is the time of one process over the number of processes times their time, planning and finishing
-included. It means something only where each process has a core of its own; seconds of the processor say on a
-busy machine too how much more work parts are, start of Python and one noise measured by all of them included.
+included. It means something only where each process has a core of its own. One process keeps more than one
+core busy, as it reads, compresses and writes beside the network; so the useful share says how much of the
+time of the cores goes into what one process does as well. Seconds of the processor say on a busy machine too
+how much more work parts are, start of Python and one noise measured by all of them included.
 """
 
 from __future__ import annotations
@@ -94,11 +96,12 @@ def table(record: dict[str, Any]) -> str:
     """The result in Markdown."""
     r = record["result"]
     rows: list[tuple[object, ...]] = [
-        ("in one piece", f"{r['alone']:.1f}", "", f"{r['alone_processor']:.1f}", "", "")
+        ("in one piece", f"{r['alone']:.1f}", "", f"{r['alone_processor']:.1f}", "", "", "")
     ]
     for row in r["rows"]:
         cells = tuple(f"{row[name]:.1f}" for name in ("parts", "finish", "processor"))
-        cells += (f"{row['efficiency']:.2f}",)
+        took = min(row["count"], r["cores"]) * (row["parts"] + row["finish"])
+        cells += (f"{row['efficiency']:.2f}", f"{r['alone_processor'] / took:.2f}")
         rows.append((f"{row['count']} parts", *cells, "yes" if row["same"] else "no"))
     return (
         markdown(
@@ -108,6 +111,7 @@ def table(record: dict[str, Any]) -> str:
                 "finish, seconds",
                 "of the processor",
                 "efficiency",
+                "useful share of the cores",
                 "same files",
             ),
             rows,
